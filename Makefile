@@ -1,0 +1,60 @@
+# Two commands for everyone (demo, test); the rest for those who work on mnemesh.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SEEDS ?= 500
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format sim fuzz bench wheel lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The lock file decides what is installed; hashes are demanded of every package.
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "mnemesh needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing into $(VENV) from requirements-dev.lock (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## watch a three-node mesh store, lose a node, keep its promise and heal
+	@$(BIN)/mnemesh demo
+
+test: $(READY) ## the everyday tests, under three minutes
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(READY) ## every test, the slow ones too
+	@$(BIN)/python -m pytest -n 2
+
+check: $(READY) ## formatting, lint, types and import direction
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/architecture
+
+format: $(READY) ## rewrite the sources the way ruff wants them
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+sim: $(READY) ## run the replication core under a hostile virtual world: make sim SEEDS=500
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+fuzz: $(READY) ## feed the decoders 100,000 hostile inputs
+	@$(BIN)/python -m pytest -q -m "slow" tests/property -k fuzz
+
+bench: $(READY) ## throughput, latency, catch-up and CPU per write, as JSON lines
+	@$(BIN)/python -m tests.benchmarks
+
+wheel: $(READY) ## build the wheel that pipx or uv installs
+	@$(BIN)/python -m hatchling build -t wheel
+
+lock: ## resolve the dependencies anew (needs pip-tools)
+	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
+	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras --allow-unsafe -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
+
+clean: ## remove what the build made
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
