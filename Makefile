@@ -54,7 +54,7 @@ wheel: $(READY) ## build the wheel that pipx or uv installs
 
 lock: ## resolve the dependencies anew (needs pip-tools)
 	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
-	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras --allow-unsafe -c requirements.lock --group dev -o requirements-dev.lock pyproject.toml
+	pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras --allow-unsafe -c requirements.lock --extra dev -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what the build made
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
