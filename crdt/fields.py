@@ -1,0 +1,58 @@
+"""How a field merges, told by its name.
+
+Law: the kind of a field is a function of its name alone, so two versions of the program
+never merge one field in two ways.
+
+    title           register  the version with the largest (stamp, actor) shows
+    tags/urgent     element   of the set `tags`: there while any version lives (add wins)
+    +visits         counter   sum of live versions; an increment supersedes its own actor's
+    tier            tier      the largest of short, mid, long
+    rev             revision  the largest, plus one for every sibling
+"""
+
+from enum import Enum
+from typing import Final
+
+REVISION: Final = "rev"
+TIERS: Final = ("short", "mid", "long")
+
+ELEMENT_MARK: Final = "/"
+COUNTER_MARK: Final = "+"
+
+
+class FieldKind(Enum):
+    """The five ways of merging."""
+
+    REGISTER = "register"
+    ELEMENT = "element"
+    COUNTER = "counter"
+    TIER = "tier"
+    REVISION = "revision"
+
+
+def kind_of(name: str) -> FieldKind:
+    """The kind of a field."""
+    if name == REVISION:
+        return FieldKind.REVISION
+    if name == "tier":
+        return FieldKind.TIER
+    if name.startswith(COUNTER_MARK):
+        return FieldKind.COUNTER
+    if ELEMENT_MARK in name:
+        return FieldKind.ELEMENT
+    return FieldKind.REGISTER
+
+
+def is_counter(name: str) -> bool:
+    """Whether a field is a counter."""
+    return name.startswith(COUNTER_MARK)
+
+
+def element_field(name: str, element: str) -> str:
+    """The field that stands for one element of the set `name`."""
+    return f"{name}{ELEMENT_MARK}{element}"
+
+
+def tier_rank(tier: object) -> int:
+    """The order of tiers; what is no tier ranks below all."""
+    return TIERS.index(tier) if tier in TIERS else -1

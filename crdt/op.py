@@ -1,0 +1,119 @@
+"""Operations: the only way anything changes.
+
+Law: an operation states everything its verdict and its effect depend on (owner, namespace,
+births, superseded dots, governance heads, stamp), so that both are pure functions of the
+operation and of what lies below it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+from crdt.dot import Dot
+
+Value = Any
+"""A field's value: None, bool, int, float, str, bytes, or lists and dicts of those."""
+
+NO_DOTS: Final[frozenset[Dot]] = frozenset()
+
+
+class Kind(IntEnum):
+    """What an operation does. Numbers are on the wire: never renumber, only add."""
+
+    CREATE = 1
+    EDIT = 2
+    DELETE = 3
+    VOTE = 4
+    SEAL = 5
+    FOUND = 16
+    ADD = 17
+    REMOVE = 18
+    READY = 19
+    POLICY = 20
+    AGENT = 21
+    FORK = 22
+
+
+RECORD_KINDS: Final = frozenset({Kind.CREATE, Kind.EDIT, Kind.DELETE})
+DECISION_KINDS: Final = frozenset({Kind.VOTE, Kind.SEAL})
+GOVERNANCE_KINDS: Final = frozenset(
+    {Kind.FOUND, Kind.ADD, Kind.REMOVE, Kind.READY, Kind.POLICY, Kind.AGENT, Kind.FORK}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """How a retry is known: 16 bytes of (agent, key) and 16 bytes of the request's body."""
+
+    scope: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One operation.
+
+    Attributes:
+        dot: its name; inside a bundle the dots are consecutive.
+        kind: what it does.
+        collection: which family of records (`memory`, `link`, ...); empty for governance.
+        id: the record's id, or the subject of a governance operation.
+        owner: the agent that the touched births belong to.
+        namespace: the namespace that the touched births lie in.
+        agent: who asked.
+        hlc: the author's hybrid stamp.
+        births: the births it names (edits and deletes).
+        set: fields written; for governance, votes and seals, the body.
+        removed: fields unset.
+        supersedes: the exact dots whose versions of the touched fields it hides.
+        heads: the governance dots it saw.
+        target: the pending operation that a vote or a seal is about.
+        idempotency: set when the request carried a key.
+    """
+
+    dot: Dot
+    kind: Kind
+    collection: str = ""
+    id: str = ""
+    owner: str = ""
+    namespace: str = ""
+    agent: str = ""
+    hlc: int = 0
+    births: frozenset[Dot] = NO_DOTS
+    set: Mapping[str, Value] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    supersedes: frozenset[Dot] = NO_DOTS
+    heads: tuple[Dot, ...] = ()
+    target: Dot | None = None
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A wanted change. The core fills in births, supersedes, `rev`, heads and stamp.
+
+    Attributes:
+        kind: CREATE, EDIT or DELETE.
+        collection: family of records.
+        id: the record's id.
+        namespace: where a create puts it; edits and deletes take the record's own.
+        owner: whose record a create makes; the caller's when empty.
+        set: fields to write. A set's elements are fields named `<field>/<element>`.
+        removed: fields to unset.
+        private: write to the lane that never leaves this node.
+    """
+
+    kind: Kind
+    collection: str
+    id: str
+    namespace: str = ""
+    owner: str = ""
+    set: Mapping[str, Value] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    private: bool = False
+
+
+def record_key(lane: bytes, collection: str, record_id: str) -> bytes:
+    """The key under which a record is stored: lane, collection, slash, id."""
+    return b"%b%b/%b" % (lane, collection.encode(), record_id.encode())

@@ -1,0 +1,289 @@
+"""Records: births, and per field the versions that no edit has superseded.
+
+Law: a record is a function of the set of operations applied, whatever their order. A birth
+lives until a delete names it; a version lives while no edit superseded it and one of its
+births lives; so a delete wins over concurrent edits and no half record is ever left. There
+are no tombstones: what a clock covers and a record lacks is dead (optimized add-wins sets,
+Bieniusa et al., 2012; dotted version vector sets, Preguiça et al., 2014).
+
+An operation touches only births with the owner and namespace that it states, and only
+versions all of whose births it names; so its verdict can be judged from the operation alone.
+
+A pending operation is applied marked: what it makes is `pending`, and what it hides carries
+its dot as a mark. A seal makes it final and drops what it hid.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from crdt.clock import covers
+from crdt.dot import Dot
+from crdt.fields import is_counter
+from crdt.op import NO_DOTS, Kind, Op, Value
+
+NO_MARKS: Final[frozenset[Dot]] = NO_DOTS
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """One creation of a record. Owner, namespace and stamp never change."""
+
+    owner: str
+    namespace: str
+    hlc: int
+    pending: bool = False
+    marks: frozenset[Dot] = NO_MARKS
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all versions written by one operation share."""
+
+    dot: Dot
+    owner: str
+    namespace: str
+    agent: str
+    hlc: int
+    births: frozenset[Dot]
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One value of one field, not yet superseded."""
+
+    origin: Origin
+    value: Value
+    marks: frozenset[Dot] = NO_MARKS
+
+
+Births = dict[Dot, Birth]
+Fields = dict[str, dict[Dot, Version]]
+
+
+class Record:
+    """All live births and versions under one key.
+
+    `weight` is what the stored form adds to the digest; it is set when the record is encoded
+    or decoded and is 0 for one that was never stored.
+    """
+
+    __slots__ = ("births", "fields", "weight")
+
+    def __init__(self, births: Births, fields: Fields, weight: int = 0) -> None:
+        self.births = births
+        self.fields = fields
+        self.weight = weight
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Record)
+            and self.births == other.births
+            and self.fields == other.fields
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable bookkeeping: compare, never hash
+
+    def __repr__(self) -> str:
+        return f"Record(births={self.births!r}, fields={self.fields!r})"
+
+
+def apply(record: Record | None, op: Op, *, pending: bool = False) -> Record | None:
+    """The record after one allowed operation; the argument is left as it was.
+
+    Args:
+        record: what stands under the key now.
+        op: a CREATE, EDIT or DELETE whose dependencies are all covered.
+        pending: whether the verdict held it for approval.
+
+    Returns:
+        The new record, or None when nothing lives under the key any more.
+    """
+    births = dict(record.births) if record else {}
+    fields = dict(record.fields) if record else {}
+    if op.kind is Kind.CREATE:
+        births[op.dot] = Birth(op.owner, op.namespace, op.hlc, pending)
+        _write(fields, op, frozenset((op.dot,)), pending=pending)
+        return Record(births, fields)
+    named = [b for b in op.births if b in births and _same_class(births[b], op)]
+    if op.kind is Kind.DELETE:
+        _bury(births, named, op, pending=pending)
+        return shed(births, fields) if not pending else Record(births, fields)
+    _supersede(fields, op, pending=pending)
+    if named:
+        _write(fields, op, op.births, pending=pending)
+    return Record(births, fields) if births else None
+
+
+def _same_class(birth: Birth, stated: Op | Origin) -> bool:
+    return birth.owner == stated.owner and birth.namespace == stated.namespace
+
+
+def _write(fields: Fields, op: Op, births: frozenset[Dot], *, pending: bool) -> None:
+    origin = Origin(op.dot, op.owner, op.namespace, op.agent, op.hlc, births, pending)
+    dot = op.dot
+    for name, value in op.set.items():
+        held = fields.get(name)
+        version = Version(origin, value)
+        fields[name] = {dot: version} if held is None else {**held, dot: version}
+
+
+def _supersede(fields: Fields, op: Op, *, pending: bool) -> None:
+    for name in (*op.set, *op.removed):
+        held = fields.get(name)
+        if not held:
+            continue
+        hit = [
+            dot
+            for dot, version in held.items()
+            if dot in op.supersedes
+            and version.origin.births <= op.births
+            and version.origin.owner == op.owner
+            and version.origin.namespace == op.namespace
+            and (dot.actor == op.dot.actor or not is_counter(name))
+        ]
+        if not hit:
+            continue
+        kept = dict(held)
+        for dot in hit:
+            version = kept.pop(dot)
+            if pending:
+                kept[dot] = replace(version, marks=version.marks | {op.dot})
+        if kept:
+            fields[name] = kept
+        else:
+            del fields[name]
+
+
+def _bury(births: Births, named: list[Dot], op: Op, *, pending: bool) -> None:
+    for dot in named:
+        birth = births.pop(dot)
+        if pending:
+            births[dot] = replace(birth, marks=birth.marks | {op.dot})
+
+
+def _hangs(version: Version, births: Births) -> bool:
+    origin = version.origin
+    return any(b in births and _same_class(births[b], origin) for b in origin.births)
+
+
+def shed(births: Births, fields: Fields) -> Record | None:
+    """Drop the versions that no birth carries any more; None when nothing is left."""
+    if not births:
+        return None
+    kept: Fields = {}
+    for name, held in fields.items():
+        live = {dot: version for dot, version in held.items() if _hangs(version, births)}
+        if live:
+            kept[name] = live
+    return Record(births, kept)
+
+
+def seal(record: Record | None, target: Dot, stamp: int) -> Record | None:
+    """Make an approved pending operation final and drop what it hid.
+
+    Args:
+        record: what stands under the operation's key.
+        target: the dot of the pending operation.
+        stamp: the largest stamp of its yes-votes; it orders the operation from now on.
+    """
+    if record is None:
+        return None
+    births = {
+        dot: replace(birth, pending=False) if dot == target else birth
+        for dot, birth in record.births.items()
+        if target not in birth.marks
+    }
+    fields: Fields = {}
+    for name, held in record.fields.items():
+        fields[name] = {
+            dot: _sealed(version, stamp) if dot == target else version
+            for dot, version in held.items()
+            if target not in version.marks
+        }
+    return shed(births, fields)
+
+
+def _sealed(version: Version, stamp: int) -> Version:
+    origin = version.origin
+    final = replace(origin, pending=False, hlc=max(origin.hlc, stamp))
+    return replace(version, origin=final)
+
+
+def join(
+    mine: Record | None,
+    theirs: Record | None,
+    my_clock: Mapping[bytes, int],
+    their_clock: Mapping[bytes, int],
+) -> Record | None:
+    """The dotted join: what both hold, or what one holds and the other has never seen.
+
+    What one side lacks although its clock covers the dot was superseded or deleted there.
+    The two clocks must not be equal: at equal clocks the records must be equal too, and
+    joining would turn damage on one side into a deletion on both.
+    """
+    left = mine or Record({}, {})
+    right = theirs or Record({}, {})
+    births: Births = {}
+    for dot in left.births.keys() | right.births.keys():
+        birth = _joined_birth(dot, left, right, my_clock, their_clock)
+        if birth is not None:
+            births[dot] = birth
+    fields: Fields = {}
+    for name in left.fields.keys() | right.fields.keys():
+        held = _joined_versions(
+            left.fields.get(name, {}), right.fields.get(name, {}), my_clock, their_clock
+        )
+        if held:
+            fields[name] = held
+    return shed(births, fields)
+
+
+def _joined_birth(
+    dot: Dot,
+    left: Record,
+    right: Record,
+    my_clock: Mapping[bytes, int],
+    their_clock: Mapping[bytes, int],
+) -> Birth | None:
+    mine, theirs = left.births.get(dot), right.births.get(dot)
+    if mine and theirs:
+        return replace(
+            mine, pending=mine.pending and theirs.pending, marks=mine.marks | theirs.marks
+        )
+    if mine:
+        return None if covers(their_clock, dot) else mine
+    return None if covers(my_clock, dot) else theirs
+
+
+def _joined_versions(
+    left: dict[Dot, Version],
+    right: dict[Dot, Version],
+    my_clock: Mapping[bytes, int],
+    their_clock: Mapping[bytes, int],
+) -> dict[Dot, Version]:
+    out: dict[Dot, Version] = {}
+    for dot, version in left.items():
+        other = right.get(dot)
+        if other is not None:
+            out[dot] = _merged_version(version, other)
+        elif not covers(their_clock, dot):
+            out[dot] = version
+    out.update(
+        (dot, version)
+        for dot, version in right.items()
+        if dot not in left and not covers(my_clock, dot)
+    )
+    return out
+
+
+def _merged_version(left: Version, right: Version) -> Version:
+    origin, other = left.origin, right.origin
+    if origin != other:
+        origin = replace(
+            origin,
+            pending=origin.pending and other.pending,
+            hlc=max(origin.hlc, other.hlc),
+        )
+    return Version(origin, left.value, left.marks | right.marks)

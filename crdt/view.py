@@ -1,0 +1,203 @@
+"""What a reader sees of a record.
+
+Law: a view is a function of the record and of which pending operations are approved; it
+invents nothing and forgets no concurrent value (those are the conflicts).
+
+The oldest visible birth gives owner, namespace and time of creation. Births with the same
+owner and namespace are one record; others are rivals: kept, reported, not shown.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from crdt.dot import Dot
+from crdt.fields import ELEMENT_MARK, REVISION, FieldKind, kind_of, tier_rank
+from crdt.op import Value
+from crdt.record import Birth, Record, Version
+
+_ETAG_BYTES: Final = 12
+
+
+class Approvals(Protocol):
+    """Which pending operations show, and the stamp that orders them."""
+
+    def shown(self, dot: Dot) -> bool:
+        """Whether the pending operation is approved at this clock."""
+        ...
+
+    def stamp(self, dot: Dot) -> int:
+        """The largest stamp of its yes-votes."""
+        ...
+
+
+class NothingPending:
+    """The approvals of a state without pending operations."""
+
+    def shown(self, dot: Dot) -> bool:  # noqa: ARG002 - the protocol's signature
+        """No pending operation shows."""
+        return False
+
+    def stamp(self, dot: Dot) -> int:  # noqa: ARG002 - the protocol's signature
+        """No pending operation has a stamp."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One record as a reader sees it.
+
+    Attributes:
+        owner: the agent of the oldest visible birth.
+        namespace: where that birth put it.
+        created: hybrid stamp of that birth.
+        updated: hybrid stamp of the winning revision.
+        version: grows with every change.
+        etag: changes with every change.
+        values: field -> value; a set is a list under its own name.
+        conflicts: how many registers hold more than one value.
+        rivals: how many visible births of another owner or namespace share the id.
+    """
+
+    owner: str
+    namespace: str
+    created: int
+    updated: int
+    version: int
+    etag: str
+    values: dict[str, Value]
+    conflicts: int
+    rivals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The visible part of a record: one class of births, and the versions they carry."""
+
+    owner: str
+    namespace: str
+    created: int
+    births: frozenset[Dot]
+    fields: dict[str, list[Version]]
+    rivals: int
+
+
+def shown(record: Record | None, approvals: Approvals) -> Shown | None:
+    """The visible births of the oldest class with their versions; None when there is none."""
+    if record is None:
+        return None
+    live = {d: b for d, b in record.births.items() if _birth_shows(d, b, approvals)}
+    if not live:
+        return None
+    eldest = min(live.items(), key=lambda item: (item[1].hlc, item[0]))[1]
+    births = frozenset(
+        d for d, b in live.items() if b.owner == eldest.owner and b.namespace == eldest.namespace
+    )
+    fields: dict[str, list[Version]] = {}
+    for name, held in record.fields.items():
+        visible = [
+            v
+            for v in held.values()
+            if v.origin.owner == eldest.owner
+            and v.origin.namespace == eldest.namespace
+            and not births.isdisjoint(v.origin.births)
+            and (not v.origin.pending or approvals.shown(v.origin.dot))
+            and not (v.marks and _any_shown(v.marks, approvals))
+        ]
+        if visible:
+            fields[name] = visible
+    return Shown(
+        owner=eldest.owner,
+        namespace=eldest.namespace,
+        created=eldest.hlc,
+        births=births,
+        fields=fields,
+        rivals=len(live) - len(births),
+    )
+
+
+def _birth_shows(dot: Dot, birth: Birth, approvals: Approvals) -> bool:
+    if birth.pending and not approvals.shown(dot):
+        return False
+    return not (birth.marks and _any_shown(birth.marks, approvals))
+
+
+def _any_shown(marks: Iterable[Dot], approvals: Approvals) -> bool:
+    return any(approvals.shown(mark) for mark in marks)
+
+
+def order(version: Version, approvals: Approvals) -> tuple[int, bytes, int]:
+    """What decides between concurrent versions: stamp, then actor, then place."""
+    origin = version.origin
+    stamp = approvals.stamp(origin.dot) if origin.pending else 0
+    return max(stamp, origin.hlc), origin.dot.actor, origin.dot.seq
+
+
+def winner(versions: list[Version], approvals: Approvals) -> Version:
+    """The version of a register that shows."""
+    if len(versions) == 1:
+        return versions[0]
+    return max(versions, key=lambda version: order(version, approvals))
+
+
+def view(record: Record | None, approvals: Approvals) -> View | None:
+    """The record as a reader sees it, or None when nothing of it is visible."""
+    part = shown(record, approvals)
+    if part is None:
+        return None
+    values: dict[str, Value] = {}
+    elements: dict[str, list[tuple[int, str]]] = {}
+    conflicts = 0
+    for name, versions in part.fields.items():
+        kind = kind_of(name)
+        if kind is FieldKind.REGISTER:
+            values[name] = winner(versions, approvals).value
+            conflicts += in_conflict(versions)
+        elif kind is FieldKind.ELEMENT:
+            field, _, element = name.partition(ELEMENT_MARK)
+            elements.setdefault(field, []).append((_place(versions), element))
+        elif kind is FieldKind.COUNTER:
+            values[name] = sum(v.value for v in versions)
+        elif kind is FieldKind.TIER:
+            values[name] = max((v.value for v in versions), key=tier_rank)
+    for field, members in elements.items():
+        values[field] = [element for _, element in sorted(members)]
+    revisions = part.fields.get(REVISION, [])
+    return View(
+        owner=part.owner,
+        namespace=part.namespace,
+        created=part.created,
+        updated=max((order(v, approvals)[0] for v in revisions), default=part.created),
+        version=revision(revisions),
+        etag=etag(revisions),
+        values=values,
+        conflicts=conflicts,
+        rivals=part.rivals,
+    )
+
+
+def _place(versions: list[Version]) -> int:
+    """Elements keep the place they were given; concurrent ones take the first."""
+    return min((v.value for v in versions if isinstance(v.value, int)), default=0)
+
+
+def in_conflict(versions: list[Version]) -> bool:
+    """Whether concurrent versions of a register hold different values."""
+    return len(versions) > 1 and any(v.value != versions[0].value for v in versions)
+
+
+def revision(versions: list[Version]) -> int:
+    """The number that grows with every change: the largest, plus one for every sibling."""
+    if not versions:
+        return 1
+    return max(int(v.value) for v in versions) + len(versions) - 1
+
+
+def etag(versions: list[Version]) -> str:
+    """A short hash of the live revisions' dots: equal on every node at equal clocks."""
+    state = hashlib.blake2b(digest_size=_ETAG_BYTES)
+    for dot in sorted(v.origin.dot for v in versions):
+        state.update(dot.actor)
+        state.update(dot.seq.to_bytes(8, "big"))
+    return state.hexdigest()

@@ -1,0 +1,245 @@
+"""The seams inside a node: what the agent-facing side may ask of the replicated side.
+
+Law: everything above this line (HTTP, CLI, later MCP) reads through `Reader`, writes through
+`Funnel` and learns about peers through `MeshView`; nothing above it touches the core, the
+store or a link. There is one funnel, so no lane can bypass gate, log or quorum.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from crdt.dot import Dot
+from crdt.op import Draft, Op, Value
+from crdt.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryKey:
+    """A client's Idempotency-Key with the hash of the request it came with.
+
+    Attributes:
+        agent: who retries.
+        key: the header's text, up to 128 characters.
+        body: 32 bytes, SHA-256 of the request as received (method, path, body).
+    """
+
+    agent: str
+    key: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What is known about the durability of a write when it is answered.
+
+    Attributes:
+        dots: the operations that the write became, in the order of its drafts.
+        local: whether this node's disk holds them.
+        acks: distinct ready members (this node counted) whose disks hold them.
+        needed: how many the quorum needs.
+        peers: names of the other nodes among them.
+        token: causal token that covers the write.
+        replayed: whether this was a retry of a request already known.
+        pending_id: set when governance holds the write for approval.
+    """
+
+    dots: tuple[Dot, ...]
+    local: bool
+    acks: int
+    needed: int
+    peers: tuple[str, ...]
+    token: str
+    replayed: bool = False
+    pending_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One visible record with its name."""
+
+    collection: str
+    id: str
+    private: bool
+    view: View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrentValue:
+    """One of several values of a register that no edit has settled."""
+
+    value: Value
+    dot: Dot
+    hlc: int
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEntry:
+    """One record that changed, at its latest arrival on this node; no view when it is gone."""
+
+    arrival: int
+    collection: str
+    id: str
+    held: Held | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberStatus:
+    """One member of the mesh as this node sees it."""
+
+    node_id: str
+    name: str
+    peer_url: str
+    state: str
+    clock: Mapping[str, int]
+    lag_ops: int
+    lag_seconds: float
+    digest_agree: bool | None
+    last_success_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshStatus:
+    """This node and its mesh: the answer of GET /mesh."""
+
+    node_id: str
+    name: str
+    cluster: str
+    clock: Mapping[str, int]
+    digest: str
+    n: int
+    w: int
+    members: Sequence[MemberStatus]
+
+
+class Reader(Protocol):
+    """Local reads: the newest local state, committed or not. Nothing here waits."""
+
+    def get(self, collection: str, record_id: str) -> Held | None:
+        """One record, or None when nothing visible and unexpired has that id."""
+        ...
+
+    def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
+        """Ids of visible records that start with a prefix, at most `limit`."""
+        ...
+
+    def recent(self, namespace: str | None = None) -> Iterator[Held]:
+        """Visible memories, newest creation first, of one namespace or of all."""
+        ...
+
+    def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
+        """Per register in conflict: all its values, the shown one first."""
+        ...
+
+    def history(self, collection: str, record_id: str, limit: int) -> list[Op]:
+        """Operations on a record that are still in the log, newest first."""
+        ...
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """{(namespace, tier): visible, unexpired memories}."""
+        ...
+
+    def expiring_before(self, ms: int) -> int:
+        """How many unexpired memories expire before that millisecond."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Bytes of the store's data file in use."""
+        ...
+
+    def feed(self, after: int, limit: int) -> Sequence[FeedEntry]:
+        """Records changed after an arrival number, oldest change first."""
+        ...
+
+    def arrival_at(self, ms: int) -> int:
+        """The arrival number from which everything arrived at or after that millisecond."""
+        ...
+
+    @property
+    def store_id(self) -> str:
+        """Names this copy of the store; feed positions are only valid within one."""
+        ...
+
+    def token(self) -> str:
+        """A causal token that covers everything this node shows."""
+        ...
+
+
+class Funnel(Protocol):
+    """The one way to change anything: gate, operation, quorum."""
+
+    def reader(self) -> Reader:
+        """Reads that see every write this node has accepted."""
+        ...
+
+    async def write(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        agent: str,
+        action: str,
+        retry: RetryKey | None = None,
+    ) -> Receipt:
+        """Gate the drafts, mint one operation each, and wait for the quorum.
+
+        Minting happens before the first await: read and call without awaiting in between and
+        the write supersedes exactly what was read. All drafts of a call land in one bundle.
+
+        Raises:
+            node.errors.Denied: governance refuses.
+            node.errors.QuorumNotMet: fewer than W members confirmed in time; carries the
+                receipt; the write stays and spreads.
+            node.errors.Unavailable: joining, recovering, draining, overloaded, clock skew, or
+                disk full; nothing was minted.
+            node.errors.RetryKeyReused: the key came with another request before.
+        """
+        ...
+
+    def known(self, retry: RetryKey) -> tuple[Dot, ...] | None:
+        """The dots of an earlier request with this key and body; None when it is new.
+
+        Raises:
+            node.errors.RetryKeyReused: the key came with another request before.
+        """
+        ...
+
+    def draw_id(self, retry: RetryKey | None, index: int) -> str:
+        """A new record id: random, or the same for every retry of one request."""
+        ...
+
+    async def reached(self, token: str, wait_ms: int) -> bool:
+        """Whether this node covers a causal token, waiting up to `wait_ms` for it.
+
+        Raises:
+            ValueError: the text is no token of this mesh.
+        """
+        ...
+
+
+class MeshView(Protocol):
+    """What this node knows of its mesh, and the two operations on its membership."""
+
+    def status(self) -> MeshStatus:
+        """This node, its quorum and every member."""
+        ...
+
+    def ready(self) -> str | None:
+        """None when reads and writes are served, else the reason (`joining`, ...)."""
+        ...
+
+    def quorum_in_reach(self) -> bool:
+        """Whether W members are on present links right now."""
+        ...
+
+    def introduce(self, certificate_pem: str) -> str:
+        """Keep the certificate of an allowlisted newcomer; returns its fingerprint."""
+        ...
+
+    async def admit(self, request: Mapping[str, Value], peer_fingerprint: str) -> dict[str, Value]:
+        """Add a newcomer that proved its key to the membership; returns what it must know."""
+        ...
+
+    async def remove(self, node: str, *, force: bool) -> dict[str, Value]:
+        """Take a member out of the membership, by node id or name."""
+        ...
