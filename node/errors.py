@@ -1,0 +1,249 @@
+"""Every way the node can say no, with the code a script reads and the code a client reads.
+
+Law: an error says what happened, why, and what to do about it. Its class carries the exit
+code of the command line and, where agents can meet it, the HTTP status and stable code.
+Certainty is part of the type: an indefinite error means the write may still surface.
+
+    NodeError (1)
+    |- UsageError (2)            the caller or the configuration is wrong
+    |  '- ConfigError
+    |- WriteError                what the funnel can answer to one write
+    |  |- Denied 403             governance said no                       definite
+    |  |- IdempotencyKeyReused 409                                        definite
+    |  |- QuorumNotMet 503 (3)   stored here, not confirmed by W         indefinite
+    |  |- DiskFull 507           retried when there is room              indefinite
+    |  '- ClockSkew, Joining, Recovering, Draining, Overloaded 503        definite
+    |- Refused (4)               a state in which starting would do harm
+    |  |- LockHeld, LooseModes, ImpossibleQuorum, TwinDetected
+    |- IntegrityError (5)        bytes are not what was written
+    |- Unreachable (6)           nobody answers
+    |- DowngradeRefused (7)      the data is newer than this program
+    '- DiskError (10)            the disk said EIO; nothing may be acknowledged any more
+"""
+
+# ruff: noqa: N818 -- the names say what happened; "Error" would only repeat the base class
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line and of the node process."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    QUORUM = 3
+    REFUSED = 4
+    INTEGRITY = 5
+    UNREACHABLE = 6
+    DOWNGRADE = 7
+    DOCTOR_WARNS = 8
+    DOCTOR_CRITICAL = 9
+    DISK = 10
+
+
+class NodeError(Exception):
+    """Root of the tree.
+
+    Args:
+        what: what happened, as a sentence without a full stop.
+        why: the reason, when it adds something.
+        fix: what the reader can do next.
+    """
+
+    exit_code: ClassVar[Exit] = Exit.ERROR
+    http_status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+    indefinite: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        parts = [self.what if not self.why else f"{self.what}: {self.why}"]
+        if self.fix:
+            parts.append(self.fix)
+        return ". ".join(part.rstrip(".") for part in parts) + "."
+
+    def facts(self) -> dict[str, object]:
+        """The error as plain data, for `--json` and for the last-exit note."""
+        return {
+            "error": self.code,
+            "what": self.what,
+            "why": self.why,
+            "fix": self.fix,
+            "exit_code": int(self.exit_code),
+        }
+
+
+class UsageError(NodeError):
+    """The command line cannot mean anything sensible."""
+
+    exit_code = Exit.USAGE
+    http_status = 400
+    code = "usage"
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, malformed or contradicts another one."""
+
+    code = "bad_config"
+
+
+class Refused(NodeError):
+    """The node could start, and would do harm."""
+
+    exit_code = Exit.REFUSED
+    http_status = 409
+    code = "refused"
+
+
+class LockHeld(Refused):
+    """Another process owns the data directory."""
+
+    code = "lock_held"
+
+
+class LooseModes(Refused):
+    """A secret can be read by somebody other than its owner."""
+
+    code = "loose_modes"
+
+
+class ImpossibleQuorum(Refused):
+    """W is larger than N, so no write could ever be confirmed."""
+
+    code = "impossible_quorum"
+
+
+class TwinDetected(Refused):
+    """Another live process answers under the same node id."""
+
+    code = "twin"
+
+
+class IntegrityError(NodeError):
+    """A checksum, a signature or a chain does not hold."""
+
+    exit_code = Exit.INTEGRITY
+    code = "integrity"
+
+
+class Unreachable(NodeError):
+    """No node answers where one was expected."""
+
+    exit_code = Exit.UNREACHABLE
+    http_status = 503
+    code = "unreachable"
+
+
+class DowngradeRefused(NodeError):
+    """The store or the configuration was written by a newer version."""
+
+    exit_code = Exit.DOWNGRADE
+    code = "downgrade_refused"
+
+
+class DiskError(NodeError):
+    """The disk reported an error after which durability is unknown (EIO)."""
+
+    exit_code = Exit.DISK
+    code = "disk_error"
+    indefinite = True
+
+
+class WriteError(NodeError):
+    """What the funnel can answer to one write; `http_status` and `code` go to the client."""
+
+    http_status = 503
+    retry_after_seconds: ClassVar[int | None] = None
+
+
+class Denied(WriteError):
+    """Governance refused the action."""
+
+    exit_code = Exit.REFUSED
+    http_status = 403
+    code = "denied"
+
+
+class IdempotencyKeyReused(WriteError):
+    """The retry key was used before with another body."""
+
+    http_status = 409
+    code = "idempotency_key_reused"
+
+
+class QuorumNotMet(WriteError):
+    """The local commit stands; fewer than W members confirmed it in time.
+
+    Args:
+        receipt: what the write did achieve; the HTTP layer shows it as `durability`.
+        reason: `unreachable` or `timeout`.
+        got: members that hold the write, the writer included.
+        needed: members that had to hold it.
+    """
+
+    exit_code = Exit.QUORUM
+    code = "quorum_not_met"
+    indefinite = True
+    retry_after_seconds = 2
+
+    def __init__(self, receipt: object, *, reason: str, got: int, needed: int) -> None:
+        super().__init__(
+            f"{got} of {needed} needed members hold the write",
+            why="peers did not confirm in time" if reason == "timeout" else "peers are away",
+            fix="The write is stored here and spreads later; retry with the same idempotency key",
+        )
+        self.receipt = receipt
+        self.reason = reason
+        self.got = got
+        self.needed = needed
+
+
+class ClockSkew(WriteError):
+    """The local clock is too far from the median of the peers to mint anything."""
+
+    code = "clock_skew"
+    retry_after_seconds = 5
+
+
+class Joining(WriteError):
+    """The node is still learning the state of its mesh."""
+
+    code = "joining"
+    retry_after_seconds = 1
+
+
+class Recovering(WriteError):
+    """The node is swapping stores after a snapshot."""
+
+    code = "recovering"
+    retry_after_seconds = 1
+
+
+class Draining(WriteError):
+    """The node is shutting down."""
+
+    code = "draining"
+    retry_after_seconds = 1
+
+
+class Overloaded(WriteError):
+    """A bounded queue is full."""
+
+    code = "overloaded"
+    retry_after_seconds = 1
+
+
+class DiskFull(WriteError):
+    """There is no room for the write now; it is retried when there is."""
+
+    http_status = 507
+    code = "disk_full"
+    indefinite = True
+    retry_after_seconds = 5

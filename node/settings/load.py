@@ -1,0 +1,197 @@
+"""Settings: one frozen value, put together from flag, environment, file and default.
+
+Law: precedence is flag > environment > file > default, for every setting alike, and each
+value remembers where it came from. What contradicts itself is refused before anything runs.
+"""
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from node.declare import Setting
+from node.errors import ConfigError
+from node.limits import Limits
+from node.paths import Paths
+from node.settings.checks import check_settings, clean_url
+from node.settings.parse import Unfit, from_text, from_toml
+from node.settings.sections import (
+    SECTIONS,
+    TABLE,
+    Admin,
+    Federation,
+    Identity,
+    Listen,
+    Logging,
+    Permissions,
+    Quorum,
+    Storage,
+)
+from node.settings.toml_file import line_of, read_config
+
+# Variables that are no settings but mean something to the program.
+_OTHER_ENV: Final = frozenset(
+    {"MNEMESH_DATA_DIR", "MNEMESH_KEY_DIR", "MNEMESH_CONFIG", "MNEMESH_AGENT_ID"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator decided about one node.
+
+    Attributes:
+        paths: where its things are.
+        origins: dotted name -> `flag --x`, `environment MNEMESH_X`, `file`, `default`.
+        warnings: sentences for the log; nothing that prevents a start.
+        argv: command line that starts this node again.
+    """
+
+    paths: Paths
+    listen: Listen
+    identity: Identity
+    federation: Federation
+    quorum: Quorum
+    storage: Storage
+    limits: Limits
+    logging: Logging
+    admin: Admin
+    permissions: Permissions
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+
+
+def load_settings(  # noqa: PLR0913 -- each is an independent, keyword-only source
+    paths: Paths,
+    *,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    hostname: str = "node",
+    config_required: bool = False,
+) -> Settings:
+    """Build the settings of a node.
+
+    Args:
+        paths: where its things are; the configuration may be absent.
+        environ: the process environment.
+        flags: dotted name -> text, of the flags that were given.
+        folder: relative paths of flags and environment start here (default: working folder).
+        hostname: name of the node when nobody names it.
+        config_required: the operator named the file, so its absence is an error.
+
+    Raises:
+        ConfigError: a value, a name or a combination that cannot be used.
+        DowngradeRefused: the file was written for a newer version.
+    """
+    folder = folder or Path.cwd()
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    origins = {row.name: "default" for row in TABLE}
+    if config_required or paths.config.exists():
+        _take_file(paths.config, values, origins)
+    for row in TABLE:
+        for texts, name, origin in (
+            (environ, row.env, f"environment {row.env}"),
+            (flags or {}, row.name, f"flag {row.about.flag}"),
+        ):
+            # An empty variable is an unset one, as shells and unit files leave them behind.
+            if texts.get(name):
+                values[row.section][row.key] = _given(row, texts[name], folder, origin)
+                origins[row.name] = origin
+    sections = {name: declared(**values[name]) for name, declared in SECTIONS.items()}
+    settings = Settings(
+        paths=paths,
+        origins=origins,
+        warnings=_stray_variables(environ),
+        argv=tuple(sys.argv),
+        **sections,
+    )
+    settings = _normalised(settings, hostname)
+    check_settings(settings)
+    return settings
+
+
+def _given(row: Setting, text: str, folder: Path, origin: str) -> Any:
+    try:
+        return from_text(row, text, folder)
+    except Unfit as error:
+        shown = "a secret" if "-----BEGIN" in text else repr(text)
+        raise ConfigError(
+            f"{origin} is {shown}", why=f"expected {error}", fix=row.about.help
+        ) from error
+
+
+def _take_file(path: Path, values: dict[str, dict[str, Any]], origins: dict[str, str]) -> None:
+    data = read_config(path)
+    for row in TABLE:
+        if row.key not in data.get(row.section, {}):
+            continue
+        try:
+            value = from_toml(row, data[row.section][row.key], path.parent)
+        except Unfit as error:
+            line = line_of(path.read_text(encoding="utf-8"), row.section, row.key)
+            raise ConfigError(
+                f"{path}, line {line}: [{row.section}] {row.key} cannot be used",
+                why=f"expected {error}",
+                fix=row.about.help,
+            ) from error
+        values[row.section][row.key] = value
+        origins[row.name] = f"file {path}"
+
+
+def _normalised(settings: Settings, hostname: str) -> Settings:
+    name = settings.identity.name or hostname
+    peers = tuple(clean_url(url, "--quorum-peers") for url in settings.quorum.peers)
+    advertise = settings.listen.advertise
+    return replace(
+        settings,
+        identity=replace(settings.identity, name=name),
+        quorum=replace(settings.quorum, peers=peers),
+        listen=replace(
+            settings.listen,
+            advertise=clean_url(advertise, "--advertise") if advertise else None,
+        ),
+    )
+
+
+def _stray_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    # Not an error: the environment also carries variables of other programs and of tests.
+    known = [row.env for row in TABLE]
+    stray = (
+        name
+        for name in sorted(environ)
+        if name.startswith("MNEMESH_") and name not in _OTHER_ENV and name not in known
+    )
+    words = []
+    for name in stray:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        words.append(f"the environment variable {name} is no setting{hint}")
+    return tuple(words)
+
+
+def reload_differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names that changed: those a running node takes at once, and those that need a restart."""
+    live: list[str] = []
+    restart: list[str] = []
+    for row in TABLE:
+        before = getattr(getattr(old, row.section), row.key)
+        after = getattr(getattr(new, row.section), row.key)
+        if before != after:
+            (live if row.about.reload else restart).append(row.name)
+    return tuple(live), tuple(restart)
+
+
+def reloaded(old: Settings, new: Settings) -> Settings:
+    """The old settings with what may change while running taken from the new ones."""
+    changes: dict[str, Any] = {}
+    for section in SECTIONS:
+        fields = {
+            row.key: getattr(getattr(new, section), row.key)
+            for row in TABLE
+            if row.section == section and row.about.reload
+        }
+        changes[section] = replace(getattr(old, section), **fields)
+    return replace(old, **changes)

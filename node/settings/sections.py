@@ -1,0 +1,226 @@
+"""The sections of the configuration, and thereby the table of all settings.
+
+Law: what is not declared here cannot be set, by any road. A secret is never a value here;
+only the path of a file, or the name of an environment variable, that holds it.
+"""
+
+# ruff: noqa: RUF009 -- setting() returns a dataclass field, never a shared mutable value
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from node.declare import Setting, rows_of, setting
+from node.limits import Limits
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where the node is reached, and what it demands there."""
+
+    host: str = setting("127.0.0.1", flag="--host", help="Address to bind; several with commas.")
+    port: int = setting(
+        9077, flag="--port", minimum=0, maximum=65535, help="Port to bind; 0 takes a free one."
+    )
+    agent_listen: str | None = setting(
+        None,
+        flag="--agent-listen",
+        help="Loopback address of an extra plain HTTP listener for agents, as 127.0.0.1:9077.",
+    )
+    advertise: str | None = setting(
+        None,
+        flag="--advertise",
+        help="Address that peers are told, as https://host:port; the bound one when unset.",
+    )
+    hostnames: tuple[str, ...] = setting(
+        (), reload=True, help="Further Host names under which requests are answered."
+    )
+    require_api_key: bool = setting(
+        False,
+        env="MNEMESH_REQUIRE_API_KEY",
+        help="Refuse to start without an API key, on any address.",
+    )
+    tls_cert: Path | None = setting(
+        None, flag="--tls-cert", help="Certificate (PEM) to serve with, instead of the own one."
+    )
+    tls_key: Path | None = setting(
+        None, flag="--tls-key", secret_file=True, help="Private key (PEM) of --tls-cert."
+    )
+    mtls_allowlist: Path | None = setting(
+        None,
+        flag="--mtls-allowlist",
+        help="File of certificate fingerprints that may connect, one per line.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the node is called."""
+
+    name: str = setting("", flag="--name", help="Name that people read; the host name when unset.")
+    sans: tuple[str, ...] = setting(
+        (), help="Names and addresses that `init` wrote into the certificate."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Federation:
+    """How the node keeps level with its peers."""
+
+    cluster: str | None = setting(
+        None, flag="--cluster", help="Name of the mesh that an empty store founds."
+    )
+    catchup_interval_secs: float = setting(
+        30.0,
+        flag="--catchup-interval-secs",
+        minimum=0.05,
+        maximum=86_400,
+        unit="s",
+        help="Longest time between two comparisons of clocks with each peer.",
+    )
+    share_private: bool = setting(
+        False, help="Replicate private memories to the members of the mesh."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum:
+    """How many must hold a write, and who they are at the start."""
+
+    writes: int | None = setting(
+        None,
+        flag="--quorum-writes",
+        reload=True,
+        minimum=0,
+        maximum=1000,
+        help="Members, the writer included, that must hold a write before it is confirmed; "
+        "unset is the majority, 0 and 1 answer after the local commit.",
+    )
+    peers: tuple[str, ...] = setting(
+        (),
+        flag="--quorum-peers",
+        help="Addresses of the other members, with commas, as https://host:port.",
+    )
+    timeout_ms: int = setting(
+        2000,
+        flag="--quorum-timeout-ms",
+        reload=True,
+        minimum=1,
+        maximum=600_000,
+        unit="ms",
+        help="How long a write waits for its quorum.",
+    )
+    client_cert: Path | None = setting(
+        None,
+        flag="--quorum-client-cert",
+        help="Certificate (PEM) shown to peers when dialling; that of the listener when unset.",
+    )
+    client_key: Path | None = setting(
+        None,
+        flag="--quorum-client-key",
+        secret_file=True,
+        help="Private key (PEM) of --quorum-client-cert.",
+    )
+    ca_cert: Path | None = setting(
+        None,
+        flag="--quorum-ca-cert",
+        help="CA certificate (PEM) that signed the certificates of the peers.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """What is kept, where in the map, and for how long."""
+
+    default_namespace: str = setting("global", help="Namespace of a memory that names none.")
+    map_bytes: int = setting(
+        1 << 40,
+        minimum=1 << 16,
+        unit="bytes",
+        help="Size of the sparse address range of the store; grows by itself when too small.",
+    )
+    log_bytes_max: int = setting(
+        4 << 30, minimum=1 << 20, unit="bytes", help="Size above which the oldest log goes."
+    )
+    log_bytes_min: int = setting(
+        256 << 20, minimum=0, unit="bytes", help="Size of log that stays although all hold it."
+    )
+    log_days_max: float = setting(30.0, minimum=0.01, unit="days", help="Age above which log goes.")
+    idempotency_hours: float = setting(
+        48.0, minimum=0.01, unit="hours", help="How long a retry is recognised."
+    )
+    expiry_grace_days: float = setting(
+        7.0, minimum=0.0, unit="days", help="How long an expired memory is only hidden."
+    )
+    maintenance_interval_secs: float = setting(
+        60.0, minimum=0.05, unit="s", help="Time between two rounds of maintenance."
+    )
+    archive_on_delete: bool = setting(False, help="Archive a memory before it is deleted.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """What is written to the log, and how."""
+
+    level: str = setting(
+        "info",
+        flag="--log-level",
+        reload=True,
+        choices=("debug", "info", "warning", "error"),
+        help="Least severe level that is written.",
+    )
+    format: str = setting(
+        "auto",
+        choices=("auto", "json", "pretty"),
+        help="Shape of a line; auto is pretty on a terminal and JSON elsewhere.",
+    )
+    file: Path | None = setting(None, help="File that gets every line as JSON, with rotation.")
+    file_bytes_max: int = setting(
+        64 << 20, minimum=4096, unit="bytes", help="Size at which the log file is rotated."
+    )
+    files_kept_max: int = setting(5, minimum=1, maximum=1000, help="Rotated log files to keep.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """Who may do everything."""
+
+    api_key_file: Path | None = setting(
+        None,
+        env="MNEMESH_API_KEY_FILE",
+        secret_file=True,
+        help="File with the API key; the one that `init` made when unset.",
+    )
+    api_key_env: str | None = setting(
+        None, help="Name of an environment variable that holds the API key."
+    )
+    agents: tuple[str, ...] = setting((), reload=True, help="Agent ids that are administrators.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """What becomes of governance verdicts."""
+
+    mode: str = setting(
+        "enforce",
+        reload=True,
+        choices=("enforce", "advisory", "off"),
+        help="enforce obeys verdicts, advisory only logs them, off does not ask.",
+    )
+
+
+SECTIONS: Final[dict[str, type[Any]]] = {
+    "listen": Listen,
+    "identity": Identity,
+    "federation": Federation,
+    "quorum": Quorum,
+    "storage": Storage,
+    "limits": Limits,
+    "logging": Logging,
+    "admin": Admin,
+    "permissions": Permissions,
+}
+
+TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)

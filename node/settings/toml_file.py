@@ -1,0 +1,158 @@
+"""The configuration file: read with line numbers, written whole or not at all.
+
+Law: a file that cannot be understood is refused with the line to mend; it is never read in
+part and never replaced by defaults. A secret inside it is refused before anything else.
+"""
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from node.errors import ConfigError, DowngradeRefused
+from node.settings.sections import SCHEMA_VERSION, SECTIONS, TABLE
+
+_HEADER: Final = re.compile(r"^\s*\[\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\s*(#.*)?$")
+_KEY: Final = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
+_SECRET: Final = re.compile(
+    r"(^|_)(api_?key|key|secret|token|passphrase|password|credential)s?$", re.IGNORECASE
+)
+_KNOWN: Final = {(row.section, row.key): row for row in TABLE}
+
+
+def read_config(path: Path) -> dict[str, dict[str, object]]:
+    """Read and check the shape of a configuration file: `{section: {key: value}}`.
+
+    Raises:
+        ConfigError: not readable, not TOML, an unknown name, or a secret in the file.
+        DowngradeRefused: the file says it was written for a newer version.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the configuration {path}", why=error.strerror or str(error)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"cannot read the configuration {path}", why="it is not UTF-8 text"
+        ) from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path} is not valid TOML", why=str(error), fix="Mend that line; nothing was read"
+        ) from error
+    return _checked(path, text, data)
+
+
+def _checked(path: Path, text: str, data: dict[str, Any]) -> dict[str, dict[str, object]]:
+    _check_schema(path, data.pop("schema_version", SCHEMA_VERSION))
+    for section, body in data.items():
+        if not isinstance(body, dict):
+            _refuse_name(path, line_of(text, "", section), section, "", SECTIONS)
+        if section not in SECTIONS:
+            line = line_of(text, section, "") or line_of(text, "", section)
+            _refuse_name(path, line, f"[{section}]", section, SECTIONS)
+        keys = [row.key for row in TABLE if row.section == section]
+        for key in body:
+            if (section, key) not in _KNOWN:
+                _refuse_name(path, line_of(text, section, key), key, section, keys)
+    return data
+
+
+def _check_schema(path: Path, version: object) -> None:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ConfigError(f"{path}: schema_version must be {SCHEMA_VERSION}")
+    if version > SCHEMA_VERSION:
+        raise DowngradeRefused(
+            f"{path} has schema_version {version}",
+            why=f"this program knows versions up to {SCHEMA_VERSION}",
+            fix="Run the newer mnemesh, or write the file anew with this one",
+        )
+
+
+def _refuse_name(path: Path, line: int, name: str, section: str, real: Iterable[str]) -> None:
+    where = f"{path}, line {line}" if line else str(path)
+    bare = name.strip("[]")
+    if _SECRET.search(bare) and not bare.endswith(("_file", "_env")):
+        raise ConfigError(
+            f"{where}: {bare} looks like a secret",
+            why="secrets do not belong into a file that is copied and shown",
+            fix="Put it into a file of mode 0600 and name that file, as in [admin] api_key_file",
+        )
+    raise ConfigError(
+        f"{where}: there is no setting {name}" + (f" in [{section}]" if name == bare else ""),
+        why="a name that is not known is never ignored",
+        fix=suggestion(bare, section, list(real)),
+    )
+
+
+def suggestion(name: str, section: str, real: Sequence[str]) -> str:
+    """The nearest real name, in its own section first, then in any."""
+    near = difflib.get_close_matches(name, real, n=1, cutoff=0.5)
+    if near:
+        return f"Did you mean {near[0]}?"
+    elsewhere = {row.key: row.section for row in TABLE if row.section != section}
+    near = difflib.get_close_matches(name, list(elsewhere), n=1, cutoff=0.5)
+    if near:
+        return f"Did you mean {near[0]} in [{elsewhere[near[0]]}]?"
+    return "Known here: " + ", ".join(real)
+
+
+def line_of(text: str, section: str, key: str) -> int:
+    """Line (from 1) of a key, or of a section header when `key` is empty; 0 if not found."""
+    current = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            current = header[1].strip("\"' ")
+            if not key and current == section:
+                return number
+        elif key and current == section and (found := _KEY.match(line)):
+            if found[1].strip("\"'") == key:
+                return number
+        elif not current and (found := _KEY.match(line)):
+            dotted = found[1].replace('"', "").replace("'", "")
+            if dotted in (f"{section}.{key}", section if not key else ""):
+                return number
+    return 0
+
+
+def render_config(values: Mapping[str, Mapping[str, object]]) -> str:
+    """TOML text of `{section: {key: value}}`, each key with its help as a comment.
+
+    Raises:
+        KeyError: a name that is no setting; a programmer's error.
+    """
+    lines = ["# Configuration of this mnemesh node.", f"schema_version = {SCHEMA_VERSION}"]
+    for section, body in values.items():
+        lines += ["", f"[{section}]"]
+        for key, value in body.items():
+            lines += [f"# {_KNOWN[section, key].about.help}", f"{key} = {_literal(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_literal(part) for part in value) + "]"
+    # JSON strings are TOML basic strings, but for DEL, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def write_config(path: Path, values: Mapping[str, Mapping[str, object]]) -> None:
+    """Write the file in one step, so that a crash leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(render_config(values))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
