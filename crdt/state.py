@@ -68,7 +68,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Everything one transaction writes."""
+    """Everything one transaction writes.
+
+    `genesis` is what the core keeps about its mesh, when that changed; None leaves it.
+    """
 
     number: int
     bundles: tuple[LoggedBundle, ...]
@@ -78,6 +81,7 @@ class Batch:
     idempotency: Mapping[bytes, IdempotencyRow]
     digest: int
     now_ms: int
+    genesis: bytes | None = None
 
     def size_bytes(self) -> int:
         """How much it weighs in a queue."""

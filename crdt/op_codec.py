@@ -1,0 +1,210 @@
+"""The bytes of operations inside a bundle.
+
+Law: strict. What decodes is a well-formed list of operations, and encoding it again gives
+the same bytes; anything else raises. Actors and head sets are written once per bundle.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgpack
+
+from crdt.dot import SEQ_MAX, Actor, Dot, is_actor
+from crdt.hlc import STAMP_MAX
+from crdt.op import NO_DOTS, Idempotency, Kind, Op
+
+_pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+
+_OP_WIDTH: Final = 14
+COLLECTION_BYTES_MAX: Final = 32
+ID_BYTES_MAX: Final = 255
+AGENT_BYTES_MAX: Final = 512
+NAMESPACE_BYTES_MAX: Final = 2048
+FIELD_BYTES_MAX: Final = 640
+FIELDS_MAX: Final = 512
+DOTS_MAX: Final = 4096
+IDEMPOTENCY_BYTES: Final = 16
+DEPTH_MAX: Final = 40
+_PLAIN: Final = frozenset({str, int, bool, bytes, type(None)})
+KINDS: Final = {int(kind): kind for kind in Kind}
+
+
+class OpError(ValueError):
+    """An operation that breaks the format or a limit."""
+
+
+class _Table:
+    """Indexes for the actors that a bundle mentions."""
+
+    def __init__(self) -> None:
+        self.index: dict[Actor, int] = {}
+
+    def flat(self, dots: Iterable[Dot]) -> list[int]:
+        out: list[int] = []
+        index = self.index
+        for actor, seq in dots:
+            out += (index.setdefault(actor, len(index)), seq)
+        return out
+
+
+def encode_ops(ops: Sequence[Op]) -> bytes:
+    """Bytes of consecutive operations; their dots are implied by the bundle's header."""
+    table = _Table()
+    heads: dict[tuple[Dot, ...], int] = {}
+    rows = []
+    for op in ops:
+        retry = op.idempotency
+        rows.append(
+            [
+                int(op.kind),
+                op.collection,
+                op.id,
+                op.owner,
+                op.namespace,
+                None if op.agent == op.owner else op.agent,
+                op.hlc,
+                table.flat(sorted(op.births)) if op.births else [],
+                op.set,
+                sorted(op.removed) if op.removed else [],
+                table.flat(sorted(op.supersedes)) if op.supersedes else [],
+                heads.setdefault(op.heads, len(heads)),
+                table.flat((op.target,)) if op.target else None,
+                [retry.scope, retry.body] if retry else None,
+            ]
+        )
+    named = [table.flat(dots) for dots in heads]
+    packed: bytes = _pack([list(table.index), named, rows])
+    return packed
+
+
+def decode_ops(data: bytes, actor: Actor, first: int) -> tuple[Op, ...]:
+    """The operations of a bundle.
+
+    Raises:
+        OpError: the bytes break the format or a limit.
+        ValueError: msgpack cannot read them.
+    """
+    actors, named, rows = msgpack.unpackb(data, raw=False)
+    if not isinstance(actors, list) or not all(is_actor(a) for a in actors):
+        raise OpError("a bundle names an actor of the wrong shape")
+    heads = [tuple(_dots(actors, flat)) for flat in named]
+    if len(heads) > len(rows):
+        raise OpError("more head sets than operations")
+    return tuple(
+        _decode(row, Dot(actor, first + place), actors, heads) for place, row in enumerate(rows)
+    )
+
+
+def _dots(actors: list[Actor], flat: object) -> list[Dot]:
+    if not isinstance(flat, list) or len(flat) % 2 or len(flat) > 2 * DOTS_MAX:
+        raise OpError(f"dots come in pairs, at most {DOTS_MAX}")
+    dots = []
+    for index, seq in zip(flat[::2], flat[1::2], strict=True):
+        if type(index) is not int or not 0 <= index < len(actors):
+            raise OpError("a dot names no actor of its bundle")
+        if type(seq) is not int or not 1 <= seq <= SEQ_MAX:
+            raise OpError("a dot's sequence number is out of range")
+        dots.append(Dot(actors[index], seq))
+    return dots
+
+
+def _text(value: object, what: str, bytes_max: int) -> str:
+    if type(value) is not str:
+        raise OpError(f"{what} is not text")
+    if len(value) > bytes_max or (not value.isascii() and len(value.encode()) > bytes_max):
+        raise OpError(f"{what} is longer than {bytes_max} bytes")
+    return value
+
+
+def _fields(value: object) -> dict[str, Any]:
+    if type(value) is not dict or len(value) > FIELDS_MAX:
+        raise OpError(f"the fields are not a map of at most {FIELDS_MAX}")
+    for name, held in value.items():
+        _text(name, "a field name", FIELD_BYTES_MAX)
+        if type(held) not in _PLAIN:
+            _check_value(held, 0)
+    return value
+
+
+def _check_value(value: object, depth: int) -> None:
+    """Only what JSON and byte strings can say: no extension types, no NaN, bounded depth."""
+    if depth > DEPTH_MAX:
+        raise OpError(f"a value is nested deeper than {DEPTH_MAX} levels")
+    kind = type(value)
+    if kind is dict:
+        for name, held in value.items():  # type: ignore[attr-defined]  # narrowed by `kind`
+            if type(name) is not str:
+                raise OpError("a map inside a value has a key that is not text")
+            _check_value(held, depth + 1)
+    elif kind is list:
+        for held in value:  # type: ignore[attr-defined]  # narrowed by `kind`
+            _check_value(held, depth + 1)
+    elif kind is float:
+        if not math.isfinite(value):  # type: ignore[arg-type]  # narrowed by `kind`
+            raise OpError("a number is not finite")
+    elif kind not in _PLAIN:
+        raise OpError(f"a value has the unknown type {kind.__name__}")
+
+
+def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, ...]]) -> Op:
+    if not isinstance(row, list) or len(row) != _OP_WIDTH:
+        raise OpError(f"an operation is a list of {_OP_WIDTH}")
+    kind, collection, ident, owner, namespace, agent, hlc = row[:7]
+    births, fields, removed, supersedes, head_set, target, retry = row[7:]
+    known = KINDS.get(kind) if type(kind) is int else None
+    if known is None:
+        raise OpError(f"unknown operation kind {kind!r}")
+    if type(hlc) is not int or not 0 <= hlc <= STAMP_MAX:
+        raise OpError("the stamp is out of range")
+    if type(head_set) is not int or not 0 <= head_set < len(heads):
+        raise OpError("the heads are not in the bundle")
+    owner = _text(owner, "the owner", AGENT_BYTES_MAX)
+    return Op(
+        dot=dot,
+        kind=known,
+        collection=_collection(collection),
+        id=_text(ident, "the id", ID_BYTES_MAX),
+        owner=owner,
+        namespace=_text(namespace, "the namespace", NAMESPACE_BYTES_MAX),
+        agent=owner if agent is None else _text(agent, "the agent", AGENT_BYTES_MAX),
+        hlc=hlc,
+        births=frozenset(_dots(actors, births)) if births else NO_DOTS,
+        set=_fields(fields),
+        removed=_removed(removed),
+        supersedes=frozenset(_dots(actors, supersedes)) if supersedes else NO_DOTS,
+        heads=heads[head_set],
+        target=None if target is None else _one(_dots(actors, target)),
+        idempotency=None if retry is None else _retry(retry),
+    )
+
+
+def _collection(value: object) -> str:
+    name = _text(value, "the collection", COLLECTION_BYTES_MAX)
+    if "/" in name:
+        raise OpError("a collection's name holds no slash")
+    return name
+
+
+def _removed(value: object) -> frozenset[str]:
+    if not value:
+        return frozenset()
+    if not isinstance(value, list) or len(value) > FIELDS_MAX:
+        raise OpError(f"removed fields are not a list of at most {FIELDS_MAX}")
+    return frozenset(_text(name, "a field name", FIELD_BYTES_MAX) for name in value)
+
+
+def _one(dots: list[Dot]) -> Dot:
+    if len(dots) != 1:
+        raise OpError("a target is one dot")
+    return dots[0]
+
+
+def _retry(value: object) -> Idempotency:
+    if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004 - scope and body
+        raise OpError("an idempotency mark is a pair")
+    scope, body = value
+    for part in (scope, body):
+        if not isinstance(part, bytes) or len(part) != IDEMPOTENCY_BYTES:
+            raise OpError(f"an idempotency mark has parts of {IDEMPOTENCY_BYTES} bytes")
+    return Idempotency(scope=scope, body=body)
