@@ -9,10 +9,11 @@ Certainty is part of the type: an indefinite error means the write may still sur
     |  '- ConfigError
     |- WriteError                what the funnel can answer to one write
     |  |- Denied 403             governance said no                       definite
-    |  |- IdempotencyKeyReused 409                                        definite
+    |  |- RetryKeyReused 409                                              definite
     |  |- QuorumNotMet 503 (3)   stored here, not confirmed by W         indefinite
-    |  |- DiskFull 507           retried when there is room              indefinite
-    |  '- ClockSkew, Joining, Recovering, Draining, Overloaded 503        definite
+    |  '- Unavailable 503       nothing was minted
+    |     |- ClockSkew, Joining, Recovering, Draining, Overloaded          definite
+    |     '- DiskFull 507        retried when there is room              indefinite
     |- Refused (4)               a state in which starting would do harm
     |  |- LockHeld, LooseModes, ImpossibleQuorum, TwinDetected
     |- IntegrityError (5)        bytes are not what was written
@@ -171,7 +172,7 @@ class Denied(WriteError):
     code = "denied"
 
 
-class IdempotencyKeyReused(WriteError):
+class RetryKeyReused(WriteError):
     """The retry key was used before with another body."""
 
     http_status = 409
@@ -205,42 +206,45 @@ class QuorumNotMet(WriteError):
         self.needed = needed
 
 
-class ClockSkew(WriteError):
+class Unavailable(WriteError):
+    """The node takes no writes now, and says when to come back."""
+
+    code = "unavailable"
+    retry_after_seconds = 1
+
+
+class ClockSkew(Unavailable):
     """The local clock is too far from the median of the peers to mint anything."""
 
     code = "clock_skew"
     retry_after_seconds = 5
 
 
-class Joining(WriteError):
+class Joining(Unavailable):
     """The node is still learning the state of its mesh."""
 
     code = "joining"
-    retry_after_seconds = 1
 
 
-class Recovering(WriteError):
+class Recovering(Unavailable):
     """The node is swapping stores after a snapshot."""
 
     code = "recovering"
-    retry_after_seconds = 1
 
 
-class Draining(WriteError):
+class Draining(Unavailable):
     """The node is shutting down."""
 
     code = "draining"
-    retry_after_seconds = 1
 
 
-class Overloaded(WriteError):
+class Overloaded(Unavailable):
     """A bounded queue is full."""
 
     code = "overloaded"
-    retry_after_seconds = 1
 
 
-class DiskFull(WriteError):
+class DiskFull(Unavailable):
     """There is no room for the write now; it is retried when there is."""
 
     http_status = 507

@@ -1,0 +1,202 @@
+"""What the node says while it runs: one line per event, from one table of events.
+
+Law: every line is an event of `EVENTS` with plain facts beside it. There is no content of a
+memory and no secret in a line, and no sentence that a script would have to parse. An event
+name that is not in the table, or a field that could carry content, is a programmer's error.
+"""
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, TextIO
+
+import orjson
+import structlog
+
+from node.settings.sections import Logging
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+# name -> (level, what it means)
+EVENTS: Final[Mapping[str, tuple[str, str]]] = {
+    # life of the process
+    "node_starting": ("info", "settings are read, nothing is open yet"),
+    "node_started": ("info", "listeners are open; says version, node, listeners, N, W, store"),
+    "node_draining": ("info", "a shutdown began; no new writes"),
+    "node_stopped": ("info", "everything is closed; says the exit code"),
+    "node_failed": ("error", "the process ends with an error"),
+    "setting_warning": ("warning", "a setting looks wrong but prevents nothing"),
+    "settings_reloaded": ("info", "SIGHUP was obeyed; says what changed"),
+    "settings_refused": ("error", "SIGHUP found a configuration that cannot be used"),
+    "identity_made": ("warning", "a node without init made its signing key"),
+    "library_message": ("warning", "a library complained; only its kind is shown"),
+    # store
+    "store_opened": ("info", "the store is open and its digest is known"),
+    "store_grown": ("info", "the map was too small and is larger now"),
+    "store_full": ("error", "the disk is full; writes are refused until there is room"),
+    "store_resumed": ("info", "there is room again"),
+    "store_failed": ("critical", "the disk reported an error; nothing is acknowledged any more"),
+    "store_set_aside": ("warning", "a store was moved aside and another one takes its place"),
+    "store_swapped": ("info", "a joined store is in place under a new store id"),
+    "record_corrupt": ("critical", "a stored value does not match its checksum"),
+    "log_truncated": ("info", "log that all members hold, or beyond the limits, is gone"),
+    "maintenance_failed": ("warning", "a round of maintenance failed and will be tried again"),
+    # peers
+    "peer_connected": ("info", "a link is up and both sides have proven who they are"),
+    "peer_disconnected": ("info", "a link ended; says why"),
+    "peer_unreachable": ("warning", "dialling failed 3, 6, 12 ... times in a row"),
+    "peer_refused": ("warning", "a peer was turned away; says why"),
+    "peer_skewed": ("warning", "the clock of a peer is too far ahead"),
+    "peer_slow": ("warning", "the queue of a peer overflowed; it falls back to catch-up"),
+    "peer_incompatible": ("warning", "a peer speaks another protocol or belongs to another mesh"),
+    "peer_bundle_refused": ("warning", "a bundle was not valid; its actor is stopped on that link"),
+    "handshake_failed": ("debug", "a TLS handshake failed; says why"),
+    "twin_detected": ("critical", "two live processes answer under one node id"),
+    "self_in_peers": ("warning", "one of the peer addresses leads to this node itself"),
+    "allowlist_loaded": ("info", "the allowlist was read; says how many may connect"),
+    "allowlist_refused": ("error", "the allowlist cannot be read; the old one stays in force"),
+    # replication
+    "catchup_started": ("info", "the node is behind and asks one peer"),
+    "catchup_finished": ("info", "the node is level; says how much came"),
+    "catchup_failed": ("warning", "a catch-up session ended early; another source is asked"),
+    "snapshot_started": ("info", "the log does not reach back far enough; a snapshot begins"),
+    "snapshot_finished": ("info", "a snapshot was sent or joined"),
+    "snapshot_failed": ("warning", "a snapshot ended early; it resumes"),
+    "digest_mismatch": ("critical", "equal clocks with unequal digests; the pair stops"),
+    "equivocation_found": ("critical", "two signed bundles claim one place in one log"),
+    "clock_skewed": ("warning", "the local clock is off; nothing is minted until it is right"),
+    "clock_recovered": ("info", "the local clock is right again"),
+    "quorum_lost": ("warning", "too few members are connected; writes answer 503"),
+    "quorum_regained": ("info", "enough members are connected again"),
+    # membership
+    "mesh_founded": ("info", "this node founded a mesh; says name and members"),
+    "mesh_joined": ("info", "this node belongs to a mesh now"),
+    "member_introduced": ("info", "the certificate of an allowlisted newcomer is known"),
+    "member_added": ("info", "a node was added to the membership"),
+    "member_ready": ("info", "a member has caught up and counts in the quorum"),
+    "member_removed": ("info", "a node was taken out of the membership"),
+    "join_refused": ("warning", "a newcomer was turned away; says why"),
+    # agents
+    "auth_rejected": ("warning", "a request without a valid key or certificate"),
+    "request_failed": ("error", "a request ended in an unexpected error"),
+    "request_slow": ("debug", "a request took longer than expected"),
+}
+
+# Names under which content or secrets would travel.
+_FORBIDDEN: Final = frozenset(
+    {"content", "title", "body", "metadata", "tags", "api_key", "token", "secret", "password"}
+)
+
+
+class UnknownEventError(AssertionError):
+    """The code logs something that is not in the table."""
+
+
+def check_event(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Processor: only known events, only harmless fields.
+
+    Raises:
+        UnknownEventError: otherwise.
+    """
+    name = event.get("event")
+    if name not in EVENTS:
+        raise UnknownEventError(f"{name!r} is not in the table of events")
+    leaks = _FORBIDDEN.intersection(event)
+    if leaks:
+        raise UnknownEventError(f"{name}: the field {min(leaks)} could carry content or a secret")
+    return event
+
+
+class EventLog:
+    """Writes events; the one object other parts hold.
+
+    Args:
+        logger: a structlog logger, bound or not.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def __call__(self, event: str, **facts: object) -> None:
+        """Write one event at the level of the table.
+
+        Raises:
+            UnknownEventError: the event is not in the table.
+        """
+        if event not in EVENTS:
+            raise UnknownEventError(f"{event!r} is not in the table of events")
+        self._logger.log(_LEVELS[EVENTS[event][0]], event, **facts)
+
+    def bind(self, **facts: object) -> "EventLog":
+        """The same log with facts that go into every line."""
+        return EventLog(self._logger.bind(**facts))
+
+
+class _LibraryHandler(logging.Handler):
+    """Turns the logging of libraries into one event without their text."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(level=logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say who complained and about which exception; the text may quote a request."""
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        self._log("library_message", library=record.name, line=record.lineno, error=kind)
+
+
+class _Output:
+    """A structlog sink: the stream, and the rotating file when there is one."""
+
+    def __init__(self, stream: TextIO, pretty: Any | None, file: logging.Handler | None) -> None:
+        self._stream = stream
+        self._pretty = pretty
+        self._file = file
+
+    def msg(self, **event: Any) -> None:
+        """Write one line."""
+        first = {key: event.pop(key) for key in ("at", "level", "event") if key in event}
+        line = orjson.dumps({**first, **event}, default=str).decode()
+        shown = self._pretty(None, "", {**first, **event}) if self._pretty else line
+        self._stream.write(shown + "\n")
+        self._stream.flush()
+        if self._file is not None:
+            self._file.emit(logging.LogRecord("mnemesh", 20, "", 0, line, (), None))
+
+    debug = info = warning = error = critical = log = msg
+
+
+def make_log(settings: Logging, stream: TextIO = sys.stderr) -> EventLog:
+    """Set the log up for this process.
+
+    Args:
+        settings: level, format and file.
+        stream: where lines go; never stdout, which belongs to answers.
+    """
+    terminal = stream.isatty()
+    pretty = settings.format == "pretty" or (settings.format == "auto" and terminal)
+    renderer = structlog.dev.ConsoleRenderer(colors=terminal) if pretty else None
+    file = None
+    if settings.file is not None:
+        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(
+            settings.file,
+            maxBytes=settings.file_bytes_max,
+            backupCount=settings.files_kept_max,
+            encoding="utf-8",
+        )
+    logger = structlog.wrap_logger(
+        _Output(stream, renderer, file),
+        processors=[
+            check_event,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+    )
+    log = EventLog(logger)
+    logging.basicConfig(handlers=[_LibraryHandler(log)], level=logging.WARNING, force=True)
+    return log
