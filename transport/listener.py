@@ -1,0 +1,264 @@
+"""The accept loop: who gets a connection, and for how long.
+
+Law: a connection reaches the protocol above only after its handshake, under the allowlist of that
+very moment; taking a fingerprint off the list ends its connections before `swap` returns. Every
+refusal is counted under one reason. Handshakes and connections are bounded in number, per address
+and in total, and a handshake in time, so that strangers cost a bounded amount of everything.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from transport.gate import Gate
+from transport.refusals import Refusal, classify
+from transport.sockets import open_sockets
+from transport.tls import peer_fingerprint
+
+__all__ = ["Listener", "ListenerLimits", "ListenerTls"]
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_EXHAUSTED_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """Bounds of one listener; times in seconds."""
+
+    handshake_s: float = 5.0
+    shutdown_s: float = 1.0
+    handshakes_max: int = 256
+    handshakes_per_address_max: int = 64
+    connections_max: int = 4096
+    connections_per_address_max: int = 2048
+    connections_per_peer_max: int = 64
+    backlog: int = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerTls:
+    """The TLS side of a listener; replaced as a whole when the allowlist changes."""
+
+    context: ssl.SSLContext
+    allowed: frozenset[str]
+
+
+def _unheard(_refusal: Refusal, _address: str) -> None:
+    return
+
+
+class Listener:
+    """Accepts connections on a set of addresses and hands them to a protocol.
+
+    `bind()` first, then `run()` in a task of the caller's group; cancelling that task ends every
+    connection. Without `tls` it speaks plain HTTP, and only on loopback.
+    """
+
+    def __init__(
+        self,
+        protocol_factory: Callable[[], asyncio.Protocol],
+        addresses: Sequence[tuple[str, int]],
+        *,
+        tls: ListenerTls | None,
+        limits: ListenerLimits | None = None,
+        on_refused: Callable[[Refusal, str], None] = _unheard,
+    ) -> None:
+        self._protocol_factory = protocol_factory
+        self._wanted = tuple(addresses)
+        self._tls = tls
+        self._limits = limits or ListenerLimits()
+        self._on_refused = on_refused
+        self._sockets: list[socket.socket] = []
+        self._addresses: list[tuple[str, int]] = []
+        self._handshakes: Counter[str] = Counter()
+        self._by_address: Counter[str] = Counter()
+        self._by_peer: defaultdict[str, set[Gate]] = defaultdict(set)
+        self._gates: dict[asyncio.BaseTransport, Gate] = {}
+        self._accepting: list[asyncio.Task[None]] = []
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each socket that was bound."""
+        return list(self._addresses)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._gates)
+
+    @property
+    def handshakes(self) -> int:
+        """How many handshakes are under way."""
+        return self._handshakes.total()
+
+    @property
+    def peers(self) -> dict[str, int]:
+        """Fingerprint -> open connections, for those that have a certificate."""
+        return {peer: len(gates) for peer, gates in self._by_peer.items()}
+
+    async def bind(self) -> list[tuple[str, int]]:
+        """Bind every address and return host and port of each socket.
+
+        Raises:
+            ListenError: an address cannot be used; none is bound then.
+        """
+        self._sockets = await open_sockets(
+            self._wanted, backlog=self._limits.backlog, loopback_only=self._tls is None
+        )
+        self._addresses = [sock.getsockname()[:2] for sock in self._sockets]
+        return self.addresses
+
+    async def run(self) -> None:
+        """Accept, and keep connections, until cancelled; every connection is aborted then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._accepting = [
+                    group.create_task(self._accept(listening, group)) for listening in self._sockets
+                ]
+            # Nobody new can come; those who are here stay until the caller ends them.
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._close_sockets()
+            for gate in list(self._gates.values()):
+                gate.abort()
+
+    def stop_accepting(self) -> None:
+        """Stop listening; open connections, and handshakes under way, go on."""
+        if not self._accepting:
+            self._close_sockets()
+        # The tasks close the sockets themselves, once the loop no longer watches them.
+        for task in self._accepting:
+            task.cancel()
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+    def swap(self, tls: ListenerTls) -> int:
+        """Use another context and allowlist from now on.
+
+        Returns:
+            How many open connections were aborted because their peer is no longer allowed.
+        """
+        self._tls = tls
+        gone = [peer for peer in self._by_peer if peer not in tls.allowed]
+        return sum(self.abort_where(peer) for peer in gone)
+
+    def abort_where(self, fingerprint: str) -> int:
+        """Abort every connection of a peer and return how many there were."""
+        gates = list(self._by_peer.get(fingerprint, ()))
+        for gate in gates:
+            gate.abort()
+        return len(gates)
+
+    def peer_of(self, transport: asyncio.BaseTransport | None) -> str | None:
+        """Return the fingerprint behind an open connection; cheaper than asking TLS again."""
+        gate = self._gates.get(transport) if transport is not None else None
+        return gate.peer if gate is not None else None
+
+    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
+        with listening:
+            while True:
+                accepted = await self._next(listening)
+                if accepted is None:
+                    continue
+                sock, host = accepted
+                refusal = self._full(host)
+                if refusal is not None:
+                    sock.close()
+                    self._on_refused(refusal, host)
+                    continue
+                self._handshakes[host] += 1
+                group.create_task(self._shake(sock, host))
+
+    async def _next(self, listening: socket.socket) -> tuple[socket.socket, str] | None:
+        try:
+            sock, address = await asyncio.get_running_loop().sock_accept(listening)
+        except OSError as error:
+            if error.errno == errno.ECONNABORTED:
+                return None  # it hung up while it stood in the queue
+            if error.errno not in _EXHAUSTED:
+                raise
+            # Retrying at once would spin: the connection is still in the queue.
+            self._on_refused(Refusal.DESCRIPTORS_FULL, "")
+            await asyncio.sleep(_EXHAUSTED_PAUSE_S)
+            return None
+        return sock, str(address[0])
+
+    def _full(self, host: str) -> Refusal | None:
+        limits = self._limits
+        if len(self._gates) + self._handshakes.total() >= limits.connections_max:
+            return Refusal.CONNECTIONS_FULL
+        if self._by_address[host] + self._handshakes[host] >= limits.connections_per_address_max:
+            return Refusal.ADDRESS_FULL
+        if (
+            self._handshakes.total() >= limits.handshakes_max
+            or self._handshakes[host] >= limits.handshakes_per_address_max
+        ):
+            return Refusal.HANDSHAKES_FULL
+        return None
+
+    async def _shake(self, sock: socket.socket, host: str) -> None:
+        loop = asyncio.get_running_loop()
+        gate = Gate(host, self._protocol_factory, self._enter, self._leave)
+        tls, limits = self._tls, self._limits
+        try:
+            if tls is None:
+                await loop.connect_accepted_socket(lambda: gate, sock)
+            else:
+                await loop.connect_accepted_socket(
+                    lambda: gate,
+                    sock,
+                    ssl=tls.context,
+                    ssl_handshake_timeout=limits.handshake_s,
+                    ssl_shutdown_timeout=limits.shutdown_s,
+                )
+            if not gate.asked:  # it hung up at the last step, which raises nothing
+                self._on_refused(Refusal.CLOSED, host)
+        except OSError as error:
+            self._on_refused(classify(error), host)
+        finally:
+            self._handshakes[host] -= 1
+            if not self._handshakes[host]:
+                del self._handshakes[host]
+
+    def _enter(self, gate: Gate, transport: asyncio.Transport) -> bool:
+        peer = peer_fingerprint(transport)
+        refusal = self._unwelcome(peer)
+        if refusal is not None:
+            self._on_refused(refusal, gate.host)
+            return False
+        gate.peer = peer
+        self._gates[transport] = gate
+        self._by_address[gate.host] += 1
+        if peer is not None:
+            self._by_peer[peer].add(gate)
+        return True
+
+    def _unwelcome(self, peer: str | None) -> Refusal | None:
+        # The context said yes, but it may be one from before the last change of the allowlist.
+        tls = self._tls
+        if peer is None:
+            demanded = tls is not None and tls.context.verify_mode is ssl.CERT_REQUIRED
+            return Refusal.NO_CERTIFICATE if demanded else None
+        if tls is None or peer not in tls.allowed:
+            return Refusal.NOT_ALLOWLISTED
+        if len(self._by_peer.get(peer, ())) >= self._limits.connections_per_peer_max:
+            return Refusal.PEER_FULL
+        return None
+
+    def _leave(self, gate: Gate, transport: asyncio.BaseTransport) -> None:
+        self._gates.pop(transport, None)
+        self._by_address[gate.host] -= 1
+        if not self._by_address[gate.host]:
+            del self._by_address[gate.host]
+        if gate.peer is not None:
+            gates = self._by_peer[gate.peer]
+            gates.discard(gate)
+            if not gates:
+                del self._by_peer[gate.peer]

@@ -1,0 +1,90 @@
+"""The folder of known peer certificates, one PEM file per fingerprint.
+
+Law: a file gets in only under a fingerprint that is on the allowlist now, and comes out only
+while it still is; its name is the hash of its content, checked on the way in and on the way out.
+The allowlist says who may connect; this folder only lets TLS recognise them in the handshake.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from transport.allowlist import Allowlist, normalise
+from transport.certificate import check_pin, der_of, fingerprint, load_der, pem_of
+from transport.errors import CertificateError, NotAllowlistedError
+from transport.secret_files import replace_file, sync_folder
+
+__all__ = ["PeerCertificates"]
+
+_SUFFIX = ".pem"
+
+
+class PeerCertificates:
+    """Certificates of peers, kept as `<folder>/<fingerprint>.pem`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, pem: bytes, allowlist: Allowlist) -> str:
+        """Keep the certificate in `pem` and return its fingerprint.
+
+        Raises:
+            NotAllowlistedError: its fingerprint is not on the allowlist; nothing is kept.
+            AuthorityPinError: it could vouch for others.
+            CertificateError: no certificate, or the folder cannot be written.
+        """
+        return self.add_der(der_of(pem), allowlist)
+
+    def add_der(self, der: bytes, allowlist: Allowlist) -> str:
+        """Do the same for the DER form, which is what a TLS handshake gives."""
+        digest = fingerprint(der)
+        if digest not in allowlist:
+            raise NotAllowlistedError(
+                f"the certificate {digest} is not on the allowlist: if you know it, run "
+                f"`mnemesh node allow {digest}`"
+            )
+        check_pin(der)
+        path = self._path(digest)
+        if not path.exists():
+            try:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                replace_file(path, pem_of(der), mode=0o644)
+            except OSError as error:
+                raise CertificateError(f"cannot keep {path}: {error.strerror}") from error
+        return digest
+
+    def load_all(self, allowlist: Allowlist) -> Mapping[str, bytes]:
+        """Return fingerprint -> DER of every kept certificate that is still allowed.
+
+        Raises:
+            CertificateError: a file is unreadable or holds another certificate than it says.
+        """
+        known: dict[str, bytes] = {}
+        for digest in sorted(allowlist.fingerprints):
+            path = self._path(digest)
+            if not path.exists():
+                continue
+            der = load_der(path)
+            if fingerprint(der) != digest:
+                raise CertificateError(
+                    f"{path} holds the certificate {fingerprint(der)}, not the one it is named "
+                    "after: delete the file, it is learned again"
+                )
+            check_pin(der)
+            known[digest] = der
+        return known
+
+    def forget(self, digest: str) -> bool:
+        """Delete the certificate of a fingerprint and tell whether there was one.
+
+        Raises:
+            AllowlistError: the text is no fingerprint.
+        """
+        path = self._path(normalise(digest))
+        if not path.exists():
+            return False
+        path.unlink(missing_ok=True)
+        sync_folder(self._folder)
+        return True
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}{_SUFFIX}"

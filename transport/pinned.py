@@ -1,0 +1,120 @@
+"""HTTP over TLS to a server that is known by the fingerprint of its certificate.
+
+Law: not one byte of application data leaves before the SHA-256 of the server's certificate was
+found on the allowlist; a connection without TLS is never used, whatever a redirect says.
+"""
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+
+from transport.certificate import fingerprint
+from transport.errors import NotAllowlistedError
+from transport.tls import OwnCertificate, Trust, client_context, peer_certificate
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from aiohttp.connector import Connection
+
+__all__ = ["ClientTls", "PinnedConnector", "pinned_session"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTls:
+    """What a dialler needs of TLS, made once per change of the allowlist."""
+
+    context: ssl.SSLContext
+    allowed: frozenset[str]
+    unlearned: frozenset[str]
+    own_fingerprint: str | None
+
+    @classmethod
+    def make(cls, own: OwnCertificate | None, trust: Trust) -> Self:
+        """Build the context.
+
+        Raises:
+            CertificateError: own files or a trusted certificate cannot be used.
+        """
+        return cls(
+            context=client_context(own, trust),
+            allowed=trust.allowed,
+            unlearned=trust.unlearned,
+            own_fingerprint=own.fingerprint if own is not None else None,
+        )
+
+
+class PinnedConnector(aiohttp.TCPConnector):
+    """Connects, then compares the fingerprint before anyone may write.
+
+    Attributes:
+        transport: of the latest connection that passed; None before there is one.
+    """
+
+    def __init__(
+        self, tls: ClientTls, *, on_certificate: Callable[[bytes], None] | None = None
+    ) -> None:
+        super().__init__(ssl=tls.context, force_close=True, use_dns_cache=False)
+        self._tls = tls
+        self._on_certificate = on_certificate
+        self.transport: asyncio.Transport | None = None
+
+    async def connect(self, *args: Any, **kwargs: Any) -> "Connection":
+        """Connect as the base class does, and check.
+
+        Raises:
+            NotAllowlistedError: the server has another certificate, or speaks no TLS.
+        """
+        connection = await super().connect(*args, **kwargs)
+        transport = connection.transport
+        try:
+            self._check(transport)
+        except NotAllowlistedError:
+            connection.close()
+            if transport is not None:
+                transport.abort()
+            raise
+        self.transport = transport
+        return connection
+
+    def _check(self, transport: "asyncio.Transport | None") -> None:
+        der = peer_certificate(transport) if transport is not None else None
+        if der is None:
+            raise NotAllowlistedError("the server presented no certificate, so it is nobody known")
+        digest = fingerprint(der)
+        if digest not in self._tls.allowed:
+            raise NotAllowlistedError(
+                f"the server's certificate is {digest}, which is not on the allowlist: compare it "
+                "with what `mnemesh node fingerprint` prints there, then allow it here"
+            )
+        if digest in self._tls.unlearned and self._on_certificate is not None:
+            self._on_certificate(der)
+
+
+@contextlib.asynccontextmanager
+async def pinned_session(
+    tls: ClientTls,
+    *,
+    timeout_s: float = 10.0,
+    on_certificate: Callable[[bytes], None] | None = None,
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Give an HTTP session whose every connection is checked.
+
+    Args:
+        tls: whom to talk to, and as whom.
+        timeout_s: longest time for one whole exchange, in seconds.
+        on_certificate: told the DER of an allowed certificate that was not known yet.
+
+    Requests in it raise `NotAllowlistedError`, `aiohttp.ClientError` or `TimeoutError`.
+    """
+    connector = PinnedConnector(tls, on_certificate=on_certificate)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+    ) as session:
+        yield session
