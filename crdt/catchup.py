@@ -1,0 +1,242 @@
+"""Catch-up: one session, one source, page by page or by snapshot.
+
+Law: the answer to a Want is a page from the source's disk, governance first, then in its own
+order of arrival, which is a causal order, so any prefix is a valid state. One session at a
+time, so each missing bundle comes once. A session has a deadline; a source that is lost or
+silent is replaced by another that is ahead. While a joined store is built, nothing is applied.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crdt import messages as m
+from crdt.clock import shared
+from crdt.dot import Actor
+from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from crdt.messages import Message
+from crdt.peer import Peer
+from crdt.replica import Fit
+from crdt.standing import be_ready
+
+if TYPE_CHECKING:
+    from crdt.exchange import Exchange
+
+
+@dataclass(slots=True)
+class Session:
+    """What this node is fetching, and from whom.
+
+    Attributes:
+        link: the source.
+        number: of the Want that is open; answers to others are stale.
+        heard_ms: when the source last moved it on.
+        skip: actors that did not fit on this session's pages; asked for no more.
+        snapshot: the snapshot being fetched, when the log no longer reaches.
+    """
+
+    link: int
+    number: int
+    heard_ms: int
+    skip: set[Actor] = field(default_factory=set)
+    snapshot: bytes = b""
+
+
+class CatchUp:
+    """Both sides of catching up: asking, and answering from the disk."""
+
+    def __init__(self, exchange: "Exchange") -> None:
+        self.exchange = exchange
+        self.session: Session | None = None
+        self.joining = False
+        self.sessions = 0
+        self.bundles_taken = 0
+        self._number = 0
+        self._partial: dict[bytes, bytes] = {}
+
+    @property
+    def running(self) -> bool:
+        """Whether a session is open."""
+        return self.session is not None
+
+    # --- asking ------------------------------------------------------------------
+
+    def start(self, link: int) -> None:
+        """Begin a session with one peer, which from now on does not push to us."""
+        if self.joining:
+            return
+        peer = self.exchange.peers[link]
+        peer.pulling = False
+        self.sessions += 1
+        self.session = Session(link, 0, self.exchange.now_ms)
+        self._want(peer, self.session)
+
+    def _want(self, peer: Peer, session: Session) -> None:
+        self._number += 1
+        session.number = self._number
+        session.heard_ms = self.exchange.now_ms
+        clock = shared(self.exchange.replica.clock)
+        wanted = peer.without_shunned(clock, session.skip)
+        self.exchange.send(peer, m.Want(session.number, wanted))
+
+    def lost(self, link: int) -> None:
+        """A link ended; if it was the source, take another."""
+        if self.session is not None and self.session.link == link:
+            self._resume()
+
+    def _resume(self) -> None:
+        """The source is gone or silent: another one that is ahead, else level."""
+        old = self.session.link if self.session else None
+        self.session = None
+        clock = self.exchange.replica.clock
+        for link, peer in self.exchange.peers.items():
+            if link != old and peer.known and not peer.stopped and peer.is_ahead(clock):
+                self.start(link)
+                return
+        self.exchange.level()
+
+    def _done(self) -> None:
+        self.session = None
+        self.exchange.drop_strangers()
+        self.exchange.level()
+        be_ready(self.exchange)
+
+    def tick(self) -> None:
+        """Give up a silent source; fetch what a row has shown for too long."""
+        now = self.exchange.now_ms
+        limits = self.exchange.limits
+        session = self.session
+        if session is not None and now - session.heard_ms > limits.session_deadline_ms:
+            self.exchange.alarm("source_silent", session.link, "catch-up goes on elsewhere")
+            self._resume()
+        if self.session is not None or self.joining:
+            return
+        clock = self.exchange.replica.clock
+        for link, peer in self.exchange.peers.items():
+            if not peer.known or peer.stopped or not peer.is_ahead(clock):
+                peer.watch = None
+                continue
+            since, seen = peer.watch or (0, None)
+            if seen is None or not any(clock.get(a, 0) < n for a, n in seen.items()):
+                peer.watch = (now, dict(peer.row or {}))
+            elif now - since > limits.relay_ms:
+                peer.watch = None
+                self.start(link)
+                return
+
+    # --- messages ----------------------------------------------------------------
+
+    def receive(self, link: int, peer: Peer, message: Message) -> None:
+        """Take a message that belongs to catching up."""
+        match message:
+            case m.Want(number, clock):
+                self._answer(link, peer, number, clock)
+            case m.Page(number, bundles, last) if self._is_open(link, number):
+                self._page(link, peer, bundles, last=last)
+            case m.Offer(number, snapshot) if self._is_open(link, number):
+                self._offered(peer, snapshot)
+            case m.Fetch(number, snapshot, after):
+                self.exchange.effects.append(Serve(link, number, snapshot, after))
+            case m.Chunk(number, snapshot, rows, following) if self._is_open(link, number):
+                self._chunk(link, snapshot, rows, following)
+            case _:
+                pass
+
+    def _is_open(self, link: int, number: int) -> bool:
+        session = self.session
+        return (
+            session is not None
+            and session.link == link
+            and session.number == number
+            and not self.joining
+        )
+
+    def _answer(self, link: int, peer: Peer, number: int, clock: dict[Actor, int]) -> None:
+        """Serve a page from the disk, or offer a snapshot when the log is too short."""
+        peer.pushing = False
+        exchange = self.exchange
+        rows = exchange.replica.actors
+        get = clock.get
+        if any(row.floor > get(actor, 0) for actor, row in rows.items() if actor[:1] != b"p"):
+            exchange.effects.append(Freeze(link, number))
+            return
+        page = exchange.replica.state.page(clock, exchange.limits.page_bytes_max)
+        exchange.send(peer, m.Page(number, list(page.bundles), page.complete))
+
+    def _page(self, link: int, peer: Peer, bundles: list[bytes], *, last: bool) -> None:
+        session = self.session
+        if session is None:
+            return
+        before = (self.bundles_taken, len(session.skip))
+        for data in bundles:
+            bundle = self.exchange.read_from(link, peer, data)
+            if bundle is None or bundle.actor in session.skip:
+                continue
+            fit = self.exchange.try_take(link, peer, bundle)
+            if fit is Fit.NEXT:
+                self.bundles_taken += 1
+            elif fit is not Fit.KNOWN:
+                session.skip.add(bundle.actor)
+        if self.session is not session:
+            return
+        if last or before == (self.bundles_taken, len(session.skip)):
+            self._done()
+        else:
+            self._want(peer, session)
+
+    # --- snapshots ---------------------------------------------------------------
+
+    def frozen(self, link: int, number: int, snapshot: bytes) -> None:
+        """A copy of this disk is frozen: offer it."""
+        peer = self.exchange.peers.get(link)
+        if peer is not None:
+            self.exchange.send(peer, m.Offer(number, snapshot))
+
+    def served(
+        self, link: int, number: int, snapshot: bytes, rows: bytes, following: bytes
+    ) -> None:
+        """Rows of a frozen copy were read: send them."""
+        peer = self.exchange.peers.get(link)
+        if peer is not None:
+            self.exchange.send(peer, m.Chunk(number, snapshot, rows, following))
+
+    def _offered(self, peer: Peer, snapshot: bytes) -> None:
+        session = self.session
+        if session is None:
+            return
+        session.heard_ms = self.exchange.now_ms
+        session.snapshot = snapshot
+        after = self._partial.get(snapshot, b"")
+        self.exchange.send(peer, m.Fetch(session.number, snapshot, after))
+
+    def _chunk(self, link: int, snapshot: bytes, rows: bytes, following: bytes) -> None:
+        session = self.session
+        if session is not None and session.snapshot == snapshot:
+            session.heard_ms = self.exchange.now_ms
+            self.exchange.effects.append(Stage(link, session.number, snapshot, rows, following))
+
+    def staged(self, link: int, number: int, snapshot: bytes, following: bytes) -> None:
+        """Rows are kept on disk: fetch the next, or join when they were the last."""
+        self._partial = {snapshot: following} if following else {}
+        peer = self.exchange.peers.get(link)
+        if peer is None or not self._is_open(link, number) or self.session is None:
+            return
+        self.session.heard_ms = self.exchange.now_ms
+        if following:
+            self.exchange.send(peer, m.Fetch(number, snapshot, following))
+        else:
+            self.session = None
+            self.joining = True
+            self.exchange.effects.append(BuildJoin(link, snapshot))
+
+    def swapped(self, link: int) -> None:
+        """The joined store is in place: go on with the same source, or with another."""
+        self.joining = False
+        if link in self.exchange.peers:
+            self.start(link)
+        else:
+            self._resume()
+
+    def join_failed(self, link: int) -> None:
+        """The join could not be built: nothing changed; try again from the start."""
+        self._partial = {}
+        self.swapped(link)

@@ -1,0 +1,64 @@
+"""What the exchange asks of the process around it.
+
+Law: the core decides, the process does. Messages wait in each peer's outbox; everything else
+that needs a disk, a socket or an operator is one of these, in order.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End this link."""
+
+    link: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Freeze a copy of the durable state and answer with `Exchange.frozen`."""
+
+    link: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Read rows of a frozen copy and answer with `Exchange.served`."""
+
+    link: int
+    number: int
+    snapshot: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Keep these rows of an incoming snapshot and answer with `Exchange.staged`."""
+
+    link: int
+    number: int
+    snapshot: bytes
+    rows: bytes
+    following: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildJoin:
+    """The snapshot is complete: drain the disk, join, swap, answer with `Exchange.swapped`."""
+
+    link: int
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something an operator must know; `name` is one of a fixed few."""
+
+    name: str
+    link: int
+    detail: str
+
+
+Effect = Close | Freeze | Serve | Stage | BuildJoin | Alarm

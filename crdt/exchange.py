@@ -1,0 +1,453 @@
+"""One node's side of all its links: hello, claims, the live stream, and who counts.
+
+Law: every claim (Hello, Ack, page, snapshot) is about the durable clock; the state in memory
+may be ahead of it and is never claimed. A node pushes only bundles that its own process
+minted, only to peers that said they are level; all else moves by catch-up, from one source at
+a time. No message carries a number that another message could make stale: what a node last
+said on a link counts.
+
+A machine without I/O. `advance` tells the time, `receive` takes a message, `committed` says
+that a batch is on disk; outboxes and `effects` hold what is to be done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crdt import messages as m
+from crdt.bundle import Bundle, BundleError
+from crdt.catchup import CatchUp
+from crdt.clock import Clock, ahead, beyond, group_hash, grouped, shared
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, NodeId, lane_of, node_of
+from crdt.effects import Alarm, Close, Effect
+from crdt.hlc import millis
+from crdt.messages import Message, decode, encode
+from crdt.peer import Outbox, Peer
+from crdt.quorum import covered
+from crdt.replica import Fit, Replica
+from crdt.standing import be_ready, found_on_contact
+from crdt.state import Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeLimits:
+    """Bounds of the exchange; every one has its unit in its name."""
+
+    page_bytes_max: int = 4 * 2**20
+    peer_queue_bytes_max: int = 32 * 2**20
+    relay_ms: int = 1_000
+    session_deadline_ms: int = 15_000
+    skew_ms_max: int = 5_000
+    bad_actor_ms: int = 30_000
+    beat_ms: int = 1_000
+
+
+class Exchange:
+    """All links of one replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        durable: Clock,
+        limits: ExchangeLimits,
+        wanted_w: int | None = None,
+        now_ms: int = 0,
+    ) -> None:
+        self.replica = replica
+        self.limits = limits
+        self.wanted_w = wanted_w
+        self.now_ms = now_ms
+        self.durable = durable
+        self.durable_digest = replica.digest
+        self.peers: dict[int, Peer] = {}
+        self.effects: list[Effect] = []
+        self.catchup = CatchUp(self)
+        self._beats: dict[int, tuple[int, int]] = {}
+        self._beat_number = 0
+        self._heads = replica.governance.heads
+
+    # --- sending -----------------------------------------------------------------
+
+    def send(self, peer: Peer, message: Message) -> None:
+        """Queue a message for one peer."""
+        peer.outbox.put(encode(message))
+
+    def alarm(self, name: str, link: int, detail: str) -> None:
+        """Tell the operator."""
+        self.effects.append(Alarm(name, link, detail))
+
+    def push(self, peer: Peer, bundles: Sequence[tuple[Actor, bytes]]) -> None:
+        """Queue own bundles (encoded Push messages); on overflow drop them and say so."""
+        for actor, message in bundles:
+            if actor not in peer.muted:
+                peer.outbox.put(message, push=True)
+        if peer.outbox.size_bytes > self.limits.peer_queue_bytes_max:
+            peer.outbox.drop_pushes()
+            self.send(peer, m.Gap())
+            peer.pushing = False
+
+    # --- the life of a link ------------------------------------------------------
+
+    def link_up(self, link: int, node_id: NodeId, claim: str, outbox: Outbox) -> Peer:
+        """A link to a proven node is open: say where this disk stands."""
+        peer = self.peers[link] = Peer(node_id, outbox, claim, heard_ms=self.now_ms)
+        groups = grouped(shared(self.durable))
+        newest = max(groups, default=0)
+        hashes = {g: group_hash(entries) for g, entries in groups.items() if g != newest}
+        self.send(peer, m.Hello(groups.get(newest, {}), hashes, self.replica.joined))
+        return peer
+
+    def link_down(self, link: int) -> None:
+        """A link ended; everything said on it is void."""
+        self.peers.pop(link, None)
+        self._beats.pop(link, None)
+        self.catchup.lost(link)
+
+    def refuses(self, node_id: NodeId, claim: str) -> str | None:
+        """Why a link to a proven node must not open; None when it may.
+
+        Args:
+            node_id: who it proved to be.
+            claim: the founding place it claims, empty for none.
+        """
+        replica = self.replica
+        if node_id == replica.me.node_id:
+            return "self"
+        if not replica.joined and replica.genesis_is_foreign:
+            return None
+        state = replica.governance.now
+        member = state.members.get(node_id)
+        if member is None:
+            return None if claim and claim in state.unbound else "not_a_member"
+        if member.ready or any(self.held_by_quorum(dot) for dot in member.adds):
+            return None
+        return "membership_not_durable"
+
+    def drop_strangers(self) -> None:
+        """After governance moved: close the links to nodes that are members no more."""
+        heads = self.replica.governance.heads
+        if heads == self._heads or not self.replica.joined:
+            return
+        self._heads = heads
+        state = self.replica.governance.now
+        for link, peer in self.peers.items():
+            if peer.node_id not in state.members and peer.claim not in state.unbound:
+                self.effects.append(Close(link, "not_a_member"))
+
+    # --- incoming ----------------------------------------------------------------
+
+    def receive(self, link: int, data: bytes) -> None:
+        """Take one message.
+
+        Raises:
+            crdt.messages.MessageError: the bytes are no message; the caller counts it and
+                ends the link.
+        """
+        peer = self.peers.get(link)
+        if peer is None:
+            return
+        message = decode(data)
+        peer.heard_ms = self.now_ms
+        if isinstance(message, m.Hello):
+            self._hello(link, peer, message)
+        elif peer.row is None or peer.stopped:
+            return
+        elif isinstance(message, m.Push):
+            self._pushed(link, peer, message.bundle)
+        elif isinstance(message, m.Ack):
+            self._acknowledged(peer, message)
+        else:
+            self._receive_other(link, peer, message)
+
+    def _receive_other(self, link: int, peer: Peer, message: Message) -> None:
+        match message:
+            case m.Ask(groups):
+                wanted = set(groups)
+                entries = {
+                    g: held for g, held in grouped(shared(self.durable)).items() if g in wanted
+                }
+                clock = {a: n for held in entries.values() for a, n in held.items()}
+                self.send(peer, m.Full(sorted(wanted), clock))
+            case m.Full(groups, clock):
+                peer.row = {**(peer.row or {}), **clock}
+                peer.lacks.difference_update(groups)
+                self._assess(link, peer)
+            case m.Level(clock):
+                self._level(peer, clock)
+            case m.Behind():
+                peer.pushing = False
+            case m.Gap():
+                self.behind(link, peer)
+            case m.Skewed(actor, until_ms):
+                peer.muted.add(actor)
+                self.alarm("skewed", link, f"refused until {until_ms}")
+            case m.Beat():
+                self._beat(link, peer, message)
+            case m.Echo(number):
+                sent = self._beats.get(link)
+                if sent is not None and sent[0] == number:
+                    peer.round_trip_ms = self.now_ms - sent[1]
+            case _:
+                self.catchup.receive(link, peer, message)
+
+    def _hello(self, link: int, peer: Peer, hello: m.Hello) -> None:
+        mine = grouped(shared(self.durable))
+        peer.row, peer.joined = dict(hello.newest), hello.joined
+        peer.lacks = set()
+        for group, digest in hello.groups.items():
+            entries = mine.get(group, {})
+            if group_hash(entries) == digest:
+                peer.row.update(entries)
+            else:
+                peer.lacks.add(group)
+        if peer.lacks:
+            self.send(peer, m.Ask(sorted(peer.lacks)))
+        else:
+            self._assess(link, peer)
+
+    def _assess(self, link: int, peer: Peer) -> None:
+        """The peer's whole clock is known: is this node behind it?"""
+        if not peer.known or self.catchup.joining:
+            return
+        found_on_contact(self, peer)
+        if peer.is_ahead(self.replica.clock):
+            if not self.catchup.running:
+                self.catchup.start(link)
+            return
+        if not self.catchup.running:
+            self.level()
+        be_ready(self)
+
+    def _acknowledged(self, peer: Peer, ack: m.Ack) -> None:
+        if peer.row is not None:
+            peer.row.update(ack.clock)
+            peer.digest = ack.digest
+
+    # --- the live stream ---------------------------------------------------------
+
+    def level(self) -> None:
+        """Tell every known peer that is not pushing to us that it may."""
+        if self.catchup.joining:
+            return
+        clock = shared(self.replica.clock)
+        for peer in self.peers.values():
+            if peer.known and not peer.pulling and not peer.stopped:
+                peer.pulling = True
+                self.send(peer, m.Level(peer.without_shunned(clock)))
+
+    def _level(self, peer: Peer, clock: Clock) -> None:
+        """The peer is level: it gets what its clock lacks of ours, then all new bundles."""
+        peer.outbox.drop_pushes()
+        peer.pushing = True
+        peer.muted.clear()
+        replica, limit = self.replica, self.limits.peer_queue_bytes_max
+        tail: list[tuple[Actor, bytes]] = []
+        for lane in (GOVERNANCE, DATA):
+            actor = replica.own.get(lane)
+            row = replica.actors.get(actor) if actor else None
+            after = clock.get(actor, 0) if actor else 0
+            if actor is None or row is None or after >= row.seq:
+                continue
+            bundles = None if row.floor > after else replica.own_tail(actor, after, limit)
+            if bundles is None:
+                self.send(peer, m.Gap())
+                peer.pushing = False
+                return
+            tail += ((actor, encode(m.Push(data))) for data in bundles)
+        self.push(peer, tail)
+
+    def minted(self, bundles: Sequence[Bundle]) -> None:
+        """Fresh own bundles: to every level peer at once, encoded once."""
+        pushes = [(b.actor, encode(m.Push(b.data))) for b in bundles if b.actor[:1] != PRIVATE]
+        if pushes:
+            for peer in self.peers.values():
+                if peer.pushing and not peer.stopped:
+                    self.push(peer, pushes)
+        self.drop_strangers()
+
+    def _pushed(self, link: int, peer: Peer, data: bytes) -> None:
+        if self.catchup.joining:
+            peer.pulling = False
+            return
+        if not peer.pulling:
+            return
+        bundle = self.read_from(link, peer, data)
+        if bundle is None or bundle.actor in peer.shunned:
+            return
+        if node_of(bundle.actor) != peer.node_id:
+            self.shun(link, peer, bundle.actor, "pushed_for_another")
+            return
+        fit = self.try_take(link, peer, bundle)
+        if fit is Fit.BEHIND:
+            self.behind(link, peer)
+
+    def read_from(self, link: int, peer: Peer, data: bytes) -> Bundle | None:
+        """Decode a bundle a peer sent; a bad one is reported and passed over."""
+        try:
+            bundle = self.replica.read_bundle(data)
+        except BundleError as error:
+            self.alarm(f"bundle_{error.reason}", link, str(error))
+            return None
+        if lane_of(bundle.actor) == PRIVATE:
+            self.shun(link, peer, bundle.actor, "private_lane")
+            return None
+        return bundle
+
+    def try_take(self, link: int, peer: Peer, bundle: Bundle) -> Fit:
+        """Apply a bundle if it is the next of its actor; else say why not."""
+        fit = self.replica.fit(bundle)
+        if fit is not Fit.NEXT:
+            if fit in {Fit.BAD, Fit.FORK}:
+                self.shun(link, peer, bundle.actor, fit.value)
+            return fit
+        if node_of(bundle.actor) == peer.node_id and self._too_early(link, peer, bundle):
+            return Fit.BAD
+        self.replica.take(bundle, self.now_ms)
+        if lane_of(bundle.actor) == GOVERNANCE:
+            self.drop_strangers()
+        return Fit.NEXT
+
+    def _too_early(self, link: int, peer: Peer, bundle: Bundle) -> bool:
+        """Checked at one door, the author's own link; a relayed bundle is not."""
+        until = max(millis(op.hlc) for op in bundle.ops) - self.limits.skew_ms_max
+        if until <= self.now_ms:
+            return False
+        peer.shunned[bundle.actor] = until
+        self.send(peer, m.Skewed(bundle.actor, until))
+        self.alarm("future_stamp", link, f"stamp is {until - self.now_ms} ms too far ahead")
+        return True
+
+    def shun(self, link: int, peer: Peer, actor: Actor, reason: str) -> None:
+        """A bad bundle stops its actor on this link for a while, not the link."""
+        peer.shunned[actor] = self.now_ms + self.limits.bad_actor_ms
+        self.alarm(reason, link, f"actor of {node_of(actor).hex()[:16]}")
+
+    def behind(self, link: int, peer: Peer) -> None:
+        """What the peer pushes does not fit, or it dropped what it had."""
+        peer.pulling = False
+        if self.catchup.joining:
+            return
+        if self.catchup.running:
+            self.send(peer, m.Behind())
+        else:
+            self.catchup.start(link)
+
+    # --- the disk and the clock on the wall --------------------------------------
+
+    def committed(self, batch: Batch) -> None:
+        """A batch is on disk: claim it, to everybody, at once."""
+        self.replica.committed(batch)
+        changed = {a: row.seq for a, row in batch.actors.items()}
+        self.durable.update(changed)
+        self.durable_digest = batch.digest
+        self._claim(shared(changed))
+
+    def _claim(self, entries: Clock) -> None:
+        if entries:
+            ack = encode(m.Ack(entries, self.durable_digest.to_bytes(16, "big")))
+            for peer in self.peers.values():
+                peer.outbox.put(ack)
+
+    def swapped(self, replica: Replica, durable: Clock, link: int) -> None:
+        """The joined store is in place: claim it, and ask its source for the rest."""
+        before, self.durable = self.durable, durable
+        self.replica = replica
+        self.durable_digest = replica.digest
+        for peer in self.peers.values():
+            peer.pulling = False
+        self._claim(shared(beyond(durable, before)))
+        self.drop_strangers()
+        self.catchup.swapped(link)
+
+    def advance(self, now_ms: int) -> None:
+        """Tell the time; call before every other input."""
+        self.now_ms = now_ms
+
+    def tick(self) -> None:
+        """Deadlines, relays, readiness. Call every few tens of milliseconds."""
+        for peer in self.peers.values():
+            if peer.shunned:
+                peer.forgive(self.now_ms)
+        self.catchup.tick()
+        if not self.catchup.running and not self.catchup.joining:
+            be_ready(self)
+
+    def beat(self) -> None:
+        """Tell every peer the time, and compare clocks and digests."""
+        self._beat_number += 1
+        digest = self.durable_digest.to_bytes(16, "big")
+        beat = m.Beat(
+            self._beat_number,
+            self.now_ms,
+            self.replica.joined,
+            group_hash(shared(self.durable)),
+            digest,
+        )
+        data = encode(beat)
+        for link, peer in self.peers.items():
+            if peer.row is not None:
+                self._beats[link] = (self._beat_number, self.now_ms)
+                peer.outbox.put(data)
+
+    def _beat(self, link: int, peer: Peer, beat: m.Beat) -> None:
+        peer.joined = beat.joined
+        peer.skew_ms = beat.now_ms - self.now_ms
+        self.send(peer, m.Echo(beat.number))
+        if peer.known and beat.clock_hash == group_hash(shared(self.durable)):
+            peer.digest = beat.digest
+            if beat.digest != self.durable_digest.to_bytes(16, "big"):
+                peer.stopped = True
+                self.alarm("digest_mismatch", link, "equal clocks, unequal states")
+
+    # --- who counts --------------------------------------------------------------
+
+    def quorum_seq(self, lane: bytes = DATA) -> int:
+        """Own operations of a lane up to here are on W disks, by the present membership."""
+        actor = self.replica.own.get(lane)
+        if actor is None:
+            return 0
+        if lane == PRIVATE:
+            return self.durable.get(actor, 0)
+        state = self.replica.governance.now
+        ready = state.ready
+        if self.replica.me.node_id not in ready:
+            return 0
+        rows = {p.node_id: p.row for p in self.peers.values() if p.row and p.node_id in ready}
+        others = (row.get(actor, 0) for row in rows.values())
+        return covered(self.durable.get(actor, 0), others, state.quorum(self.wanted_w))
+
+    def holders(self, dot: Dot) -> set[NodeId]:
+        """The ready members whose disks are known to hold an operation."""
+        ready = self.replica.governance.now.ready
+        return {n for n in self._claimants(dot) if n in ready}
+
+    def _claimants(self, dot: Dot) -> set[NodeId]:
+        out = {
+            p.node_id for p in self.peers.values() if p.row and p.row.get(dot.actor, 0) >= dot.seq
+        }
+        if self.durable.get(dot.actor, 0) >= dot.seq:
+            out.add(self.replica.me.node_id)
+        return out
+
+    def held_by_quorum(self, dot: Dot) -> bool:
+        """Whether W of the present ready members show this operation; any member may judge."""
+        state = self.replica.governance.now
+        return len(self._claimants(dot) & state.ready) >= state.quorum(self.wanted_w)
+
+    def governed_by_quorum(self, dot: Dot, heads: tuple[Dot, ...]) -> bool:
+        """Whether a membership operation is committed: counted by the members below its heads."""
+        before = self.replica.governance.state(heads)
+        held = self._claimants(dot) & before.ready & self.replica.governance.now.ready
+        mine = self.replica.me.node_id in self._claimants(dot)
+        return mine and len(held) >= before.quorum(self.wanted_w)
+
+    def reachable(self) -> int:
+        """How many ready members are on present links, this node counted."""
+        ready = self.replica.governance.now.ready
+        linked = {p.node_id for p in self.peers.values() if p.row is not None} & ready
+        return len(linked) + (self.replica.me.node_id in ready)
+
+    def caught_up_with_all(self) -> bool:
+        """Whether no linked peer is known to hold anything we lack."""
+        clock = self.replica.clock
+        return not any(p.row is not None and ahead(p.row, clock) for p in self.peers.values())

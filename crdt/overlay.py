@@ -1,0 +1,133 @@
+"""What is applied but not yet on disk.
+
+Law: a read sees the overlay before the disk, so a node sees its own writes at once; an entry
+leaves only when the batch that holds it is durable. Values that changed since the last batch
+are remembered as they were, so the digest and the indexes move by the difference.
+"""
+
+from collections.abc import Iterable
+
+from crdt.digest import move, weight
+from crdt.dot import PRIVATE, Actor, Dot
+from crdt.op import Idempotency
+from crdt.pending import Pending, encode_pending
+from crdt.record import Record
+from crdt.record_codec import decode, encode
+from crdt.state import ActorRow, Batch, Change, IdempotencyRow, LoggedBundle, State
+
+
+class Overlay:
+    """Uncommitted values over a `State`, gathered into batches."""
+
+    def __init__(self, state: State, digest: int) -> None:
+        self.state = state
+        self.digest = digest
+        self.number = 0
+        self._records: dict[bytes, tuple[int, Record | None]] = {}
+        self._retries: dict[bytes, tuple[int, IdempotencyRow]] = {}
+        self._before: dict[bytes, Record | None] = {}
+        self._bundles: list[LoggedBundle] = []
+        self._actors: dict[Actor, ActorRow] = {}
+        self._pending: dict[Dot, bytes | None] = {}
+        self._fresh_retries: dict[bytes, IdempotencyRow] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self._bundles or self._before or self._pending)
+
+    def keys(self) -> Iterable[bytes]:
+        """The keys of all uncommitted records."""
+        return self._records.keys()
+
+    def read(self, key: bytes) -> Record | None:
+        """The newest record under a key."""
+        held = self._records.get(key)
+        if held is not None:
+            return held[1]
+        data = self.state.record(key)
+        return None if data is None else decode(key, data)
+
+    def put(self, key: bytes, record: Record | None) -> None:
+        """Change a record."""
+        if key not in self._before:
+            self._before[key] = self.read(key)
+        self._records[key] = (self.number, record)
+
+    def put_pending(self, dot: Dot, before: Pending | None, after: Pending) -> None:
+        """Change a pending operation; it is part of the digest like a record."""
+        key = pending_key(dot)
+        data = encode_pending(after)
+        old = weight(key, encode_pending(before)) if before else 0
+        self.digest = move(self.digest, old, weight(key, data))
+        self._pending[dot] = data
+
+    def log(self, bundle: LoggedBundle, row: ActorRow) -> None:
+        """Append a bundle to the log and move its actor."""
+        self._bundles.append(bundle)
+        self._actors[bundle.actor] = row
+
+    def remembered(self, scope: bytes) -> IdempotencyRow | None:
+        """An earlier request of a scope, committed or not."""
+        held = self._retries.get(scope)
+        return held[1] if held is not None else self.state.idempotent(scope)
+
+    def remember(self, mark: Idempotency, dot: Dot) -> None:
+        """Note that a request made an operation; the first body under a key stays."""
+        held = self.remembered(mark.scope)
+        if held is not None and held.body != mark.body:
+            return
+        row = IdempotencyRow(mark.body, (*held.dots, dot) if held else (dot,))
+        self._retries[mark.scope] = (self.number, row)
+        self._fresh_retries[mark.scope] = row
+
+    def take(self, now_ms: int, genesis: bytes | None) -> Batch:
+        """Everything that changed since the last call, as one transaction."""
+        records = {}
+        for key, before in self._before.items():
+            after = self._records[key][1]
+            if before is None and after is None:
+                continue
+            change = _change(key, before, after)
+            if key[:1] != PRIVATE:
+                self.digest = move(self.digest, before.weight if before else 0, change.weight)
+            records[key] = change
+        batch = Batch(
+            number=self.number,
+            bundles=tuple(self._bundles),
+            actors=self._actors,
+            records=records,
+            pending=self._pending,
+            idempotency=self._fresh_retries,
+            digest=self.digest,
+            now_ms=now_ms,
+            genesis=genesis,
+        )
+        self.number += 1
+        self._before, self._bundles, self._actors = {}, [], {}
+        self._pending, self._fresh_retries = {}, {}
+        return batch
+
+    def committed(self, batch: Batch) -> None:
+        """The batch is on disk: its values may be read there."""
+        for key in batch.records:
+            held = self._records.get(key)
+            if held is not None and held[0] <= batch.number:
+                del self._records[key]
+        for scope in batch.idempotency:
+            kept = self._retries.get(scope)
+            if kept is not None and kept[0] <= batch.number:
+                del self._retries[scope]
+
+
+def _change(key: bytes, before: Record | None, after: Record | None) -> Change:
+    if after is None:
+        return Change(before, None, None, 0)
+    data = encode(after)
+    after.weight = weight(key, data)
+    return Change(before, after, data, after.weight)
+
+
+def pending_key(dot: Dot) -> bytes:
+    """The key under which a pending operation counts in the digest."""
+    return b"!%b%b" % (dot.actor, dot.seq.to_bytes(8, "big"))

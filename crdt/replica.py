@@ -1,0 +1,462 @@
+"""One node's replica: what it has applied, and what it is about to write.
+
+Law: visible state is a function of the clock. A bundle is applied only when it is the next
+of its actor, chains to the last, and everything it refers to is known; then its effect does
+not depend on the order of arrival. Changes collect in an overlay and leave as a `Batch`; the
+overlay answers reads until the batch is on disk.
+
+It is a machine without I/O: it reads durable state through `State`, takes time as an
+argument and entropy as a function.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from crdt.bundle import NO_PREV, Bundle, Sign, cluster_hash, read_bundle, seal_bundle
+from crdt.clock import Clock
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, NodeId, lane_of, node_of
+from crdt.genesis import Standing, decode_standing, encode_standing
+from crdt.governance import Genesis, Governance
+from crdt.hlc import HybridClock
+from crdt.mint import Author, operation
+from crdt.op import DECISION_KINDS, RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
+from crdt.overlay import Overlay
+from crdt.pending import Pending, Vote, decode_pending, op_hash
+from crdt.policy import Answer, Verdict
+from crdt.record import Record, apply, seal
+from crdt.state import ActorRow, Batch, Loaded, LoggedBundle, State
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""(public key, message, signature) -> whether it is genuine."""
+
+
+class Fit(Enum):
+    """What to do with a bundle."""
+
+    NEXT = "next"
+    KNOWN = "known"
+    BEHIND = "behind"
+    FORK = "fork"
+    BAD = "bad"
+
+
+class DeniedError(PermissionError):
+    """Governance refuses one of the drafts; nothing was minted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Self:
+    """Who this process is, and its two sources of the unpredictable.
+
+    Attributes:
+        node_id: SHA-256 of `key`.
+        key: the node's Ed25519 public key, 32 bytes.
+        claim: the founding place it would take: its URL, or `node:<hex id>`.
+        name: what people call it.
+        url: where peers reach it.
+        draw_actor: a new actor for a lane, with fresh random bytes.
+        sign: by the node's key.
+        verify: Ed25519.
+        ops_max: most operations in a bundle.
+    """
+
+    node_id: NodeId
+    key: bytes
+    claim: str
+    name: str
+    url: str
+    draw_actor: Callable[[bytes], Actor]
+    sign: Sign
+    verify: Verify
+    ops_max: int = 4096
+
+
+class Replica:
+    """The state machine. One per store; never shared between processes."""
+
+    def __init__(
+        self, *, me: Self, genesis: Genesis, state: State, loaded: Loaded, skew_max_ms: int
+    ) -> None:
+        self.me = me
+        self.state = state
+        self.hlc = HybridClock(skew_max_ms=skew_max_ms)
+        standing = decode_standing(loaded.genesis)
+        self.genesis = standing.genesis if standing else genesis
+        self.joined = standing.joined if standing else False
+        self.cluster = cluster_hash(self.genesis.cluster)
+        self.governance = Governance(self.genesis)
+        self.actors: dict[Actor, ActorRow] = dict(loaded.actors)
+        self.clock: Clock = {actor: row.seq for actor, row in loaded.actors.items()}
+        self.pending: dict[Dot, Pending] = {
+            dot: decode_pending(data) for dot, data in loaded.pending.items()
+        }
+        self.overlay = Overlay(state, loaded.digest)
+        self.own: dict[bytes, Actor] = {}
+        self.uncommitted: list[Bundle] = []
+        self.refused = 0
+        self._open: dict[bytes, list[Op]] = {}
+        self._standing_changed = standing is None
+        for data in loaded.governance:
+            for op in read_bundle(data, cluster=self.cluster, ops_max=me.ops_max).ops:
+                self.governance.apply(op)
+
+    # --- reading -----------------------------------------------------------------
+
+    def read(self, key: bytes) -> Record | None:
+        """The newest local record under a key, committed or not."""
+        return self.overlay.read(key)
+
+    @property
+    def genesis_is_foreign(self) -> bool:
+        """Whether others founded this mesh: this node can only join it."""
+        return self.me.claim not in self.genesis.founders
+
+    def shown(self, dot: Dot) -> bool:
+        """Whether a pending operation is approved at this clock."""
+        held = self.pending.get(dot)
+        return held is not None and held.approved()
+
+    def stamp(self, dot: Dot) -> int:
+        """The stamp that orders a pending operation."""
+        held = self.pending.get(dot)
+        return held.stamp() if held else 0
+
+    @property
+    def digest(self) -> int:
+        """Of everything handed to the disk so far."""
+        return self.overlay.digest
+
+    # --- bundles from elsewhere --------------------------------------------------
+
+    def read_bundle(self, data: bytes) -> Bundle:
+        """Strictly decode a bundle of this cluster.
+
+        Raises:
+            crdt.bundle.BundleError: the bytes are no bundle, or break a limit.
+        """
+        return read_bundle(data, cluster=self.cluster, ops_max=self.me.ops_max)
+
+    def fit(self, bundle: Bundle) -> Fit:
+        """Whether a bundle is the next to apply. Its signature is checked last."""
+        row = self.actors.get(bundle.actor)
+        seq, head = (row.seq, row.hash) if row else (0, NO_PREV)
+        if bundle.last <= seq:
+            same = bundle.last != seq or bundle.hash == head
+            return Fit.KNOWN if same else Fit.FORK
+        if bundle.first > seq + 1:
+            return Fit.BEHIND
+        if bundle.first <= seq or bundle.prev != head:
+            return Fit.FORK
+        if self._missing(bundle):
+            return Fit.BEHIND
+        if not self._heads_advance(bundle, row) or not self._genuine(bundle):
+            return Fit.BAD
+        return Fit.NEXT
+
+    def _missing(self, bundle: Bundle) -> bool:
+        """Whether anything the bundle refers to is unknown here."""
+        actor, get, knows = bundle.actor, self.clock.get, self.governance.knows
+        governance = lane_of(actor) == GOVERNANCE
+        for op in bundle.ops:
+            below = op.dot.seq
+            if op.births or op.supersedes or op.target:
+                named = (*op.births, *op.supersedes, *((op.target,) if op.target else ()))
+                for dot in named:
+                    inside = dot.actor == actor and dot.seq < below
+                    if not inside and get(dot.actor, 0) < dot.seq:
+                        return True
+            if governance:
+                own = [d for d in op.heads if d.actor == actor and d.seq >= bundle.first]
+                if any(d.seq >= below for d in own):
+                    return True
+                if not knows(d for d in op.heads if d not in own):
+                    return True
+            elif not knows(op.heads):
+                return True
+        return False
+
+    def _heads_advance(self, bundle: Bundle, row: ActorRow | None) -> bool:
+        """An author may not name governance older than it named before."""
+        if lane_of(bundle.actor) == GOVERNANCE:
+            return True
+        last = row.heads if row else ()
+        for op in bundle.ops:
+            if op.heads != last:
+                if not self.governance.dominates(op.heads, last):
+                    return False
+                last = op.heads
+        return True
+
+    def _genuine(self, bundle: Bundle) -> bool:
+        key = self.governance.keys.get(node_of(bundle.actor))
+        if key is None:
+            key = _introduces(bundle)
+        return key is not None and self.me.verify(key, bundle.signed, bundle.signature)
+
+    def take(self, bundle: Bundle, now_ms: int) -> None:
+        """Apply a bundle that fits."""
+        for op in bundle.ops:
+            self._effect(op)
+        self.hlc.observe(max(op.hlc for op in bundle.ops), now_ms)
+        self._log(bundle)
+
+    def _log(self, bundle: Bundle) -> None:
+        actor = bundle.actor
+        row = self.actors.get(actor)
+        floor = row.floor if row else 0
+        fresh = ActorRow(bundle.last, bundle.hash, bundle.ops[-1].heads, floor)
+        self.actors[actor] = fresh
+        self.clock[actor] = bundle.last
+        keys = dict.fromkeys(key_of(op) for op in bundle.ops if op.kind in RECORD_KINDS)
+        logged = LoggedBundle(actor, bundle.first, bundle.last, bundle.data, tuple(keys))
+        self.overlay.log(logged, fresh)
+
+    # --- effects -----------------------------------------------------------------
+
+    def _effect(self, op: Op) -> None:
+        lane = lane_of(op.dot.actor)
+        if lane == GOVERNANCE:
+            self.refused += not self.governance.apply(op)
+            return
+        if op.idempotency is not None:
+            self.overlay.remember(op.idempotency, op.dot)
+        if op.kind in DECISION_KINDS:
+            self._decide(op)
+            return
+        verdict = self.verdict(op)
+        if verdict.answer is Answer.DENY:
+            self.refused += 1
+            return
+        key = key_of(op)
+        held = verdict.answer is Answer.PENDING
+        if held:
+            self._put_pending(op.dot, _held(op, key, verdict))
+        self.overlay.put(key, apply(self.read(key), op, pending=held))
+
+    def verdict(self, op: Op) -> Verdict:
+        """What governance below its heads says of an operation on a record."""
+        if lane_of(op.dot.actor) == PRIVATE:
+            return Verdict(answer=Answer.ALLOW)
+        return self.governance.state(op.heads).verdict(op)
+
+    def _decide(self, op: Op) -> None:
+        target = op.target
+        held = self.pending.get(target) if target else None
+        state = self.governance.state(op.heads)
+        if held is None or target is None or node_of(op.dot.actor) not in state.members:
+            self.refused += 1
+            return
+        if op.kind is Kind.SEAL:
+            requester = node_of(op.dot.actor) == node_of(target.actor)
+            if not requester or not held.approved_by(op.supersedes):
+                self.refused += 1
+                return
+            stamp = max(held.sealed, op.hlc)
+            self._put_pending(target, replace(held, sealed=stamp))
+            self.overlay.put(held.key, seal(self.read(held.key), target, stamp))
+            return
+        if op.set.get("hash") != held.hash:
+            self.refused += 1
+            return
+        agent = state.agents.get(op.agent)
+        vote = Vote(
+            op.agent,
+            op.hlc,
+            op.set.get("yes") is True,
+            agent is not None and agent.get("agent_type") == "human",
+            agent is not None,
+            op.supersedes,
+        )
+        self._put_pending(target, held.with_vote(op.dot, vote))
+
+    def _put_pending(self, dot: Dot, pending: Pending) -> None:
+        before = self.pending.get(dot)
+        self.pending[dot] = pending
+        self.overlay.put_pending(dot, before, pending)
+
+    # --- minting -----------------------------------------------------------------
+
+    def mint(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        agent: str,
+        now_ms: int,
+        idempotency: Idempotency | None = None,
+    ) -> tuple[list[Op], list[Verdict]]:
+        """Turn drafts into operations, all or none, and show their effect at once.
+
+        Raises:
+            DeniedError: governance refuses one of them.
+            crdt.mint.MissingRecordError: one edits or deletes what is not there.
+        """
+        author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
+        scratch: dict[bytes, Record | None] = {}
+        fresh: dict[bytes, int] = {}
+        ops: list[Op] = []
+        verdicts: list[Verdict] = []
+        for draft in drafts:
+            lane = PRIVATE if draft.private else DATA
+            key = record_key(lane, draft.collection, draft.id)
+            record = scratch[key] if key in scratch else self.read(key)
+            fresh[lane] = fresh.get(lane, 0) + 1
+            dot = Dot(self._actor(lane), self._end(lane) + fresh[lane])
+            op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
+            verdict = self.verdict(op)
+            if verdict.answer is Answer.DENY:
+                raise DeniedError(f"governance of {op.namespace!r} refuses {op.kind.name.lower()}")
+            scratch[key] = apply(record, op, pending=verdict.answer is Answer.PENDING)
+            ops.append(op)
+            verdicts.append(verdict)
+        for op in ops:
+            self._stage(op)
+        return ops, verdicts
+
+    def mint_decision(
+        self, kind: Kind, target: Dot, *, agent: str, now_ms: int, yes: bool = True
+    ) -> Op:
+        """Mint a vote about a pending operation, or the seal that ends it.
+
+        Raises:
+            LookupError: no such pending operation.
+        """
+        held = self.pending.get(target)
+        if held is None:
+            raise LookupError("no such pending operation")
+        fields: dict[str, Value] = {"hash": held.hash, "yes": yes} if kind is Kind.VOTE else {}
+        stamp = held.stamp() if kind is Kind.SEAL else self.hlc.tick(now_ms)
+        return self._stage(
+            Op(
+                dot=self._next(DATA),
+                kind=kind,
+                agent=agent,
+                hlc=stamp,
+                set=fields,
+                supersedes=frozenset(held.votes),
+                heads=self.governance.heads,
+                target=target,
+            )
+        )
+
+    def mint_governance(self, make: Callable[[Dot, tuple[Dot, ...], int], Op], now_ms: int) -> Op:
+        """Mint an operation of the governance lane from (dot, heads, stamp)."""
+        dot = self._next(GOVERNANCE)
+        return self._stage(make(dot, self.governance.heads, self.hlc.tick(now_ms)))
+
+    def _stage(self, op: Op) -> Op:
+        self._open.setdefault(lane_of(op.dot.actor), []).append(op)
+        self._effect(op)
+        return op
+
+    def _actor(self, lane: bytes) -> Actor:
+        if lane not in self.own:
+            self.own[lane] = self.me.draw_actor(lane)
+        return self.own[lane]
+
+    def _end(self, lane: bytes) -> int:
+        return self.clock.get(self._actor(lane), 0) + len(self._open.get(lane, ()))
+
+    def _next(self, lane: bytes) -> Dot:
+        return Dot(self._actor(lane), self._end(lane) + 1)
+
+    # --- leaving for the disk ----------------------------------------------------
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self._open or self._standing_changed) or not self.overlay.empty
+
+    def set_joined(self) -> None:
+        """From now on this store serves: it has caught up, or it founded the mesh."""
+        self._standing_changed = self._standing_changed or not self.joined
+        self.joined = True
+
+    def close_bundles(self) -> list[Bundle]:
+        """Seal what was minted since the last call: one bundle a lane, governance first."""
+        sealed = []
+        for lane in (GOVERNANCE, DATA, PRIVATE):
+            ops = self._open.pop(lane, None)
+            if ops:
+                sealed.append(self._seal_open(lane, ops))
+        return sealed
+
+    def _seal_open(self, lane: bytes, ops: list[Op]) -> Bundle:
+        actor = self.own[lane]
+        row = self.actors.get(actor)
+        bundle = seal_bundle(
+            cluster=self.cluster,
+            actor=actor,
+            first=ops[0].dot.seq,
+            prev=row.hash if row else NO_PREV,
+            ops=tuple(ops),
+            sign=self.me.sign,
+        )
+        self._log(bundle)
+        if lane != PRIVATE:
+            self.uncommitted.append(bundle)
+        return bundle
+
+    def take_batch(self, now_ms: int) -> tuple[Batch, list[Bundle]]:
+        """Close the open bundles and hand over everything that is not yet on its way to disk.
+
+        Returns:
+            The batch, and the freshly sealed bundles for the peers (the private lane's too).
+        """
+        sealed = self.close_bundles()
+        genesis = None
+        if self._standing_changed:
+            genesis = encode_standing(Standing(genesis=self.genesis, joined=self.joined))
+            self._standing_changed = False
+        return self.overlay.take(now_ms, genesis), sealed
+
+    def own_tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes] | None:
+        """Own bundles after a sequence number, on disk or not; None when there is too much."""
+        tail = list(self.state.tail(actor, after, limit_bytes))
+        reached = after
+        for data in tail:
+            bundle = self.read_bundle(data)
+            reached = bundle.last
+        for bundle in self.uncommitted:
+            if bundle.actor == actor and bundle.first == reached + 1:
+                tail.append(bundle.data)
+                reached = bundle.last
+        complete = reached == self.clock.get(actor, 0)
+        return tail if complete and sum(map(len, tail)) <= limit_bytes else None
+
+    def truncated(self, floors: Mapping[Actor, int]) -> None:
+        """The log was cut: bundles up to these places may be gone."""
+        for actor, floor in floors.items():
+            row = self.actors[actor]
+            self.actors[actor] = replace(row, floor=max(row.floor, floor))
+
+    def adopt(self, before: "Replica") -> None:
+        """Go on as the same process after its store was swapped: same actors, same clock."""
+        self.own = before.own
+        self.hlc = before.hlc
+        self.refused = before.refused
+
+    def committed(self, batch: Batch) -> None:
+        """The batch is on disk: reads may go there."""
+        self.overlay.committed(batch)
+        on_disk = {(b.actor, b.last) for b in batch.bundles}
+        self.uncommitted = [b for b in self.uncommitted if (b.actor, b.last) not in on_disk]
+
+
+def key_of(op: Op) -> bytes:
+    """The key of the record that an operation is about."""
+    return record_key(lane_of(op.dot.actor), op.collection, op.id)
+
+
+def _held(op: Op, key: bytes, verdict: Verdict) -> Pending:
+    return Pending(key, op_hash(op), op.agent, verdict.approver)
+
+
+def _introduces(bundle: Bundle) -> bytes | None:
+    """The key that a founder's first operation carries; it proves itself by its hash."""
+    first = bundle.ops[0]
+    key = first.set.get("key")
+    if first.kind is not Kind.FOUND or not isinstance(key, bytes):
+        return None
+    return key if hashlib.sha256(key).digest() == node_of(bundle.actor) else None
