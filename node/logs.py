@@ -148,6 +148,10 @@ class _LibraryHandler(logging.Handler):
         self._log("library_message", library=record.name, line=record.lineno, error=kind)
 
 
+def _place(key: str) -> int:
+    return {"at": 0, "level": 1, "event": 2}.get(key, 3)
+
+
 class _Output:
     """A structlog sink: the stream, and the rotating file when there is one."""
 
@@ -158,9 +162,9 @@ class _Output:
 
     def msg(self, **event: Any) -> None:
         """Write one line."""
-        first = {key: event.pop(key) for key in ("at", "level", "event") if key in event}
-        line = orjson.dumps({**first, **event}, default=str).decode()
-        shown = self._pretty(None, "", {**first, **event}) if self._pretty else line
+        ordered = {key: event[key] for key in sorted(event, key=_place)}
+        line = orjson.dumps(ordered, default=str).decode()
+        shown = self._pretty(None, "", ordered) if self._pretty else line
         self._stream.write(shown + "\n")
         self._stream.flush()
         if self._file is not None:

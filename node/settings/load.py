@@ -63,7 +63,7 @@ class Settings:
     argv: tuple[str, ...] = ()
 
 
-def load_settings(  # noqa: PLR0913 -- each is an independent, keyword-only source
+def load_settings(
     paths: Paths,
     *,
     environ: Mapping[str, str],
@@ -105,7 +105,7 @@ def load_settings(  # noqa: PLR0913 -- each is an independent, keyword-only sour
         paths=paths,
         origins=origins,
         warnings=_stray_variables(environ),
-        argv=tuple(sys.argv),
+        argv=(sys.executable, *sys.orig_argv[1:]),
         **sections,
     )
     settings = _normalised(settings, hostname)

@@ -14,6 +14,8 @@ from pathlib import Path
 from node.errors import ConfigError, LooseModes
 from node.settings.checks import Address, agent_address, is_loopback, listen_hosts
 from node.settings.load import Settings
+from transport.errors import LooseModeError
+from transport.secret_files import check_mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +105,20 @@ def _check_readable(path: Path) -> None:
 
 
 def check_secret_modes(path: Path) -> None:
-    """Refuse a secret that its group or others can touch (0400 and 0600 are good).
+    """Refuse a secret that users other than its owner can reach (0400 and 0600 are good).
 
     Raises:
         LooseModes: with the command that mends it.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
+    try:
+        check_mode(path)
+    except LooseModeError as error:
+        mode = stat.S_IMODE(path.stat().st_mode)
         raise LooseModes(
             f"{path} has mode {mode:04o}",
             why="a secret must be readable by its owner alone",
             fix=f"Run: chmod 600 {path}",
-        )
+        ) from error
 
 
 def read_api_key(settings: Settings, material: Material, environ: Mapping[str, str]) -> str | None:

@@ -1,0 +1,123 @@
+"""The command tree, and the one place where errors become exit codes.
+
+Law: every command is registered here; every exception that a person can cause ends as words
+on stderr and an exit code, and with `--json` as one JSON object too. Anything else is a bug
+and keeps its traceback.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from node.cli import join, members, memories, mesh, setup, status, transfer
+from node.cli.demo_command import demo
+from node.cli.output import print_json, show_error
+from node.cli.serve import serve
+from node.errors import ConfigError, Exit, LooseModes, NodeError, Refused, Unreachable
+from transport import errors as transport_errors
+
+_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="mnemesh",
+    help="Peer-to-peer memory for AI agents: run a node, join nodes, store and read memories.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+node_app = typer.Typer(help="Who belongs to the mesh, and who may connect.", no_args_is_help=True)
+mesh_app = typer.Typer(help="Several local nodes at once, to try things.", no_args_is_help=True)
+app.add_typer(node_app, name="node")
+app.add_typer(mesh_app, name="mesh")
+
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "init": setup.init,
+    "serve": serve,
+    "stop": status.stop,
+    "status": status.status,
+    "store": memories.store,
+    "get": memories.get,
+    "list": memories.list_memories,
+    "update": memories.update,
+    "delete": memories.delete,
+    "export": transfer.export_file,
+    "import": transfer.import_path,
+    "version": status.version,
+    "demo": demo,
+}
+_NODE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "fingerprint": members.show_fingerprint,
+    "allow": members.allow,
+    "deny": members.deny,
+    "join": join.join,
+    "list": members.list_members,
+    "remove": members.remove,
+}
+_MESH_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "up": mesh.up,
+    "status": mesh.status,
+    "down": mesh.down,
+}
+for _tree, _commands in (
+    (app, _COMMANDS),
+    (node_app, _NODE_COMMANDS),
+    (mesh_app, _MESH_COMMANDS),
+):
+    for _name, _command in _commands.items():
+        _tree.command(_name)(_command)
+
+
+def dispatch(args: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = "--json" in args
+    try:
+        outcome = cast("Any", typer.main.get_command(app))(
+            args=args, prog_name="mnemesh", standalone_mode=False
+        )
+    except NodeError as error:
+        return show_error(error, as_json=as_json)
+    except transport_errors.TransportError as error:
+        return show_error(as_node_error(error), as_json=as_json)
+    except TyperException as error:
+        return _show_usage(error, as_json=as_json)
+    except (Abort, KeyboardInterrupt):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our answer has had enough; do not complain at interpreter exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.ERROR)
+    return outcome if isinstance(outcome, int) else int(Exit.OK)
+
+
+def as_node_error(error: transport_errors.TransportError) -> NodeError:
+    """Give an error of the transport its place in the tree of exit codes."""
+    words = str(error)
+    match error:
+        case transport_errors.LooseModeError():
+            return LooseModes(words)
+        case transport_errors.NotAllowlistedError():
+            return Refused(words)
+        case transport_errors.PortInUseError() | transport_errors.AddressUnavailableError():
+            # May pass by itself (an old process, an interface that comes up later), so it is
+            # not one of the codes after which a supervisor stops trying.
+            return NodeError(words)
+        case transport_errors.ConfigurationError():
+            return ConfigError(words)
+        case _:
+            return Unreachable(words)
+
+
+def _show_usage(error: TyperException, *, as_json: bool) -> int:
+    shown = error.format_message()
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    else:
+        sys.stderr.write(f"error: {shown}\n")
+    if as_json:
+        print_json({"error": "usage", "what": shown, "exit_code": error.exit_code})
+    return error.exit_code

@@ -1,0 +1,67 @@
+"""Options that several commands share, so that they read and mean the same everywhere.
+
+Law: one declaration per option. A secret is never an option's value; options name files.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node.paths import Paths, resolve_paths
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Folder of the node (env MNEMESH_DATA_DIR).",
+        show_default=False,
+    ),
+]
+KeyDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-dir",
+        metavar="DIR",
+        help="Folder of its keys (env MNEMESH_KEY_DIR).",
+        show_default=False,
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Configuration file (env MNEMESH_CONFIG).",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed off a terminal.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")
+]
+AgentId = Annotated[
+    str | None,
+    typer.Option(
+        "--agent-id",
+        metavar="ID",
+        envvar="MNEMESH_AGENT_ID",
+        help="Agent on whose behalf this happens.",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Namespace.", show_default=False)
+]
+
+
+def paths_of(
+    data_dir: Path | None, key_dir: Path | None = None, config: Path | None = None
+) -> Paths:
+    """The places of the node that the options name."""
+    return resolve_paths(os.environ, Path.home(), data_dir=data_dir, key_dir=key_dir, config=config)

@@ -1,0 +1,210 @@
+"""`mnemesh serve`: from a command line to a running node.
+
+Law: the options are generated from the table of settings, so that help, file and environment
+cannot disagree. The directory is locked and everything that can be known to be wrong is
+refused before the node opens its store or a socket; how the process ended is written down.
+"""
+
+import inspect
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
+from node.cli.output import Output, facts_table, print_json
+from node.cli.process import serve_command, spawn, wait_listening
+from node.cli.setup import make_folders
+from node.errors import Exit, NodeError, Refused
+from node.facts import LastExit
+from node.lock import DirectoryLock, find_holder, held_error
+from node.logs import make_log
+from node.paths import Paths
+from node.settings import (
+    TABLE,
+    Material,
+    Settings,
+    check_quorum_possible,
+    find_material,
+    load_settings,
+    plan_listeners,
+    read_api_key,
+)
+from node.settings.parse import core_type
+from transport.errors import TransportError
+from transport.identity import NodeKey
+
+_METAVARS: Final = {int: "N", float: "SECONDS", Path: "FILE"}
+
+
+def _option_of(row: Any) -> inspect.Parameter:
+    text = row.about.help
+    if row.default not in (None, (), ""):
+        text = f"{text.rstrip('.')} (default {row.default})."
+    metavar = {"--quorum-peers": "URL,URL", "--host": "ADDR", "--port": "PORT"}.get(row.about.flag)
+    option = typer.Option(
+        row.about.flag,
+        help=f"{text} (env {row.env})",
+        metavar=metavar or _METAVARS.get(core_type(row), "TEXT"),
+        show_default=False,
+    )
+    return inspect.Parameter(
+        _parameter_name(row.about.flag),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, option],
+    )
+
+
+def _parameter_name(flag: str) -> str:
+    return "set_" + flag.lstrip("-").replace("-", "_")
+
+
+_FLAGS: Final = {_parameter_name(row.about.flag): row for row in TABLE if row.about.flag}
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace `**given` of a command by one option per setting that has a flag."""
+    own = [
+        parameter
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    generated = [_option_of(row) for row in _FLAGS.values()]
+    command.__signature__ = inspect.Signature([*generated, *own])  # type: ignore[attr-defined]  # PEP 362 allows it
+    return command
+
+
+@_with_settings
+def serve(
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; return when it listens.")
+    ] = False,
+    data_dir: DataDir = None,
+    key_dir: KeyDir = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    **given: str | None,
+) -> None:
+    """Run a node until it is stopped.
+
+    Every option can also be set in the configuration file or the environment; the command
+    line wins, then the environment, then the file.
+    """
+    paths = paths_of(data_dir, key_dir, config)
+    flags = {_FLAGS[name].name: text for name, text in given.items() if text is not None}
+    settings = load_settings(
+        paths,
+        environ=os.environ,
+        flags=flags,
+        hostname=socket.gethostname().split(".")[0] or "node",
+        config_required=config is not None or bool(os.environ.get("MNEMESH_CONFIG")),
+    )
+    if detach:
+        _detach(Output(as_json=as_json), paths)
+        return
+    if as_json and settings.logging.format == "auto":
+        settings = replace(settings, logging=replace(settings.logging, format="json"))
+    code = run_locked(settings, os.environ)
+    if as_json:
+        print_json({"stopped": True, "exit_code": code})
+    raise typer.Exit(code)
+
+
+def _detach(out: Output, paths: Paths) -> None:
+    holder = find_holder(paths.lock)
+    if holder is not None:
+        raise held_error(paths.lock, holder)
+    make_folders(paths)
+    at = sys.orig_argv.index("serve")
+    arguments = [part for part in sys.orig_argv[at + 1 :] if part != "--detach"]
+    facts = wait_listening(spawn(serve_command(arguments), paths), paths)
+    data = {
+        "pid": facts.pid,
+        "name": facts.name,
+        "node_id": facts.node_id,
+        "agent_url": facts.agent_url,
+        "peer_url": facts.peer_url,
+        "data_dir": str(paths.data_dir),
+        "log": str(paths.log),
+    }
+    out.answer(data, facts_table(data.items()))
+
+
+def run_locked(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Take the data directory and run the node on it.
+
+    Returns:
+        The exit code of the node.
+
+    Raises:
+        NodeError: it could not start, or ended with an error; noted for `mnemesh status`.
+    """
+    paths = settings.paths
+    with DirectoryLock(paths.lock):
+        try:
+            prepare(settings, environ)
+            code = _run(settings)
+        except (NodeError, TransportError) as error:
+            failed = error.exit_code if isinstance(error, NodeError) else Exit.USAGE
+            _note(paths, int(failed), str(error))
+            raise
+        except Exception as error:
+            _note(paths, int(Exit.ERROR), f"{type(error).__name__}, a defect: see the log")
+            raise
+        _note(paths, code, "")
+        return code
+
+
+def _run(settings: Settings) -> int:
+    # Only now: other commands shall not wait for the event loop and the store to load.
+    from node.node import run  # noqa: PLC0415 -- see above
+
+    return run(settings)
+
+
+def _note(paths: Paths, code: int, what: str) -> None:
+    note = LastExit(code=code, at_ms=time.time_ns() // 1_000_000, what=what)
+    try:
+        note.write(paths.last_exit)
+    except OSError:
+        # The disk may be the very thing that failed; the exit code still says so.
+        sys.stderr.write("mnemesh: could not write last_exit.json\n")
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> Material:
+    """Check what can be checked before anything is opened.
+
+    Raises:
+        ConfigError: listeners, files or keys that contradict each other.
+        ImpossibleQuorum: a mesh founded by flags could never meet W.
+        Refused: there is no identity.
+    """
+    log = make_log(settings.logging)
+    for text in settings.warnings:
+        log("setting_warning", text=text)
+    material = find_material(settings, environ)
+    plan_listeners(settings, material)
+    read_api_key(settings, material, environ)
+    paths = settings.paths
+    if not paths.current.exists() and not paths.join.exists():
+        check_quorum_possible(settings.quorum.writes, 1 + len(settings.quorum.peers))
+    if not material.node_key.exists():
+        if material.tls_cert is not None and not material.founded_by_flags:
+            raise Refused(
+                f"{material.node_key} is missing",
+                why="this node has a certificate and has lost its signing key",
+                fix="Restore it from a backup, or make a new identity: mnemesh init --force",
+            )
+        make_folders(paths)
+        key = NodeKey.generate(os.urandom)
+        key.save(material.node_key)
+        log("identity_made", node_id=key.node_id.hex(), path=str(material.node_key))
+    return material
