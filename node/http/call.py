@@ -1,0 +1,223 @@
+"""One request while it is served.
+
+Law: nothing is read twice and nothing is parsed that no handler asks for. The body is bound
+by its declared length before the first byte of it is read.
+"""
+
+import asyncio
+import hashlib
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_exceptions import HTTPException
+
+from node.contracts import RetryKey
+from node.http.problems import Problem
+from node.http.services import Door, Services
+from node.http.strict_json import parse
+from node.memories import Ask
+
+_AGENT: Final = "X-Agent-Id"
+_RETRY: Final = "Idempotency-Key"
+_UNREAD: Final[Any] = object()
+_PARAMETERS_MAX: Final = 100
+_IDENTITY: Final = ("", "identity")
+
+
+class Call:
+    """One request: what was asked, by whom, of which node.
+
+    Attributes:
+        request: aiohttp's form of it.
+        path: as received, without the query.
+        query_text: as received.
+        params: what the pattern of the route took out of the path.
+        peer: fingerprint of the allowlisted certificate, when one was checked.
+        services: the node.
+        door: the listener it came through.
+    """
+
+    __slots__ = (
+        "_body",
+        "_json",
+        "_query",
+        "door",
+        "headers",
+        "method",
+        "params",
+        "path",
+        "peer",
+        "query_text",
+        "request",
+        "services",
+    )
+
+    def __init__(self, request: web.BaseRequest, services: Services, door: Door) -> None:
+        self.request = request
+        self.services = services
+        self.door = door
+        self.method = request.method
+        self.path, _, query = request.raw_path.partition("?")
+        self.query_text = query.partition("#")[0]
+        self.headers = request.headers
+        self.params: tuple[str, ...] = ()
+        self.peer: str | None = None
+        self._body = b""
+        self._json: Any = _UNREAD
+        self._query: dict[str, str] | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Parameters of the address; repeated ones are joined with commas.
+
+        Raises:
+            Problem: they are not UTF-8, or too many.
+        """
+        if self._query is None:
+            self._query = self._read_query()
+        return self._query
+
+    def _read_query(self) -> dict[str, str]:
+        out: dict[str, str] = {}
+        try:
+            pairs = parse_qsl(
+                self.query_text,
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=_PARAMETERS_MAX,
+            )
+        except ValueError as error:
+            raise Problem(400, "invalid_query", f"the query cannot be read: {error}") from error
+        for name, value in pairs:
+            if "\0" in value:
+                raise Problem(400, "invalid_query", f"{name}: contains U+0000", field=name)
+            out[name] = f"{out[name]},{value}" if name in out else value
+        return out
+
+    async def receive(self) -> None:
+        """Read the body, bounded in size and time.
+
+        Raises:
+            Problem: too large, too slow, compressed, or broken off.
+        """
+        payload = self.request.content
+        headers = self.headers
+        if hdrs.CONTENT_ENCODING in headers:
+            self._refuse_encoding(headers[hdrs.CONTENT_ENCODING])
+        if hdrs.CONTENT_LENGTH in headers:
+            self._refuse_size(int(headers[hdrs.CONTENT_LENGTH]))
+        if hdrs.EXPECT in headers:
+            await self._answer_expectation(headers[hdrs.EXPECT])
+        if payload.is_eof() and payload.exception() is None:
+            self._body = payload.read_nowait()
+            self._refuse_size(len(self._body))
+            return
+        seconds = self.services.limits.body_timeout_ms / 1000
+        try:
+            async with asyncio.timeout(seconds):
+                self._body = await self._read_all()
+        except TimeoutError as error:
+            raise Problem(
+                408, "request_timeout", f"the body took longer than {seconds:g} s", cut=True
+            ) from error
+        except (HttpProcessingError, HTTPException, web.RequestPayloadError) as error:
+            raise Problem(400, "invalid_body", "the body broke off", cut=True) from error
+
+    async def _read_all(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        payload = self.request.content
+        while not payload.at_eof():
+            part = await payload.readany()
+            size += len(part)
+            self._refuse_size(size)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _refuse_size(self, size: int) -> None:
+        most = self.services.limits.body_bytes_max
+        if size > most:
+            raise Problem(
+                413,
+                "body_too_large",
+                f"the body has {size} bytes or more, at most {most} are taken",
+                limit=most,
+            )
+
+    def _refuse_encoding(self, encoding: str) -> None:
+        if encoding.strip().lower() not in _IDENTITY:
+            raise Problem(
+                415,
+                "content_encoding_not_supported",
+                "bodies are taken as they are; send this one without Content-Encoding",
+                headers={"Accept-Encoding": "identity"},
+            )
+
+    async def _answer_expectation(self, expectation: str) -> None:
+        if expectation.strip().lower() != "100-continue":
+            raise Problem(417, "expectation_failed", "only 100-continue can be expected")
+        if not self.request.content.is_eof():
+            await self.request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.request.writer.output_size = 0
+
+    @property
+    def json(self) -> Any:
+        """The body as a JSON value.
+
+        Raises:
+            node.http.strict_json.BadJsonError: it is none.
+        """
+        if self._json is _UNREAD:
+            self._json = parse(self._body)
+        return self._json
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object.
+
+        Raises:
+            Problem: it is another JSON value.
+        """
+        value = self.json
+        if not isinstance(value, dict):
+            raise Problem(400, "invalid_json", "the body must be a JSON object")
+        return value
+
+    @property
+    def reader_agent(self) -> str:
+        """Who reads: the header alone; empty for a nameless caller."""
+        return self.services.memories.caller({}, self.headers.get(_AGENT))
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the header names an administrator."""
+        return self.reader_agent in self.services.administrators()
+
+    def ask(self, body: dict[str, Any] | None = None) -> Ask:
+        """Caller, body and retry key of a write.
+
+        Args:
+            body: fields that may name the caller; those of the request when left out.
+        """
+        memories = self.services.memories
+        fields = self.fields if body is None else body
+        agent = memories.caller(fields, self.headers.get(_AGENT))
+        key = self.headers.get(_RETRY)
+        if key is None:
+            return Ask(agent=agent or memories.nameless(None), body=fields)
+        most = self.services.limits.idempotency_key_chars_max
+        if not 1 <= len(key) <= most or not key.isprintable():
+            raise Problem(400, "invalid_field", f"{_RETRY}: expected 1 to {most} characters")
+        agent = agent or memories.nameless(key)
+        return Ask(
+            agent=agent, body=fields, retry=RetryKey(agent=agent, key=key, body=self._fingerprint())
+        )
+
+    def _fingerprint(self) -> bytes:
+        """32 bytes that stand for this very request."""
+        line = f"{self.method}\n{self.path}?{self.query_text}\n"
+        state = hashlib.sha256(line.encode(errors="surrogateescape"))
+        state.update(self._body)
+        return state.digest()

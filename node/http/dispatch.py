@@ -1,0 +1,143 @@
+"""From a request to its answer: the order of checks, in one place.
+
+Law: address, then route, then caller, then size, then body, then what the route needs of the
+node, then the handler. Nothing that is refused early has cost anything later. Every answer
+is counted under the name of its route, never under its address.
+"""
+
+from aiohttp import web
+from prometheus_client import Counter, Histogram
+
+from node.http.answer import Answer
+from node.http.call import Call
+from node.http.gate import Gate
+from node.http.problems import Problem, refused
+from node.http.routes import Needs, Route, Router, Touches
+from node.http.services import Door, Services
+from node.memory_query import number
+
+_TOKEN = "X-Causal-Token"  # noqa: S105 - the name of a header
+_WAIT = "X-Causal-Wait-Ms"
+_UNMATCHED = "unmatched"
+
+
+class Dispatcher:
+    """Answers every request of one listener.
+
+    Args:
+        services: the node.
+        door: the listener.
+        router: the routes.
+    """
+
+    def __init__(self, services: Services, door: Door, router: Router) -> None:
+        self._services = services
+        self._door = door
+        self._router = router
+        self._gate = Gate()
+        self._counters: dict[tuple[str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+
+    async def answer(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
+        """The answer to one request; never raises but for a connection that is gone."""
+        services = self._services
+        started = services.monotonic()
+        route: Route | None = None
+        result: Answer | web.StreamResponse
+        try:
+            call = Call(request, services, self._door)
+            self._gate.check_address(call)
+            route, call.params, allowed = self._router.find(call.method, call.path)
+            self._gate.check_caller(call, Needs.AGENT if route is None else route.needs)
+            if route is None:
+                raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
+            await call.receive()
+            if route.touches is not Touches.NOTHING:
+                self._check_state()
+            shown = await self._reached(call) if route.touches is Touches.READS else None
+            result = await route.handler(call)
+            if shown is not None and isinstance(result, Answer):
+                result.headers = {**(result.headers or {}), _TOKEN: shown}
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort of a server
+            result = self._refused(error, route)
+        self._count(route.path if route is not None else _UNMATCHED, result.status, started)
+        return result
+
+    def _check_state(self) -> None:
+        reason = self._services.mesh.ready()
+        if reason == "joining":
+            raise Problem(
+                503,
+                "joining",
+                "this node is still learning the state of its mesh",
+                headers={"Retry-After": "1"},
+            )
+
+    async def _reached(self, call: Call) -> str | None:
+        """Wait for what the caller has seen before; then its own token goes with the answer.
+
+        Raises:
+            Problem: 412 when this node is behind, 400 when the header is no token.
+        """
+        token = call.headers.get(_TOKEN)
+        if token is None:
+            return None
+        funnel = self._services.funnel
+        most = self._services.limits.causal_wait_ms_max
+        wait_ms = min(number(_WAIT, call.headers.get(_WAIT), 0), most)
+        try:
+            behind = bool(token) and not await funnel.reached(token, wait_ms)
+        except ValueError as error:
+            raise Problem(400, "invalid_field", f"{_TOKEN}: {error}", field=_TOKEN) from error
+        own = funnel.reader().token()
+        if behind:
+            raise Problem(
+                412,
+                "behind",
+                "this node has not seen everything that the token covers",
+                headers={_TOKEN: own},
+                token=own,
+            )
+        return own
+
+    def _refused(self, error: Exception, route: Route | None) -> Answer:
+        answer = refused(error)
+        if answer is not None:
+            return answer
+        # Its text may quote what somebody wrote, so only its kind and place are logged.
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        self._services.log(
+            "request_failed",
+            route=_UNMATCHED if route is None else f"{route.method} {route.path}",
+            error=type(error).__name__,
+            file="" if place is None else place.tb_frame.f_code.co_filename,
+            line=0 if place is None else place.tb_lineno,
+        )
+        return Problem(
+            500, "internal", "the node failed to serve this request; its log says more"
+        ).answer()
+
+    def _count(self, route: str, status: int, started: float) -> None:
+        counter = self._counters.get((route, status))
+        if counter is None:
+            metrics = self._services.metrics
+            counter = metrics.counter("http_requests_total", route, str(status))
+            self._counters[route, status] = counter
+            self._timers[route] = metrics.histogram("http_request_seconds", route)
+        counter.inc()
+        self._timers[route].observe(self._services.monotonic() - started)
+
+
+def _nowhere(call: Call, allowed: list[str]) -> Problem:
+    if allowed:
+        return Problem(
+            405,
+            "method_not_allowed",
+            f"{call.method[:16]} is not for this address; it takes {', '.join(allowed)}",
+            headers={"Allow": ", ".join(allowed)},
+        )
+    return Problem(404, "not_found", "there is no such address in this API")

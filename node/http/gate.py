@@ -1,0 +1,140 @@
+"""Who may come in: Host, Origin, API key, certificate.
+
+Law: checked before the body is read, and before it is told whether a route exists. Keys are
+compared by hash, in constant time. A key in an address is refused even when it is right,
+because addresses end up in logs.
+"""
+
+import hmac
+import ipaddress
+from typing import Final, NoReturn
+
+from aiohttp import hdrs
+
+from node.http.call import Call
+from node.http.problems import Problem
+from node.http.routes import Needs
+from node.http.services import key_digest
+
+_KEY: Final = "x-api-key"
+_BEARER: Final = "bearer "
+_LOG_EVERY_SECONDS: Final = 1.0
+_SYNC: Final = "/api/v1/sync/"
+
+
+class Gate:
+    """Lets a call pass or raises a Problem; counts what it refuses."""
+
+    def __init__(self) -> None:
+        self._logged_at = float("-inf")
+
+    def check_address(self, call: Call) -> None:
+        """Refuse requests that were meant for another name, and keys in addresses.
+
+        Raises:
+            Problem: 400 or 403.
+        """
+        headers = call.headers
+        host = headers.get(hdrs.HOST, "")
+        rule = call.door.hosts()
+        if not rule.allows(host):
+            self._refuse(
+                call,
+                "host",
+                403,
+                "host_not_allowed",
+                "the Host header names no address of this node; add the name to [listen] hostnames",
+            )
+        origin = headers.get(hdrs.ORIGIN)
+        if origin is not None and not rule.same_origin(origin, host):
+            self._refuse(
+                call, "origin", 403, "origin_not_allowed", "pages of other hosts may not call this"
+            )
+        if "api_key" in call.query_text and "api_key" in call.query:
+            self._refuse(
+                call,
+                "key_in_url",
+                400,
+                "api_key_in_url",
+                "a key does not belong into an address; send it in the header x-api-key",
+            )
+
+    def check_caller(self, call: Call, needs: Needs) -> None:
+        """Refuse callers who may not use a route.
+
+        Raises:
+            Problem: 401 or 403.
+        """
+        if needs is Needs.OPEN:
+            return
+        if needs is Needs.PEER:
+            self._check_peer(call)
+            return
+        keys = call.door.api_keys()
+        if keys:
+            self._check_key(call, keys)
+        elif call.door.tls and needs is Needs.AGENT:
+            self._check_peer(call)
+        elif not _from_loopback(call):
+            self._refuse(
+                call,
+                "not_loopback",
+                403,
+                "operators_only",
+                "without an API key this is for callers on the machine itself",
+            )
+
+    def _check_key(self, call: Call, keys: tuple[bytes, ...]) -> None:
+        given = call.headers.get(_KEY)
+        if given is None:
+            bearer = call.headers.get(hdrs.AUTHORIZATION, "")
+            given = bearer[len(_BEARER) :] if bearer[: len(_BEARER)].lower() == _BEARER else ""
+        digest = key_digest(given)
+        # No early end: the time must not tell which of several keys came close.
+        matches = [hmac.compare_digest(digest, key) for key in keys]
+        if not given or not any(matches):
+            self._refuse(
+                call,
+                "key" if given else "no_key",
+                401,
+                "missing or invalid API key",
+                "send the key in the header x-api-key, or as Authorization: Bearer",
+            )
+
+    def _check_peer(self, call: Call) -> None:
+        transport = call.request.transport
+        shown = None if transport is None else call.door.peer_fingerprint(transport)
+        if shown is not None and call.door.peer_allowed(shown):
+            call.peer = shown
+            return
+        sync = call.path.startswith(_SYNC)
+        self._refuse(
+            call,
+            "certificate" if shown else "no_certificate",
+            401,
+            "peer_not_enrolled" if sync else "certificate_required",
+            "this needs a client certificate that is on the allowlist of this node",
+        )
+
+    def _refuse(self, call: Call, reason: str, status: int, error: str, detail: str) -> NoReturn:
+        services = call.services
+        services.metrics.counter("auth_rejected_total", reason).inc()
+        now = services.monotonic()
+        if now - self._logged_at >= _LOG_EVERY_SECONDS:
+            self._logged_at = now
+            services.log("auth_rejected", reason=reason)
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110
+        raise Problem(status, error, detail, headers=headers)
+
+
+def _from_loopback(call: Call) -> bool:
+    transport = call.request.transport
+    name = None if transport is None else transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return False
+    try:
+        address = ipaddress.ip_address(str(name[0]).partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

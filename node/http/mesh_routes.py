@@ -1,0 +1,90 @@
+"""Handlers about the mesh: who is in it, and how somebody comes in or leaves.
+
+Law: an introduction is taken from anybody and believed only as far as the allowlist goes; a
+join needs the certificate of the connection; a removal needs the operator.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from node.contracts import MemberStatus
+from node.http.answer import Answer, json_answer
+from node.http.call import Call
+from node.http.problems import Problem
+from node.memory_problems import InvalidField
+from node.memory_times import format_ms
+
+
+def _member(member: MemberStatus) -> dict[str, Any]:
+    out = asdict(member)
+    last = member.last_success_at
+    out["last_success_at"] = None if last is None else format_ms(last)
+    return out
+
+
+async def status(call: Call) -> Answer:
+    """GET /mesh and POST /cluster."""
+    mesh = call.services.mesh.status()
+    body = {
+        "node_id": mesh.node_id,
+        "name": mesh.name,
+        "cluster": mesh.cluster,
+        "clock": mesh.clock,
+        "digest": mesh.digest,
+        "quorum": {"n": mesh.n, "w": mesh.w},
+        "members": [_member(member) for member in mesh.members],
+    }
+    return json_answer(body)
+
+
+async def introduce(call: Call) -> Answer:
+    """POST /mesh/introduce: keep the certificate of a newcomer that is on the allowlist."""
+    certificate = call.fields.get("certificate")
+    if not isinstance(certificate, str) or not certificate:
+        raise InvalidField("certificate", "expected a certificate in PEM")
+    try:
+        fingerprint = call.services.mesh.introduce(certificate)
+    except ValueError as error:
+        raise InvalidField("certificate", str(error)) from error
+    return json_answer({"fingerprint": fingerprint})
+
+
+async def join(call: Call) -> Answer:
+    """POST /mesh/join: admit a newcomer that proves its key."""
+    if call.peer is None:
+        raise Problem(401, "certificate_required", "a join needs a client certificate")
+    try:
+        return json_answer(await call.services.mesh.admit(call.fields, call.peer))
+    except ValueError as error:
+        raise Problem(400, "invalid_join", str(error)) from error
+
+
+async def remove(call: Call) -> Answer:
+    """POST /mesh/remove: take a member out."""
+    fields = call.fields
+    node = fields.get("node_id", fields.get("name"))
+    if not isinstance(node, str) or not node:
+        raise InvalidField("node_id", "expected the id or the name of a member")
+    force = fields.get("force", False)
+    if not isinstance(force, bool):
+        raise InvalidField("force", "expected true or false")
+    try:
+        return json_answer(await call.services.mesh.remove(node, force=force))
+    except LookupError as error:
+        raise Problem(404, "not_found", f"no member is called {node[:80]!r}") from error
+
+
+async def peer(call: Call) -> web.StreamResponse:
+    """GET /peer: hand the connection to the mesh protocol."""
+    accept = call.door.accept_peer
+    if accept is None or call.peer is None:
+        raise Problem(
+            401,
+            "certificate_required",
+            "peers come in through the mTLS listener, with a certificate",
+        )
+    if call.headers.get("Upgrade", "").lower() != "websocket":
+        raise Problem(400, "upgrade_required", "this address speaks the mesh protocol (WebSocket)")
+    return await accept(call.request, call.peer)

@@ -1,0 +1,144 @@
+"""Handlers about the node itself: health, metrics, version, capabilities, figures.
+
+Law: they say only what is true of this node now. Liveness looks at nothing but the loop;
+readiness looks at peers only when it is asked to, or a partition would drain every node.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from node.http.answer import TEXT, Answer, json_answer
+from node.http.call import Call
+from node.http.problems import Problem
+from node.metrics import CONTENT_TYPE
+
+API_VERSION: Final = "v1"
+SERVICE: Final = "mnemesh"
+_SOON_MS: Final = 3_600_000
+
+
+async def health(call: Call) -> Answer:
+    """GET /health."""
+    services = call.services
+    trouble = services.store_trouble()
+    status = services.mesh.status()
+    body = {
+        "status": "ok" if trouble is None else "unusable",
+        "service": SERVICE,
+        "version": services.version,
+        "node_id": status.node_id,
+        "federation_enabled": status.n > 1 or call.door.accept_peer is not None,
+    }
+    if trouble is None:
+        return json_answer(body)
+    return json_answer({**body, "error": "store_unusable", "detail": trouble}, 503)
+
+
+async def livez(_call: Call) -> Answer:
+    """GET /livez."""
+    return Answer(200, b"ok", TEXT)
+
+
+async def readyz(call: Call) -> Answer:
+    """GET /readyz."""
+    services = call.services
+    require = call.query.get("require", "")
+    if require not in ("", "quorum"):
+        raise Problem(400, "invalid_field", "require: only quorum can be required", field="require")
+    reasons = [reason for reason in (services.store_trouble(), services.mesh.ready()) if reason]
+    if require and not services.mesh.quorum_in_reach():
+        reasons.append("quorum is out of reach")
+    if reasons:
+        return Answer(503, "\n".join(reasons).encode(), TEXT)
+    return Answer(200, b"ok", TEXT)
+
+
+async def metrics(call: Call) -> Answer:
+    """GET /metrics, with `process_*`."""
+    return await _metrics(call, process=True)
+
+
+async def metrics_of_node(call: Call) -> Answer:
+    """GET /api/v1/metrics, without `process_*`."""
+    return await _metrics(call, process=False)
+
+
+async def _metrics(call: Call, *, process: bool) -> Answer:
+    # Off the loop: a page takes milliseconds, which writes should not wait for.
+    page = await asyncio.to_thread(call.services.metrics.render, process=process)
+    return Answer(200, page, CONTENT_TYPE)
+
+
+async def version(call: Call) -> Answer:
+    """GET /version."""
+    services = call.services
+    return json_answer(
+        {
+            "version": services.version,
+            "api_version": API_VERSION,
+            "protocol_version": services.protocol_version,
+        }
+    )
+
+
+async def capabilities(call: Call) -> Answer:
+    """GET /capabilities."""
+    services = call.services
+    status = services.mesh.status()
+    body = {
+        "schema_version": "2",
+        "tier": "keyword",
+        "version": services.version,
+        "features": {
+            "memories": True,
+            "bulk": True,
+            "conflicts": True,
+            "history": True,
+            "causal_tokens": True,
+            "idempotency": True,
+            "export": True,
+            "import": True,
+            "recall": False,
+            "search": False,
+            "links": False,
+            "archive": False,
+            "subscriptions": False,
+            "documents": False,
+        },
+        "models": {"embedding": None, "llm": None},
+        "permissions": {"mode": services.permissions_mode, "governance": False},
+        "hooks": {"enabled": False},
+        "compaction": {"enabled": False},
+        "approval": {"enabled": False},
+        "transcripts": {"enabled": False},
+        "federation": {
+            "enabled": status.n > 1 or call.door.accept_peer is not None,
+            "protocol_version": services.protocol_version,
+            "members": status.n,
+            "quorum": status.w,
+            "push_from_foreign_peers": False,
+        },
+    }
+    return json_answer(body)
+
+
+async def stats(call: Call) -> Answer:
+    """GET /stats."""
+    reader = call.services.funnel.reader()
+    tiers: Counter[str] = Counter()
+    spaces: Counter[str] = Counter()
+    for (space, tier), count in reader.counts().items():
+        tiers[tier] += count
+        spaces[space] += count
+    body = {
+        "total": tiers.total(),
+        "by_tier": [{"tier": tier, "count": count} for tier, count in tiers.most_common()],
+        "by_namespace": [
+            {"namespace": space, "count": count} for space, count in spaces.most_common()
+        ],
+        "expiring_soon": reader.expiring_before(call.services.now_ms() + _SOON_MS),
+        "links_count": 0,
+        "db_size_bytes": reader.size_bytes(),
+    }
+    return json_answer(body)

@@ -1,0 +1,101 @@
+"""What the HTTP face is given: everything behind it, and the facts of one listener.
+
+Law: handlers reach the node through these and nothing else, so the whole face runs over any
+funnel, reader and mesh that keep the contracts.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from node.contracts import Funnel, MeshView
+from node.http.hosts import HostRule
+from node.limits import Limits
+from node.logs import EventLog
+from node.memories import Memories
+from node.memory_access import AccessLedger
+from node.metrics import Metrics
+
+PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
+"""Takes a request and the peer's fingerprint, speaks WebSocket, returns when it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The node behind the HTTP face.
+
+    Attributes:
+        memories: what agents do.
+        mesh: peers and membership.
+        limits: bounds.
+        access: counts of reads on this node.
+        metrics: the table of metrics.
+        log: events.
+        version: of the program.
+        protocol_version: of the mesh protocol.
+        now_ms: wall clock, milliseconds since the epoch.
+        monotonic: seconds that only grow.
+        administrators: agent ids that may do everything, asked anew each time.
+        store_trouble: None while the store can be used, else why not.
+        permissions_mode: enforce, advisory or off.
+    """
+
+    memories: Memories
+    mesh: MeshView
+    limits: Limits
+    access: AccessLedger
+    metrics: Metrics
+    log: EventLog
+    version: str
+    protocol_version: int
+    now_ms: Callable[[], int]
+    monotonic: Callable[[], float]
+    administrators: Callable[[], frozenset[str]]
+    store_trouble: Callable[[], str | None]
+    permissions_mode: str = "enforce"
+
+    @property
+    def funnel(self) -> Funnel:
+        """The one way to change anything."""
+        return self.memories.funnel
+
+
+def certificate_fingerprint(transport: asyncio.BaseTransport) -> str | None:
+    """SHA-256 (lowercase hex) of the certificate that the other side showed, if it did."""
+    tls: Any = transport.get_extra_info("ssl_object")
+    if not isinstance(tls, (ssl.SSLObject, ssl.SSLSocket)):
+        return None
+    certificate = tls.getpeercert(binary_form=True)
+    return hashlib.sha256(certificate).hexdigest() if certificate else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One listener.
+
+    Attributes:
+        tls: whether it speaks TLS; without, it is bound to loopback only.
+        hosts: under which names it answers.
+        api_keys: SHA-256 digests of the keys in force, asked anew each time; empty when no
+            key is configured.
+        peer_allowed: whether a certificate fingerprint is on the allowlist now.
+        peer_fingerprint: reads it from a connection.
+        accept_peer: takes over `GET /api/v1/peer`; None where peers cannot come in.
+    """
+
+    tls: bool
+    hosts: Callable[[], HostRule]
+    api_keys: Callable[[], tuple[bytes, ...]]
+    peer_allowed: Callable[[str], bool] = field(default=lambda _fingerprint: False)
+    peer_fingerprint: Callable[[asyncio.BaseTransport], str | None] = certificate_fingerprint
+    accept_peer: PeerUpgrade | None = None
+
+
+def key_digest(key: str) -> bytes:
+    """What is kept and compared of an API key."""
+    return hashlib.sha256(key.strip().encode(errors="surrogateescape")).digest()

@@ -1,0 +1,102 @@
+"""JSON as it comes in: nothing that two readers could understand in two ways.
+
+Law: duplicate keys, NaN, Infinity, numbers beyond 64 bits, U+0000, lone surrogates, a byte
+order mark and nesting beyond the parser are refused with words; everything else is taken
+unchanged (RFC 8259; the refusals follow its sections 4, 6, 8.1 and 8.2).
+"""
+
+import json
+from collections import Counter
+from math import isfinite
+from typing import Any, Final, NoReturn
+
+from node.memory_problems import RequestError
+
+_INT_MIN: Final = -(2**63)
+_INT_MAX: Final = 2**64 - 1
+_DIGITS_MAX: Final = 20
+
+
+class BadJsonError(RequestError):
+    """The body is not JSON, or not unambiguous."""
+
+    code = "invalid_json"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise BadJsonError(f"the key {twice[:64]!r} stands twice in one object")
+    return out
+
+
+def _constant(name: str) -> NoReturn:
+    raise BadJsonError(f"{name} is no JSON number")
+
+
+def _int(text: str) -> int:
+    if len(text) <= _DIGITS_MAX:
+        value = int(text)
+        if _INT_MIN <= value <= _INT_MAX:
+            return value
+    raise BadJsonError("a whole number is beyond 64 bits")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise BadJsonError("a number is beyond the range of a double")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_constant, parse_int=_int, parse_float=_float
+)
+
+
+def parse(body: bytes) -> Any:
+    """The value of a JSON text; an empty one is `{}`.
+
+    Raises:
+        BadJsonError: it is not JSON, or could be understood in two ways.
+    """
+    if not body:
+        return {}
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise BadJsonError(f"not UTF-8 at byte {error.start}") from error
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise BadJsonError(f"not JSON: {error.msg} at character {error.pos}") from error
+    except RecursionError as error:
+        raise BadJsonError("nested too deeply") from error
+    # Raw control characters are no JSON and raw surrogates no UTF-8: only escapes can hide them.
+    if "\\u" in text:
+        _refuse_unprintable(value)
+    return value
+
+
+def _refuse_unprintable(value: Any) -> None:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            _refuse_text(one)
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend(one)
+            waiting.extend(one.values())
+
+
+def _refuse_text(text: str) -> None:
+    if "\0" in text:
+        raise BadJsonError("a text contains U+0000")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadJsonError("a text contains half a surrogate pair") from error

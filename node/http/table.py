@@ -1,0 +1,53 @@
+"""Every route of this node, one row each.
+
+Law: the table is complete; the router, the checks and later the OpenAPI page read it.
+"""
+
+from typing import Final
+
+from node.http import memory_routes as memory
+from node.http import mesh_routes as mesh
+from node.http import node_routes as node
+from node.http import sync_routes as sync
+from node.http import transfer_routes as transfer
+from node.http.routes import API, Handler, Needs, Route, Touches
+
+READS, WRITES, NOTHING = Touches.READS, Touches.WRITES, Touches.NOTHING
+AGENT, OPEN, OPERATOR, PEER = Needs.AGENT, Needs.OPEN, Needs.OPERATOR, Needs.PEER
+
+_Row = tuple[str, str, Handler, Touches, Needs, str]
+
+_ROWS: Final[tuple[_Row, ...]] = (
+    ("GET", "/livez", node.livez, NOTHING, OPEN, "whether the process is alive"),
+    ("GET", "/readyz", node.readyz, NOTHING, OPEN, "whether reads and writes are served"),
+    ("GET", "/metrics", node.metrics, NOTHING, AGENT, "figures for Prometheus"),
+    ("GET", f"{API}/metrics", node.metrics_of_node, NOTHING, AGENT, "the same without process_*"),
+    ("GET", f"{API}/health", node.health, NOTHING, OPEN, "whether the store can be used"),
+    ("GET", f"{API}/version", node.version, NOTHING, AGENT, "versions of program and protocols"),
+    ("GET", f"{API}/capabilities", node.capabilities, NOTHING, AGENT, "what this node can do"),
+    ("GET", f"{API}/stats", node.stats, READS, AGENT, "figures about the memories held"),
+    ("GET", f"{API}/memories", memory.page, READS, AGENT, "list memories, newest first"),
+    ("POST", f"{API}/memories", memory.create, WRITES, AGENT, "make a memory"),
+    ("POST", f"{API}/memories/bulk", transfer.bulk, WRITES, AGENT, "make many memories"),
+    ("GET", f"{API}/memories/{{id}}", memory.read, READS, AGENT, "read a memory"),
+    ("PUT", f"{API}/memories/{{id}}", memory.update, WRITES, AGENT, "change a memory"),
+    ("DELETE", f"{API}/memories/{{id}}", memory.delete, WRITES, AGENT, "delete a memory"),
+    ("POST", f"{API}/memories/{{id}}/promote", memory.promote, WRITES, AGENT, "make it last"),
+    ("GET", f"{API}/memories/{{id}}/conflicts", memory.conflicts, READS, AGENT, "open conflicts"),
+    ("GET", f"{API}/memories/{{id}}/history", memory.history, READS, AGENT, "its operations"),
+    ("GET", f"{API}/export", transfer.export, READS, AGENT, "all memories, as a stream"),
+    ("POST", f"{API}/import", transfer.take_in, WRITES, AGENT, "take exported memories in"),
+    ("GET", f"{API}/mesh", mesh.status, NOTHING, AGENT, "this node and the members"),
+    ("POST", f"{API}/cluster", mesh.status, NOTHING, AGENT, "the same, for older clients"),
+    ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
+    ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
+    ("POST", f"{API}/mesh/remove", mesh.remove, NOTHING, OPERATOR, "take a member out"),
+    ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
+    ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
+    ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),
+)
+
+TABLE: Final[tuple[Route, ...]] = tuple(
+    Route(method=method, path=path, handler=handler, touches=touches, needs=needs, summary=summary)
+    for method, path, handler, touches, needs, summary in _ROWS
+)

@@ -1,0 +1,114 @@
+"""Handlers of bulk, import and export: many memories at once.
+
+Law: what comes in is one write with a report for each bad item; what goes out streams and
+never holds more than a piece in memory.
+"""
+
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from node.contracts import Receipt
+from node.http.answer import JSON, SERVER, Answer, json_answer
+from node.http.call import Call
+from node.http.problems import told
+from node.memory_batch import Written, create_many, import_many, items_of
+from node.memory_problems import InvalidField
+from node.memory_record import record_of
+from node.memory_times import format_ms
+
+_PIECE_BYTES: Final = 64 * 1024
+
+
+def _receipt(call: Call, written: Written) -> Receipt:
+    """Of the write, or of having had nothing to write: true at once, everywhere."""
+    if written.receipt is not None:
+        call.services.metrics.counter("memory_writes_total").inc(len(written.batch.ids))
+        return written.receipt
+    token = call.services.funnel.reader().token()
+    return Receipt(dots=(), local=True, acks=0, needed=0, peers=(), token=token)
+
+
+async def bulk(call: Call) -> Answer:
+    """POST /memories/bulk."""
+    body = call.json
+    items = items_of(body, "memories", call.services.limits.bulk_items_max)
+    ask = call.ask(body if isinstance(body, dict) else {})
+    written = await create_many(call.services.memories, items, ask)
+    receipt = _receipt(call, written)
+    batch = written.batch
+    waiting: list[dict[str, Any]] = []
+    if receipt.pending_id is not None:
+        waiting = [
+            {"index": index, "pending_id": receipt.pending_id} for index in range(len(batch.ids))
+        ]
+    answer = told(
+        receipt,
+        created=0 if waiting else len(batch.ids),
+        ids=batch.ids,
+        errors=batch.errors,
+        pending=waiting,
+    )
+    if batch.errors and not batch.ids:
+        answer["error"] = "no item could be taken"
+        return json_answer(answer, 400)
+    return json_answer(answer, 207 if batch.errors else 201)
+
+
+async def take_in(call: Call) -> Answer:
+    """POST /import."""
+    body = call.json
+    items = items_of(body, "memories", call.services.limits.bulk_items_max)
+    ask = call.ask(body if isinstance(body, dict) else {})
+    written = await import_many(
+        call.services.memories,
+        items,
+        ask,
+        trust=_trusts(call, body),
+        administrator=call.is_administrator,
+    )
+    batch = written.batch
+    answer = told(
+        _receipt(call, written),
+        imported=len(batch.ids),
+        skipped=batch.skipped,
+        errors=batch.errors,
+    )
+    return json_answer(answer)
+
+
+def _trusts(call: Call, body: Any) -> bool:
+    wish = call.query.get("trust_source")
+    if wish is None and isinstance(body, dict):
+        wish = body.get("trust_source")
+    if wish in (None, False, "", "false", "0"):
+        return False
+    if wish in (True, "true", "1"):
+        return True
+    raise InvalidField("trust_source", "expected true or false")
+
+
+async def export(call: Call) -> web.StreamResponse:
+    """GET /export: one JSON object, piece by piece."""
+    services = call.services
+    agent = call.reader_agent
+    response = web.StreamResponse(headers={"Content-Type": JSON, "Server": SERVER})
+    await response.prepare(call.request)
+    piece = bytearray(
+        b'{"exported_at":%b,"memories":[' % orjson.dumps(format_ms(services.now_ms()))
+    )
+    count = 0
+    administrator = call.is_administrator
+    async for held in services.memories.all_for(agent, administrator=administrator):
+        if count:
+            piece += b","
+        piece += orjson.dumps(record_of(held, services.access.of(held.id)))
+        count += 1
+        if len(piece) >= _PIECE_BYTES:
+            await response.write(bytes(piece))
+            piece.clear()
+    piece += b'],"links":[],"count":%d}' % count
+    await response.write(bytes(piece))
+    await response.write_eof()
+    return response

@@ -1,0 +1,337 @@
+"""What agents do with memories, above the funnel and the reader.
+
+Law: every change goes through the one funnel, and what it is based on is read in the same
+step, without waiting in between. A request either mints all of its operations or none. What
+a caller may not see does not exist for it. A retry gets the answer of its first request,
+rebuilt, with its durability measured anew.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crdt.dot import Dot
+from crdt.op import Draft, Op, Value
+from node.contracts import ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
+from node.errors import QuorumNotMet
+from node.memory_drafts import COLLECTION, DraftRules, delete
+from node.memory_problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
+from node.memory_query import Query, select
+from node.memory_record import TIER_DEFAULT, visible_to
+from node.memory_rules import agent_id, one_of, record_id
+
+PREFIX_CHARS_MIN: Final = 6
+_CANDIDATES_MAX: Final = 100
+_SHOWN_CANDIDATES_MAX: Final = 20
+_STRIDE: Final = 512
+_HISTORY_MAX: Final = 1000
+_ON_CONFLICT: Final = ("none", "update", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who asks, with which body, and how a retry would be known."""
+
+    agent: str
+    body: Mapping[str, Any]
+    retry: RetryKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A memory that a request created, or updated in the place of creating."""
+
+    id: str
+    tier: str
+    namespace: str
+    title: str
+    agent: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A memory after a change; `held` is None when it is no longer there."""
+
+    id: str
+    held: Held | None
+    receipt: Receipt
+
+
+class Memories:
+    """The operations of agents.
+
+    Args:
+        funnel: the one way to change anything.
+        rules: what shapes drafts.
+        now_ms: wall clock, milliseconds since the epoch.
+        entropy: gives so many random bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        funnel: Funnel,
+        rules: DraftRules,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.funnel = funnel
+        self.rules = rules
+        self.now_ms = now_ms
+        self._entropy = entropy
+
+    def caller(self, body: Mapping[str, Any], header: str | None) -> str:
+        """The agent that a request names, empty when it names none.
+
+        Raises:
+            InvalidField: a name does not have the shape of one.
+        """
+        limits = self.rules.limits
+        named = body.get("agent_id")
+        inner = body.get("metadata")
+        declared = inner.get("agent_id") if isinstance(inner, dict) else None
+        for field, value in (("agent_id", named), ("metadata.agent_id", declared)):
+            if value is not None:
+                return agent_id(field, value, limits)
+        return agent_id("X-Agent-Id", header, limits) if header else ""
+
+    def nameless(self, retry_key: str | None) -> str:
+        """A name for a caller without one; retries of one request get the same."""
+        if retry_key is None:
+            return f"anonymous:req-{self._entropy(4).hex()}"
+        drawn = hashlib.sha256(f"nameless {retry_key}".encode()).hexdigest()
+        return f"anonymous:req-{drawn[:8]}"
+
+    # Reading.
+
+    def find(self, wanted: str, agent: str) -> Held:
+        """The memory with an id, or with the only id that begins so.
+
+        Raises:
+            NotFound: there is none that the caller may see.
+            Ambiguous: several begin so.
+        """
+        reader = self.funnel.reader()
+        held = reader.get(COLLECTION, wanted)
+        if held is not None and visible_to(held, agent):
+            return held
+        if len(wanted) >= PREFIX_CHARS_MIN:
+            found = [
+                one
+                for name in reader.with_prefix(COLLECTION, wanted, _CANDIDATES_MAX)
+                if (one := reader.get(COLLECTION, name)) is not None and visible_to(one, agent)
+            ]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
+        raise NotFound("no memory has this id")
+
+    async def page(self, query: Query, agent: str) -> list[Held]:
+        """The memories that a list shows, newest first."""
+        recent = self.funnel.reader().recent(query.namespace)
+        return [held async for held in _patiently(select(recent, query, agent))]
+
+    async def all_for(self, agent: str, *, administrator: bool) -> AsyncIterator[Held]:
+        """Every memory that a caller may take home, newest first."""
+        for step, held in enumerate(self.funnel.reader().recent(), start=1):
+            if administrator or visible_to(held, agent):
+                yield held
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+
+    def conflicts(self, wanted: str, agent: str) -> tuple[Held, dict[str, list[ConcurrentValue]]]:
+        """A memory and the concurrent values of its fields, the shown one first."""
+        held = self.find(wanted, agent)
+        return held, self.funnel.reader().conflicts(COLLECTION, held.id)
+
+    def history(self, wanted: str, agent: str, limit: int) -> tuple[Held, list[Op]]:
+        """A memory and its operations that are still in the log, newest first."""
+        held = self.find(wanted, agent)
+        return held, self.funnel.reader().history(COLLECTION, held.id, limit)
+
+    # Writing.
+
+    async def create(self, ask: Ask) -> Made:
+        """Make a memory, or update the one with the same title where that is asked.
+
+        Raises:
+            InvalidField: a field cannot be taken.
+            AlreadyThere: the id, or the title where that is to be an error, is taken.
+            Shortfall: stored here, not on W members.
+            node.errors.WriteError: nothing was minted.
+        """
+        on_conflict = self.on_conflict(ask.body)
+        draft = self.draft(ask, 0)
+        known = self.known(ask.retry)
+        if known is not None:
+            twin = await self.titled(draft, ask.agent) if on_conflict == "update" else None
+            reader = self.funnel.reader()
+            if twin is not None and made_by(reader, twin.id, known):
+                return await self._replayed(ask, twin)
+            return await self._replayed(ask, draft)
+        if on_conflict is not None:
+            twin = await self.titled(draft, ask.agent)
+            if twin is not None and on_conflict == "error":
+                raise AlreadyThere("a memory with this title is in the namespace", twin.id)
+            if twin is not None:
+                changed = await self._change(
+                    twin, self.rules.update(twin, ask.body, self.now_ms()), ask, "store"
+                )
+                return _made(changed.held or twin, changed.receipt)
+        if "id" in ask.body and self.funnel.reader().get(COLLECTION, draft.id) is not None:
+            raise AlreadyThere("the id is taken", draft.id)
+        receipt = await self.commit([draft], ask, "store", id=draft.id)
+        return _made(draft, receipt)
+
+    def on_conflict(self, body: Mapping[str, Any]) -> str | None:
+        """What a create does about an equal title: None, `update` or `error`."""
+        wish = body.get("on_conflict")
+        if wish is None:
+            return None
+        wish = one_of("on_conflict", wish, _ON_CONFLICT)
+        return None if wish == "none" else wish
+
+    def draft(self, ask: Ask, index: int, *, keep_dates: bool = False) -> Draft:
+        """The draft of one memory of a request."""
+        given = ask.body.get("id")
+        return self.rules.create(
+            ask.body,
+            record_id=self.funnel.draw_id(ask.retry, index)
+            if given is None
+            else record_id("id", given, self.rules.limits),
+            owner=ask.agent,
+            now_ms=self.now_ms(),
+            keep_dates=keep_dates,
+        )
+
+    async def titled(self, draft: Draft, agent: str) -> Held | None:
+        """The newest visible memory with the title and namespace of a draft."""
+        title, space = draft.set["title"], draft.namespace
+        newest: Held | None = None
+        found: str | None = None
+        for step, held in enumerate(self.funnel.reader().recent(space), start=1):
+            newest = newest or held
+            if held.view.values.get("title") == title and visible_to(held, agent):
+                found = held.id
+                break
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+        # Others wrote while a long search gave way: look at what is newer, without waiting.
+        for held in self.funnel.reader().recent(space):
+            if newest is None or held.view.created <= newest.view.created:
+                break
+            if held.view.values.get("title") == title and visible_to(held, agent):
+                return held
+        return self.funnel.reader().get(COLLECTION, found) if found is not None else None
+
+    async def update(self, wanted: str, ask: Ask, if_match: str | None) -> Changed:
+        """Change a memory.
+
+        Raises:
+            NotFound, Ambiguous, StaleVersion, InvalidField: nothing was minted.
+            Shortfall: stored here, not on W members.
+        """
+        if self.known(ask.retry) is not None:
+            return await self._again(wanted, ask)
+        held = self.find(wanted, ask.agent)
+        check_match(held, if_match)
+        return await self._change(
+            held, self.rules.update(held, ask.body, self.now_ms()), ask, "store"
+        )
+
+    async def promote(self, wanted: str, ask: Ask) -> Changed:
+        """Make a memory last; raises as `update`."""
+        if self.known(ask.retry) is not None:
+            return await self._again(wanted, ask)
+        held = self.find(wanted, ask.agent)
+        given = ask.body.get("to_namespace")
+        space = None if given is None else self.rules.namespace_of({"namespace": given})
+        return await self._change(held, self.rules.promote(held, space), ask, "promote")
+
+    async def delete(self, wanted: str, ask: Ask, if_match: str | None) -> Changed:
+        """End a memory; raises as `update`."""
+        if self.known(ask.retry) is not None:
+            receipt = await self.commit((), ask, "delete", id=wanted)
+            return Changed(id=wanted, held=None, receipt=receipt)
+        held = self.find(wanted, ask.agent)
+        check_match(held, if_match)
+        receipt = await self.commit([delete(held)], ask, "delete", id=held.id)
+        return Changed(id=held.id, held=None, receipt=receipt)
+
+    def known(self, retry: RetryKey | None) -> tuple[Dot, ...] | None:
+        """The dots of the first request of a retry."""
+        return None if retry is None else self.funnel.known(retry)
+
+    async def commit(
+        self, drafts: Sequence[Draft], ask: Ask, action: str, **facts: object
+    ) -> Receipt:
+        """Give drafts to the funnel; a shortfall is told with the facts of the answer."""
+        try:
+            return await self.funnel.write(drafts, agent=ask.agent, action=action, retry=ask.retry)
+        except QuorumNotMet as error:
+            raise Shortfall(error, facts) from error
+
+    async def _change(self, held: Held, drafts: Sequence[Draft], ask: Ask, action: str) -> Changed:
+        receipt = await self.commit(drafts, ask, action, id=held.id)
+        return Changed(
+            id=held.id, held=self.funnel.reader().get(COLLECTION, held.id), receipt=receipt
+        )
+
+    async def _again(self, wanted: str, ask: Ask) -> Changed:
+        """The answer to a change that was made before."""
+        receipt = await self.commit((), ask, "store", id=wanted)
+        try:
+            held = self.find(wanted, ask.agent)
+        except NotFound:  # it has ended since; the change stands as it was answered
+            return Changed(id=wanted, held=None, receipt=receipt)
+        return Changed(id=held.id, held=held, receipt=receipt)
+
+    async def _replayed(self, ask: Ask, what: Draft | Held) -> Made:
+        return _made(what, await self.commit((), ask, "store", id=what.id))
+
+
+def made_by(reader: Reader, record: str, dots: Sequence[Dot]) -> bool:
+    """Whether one of these operations is in the log of a memory."""
+    wanted = set(dots)
+    return any(op.dot in wanted for op in reader.history(COLLECTION, record, _HISTORY_MAX))
+
+
+def check_match(held: Held, if_match: str | None) -> None:
+    """Hold a change to the version it was made for (RFC 9110, section 13.1.1).
+
+    Raises:
+        StaleVersion: the memory is at another version.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return
+    if f'"{held.view.etag}"' not in [tag.strip() for tag in if_match.split(",")]:
+        raise StaleVersion(held.view.etag)
+
+
+def _made(what: Draft | Held, receipt: Receipt) -> Made:
+    values: Mapping[str, Value]
+    if isinstance(what, Held):
+        values, space, owner = what.view.values, what.view.namespace, what.view.owner
+    else:
+        values, space, owner = what.set, what.namespace, what.owner
+    return Made(
+        id=what.id,
+        tier=values.get("tier", TIER_DEFAULT),
+        namespace=space,
+        title=values["title"],
+        agent=owner,
+        receipt=receipt,
+    )
+
+
+async def _patiently(found: Iterator[Held | None]) -> AsyncIterator[Held]:
+    """What a long search finds, giving way to other requests now and then."""
+    for step, held in enumerate(found, start=1):
+        if held is not None:
+            yield held
+        if step % _STRIDE == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,227 @@
+"""Many memories in one request: bulk creation and import.
+
+Law: all good items of a request are one write; each bad one is reported with its place and
+changes nothing for the others. More items than allowed is a refusal of the whole.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from crdt.dot import Dot
+from crdt.op import Draft, Value
+from node.contracts import Receipt
+from node.memories import Ask, Memories, made_by
+from node.memory_drafts import COLLECTION
+from node.memory_problems import (
+    AlreadyOver,
+    AlreadyThere,
+    InvalidField,
+    NotAdministrator,
+    RequestError,
+    TooManyItems,
+)
+from node.memory_record import visible_to
+from node.memory_rules import agent_id, record_id
+
+IMPORTED_FROM: Final = "imported_from_agent_id"
+_STRIDE: Final = 512
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """What becomes of the items of a request, filled in as they are looked at."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    skipped: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def refuse(self, index: int, error: Exception) -> None:
+        """Report one bad item."""
+        self.errors.append({"index": index, "error": str(error)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A finished request of many items; no receipt when there was nothing to write."""
+
+    batch: Batch
+    receipt: Receipt | None
+
+
+def items_of(body: Any, name: str, most: int) -> list[Any]:
+    """The items of a request: the list itself, or the field of that name.
+
+    Raises:
+        InvalidField: there is no list.
+        TooManyItems: there are more than allowed.
+    """
+    items = body.get(name) if isinstance(body, Mapping) else body
+    if not isinstance(items, list):
+        raise InvalidField(name, "expected a list of memories")
+    if len(items) > most:
+        raise TooManyItems(len(items), most)
+    return items
+
+
+async def create_many(memories: Memories, items: Sequence[Any], ask: Ask) -> Written:
+    """Make many memories in one write.
+
+    Args:
+        memories: where.
+        items: bodies of creates.
+        ask: the caller and the retry; its body is not used.
+
+    Raises:
+        Shortfall: stored here, not on W members; tells the ids.
+        node.errors.WriteError: nothing was minted.
+    """
+    known = memories.known(ask.retry)
+    titles = await _titles(memories, items, ask.agent)
+    batch = Batch()
+    for index, item in enumerate(items):
+        try:
+            _take(memories, batch, index, item, ask, titles, known)
+        except RequestError as error:
+            batch.refuse(index, error)
+    return await _write(memories, batch, ask, "store", created=len(batch.ids))
+
+
+def _take(
+    memories: Memories,
+    batch: Batch,
+    index: int,
+    item: Any,
+    ask: Ask,
+    titles: Mapping[tuple[str, str], str],
+    known: Sequence[Dot] | None,
+) -> None:
+    one = _single(memories, item, ask)
+    on_conflict = memories.on_conflict(item)
+    draft = memories.draft(one, index)
+    if on_conflict is not None:
+        twin = titles.get((draft.namespace, draft.set["title"]))
+        reader = memories.funnel.reader()
+        held = None if twin is None else reader.get(COLLECTION, twin)
+        theirs = held is not None and (known is None or not made_by(reader, held.id, known))
+        if held is not None and on_conflict == "error" and theirs:
+            raise AlreadyThere("a memory with this title is in the namespace", held.id)
+        if held is not None and on_conflict == "update" and held.id not in batch.seen:
+            batch.seen.add(held.id)
+            batch.ids.append(held.id)
+            batch.drafts += memories.rules.update(held, item, memories.now_ms())
+            return
+    if _taken(memories, batch, draft, known):
+        raise AlreadyThere("the id is taken", draft.id)
+    batch.seen.add(draft.id)
+    batch.ids.append(draft.id)
+    batch.drafts.append(draft)
+
+
+def _single(memories: Memories, item: Any, ask: Ask) -> Ask:
+    if not isinstance(item, dict):
+        raise InvalidField("item", "expected an object")
+    agent = memories.caller(item, None) or ask.agent
+    return Ask(agent=agent, body=item, retry=ask.retry)
+
+
+def _taken(memories: Memories, batch: Batch, draft: Draft, known: Sequence[Dot] | None) -> bool:
+    """Whether something else has the id; a retry does not stand in its own way."""
+    if draft.id in batch.seen:
+        return True
+    reader = memories.funnel.reader()
+    if reader.get(COLLECTION, draft.id) is None:
+        return False
+    return known is None or not made_by(reader, draft.id, known)
+
+
+async def _titles(
+    memories: Memories, items: Sequence[Any], agent: str
+) -> dict[tuple[str, str], str]:
+    """(namespace, title) -> id of the newest, for the items that ask about equal titles."""
+    wanted = {
+        (item.get("namespace") or memories.rules.default_namespace, item.get("title"))
+        for item in items
+        if isinstance(item, dict)
+        and item.get("on_conflict") in ("update", "error")
+        and isinstance(item.get("title"), str)
+        and isinstance(item.get("namespace"), (str, type(None)))
+    }
+    found: dict[tuple[str, str], str] = {}
+    for space in {space for space, _ in wanted}:
+        for step, held in enumerate(memories.funnel.reader().recent(space), start=1):
+            key = (space, held.view.values.get("title"))
+            if key in wanted and visible_to(held, agent):
+                found.setdefault((space, key[1] or ""), held.id)
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+    return found
+
+
+async def import_many(
+    memories: Memories, items: Sequence[Any], ask: Ask, *, trust: bool, administrator: bool
+) -> Written:
+    """Take memories in that were exported elsewhere; ids already held are skipped.
+
+    Args:
+        memories: where.
+        items: memory records.
+        ask: the caller and the retry.
+        trust: keep the declared authors instead of stamping the caller.
+        administrator: whether the caller may ask for that.
+
+    Raises:
+        NotAdministrator: trust is for administrators.
+        Shortfall: stored here, not on W members.
+        node.errors.WriteError: nothing was minted.
+    """
+    if trust and not administrator:
+        raise NotAdministrator("only administrators may import with trust_source")
+    known = memories.known(ask.retry)
+    batch = Batch()
+    for index, item in enumerate(items):
+        try:
+            draft = _imported(memories, index, item, ask, trust=trust)
+        except RequestError as error:
+            batch.refuse(index, error)
+            continue
+        if draft is None or _taken(memories, batch, draft, known):
+            batch.skipped += 1
+            continue
+        batch.seen.add(draft.id)
+        batch.ids.append(draft.id)
+        batch.drafts.append(draft)
+    return await _write(memories, batch, ask, "import", imported=len(batch.ids))
+
+
+def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: bool) -> Draft | None:
+    """The draft of one imported memory; None when its life is over already."""
+    if not isinstance(item, dict):
+        raise InvalidField("item", "expected an object")
+    declared = memories.caller(item, None)
+    agent = declared if trust and declared else ask.agent
+    one = Ask(agent=agent, body=item, retry=ask.retry)
+    if item.get("id") is not None:
+        record_id("id", item["id"], memories.rules.limits)
+    try:
+        draft = memories.draft(one, index, keep_dates=True)
+    except AlreadyOver:
+        return None
+    if not declared or agent == declared:
+        return draft
+    metadata: dict[str, Value] = draft.set.get("metadata") or {}
+    origin = metadata.get(IMPORTED_FROM, declared)
+    marked = {**metadata, IMPORTED_FROM: agent_id(IMPORTED_FROM, origin, memories.rules.limits)}
+    return replace(draft, set={**draft.set, "metadata": marked})
+
+
+async def _write(memories: Memories, batch: Batch, ask: Ask, action: str, **counts: int) -> Written:
+    if not batch.drafts:
+        return Written(batch=batch, receipt=None)
+    receipt = await memories.commit(
+        batch.drafts, ask, action, ids=batch.ids, errors=batch.errors, **counts
+    )
+    return Written(batch=batch, receipt=receipt)

@@ -1,0 +1,228 @@
+"""From what an agent asks to what the funnel is given.
+
+Law: only what was given is written, plus tier, title, content and the end of a tier's life;
+defaults are added on reading, so a later default reaches old memories. A tier never goes
+down. A move to another namespace, or between the lane that never leaves this node and the
+shared one, is a new birth with all fields, followed by the end of the old one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from crdt.fields import element_field, tier_rank
+from crdt.op import Draft, Kind, Value
+from node.contracts import Held
+from node.limits import Limits
+from node.memory_problems import AlreadyOver, InvalidField
+from node.memory_record import CREATED_AT, GRANTS, PRIVATE_SCOPE, TIER_DEFAULT, created_ms
+from node.memory_rules import checked, life_ms, moment, namespace
+
+COLLECTION: Final = "memory"
+LIFE_MS: Final[Mapping[str, int | None]] = {
+    "short": 6 * 3_600_000,
+    "mid": 7 * 86_400_000,
+    "long": None,
+}
+_SETS: Final = ("tags", GRANTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftRules:
+    """What shapes every draft of this node.
+
+    Attributes:
+        limits: bounds of fields.
+        default_namespace: where a memory goes that names none.
+        share_private: whether private memories travel in the shared lane.
+    """
+
+    limits: Limits
+    default_namespace: str
+    share_private: bool
+
+    def lane_is_private(self, scope: Value) -> bool:
+        """Whether a memory of that scope stays on this node."""
+        return scope == PRIVATE_SCOPE and not self.share_private
+
+    def create(
+        self,
+        body: Mapping[str, Any],
+        *,
+        record_id: str,
+        owner: str,
+        now_ms: int,
+        keep_dates: bool = False,
+    ) -> Draft:
+        """The draft of a new memory.
+
+        Args:
+            body: the request.
+            record_id: id it will have.
+            owner: its author.
+            now_ms: milliseconds since the epoch.
+            keep_dates: an import: the declared `created_at` stays.
+
+        Raises:
+            InvalidField: a field cannot be taken.
+        """
+        fields = checked(body, self.limits)
+        for name in ("title", "content"):
+            if fields.get(name) is None:
+                raise InvalidField(name, "is required")
+        tier = fields.get("tier") or TIER_DEFAULT
+        written: dict[str, Value] = {"tier": tier}
+        for name, value in fields.items():
+            if value is None:
+                continue
+            if name == "tags":
+                written.update(_elements("tags", value))
+            else:
+                written[name] = value
+        expires = _end_of_life(body, fields, now_ms)
+        if expires is None and LIFE_MS[tier] is not None:
+            expires = now_ms + (LIFE_MS[tier] or 0)
+        if expires is not None:
+            if expires <= now_ms:
+                raise AlreadyOver
+            written["expires_at"] = expires
+        if keep_dates and body.get(CREATED_AT) is not None:
+            written[CREATED_AT] = min(moment(CREATED_AT, body[CREATED_AT]), now_ms)
+        return Draft(
+            kind=Kind.CREATE,
+            collection=COLLECTION,
+            id=record_id,
+            namespace=self.namespace_of(body) or self.default_namespace,
+            owner=owner,
+            set=written,
+            private=self.lane_is_private(written.get("scope")),
+        )
+
+    def namespace_of(self, body: Mapping[str, Any]) -> str | None:
+        """The namespace that a request names, if it does."""
+        given = body.get("namespace")
+        return None if given is None else namespace("namespace", given, self.limits)
+
+    def update(self, held: Held, body: Mapping[str, Any], now_ms: int) -> list[Draft]:
+        """The drafts that change a memory as a request wants it.
+
+        Raises:
+            InvalidField: a field cannot be taken.
+        """
+        fields = checked(body, self.limits)
+        for name in ("title", "content", "tier"):
+            if name in fields and fields[name] is None:
+                raise InvalidField(name, "cannot be unset")
+        expires = _end_of_life(body, fields, now_ms)
+        written, removed = _changes(held, fields)
+        if expires is None and not _speaks_of_life(body):
+            expires = _risen_end(held, written, now_ms)
+        if expires is not None:
+            written["expires_at"] = expires
+        elif "expires_at" in held.view.values and (_speaks_of_life(body) or _rises(held, written)):
+            removed.add("expires_at")
+        space = self.namespace_of(body) or held.view.namespace
+        scope = written.get("scope", held.view.values.get("scope"))
+        private = self.lane_is_private(None if "scope" in removed else scope)
+        if space == held.view.namespace and private == held.private:
+            return [_edit(held, written, removed)]
+        return _move(held, written, removed, namespace=space, private=private)
+
+    def promote(self, held: Held, to_namespace: str | None) -> list[Draft]:
+        """The drafts that make a memory last, and put it elsewhere if asked."""
+        written: dict[str, Value] = {"tier": "long"}
+        removed = {"expires_at"} if "expires_at" in held.view.values else set()
+        if to_namespace is None or to_namespace == held.view.namespace:
+            return [_edit(held, written, removed)]
+        return _move(held, written, removed, namespace=to_namespace, private=held.private)
+
+
+def delete(held: Held) -> Draft:
+    """The draft that ends a memory."""
+    return Draft(kind=Kind.DELETE, collection=COLLECTION, id=held.id, private=held.private)
+
+
+def _edit(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
+    return Draft(
+        kind=Kind.EDIT,
+        collection=COLLECTION,
+        id=held.id,
+        set=written,
+        removed=frozenset(removed),
+        private=held.private,
+    )
+
+
+def _move(
+    held: Held, written: dict[str, Value], removed: set[str], *, namespace: str, private: bool
+) -> list[Draft]:
+    """A birth elsewhere with every field, then the end of the old one."""
+    values: dict[str, Value] = {}
+    for name, value in held.view.values.items():
+        if name in _SETS:
+            values.update(_elements(name, value))
+        else:
+            values[name] = value
+    for name in removed:
+        values.pop(name, None)
+    values.update(written)
+    values[CREATED_AT] = created_ms(held)
+    birth = Draft(
+        kind=Kind.CREATE,
+        collection=COLLECTION,
+        id=held.id,
+        namespace=namespace,
+        owner=held.view.owner,
+        set=values,
+        private=private,
+    )
+    return [birth, delete(held)]
+
+
+def _elements(name: str, members: list[str]) -> dict[str, Value]:
+    """A set's elements are fields of their own; the value is the place in the list."""
+    return {element_field(name, member): place for place, member in enumerate(members)}
+
+
+def _speaks_of_life(body: Mapping[str, Any]) -> bool:
+    return "expires_at" in body or body.get("ttl_secs") is not None
+
+
+def _end_of_life(body: Mapping[str, Any], fields: dict[str, Value], now_ms: int) -> int | None:
+    """When the request wants the memory to end; `expires_at` goes before `ttl_secs`."""
+    life = body.get("ttl_secs")
+    end = None if life is None else life_ms("ttl_secs", life, now_ms)
+    given = fields.pop("expires_at", None)
+    if given is not None and given <= now_ms:
+        raise AlreadyOver
+    return given if given is not None else end
+
+
+def _changes(held: Held, fields: dict[str, Value]) -> tuple[dict[str, Value], set[str]]:
+    written: dict[str, Value] = {}
+    removed: set[str] = set()
+    current = held.view.values
+    for name, value in fields.items():
+        if name == "tags":
+            wanted = _elements("tags", value or [])
+            removed.update(_elements("tags", current.get("tags", [])).keys() - wanted.keys())
+            written.update(wanted)
+        elif value is not None:
+            written[name] = value
+        elif name in current:
+            removed.add(name)
+    if tier_rank(written.get("tier", TIER_DEFAULT)) < tier_rank(current.get("tier")):
+        written.pop("tier", None)
+    return written, removed
+
+
+def _rises(held: Held, written: dict[str, Value]) -> bool:
+    return "tier" in written and written["tier"] != held.view.values.get("tier", TIER_DEFAULT)
+
+
+def _risen_end(held: Held, written: dict[str, Value], now_ms: int) -> int | None:
+    """The end of life that a higher tier brings to a memory that had one."""
+    if not _rises(held, written) or "expires_at" not in held.view.values:
+        return None
+    life = LIFE_MS[written["tier"]]
+    return None if life is None else now_ms + life

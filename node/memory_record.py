@@ -1,0 +1,128 @@
+"""A memory as agents see it: the view of a record, with defaults and in API words.
+
+Law: the same view gives the same fields on every node, except `access_count` and
+`last_accessed_at`, which are this node's own. What was never given shows its default; an
+optional field that was never given is left out.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from crdt.dot import dot_text
+from crdt.hlc import millis
+from crdt.op import Op, Value
+from node.contracts import ConcurrentValue, Held
+from node.memory_times import format_ms
+
+TIER_DEFAULT: Final = "mid"
+PRIORITY_DEFAULT: Final = 5
+CONFIDENCE_DEFAULT: Final = 1.0
+SOURCE_DEFAULT: Final = "api"
+KIND_DEFAULT: Final = "observation"
+PRIVATE_SCOPE: Final = "private"
+GRANTS: Final = "grants"
+CREATED_AT: Final = "created_at"
+
+_AS_GIVEN: Final = (
+    "entity_id",
+    "source_uri",
+    "source_span",
+    "persona_version",
+    "confidence_source",
+    "confidence_signals",
+    "confidence_decayed_at",
+    "scope",
+)
+_MOMENTS: Final = frozenset(("expires_at", CREATED_AT))
+
+Access = tuple[int, int]
+"""(how often read on this node, when last: milliseconds since the epoch)."""
+
+UNREAD: Final[Access] = (0, 0)
+
+
+def visible_to(held: Held, agent: str) -> bool:
+    """Whether a caller may know that the memory exists; no name sees nothing private."""
+    values = held.view.values
+    if values.get("scope") != PRIVATE_SCOPE:
+        return True
+    return bool(agent) and (agent == held.view.owner or agent in values.get(GRANTS, ()))
+
+
+def created_ms(held: Held) -> int:
+    """When the memory was made, milliseconds since the epoch; a move or an import keeps it."""
+    kept = held.view.values.get(CREATED_AT)
+    born = millis(held.view.created)
+    return min(kept, born) if isinstance(kept, int) else born
+
+
+def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
+    """The memory record of the API."""
+    view = held.view
+    get = view.values.get
+    metadata = get("metadata")
+    out: dict[str, Any] = {
+        "id": held.id,
+        "tier": get("tier", TIER_DEFAULT),
+        "namespace": view.namespace,
+        "title": get("title", ""),
+        "content": get("content", ""),
+        "tags": get("tags", []),
+        "priority": get("priority", PRIORITY_DEFAULT),
+        "confidence": get("confidence", CONFIDENCE_DEFAULT),
+        "source": get("source", SOURCE_DEFAULT),
+        "access_count": access[0],
+        "created_at": format_ms(created_ms(held)),
+        "updated_at": format_ms(millis(view.updated)),
+        "metadata": {**metadata, "agent_id": view.owner} if metadata else {"agent_id": view.owner},
+        "memory_kind": get("memory_kind", KIND_DEFAULT),
+        "reflection_depth": get("reflection_depth", 0),
+        "citations": get("citations", []),
+        "version": view.version,
+    }
+    expires = get("expires_at")
+    if expires is not None:
+        out["expires_at"] = format_ms(expires)
+    if access[1]:
+        out["last_accessed_at"] = format_ms(access[1])
+    if view.conflicts:
+        out["conflicts"] = view.conflicts
+    for name in _AS_GIVEN:
+        value = get(name)
+        if value is not None:
+            out[name] = value
+    return out
+
+
+def shown_value(name: str, value: Value) -> Value:
+    """One stored value in API words."""
+    return format_ms(value) if name in _MOMENTS and isinstance(value, int) else value
+
+
+def concurrent_of(name: str, one: ConcurrentValue) -> dict[str, Any]:
+    """One of several concurrent values."""
+    return {
+        "value": shown_value(name, one.value),
+        "dot": dot_text(one.dot),
+        "hlc": one.hlc,
+        "agent_id": one.agent,
+    }
+
+
+def operation_of(op: Op) -> dict[str, Any]:
+    """One applied operation."""
+    return {
+        "dot": dot_text(op.dot),
+        "kind": op.kind.name.lower(),
+        "agent_id": op.agent,
+        "at": format_ms(millis(op.hlc)),
+        "hlc": op.hlc,
+        "namespace": op.namespace,
+        "fields": {name: shown_value(name, value) for name, value in op.set.items()},
+        "removed": sorted(op.removed),
+    }
+
+
+def records_of(held: list[Held], access: Callable[[str], Access]) -> list[dict[str, Any]]:
+    """Several memories."""
+    return [record_of(one, access(one.id)) for one in held]
