@@ -1,0 +1,275 @@
+"""One LMDB environment: opened with care, read in short glances, written by one function.
+
+Law: a write transaction begins, puts and commits inside one call, on one thread (a write
+transaction that changes threads deadlocks the next one). The map grows only while no
+transaction is open. An error of the disk is told apart here: a full disk undoes the
+transaction and says `NoRoom`; anything else the disk says is final, because after a failed
+fsync LMDB happily commits the next transaction on top of pages that may never have landed.
+
+LMDB 0.9 reports a short write as EIO, and a full disk begins with a short write; so EIO means
+a full disk only when the disk, asked at once, has no room for what was to be written.
+"""
+
+import errno
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import lmdb
+
+from node.errors import DiskError, DowngradeRefused
+from node.store.errors import CorruptRecord, NoRoom, StoreDamaged
+from node.store.schema import (
+    SCHEMA_VERSION,
+    TABLE_NAMES,
+    Transaction,
+    open_tables,
+    sealed,
+    unseal,
+)
+
+T = TypeVar("T")
+Commit = Callable[[Transaction], None]
+"""Ends a write transaction; tests put failing disks here."""
+
+SCHEMA_KEY: Final = b"schema"
+DATA_FILE: Final = "data.mdb"
+MAP_BYTES_DEFAULT: Final = 1 << 40
+MAP_BYTES_MIN: Final = 1 << 18
+_MAP_FALLBACK_MIN: Final = 1 << 30
+_FILE_MODE: Final = 0o600
+_DBS_MAX: Final = len(TABLE_NAMES) + 8
+_READERS_MAX: Final = 126
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_PROBE_NAME: Final = "room.probe"
+_PROBE_BYTES_MIN: Final = 1 << 20
+
+
+def commit_transaction(txn: Transaction) -> None:
+    """Make a transaction durable."""
+    txn.commit()
+
+
+class Environment:
+    """An open LMDB environment with its tables.
+
+    Args:
+        path: the folder; made (0700) when absent.
+        map_bytes: size of the memory map; grows when it is too small.
+        durable: whether commits reach the disk before they return; off only for copies
+            that are built aside and synced once.
+        commit: ends every write transaction.
+
+    Raises:
+        DowngradeRefused: a newer version wrote it; nothing was touched.
+        StoreDamaged: it is no store, or its head cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        map_bytes: int = MAP_BYTES_DEFAULT,
+        durable: bool = True,
+        commit: Commit = commit_transaction,
+    ) -> None:
+        self.path = path
+        check_schema(path)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._commit = commit
+        self._glance = threading.Lock()
+        self._gate = threading.Condition(self._glance)
+        self._long_readers = 0
+        self._env = _open(path, map_bytes, durable=durable)
+        self._env.reader_check()
+        try:
+            with self._env.begin(write=True) as txn:
+                self.tables = open_tables(self._env, txn, create=True)
+                if txn.get(SCHEMA_KEY, db=self.tables.meta) is None:
+                    version = sealed(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
+                    txn.put(SCHEMA_KEY, version, db=self.tables.meta)
+        except lmdb.Error as error:
+            self._env.close()
+            raise _damaged(path, error) from error
+
+    def read(self, look: Callable[[Transaction], T]) -> T:
+        """Run a short look at one consistent state. Must not outlive the call."""
+        with self._glance, self._env.begin() as txn:
+            return look(txn)
+
+    def write(self, work: Callable[[Transaction], T], *, room_bytes: int = 0) -> T:
+        """Run a function in one transaction and make it durable; all of it or nothing.
+
+        Args:
+            work: puts and deletes; it is run again after the map has grown.
+            room_bytes: about how much it writes, to tell a full disk from a broken one.
+
+        Raises:
+            NoRoom: the disk is full; nothing was changed.
+            DiskError: the disk failed; nothing may be believed from now on.
+        """
+        while True:
+            txn = self._env.begin(write=True)
+            try:
+                result = work(txn)
+                self._commit(txn)
+            except lmdb.MapFullError:
+                self._abort(txn)
+                self._grow()
+            except (lmdb.Error, OSError) as error:
+                self._abort(txn)
+                raise self._fault(error, room_bytes) from error
+            except BaseException:
+                self._abort(txn)
+                raise
+            else:
+                return result
+
+    @staticmethod
+    def _abort(txn: Transaction) -> None:
+        with suppress(lmdb.Error):
+            txn.abort()
+
+    def _grow(self) -> None:
+        with self._gate:
+            self._gate.wait_for(lambda: self._long_readers == 0)
+            self._env.set_mapsize(self._env.info()["map_size"] * 2)
+
+    def _fault(self, error: lmdb.Error | OSError, room_bytes: int) -> Exception:
+        code = error.code if isinstance(error, lmdb.Error) else error.errno
+        if isinstance(error, lmdb.BadValsizeError):
+            return error
+        if code in _FULL or (code == errno.EIO and not self.has_room(room_bytes)):
+            return NoRoom(
+                "the disk is full",
+                why=str(error),
+                fix="Free some space; what waits is written as soon as there is room",
+            )
+        return DiskError(
+            f"writing to {self.path} failed",
+            why=str(error),
+            fix="Check the disk before the next start; nothing more was acknowledged",
+        )
+
+    def has_room(self, room_bytes: int) -> bool:
+        """Whether the disk takes that many bytes more right now."""
+        wanted = max(room_bytes, _PROBE_BYTES_MIN)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        if limit not in {resource.RLIM_INFINITY, -1} and self.size_bytes() + wanted > limit:
+            return False
+        probe = self.path / _PROBE_NAME
+        try:
+            handle = os.open(probe, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            try:
+                os.posix_fallocate(handle, 0, wanted)
+            finally:
+                os.close(handle)
+                probe.unlink()
+        except OSError as error:
+            return error.errno not in _FULL
+        return True
+
+    @contextmanager
+    def long_read(self) -> Iterator[None]:
+        """Hold off growth of the map while something reads for long, on another thread."""
+        with self._gate:
+            self._long_readers += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._long_readers -= 1
+                self._gate.notify_all()
+
+    def copy(self, target: Path) -> None:
+        """Write a compact copy of the present state into an existing empty folder."""
+        with self.long_read():
+            self._env.copy(str(target), compact=True)
+
+    def size_bytes(self) -> int:
+        """How much of the data file is in use."""
+        with self._glance:
+            pages: int = self._env.info()["last_pgno"] + 1
+            return pages * self._env.stat()["psize"]
+
+    def map_bytes(self) -> int:
+        """Size of the memory map."""
+        with self._glance:
+            return self._env.info()["map_size"]
+
+    def reader_check(self) -> int:
+        """Free reader slots of dead processes; returns how many."""
+        return self._env.reader_check()
+
+    def sync(self) -> None:
+        """Bring everything to the disk, for an environment that is not durable."""
+        self._env.sync(True)
+
+    def close(self) -> None:
+        """Close it; no transaction may be open."""
+        with self._glance:
+            self._env.close()
+
+
+def _open(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
+    size = max(map_bytes, MAP_BYTES_MIN)
+    while True:
+        try:
+            return lmdb.open(
+                str(path),
+                map_size=size,
+                mode=_FILE_MODE,
+                sync=durable,
+                metasync=durable,
+                writemap=False,
+                readahead=True,
+                max_dbs=_DBS_MAX,
+                max_readers=_READERS_MAX,
+                max_spare_txns=2,
+            )
+        except lmdb.MemoryError as error:
+            # The address space is limited (ulimit -v, a small container): take what it gives.
+            if size <= _MAP_FALLBACK_MIN:
+                raise _damaged(path, error) from error
+            size //= 4
+        except lmdb.Error as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> StoreDamaged:
+    return StoreDamaged(
+        f"the store in {path} cannot be opened",
+        why=str(error),
+        fix="Set the folder aside and let the node rebuild from its peers",
+    )
+
+
+def check_schema(path: Path) -> None:
+    """Look at the version of a store without touching a byte of it.
+
+    Raises:
+        DowngradeRefused: a newer version wrote it.
+        StoreDamaged: it is no store, or the version cannot be read.
+    """
+    if not (path / DATA_FILE).exists():
+        return
+    try:
+        with (
+            lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env,
+            env.begin() as txn,
+        ):
+            value = txn.get(SCHEMA_KEY, db=env.open_db(b"meta", txn=txn, create=False))
+            found = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
+    except lmdb.NotFoundError:
+        return  # the process died before it had made the tables: nothing is lost
+    except (lmdb.Error, CorruptRecord, ValueError) as error:
+        raise _damaged(path, error) from error
+    if found is not None and found > SCHEMA_VERSION:
+        raise DowngradeRefused(
+            f"the store in {path} has schema {found}, this program knows {SCHEMA_VERSION}",
+            fix="Install the newer version again; the store was left untouched",
+        )

@@ -1,0 +1,109 @@
+"""From records to index rows.
+
+Law: pure. The rows of a record are a function of the record alone, so the indexes can be
+thrown away and rebuilt. Only memories are listed, and only while a birth of theirs shows
+without approval; everything else has no rows.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from crdt.dot import DATA, PRIVATE, Dot
+from crdt.fields import tier_rank
+from crdt.op import Value
+from crdt.record import Record, Version
+from crdt.view import NothingPending, shown, winner
+from node.store.schema import name_of, number
+
+_MEMORY: Final = b"memory/"
+_LISTED: Final = (DATA + _MEMORY, PRIVATE + _MEMORY)
+_NOTHING_PENDING: Final = NothingPending()
+_MS_MAX: Final = 2**63 - 1
+
+
+class Facts(NamedTuple):
+    """What the indexes know of a memory.
+
+    Attributes:
+        created: stamp of the oldest visible birth.
+        namespace: where it lies.
+        tier: short, mid or long; empty when unset.
+        expires: milliseconds since the epoch; None for never.
+    """
+
+    created: int
+    namespace: str
+    tier: str
+    expires: int | None
+
+
+class IndexRows(NamedTuple):
+    """The keys of a memory's index rows; the value of each is the record key."""
+
+    time: bytes
+    namespace: bytes
+    expiry: bytes | None
+
+
+def facts(key: bytes, record: Record | None) -> Facts | None:
+    """What the indexes know of a record; None when it is not listed."""
+    if record is None or not key.startswith(_LISTED):
+        return None
+    births = record.births
+    if len(births) == 1:
+        (birth,) = births.values()
+        if birth.pending:
+            return None
+        if not birth.marks:
+            # The usual case, without building a view: every version hangs on the one birth.
+            return _facts(
+                birth.hlc,
+                birth.namespace,
+                _settled(record.fields.get("tier")),
+                _settled(record.fields.get("expires_at")),
+            )
+    part = shown(record, _NOTHING_PENDING)
+    if part is None:
+        return None
+    return _facts(
+        part.created, part.namespace, part.fields.get("tier"), part.fields.get("expires_at")
+    )
+
+
+def _settled(held: Mapping[Dot, Version] | None) -> list[Version] | None:
+    if not held:
+        return None
+    versions = list(held.values())
+    if len(versions) == 1 and not versions[0].origin.pending:
+        return versions
+    return [v for v in versions if not v.origin.pending]
+
+
+def _facts(
+    created: int, namespace: str, tiers: list[Version] | None, expiries: list[Version] | None
+) -> Facts:
+    tier: Value = ""
+    if tiers:
+        tier = tiers[0].value if len(tiers) == 1 else max((v.value for v in tiers), key=tier_rank)
+    expires = winner(expiries, _NOTHING_PENDING).value if expiries else None
+    dated = type(expires) is int and 0 <= expires <= _MS_MAX
+    return Facts(
+        created,
+        namespace,
+        tier if isinstance(tier, str) else "",
+        expires if dated else None,
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def namespace_name(namespace: str) -> bytes:
+    """The 16 bytes that stand for a namespace in index keys."""
+    return name_of(namespace.encode("utf-8", "surrogatepass"))
+
+
+def index_rows(name: bytes, memory: Facts) -> IndexRows:
+    """The index rows of a memory, given the 16-byte name of its record key."""
+    when = number(memory.created) + name
+    expiry = None if memory.expires is None else number(memory.expires) + name
+    return IndexRows(when, namespace_name(memory.namespace) + when, expiry)

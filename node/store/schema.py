@@ -1,0 +1,135 @@
+"""The tables of a store, their keys, and the version of it all.
+
+Law: every stored value is either *sealed* (16 bytes of checksum over key and value in front
+of it) or a *pointer* whose own key, or whose target, names what it points to, so that no bit
+can flip unseen. Only ordered tables are appended to. Keys stay within LMDB's 511 bytes.
+
+    meta            name                           sealed
+    actors          actor                          sealed   crdt.state.ActorRow
+    records         record key                     sealed   place, canonical record
+    log_governance  arrival                        sealed   log entry
+    log_data        arrival                        sealed   log entry
+    log_private     arrival                        sealed   log entry
+    log_index       actor, last                    pointer  arrival
+    pending         actor, seq                     sealed
+    idempotency     scope                          sealed
+    idempotency_at  ms, scope                      (empty)
+    feed            position                       sealed   ms, record key
+    gone            position                       pointer  name of record
+    gone_at         name of record                 pointer  place
+    idx_time        created, name                  pointer  record key
+    idx_ns          name of namespace, created, name  pointer  record key
+    idx_expiry      ms, name                       pointer  record key
+    counts          name of (namespace, tier)      sealed
+    access          record key                     sealed
+
+A record's checksum is its weight in the digest, over its key and canonical bytes. Its *place*
+(position in the feed, arrival of the last bundle that changed it) is a pointer to rows that
+name the record themselves. A log entry holds, for every record that it changed, the arrival
+before: the history of a record is a chain through the log and costs no row of its own.
+
+The name of a thing is 16 bytes of BLAKE2b (RFC 7693) over its bytes; numbers are big endian.
+"""
+
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
+
+import lmdb
+
+from crdt.digest import CHECKSUM_BYTES, checksum
+from crdt.dot import DATA, GOVERNANCE, PRIVATE
+from node.store.errors import CorruptRecord
+
+SCHEMA_VERSION: Final = 1
+NAME_BYTES: Final = 16
+NUMBER_BYTES: Final = 8
+KEY_BYTES_MAX: Final = 511
+LOG_NAMES: Final = {
+    GOVERNANCE: "log_governance",
+    DATA: "log_data",
+    PRIVATE: "log_private",
+}
+
+Handle = lmdb._Database  # noqa: SLF001 - py-lmdb has no public name for its table handle
+# Quoted: the extension's classes are generic in its stubs alone.
+Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+Cursor: TypeAlias = "lmdb.Cursor[bytes]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Handles of the named databases of one environment."""
+
+    meta: Handle
+    actors: Handle
+    records: Handle
+    log_governance: Handle
+    log_data: Handle
+    log_private: Handle
+    log_index: Handle
+    pending: Handle
+    idempotency: Handle
+    idempotency_at: Handle
+    feed: Handle
+    gone: Handle
+    gone_at: Handle
+    idx_time: Handle
+    idx_ns: Handle
+    idx_expiry: Handle
+    counts: Handle
+    access: Handle
+
+    def log_of(self, lane: bytes) -> Handle:
+        """The log of a lane."""
+        if lane == DATA:
+            return self.log_data
+        return self.log_governance if lane == GOVERNANCE else self.log_private
+
+
+TABLE_NAMES: Final = tuple(field.name for field in fields(Tables))
+
+
+def open_tables(env: lmdb.Environment, txn: Transaction, *, create: bool) -> Tables:
+    """Open every table inside one transaction, making them first when asked to."""
+    return Tables(
+        **{name: env.open_db(name.encode(), txn=txn, create=create) for name in TABLE_NAMES}
+    )
+
+
+def number(value: int) -> bytes:
+    """Eight bytes that sort like the number."""
+    return value.to_bytes(NUMBER_BYTES, "big")
+
+
+def name_of(content: bytes) -> bytes:
+    """Sixteen bytes that stand for a record key or another text in index rows."""
+    return hashlib.blake2b(content, digest_size=NAME_BYTES).digest()
+
+
+def sealed(key: bytes, body: bytes) -> bytes:
+    """A value with its checksum in front."""
+    return checksum(key, body) + body
+
+
+def unseal(table: str, key: bytes, value: bytes) -> bytes:
+    """The body of a sealed value.
+
+    Raises:
+        CorruptRecord: key and body do not have the checksum that was stored.
+    """
+    body = value[CHECKSUM_BYTES:]
+    if checksum(key, body) != value[:CHECKSUM_BYTES]:
+        raise CorruptRecord(table, key)
+    return body
+
+
+def pointed(table: str, key: bytes, target: bytes) -> bytes:
+    """The record key in an index row, checked against the name that ends the row's key.
+
+    Raises:
+        CorruptRecord: the row's key names another record.
+    """
+    if name_of(target) != key[-NAME_BYTES:]:
+        raise CorruptRecord(table, key, "its key names another record")
+    return target

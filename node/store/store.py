@@ -1,0 +1,247 @@
+"""The durable state of one node.
+
+Law: what `commit` returned from is on the disk, whole; what it raised from is not there at
+all. Reads are short, run on any thread, and verify what they return. One thread writes.
+
+Implements `crdt.state.State`. Lists for agents are in `lists`, changes in `feed`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from crdt.dot import Actor
+from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
+from node.store.environment import (
+    MAP_BYTES_DEFAULT,
+    Commit,
+    Environment,
+    commit_transaction,
+)
+from node.store.feed import Feed
+from node.store.lists import Lists
+from node.store.paging import read_all, read_page, read_tail
+from node.store.rows import (
+    Head,
+    decode_actor,
+    decode_head,
+    decode_idempotency,
+    decode_record,
+    key_dot,
+)
+from node.store.schema import Tables, Transaction, sealed, unseal
+from node.store.upkeep import (
+    LogRule,
+    Truncated,
+    expire_idempotency,
+    flush_access,
+    prune_feed,
+    truncate,
+)
+from node.store.writing import GENESIS_KEY, HEAD_KEY, write_batches
+
+T = TypeVar("T")
+
+STORE_ID_KEY: Final = b"store_id"
+_STORE_ID_BYTES: Final = 8
+# What one record can dirty when every table it stands in takes another page.
+_PAGES_PER_RECORD_BYTES: Final = 64 * 1024
+
+
+class Store:
+    """One open store.
+
+    Args:
+        path: its folder; made when absent.
+        entropy: gives that many random bytes; names a new store.
+        map_bytes: size of the memory map.
+        commit: ends a write transaction; tests put failing disks here.
+
+    Raises:
+        DowngradeRefused: a newer version wrote it; nothing was touched.
+        StoreDamaged: it is no store, or cannot be read.
+        CorruptRecord: its counters are damaged.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        entropy: Callable[[int], bytes],
+        map_bytes: int = MAP_BYTES_DEFAULT,
+        commit: Commit = commit_transaction,
+    ) -> None:
+        self._env = Environment(path, map_bytes=map_bytes, commit=commit)
+        self._tables = self._env.tables
+        self.path = path
+        self.lists = Lists(self._env)
+        self.feed = Feed(self._env)
+        try:
+            store_id = self._meta(STORE_ID_KEY)
+            if store_id is None:
+                store_id = entropy(_STORE_ID_BYTES)
+                self._put_meta(STORE_ID_KEY, store_id)
+            self.store_id = store_id.hex()
+            head = self._meta(HEAD_KEY)
+            self._head = Head() if head is None else decode_head(head)
+            rows = self._env.read(self._actor_rows)
+        except BaseException:
+            self._env.close()
+            raise
+        self._floors = {actor: row.floor for actor, row in rows.items() if row.floor}
+        self._clock = {actor: row.seq for actor, row in rows.items()}
+
+    # -- what the core reads ------------------------------------------------------------
+
+    def record(self, key: bytes) -> bytes | None:
+        """The stored bytes of a record.
+
+        Raises:
+            CorruptRecord: they are not what was written.
+        """
+        table = self._tables.records
+        value = self._env.read(lambda txn: txn.get(key, db=table))
+        return None if value is None else decode_record(key, value)
+
+    def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
+        """Bundles beyond a clock: governance first, then in order of arrival, never private.
+
+        Raises:
+            BelowFloor: the log no longer reaches back to that clock.
+            CorruptRecord: the log is damaged.
+        """
+        # Taken before the transaction begins, so the tables are never behind it; a dict's
+        # copy is one step, whatever the writer's thread does meanwhile.
+        held = self._clock.copy()
+        return self._env.read(lambda txn: read_page(txn, self._tables, held, clock, limit_bytes))
+
+    def tail(self, actor: Actor, after: int, limit_bytes: int) -> Sequence[bytes]:
+        """Bundles of one actor after a sequence number, in order; at least one if any.
+
+        Raises:
+            BelowFloor: the log no longer reaches back that far.
+            CorruptRecord: the log is damaged.
+        """
+        return self._env.read(lambda txn: read_tail(txn, self._tables, actor, after, limit_bytes))
+
+    def idempotent(self, scope: bytes) -> IdempotencyRow | None:
+        """The remembered request of a scope.
+
+        Raises:
+            CorruptRecord: it is not what was written.
+        """
+        table = self._tables.idempotency
+        value = self._env.read(lambda txn: txn.get(scope, db=table))
+        if value is None:
+            return None
+        return decode_idempotency(unseal("idempotency", scope, value))[0]
+
+    def load(self) -> Loaded:
+        """Everything that the core keeps in memory.
+
+        Raises:
+            CorruptRecord: a part of it is damaged.
+        """
+        genesis = self._meta(GENESIS_KEY)
+
+        def look(txn: Transaction) -> Loaded:
+            pending = {
+                key_dot(key): unseal("pending", key, value)
+                for key, value in txn.cursor(db=self._tables.pending)
+            }
+            return Loaded(
+                actors=self._actor_rows(txn),
+                governance=read_all(txn, self._tables.log_governance, "log_governance"),
+                pending=pending,
+                digest=self._head.digest,
+                arrivals=self._head.arrivals,
+                genesis=genesis or b"",
+            )
+
+        return self._env.read(look)
+
+    def _actor_rows(self, txn: Transaction) -> dict[Actor, ActorRow]:
+        return {
+            actor: decode_actor(unseal("actors", actor, value))
+            for actor, value in txn.cursor(db=self._tables.actors)
+        }
+
+    # -- what the writer's thread does ---------------------------------------------------
+
+    def commit(self, *batches: Batch) -> None:
+        """Write batches, in their order, in one transaction that is durable on return.
+
+        Raises:
+            NoRoom: the disk is full; nothing was changed, the same call can be repeated.
+            DiskError: the disk failed; this store must not be written any more.
+            CorruptRecord: a counter that had to be moved is damaged; nothing was changed.
+        """
+        changed = sum(len(batch.records) + len(batch.bundles) for batch in batches)
+        room = sum(batch.size_bytes() for batch in batches) * 2 + changed * _PAGES_PER_RECORD_BYTES
+        self._head = self._env.write(
+            lambda txn: write_batches(txn, self._tables, batches, self._head, self._floors),
+            room_bytes=room,
+        )
+        for batch in batches:
+            for actor, row in batch.actors.items():
+                self._clock[actor] = row.seq
+
+    def truncate(self, rule: LogRule, now_ms: int) -> Truncated:
+        """Drop bundles that nobody needs from the log, oldest arrival first."""
+        done, self._head = self._env.write(
+            lambda txn: truncate(txn, self._tables, self._head, rule, now_ms)
+        )
+        self._floors.update(done.floors)
+        return done
+
+    def expire_idempotency(self, before_ms: int) -> bool:
+        """Forget remembered requests older than that; whether there are more."""
+        return self._env.write(lambda txn: expire_idempotency(txn, self._tables, before_ms))
+
+    def prune_feed(self, before_ms: int) -> bool:
+        """Drop feed entries of records deleted before that; whether there are more."""
+        return self._env.write(lambda txn: prune_feed(txn, self._tables, before_ms))
+
+    def flush_access(self, touched: Mapping[bytes, tuple[int, int]]) -> None:
+        """Add local read counters: {record key: (times more, last read in ms)}."""
+        self._env.write(lambda txn: flush_access(txn, self._tables, touched))
+
+    # -- the store itself ------------------------------------------------------------------
+
+    @property
+    def head(self) -> Head:
+        """The counters as of the last commit."""
+        return self._head
+
+    @property
+    def tables(self) -> Tables:
+        """Handles, for those who read the whole store."""
+        return self._tables
+
+    @property
+    def environment(self) -> Environment:
+        """The environment, for those who read or copy the whole store."""
+        return self._env
+
+    def size_bytes(self) -> int:
+        """Bytes of the data file in use."""
+        return self._env.size_bytes()
+
+    def map_used_ratio(self) -> float:
+        """How much of the memory map is in use, 0 to 1."""
+        return self._env.size_bytes() / self._env.map_bytes()
+
+    def reader_check(self) -> int:
+        """Free reader slots of dead processes; returns how many. Wanted every minute."""
+        return self._env.reader_check()
+
+    def close(self) -> None:
+        """Close it; nothing may be reading or writing."""
+        self._env.close()
+
+    def _meta(self, key: bytes) -> bytes | None:
+        value = self._env.read(lambda txn: txn.get(key, db=self._tables.meta))
+        return None if value is None else unseal("meta", key, value)
+
+    def _put_meta(self, key: bytes, body: bytes) -> None:
+        self._env.write(lambda txn: txn.put(key, sealed(key, body), db=self._tables.meta))

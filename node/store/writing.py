@@ -1,0 +1,314 @@
+"""One transaction's worth of batches, put into the tables.
+
+Law: this runs on the writer's thread between begin and commit, so it is kept short: batches
+that queued together are folded first (a record written five times is put once), every table
+is fed through one sorted `putmulti`, ordered tables are appended to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from crdt.digest import CHECKSUM_BYTES
+from crdt.dot import DATA, PRIVATE, Actor, Dot
+from crdt.state import ActorRow, Batch, Change, IdempotencyRow
+from node.store.projection import Facts, facts, index_rows
+from node.store.rows import (
+    Head,
+    Place,
+    count_name,
+    decode_count,
+    decode_place,
+    dot_key,
+    encode_actor,
+    encode_count,
+    encode_entry,
+    encode_idempotency,
+    encode_place,
+    encode_record,
+    link,
+    record_place,
+)
+from node.store.schema import (
+    NUMBER_BYTES,
+    Handle,
+    Tables,
+    Transaction,
+    name_of,
+    number,
+    sealed,
+    unseal,
+)
+
+HEAD_KEY: Final = b"head"
+GENESIS_KEY: Final = b"genesis"
+Pairs = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class _Folded:
+    """The last word of every row that some of the batches write."""
+
+    actors: dict[Actor, ActorRow] = field(default_factory=dict)
+    records: dict[bytes, Change] = field(default_factory=dict)
+    pending: dict[Dot, bytes | None] = field(default_factory=dict)
+    idempotency: dict[bytes, IdempotencyRow] = field(default_factory=dict)
+
+
+def write_batches(
+    txn: Transaction,
+    tables: Tables,
+    batches: Sequence[Batch],
+    head: Head,
+    floors: Mapping[Actor, int],
+) -> Head:
+    """Put batches, in their order, into the tables.
+
+    Args:
+        txn: an open write transaction.
+        tables: handles.
+        batches: at least one; each starts where the one before ended.
+        head: the counters before.
+        floors: where the log of an actor begins, as this store last truncated it. The core
+            may not have heard of it yet, so the larger floor is kept.
+
+    Returns:
+        The counters after, already stored.
+    """
+    folded = batches[0] if len(batches) == 1 else _fold(batches)
+    ms = max(head.ms, batches[-1].now_ms)
+    records = folded.records
+    names = {key: name_of(key) for key in records}
+    places = _places(txn, tables, records, names)
+    arrivals = {key: place.arrival for key, place in places.items()}
+    logged = _put_log(txn, tables, batches, head, ms, names, arrivals)
+    _put_records(txn, tables, records, head.feed, arrivals)
+    _leave_feed(txn, tables, places)
+    _enter_feed(txn, tables, records, names, arrivals, replace(head, ms=ms))
+    _put_indexes(txn, tables, records, names)
+    _put_small_rows(txn, tables, folded, floors, ms)
+    after = replace(
+        logged,
+        number=batches[-1].number,
+        feed=head.feed + len(records),
+        ms=ms,
+        digest=batches[-1].digest,
+    )
+    put_head(txn, tables, after)
+    for batch in batches:
+        if batch.genesis is not None:
+            put_genesis(txn, tables, batch.genesis)
+    return after
+
+
+def put_head(txn: Transaction, tables: Tables, head: Head) -> None:
+    """Store the counters."""
+    txn.put(HEAD_KEY, sealed(HEAD_KEY, head.encode()), db=tables.meta)
+
+
+def put_genesis(txn: Transaction, tables: Tables, genesis: bytes) -> None:
+    """Store what the core remembers of the mesh it belongs to."""
+    txn.put(GENESIS_KEY, sealed(GENESIS_KEY, genesis), db=tables.meta)
+
+
+def _fold(batches: Sequence[Batch]) -> _Folded:
+    out = _Folded()
+    for batch in batches:
+        out.actors.update(batch.actors)
+        out.pending.update(batch.pending)
+        out.idempotency.update(batch.idempotency)
+        for key, change in batch.records.items():
+            earlier = out.records.get(key)
+            before = change.before if earlier is None else earlier.before
+            out.records[key] = Change(before, change.after, change.data, change.weight)
+    return out
+
+
+def _places(
+    txn: Transaction,
+    tables: Tables,
+    records: Mapping[bytes, Change],
+    names: Mapping[bytes, bytes],
+) -> dict[bytes, Place]:
+    """Where the changed records stood before, those that ever stood somewhere."""
+    out: dict[bytes, Place] = {}
+    any_gone = txn.stat(tables.gone_at)["entries"] > 0
+    for key, change in records.items():
+        if change.before is not None:
+            value = txn.get(key, db=tables.records)
+            if value is not None:
+                out[key] = record_place(value)
+        elif any_gone:
+            value = txn.get(names[key], db=tables.gone_at)
+            if value is not None:
+                out[key] = decode_place(value)
+                txn.delete(names[key], db=tables.gone_at)
+    return out
+
+
+def _put_log(
+    txn: Transaction,
+    tables: Tables,
+    batches: Sequence[Batch],
+    head: Head,
+    ms: int,
+    names: Mapping[bytes, bytes],
+    latest: dict[bytes, int],
+) -> Head:
+    """Put the bundles; moves `latest`, the last arrival per record; returns the new counts."""
+    arrivals, log_bytes, private_bytes = head.arrivals, head.log_bytes, head.private_bytes
+    for batch in batches:
+        for bundle in batch.bundles:
+            arrivals += 1
+            links = []
+            for key in dict.fromkeys(bundle.keys):
+                name = names.get(key)
+                if name is not None:  # else the operation changed nothing: refused, or hidden
+                    links.append(link(name, latest.get(key, 0)))
+                    latest[key] = arrivals
+            at = number(arrivals)
+            value = sealed(at, encode_entry(bundle, ms, b"".join(links)))
+            lane = bundle.actor[:1]
+            txn.put(at, value, db=tables.log_of(lane), append=True)
+            txn.put(bundle.actor + number(bundle.last), at, db=tables.log_index)
+            log_bytes += len(value) if lane == DATA else 0
+            private_bytes += len(value) if lane == PRIVATE else 0
+    return replace(head, arrivals=arrivals, log_bytes=log_bytes, private_bytes=private_bytes)
+
+
+def _put_many(txn: Transaction, table: Handle, pairs: Pairs, *, append: bool = False) -> None:
+    if pairs:
+        with txn.cursor(db=table) as cursor:
+            cursor.putmulti(pairs, append=append)
+
+
+def _put_records(
+    txn: Transaction,
+    tables: Tables,
+    records: Mapping[bytes, Change],
+    start: int,
+    arrivals: Mapping[bytes, int],
+) -> None:
+    puts: Pairs = []
+    for position, (key, change) in enumerate(records.items(), start + 1):
+        if change.data is None:
+            txn.delete(key, db=tables.records)
+        else:
+            place = arrivals.get(key, 0)
+            puts.append((key, encode_record(change.weight, position, place, change.data)))
+    puts.sort()
+    _put_many(txn, tables.records, puts)
+
+
+def _put_indexes(
+    txn: Transaction,
+    tables: Tables,
+    records: Mapping[bytes, Change],
+    names: Mapping[bytes, bytes],
+) -> None:
+    deltas: dict[tuple[str, str], int] = {}
+    by_time: Pairs = []
+    by_namespace: Pairs = []
+    by_expiry: Pairs = []
+    for key, change in records.items():
+        after = facts(key, change.after)
+        if change.before is not None:
+            before = facts(key, change.before)
+            if before == after:
+                continue
+            if before is not None:
+                _drop_rows(txn, tables, names[key], before)
+                _count(deltas, before, -1)
+        if after is None:
+            continue
+        rows = index_rows(names[key], after)
+        by_time.append((rows.time, key))
+        by_namespace.append((rows.namespace, key))
+        if rows.expiry is not None:
+            by_expiry.append((rows.expiry, key))
+        _count(deltas, after, 1)
+    _put_many(txn, tables.idx_time, by_time)
+    _put_many(txn, tables.idx_ns, by_namespace)
+    _put_many(txn, tables.idx_expiry, by_expiry)
+    add_counts(txn, tables, deltas)
+
+
+def _count(deltas: dict[tuple[str, str], int], memory: Facts, step: int) -> None:
+    place = memory.namespace, memory.tier
+    deltas[place] = deltas.get(place, 0) + step
+
+
+def _drop_rows(txn: Transaction, tables: Tables, name: bytes, memory: Facts) -> None:
+    rows = index_rows(name, memory)
+    txn.delete(rows.time, db=tables.idx_time)
+    txn.delete(rows.namespace, db=tables.idx_ns)
+    if rows.expiry is not None:
+        txn.delete(rows.expiry, db=tables.idx_expiry)
+
+
+def add_counts(txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str], int]) -> None:
+    """Move the counts of visible memories."""
+    for (namespace, tier), delta in deltas.items():
+        if not delta:
+            continue
+        key = name_of(count_name(namespace, tier))
+        stored = txn.get(key, db=tables.counts)
+        before = decode_count(unseal("counts", key, stored))[2] if stored else 0
+        if before + delta:
+            body = encode_count(namespace, tier, before + delta)
+            txn.put(key, sealed(key, body), db=tables.counts)
+        else:
+            txn.delete(key, db=tables.counts)
+
+
+def _leave_feed(txn: Transaction, tables: Tables, places: Mapping[bytes, Place]) -> None:
+    """Take records from where they stood in the feed."""
+    for key, place in places.items():
+        at = number(place.position)
+        value = txn.get(at, db=tables.feed)
+        # A damaged pointer must not delete another record's entry; a stray one does no harm.
+        if value is not None and value[CHECKSUM_BYTES + NUMBER_BYTES :] == key:
+            txn.delete(at, db=tables.feed)
+            txn.delete(at, db=tables.gone)
+
+
+def _enter_feed(
+    txn: Transaction,
+    tables: Tables,
+    records: Mapping[bytes, Change],
+    names: Mapping[bytes, bytes],
+    arrivals: Mapping[bytes, int],
+    head: Head,
+) -> None:
+    """Put every changed record at the end of the feed."""
+    when = number(head.ms)
+    entries: Pairs = []
+    for position, (key, change) in enumerate(records.items(), head.feed + 1):
+        at = number(position)
+        entries.append((at, sealed(at, when + key)))
+        if change.data is None:
+            last = encode_place(position, arrivals.get(key, 0))
+            txn.put(names[key], last, db=tables.gone_at)
+            txn.put(at, names[key], db=tables.gone, append=True)
+    _put_many(txn, tables.feed, entries, append=True)
+
+
+def _put_small_rows(
+    txn: Transaction,
+    tables: Tables,
+    batch: Batch | _Folded,
+    floors: Mapping[Actor, int],
+    ms: int,
+) -> None:
+    for actor, row in batch.actors.items():
+        body = encode_actor(row, max(row.floor, floors.get(actor, 0)))
+        txn.put(actor, sealed(actor, body), db=tables.actors)
+    for dot, held in batch.pending.items():
+        key = dot_key(dot)
+        if held is None:
+            txn.delete(key, db=tables.pending)
+        else:
+            txn.put(key, sealed(key, held), db=tables.pending)
+    for scope, request in batch.idempotency.items():
+        txn.put(scope, sealed(scope, encode_idempotency(request, ms)), db=tables.idempotency)
+        txn.put(number(ms) + scope, b"", db=tables.idempotency_at)
