@@ -115,10 +115,12 @@ class EventLog:
 
     Args:
         logger: a structlog logger, bound or not.
+        output: what it writes to.
     """
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: Any, output: "_Output") -> None:
         self._logger = logger
+        self._output = output
 
     def __call__(self, event: str, **facts: object) -> None:
         """Write one event at the level of the table.
@@ -132,7 +134,11 @@ class EventLog:
 
     def bind(self, **facts: object) -> "EventLog":
         """The same log with facts that go into every line."""
-        return EventLog(self._logger.bind(**facts))
+        return EventLog(self._logger.bind(**facts), self._output)
+
+    def close(self) -> None:
+        """Close the log file, if there is one."""
+        self._output.close()
 
 
 class _LibraryHandler(logging.Handler):
@@ -170,6 +176,11 @@ class _Output:
         if self._file is not None:
             self._file.emit(logging.LogRecord("mnemesh", 20, "", 0, line, (), None))
 
+    def close(self) -> None:
+        """Close the file; the stream belongs to somebody else."""
+        if self._file is not None:
+            self._file.close()
+
     debug = info = warning = error = critical = log = msg
 
 
@@ -192,8 +203,9 @@ def make_log(settings: Logging, stream: TextIO = sys.stderr) -> EventLog:
             backupCount=settings.files_kept_max,
             encoding="utf-8",
         )
+    output = _Output(stream, renderer, file)
     logger = structlog.wrap_logger(
-        _Output(stream, renderer, file),
+        output,
         processors=[
             check_event,
             structlog.processors.add_log_level,
@@ -201,6 +213,6 @@ def make_log(settings: Logging, stream: TextIO = sys.stderr) -> EventLog:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
     )
-    log = EventLog(logger)
+    log = EventLog(logger, output)
     logging.basicConfig(handlers=[_LibraryHandler(log)], level=logging.WARNING, force=True)
     return log

@@ -84,6 +84,13 @@ def dispatch(args: list[str]) -> int:
         return show_error(as_node_error(error), as_json=as_json)
     except TyperException as error:
         return _show_usage(error, as_json=as_json)
+    except PermissionError as error:
+        refused = Refused(
+            f"cannot use {error.filename}",
+            why="permission denied",
+            fix="Run this as the user that owns the node",
+        )
+        return show_error(refused, as_json=as_json)
     except (Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BrokenPipeError:

@@ -5,6 +5,7 @@ cannot disagree. The directory is locked and everything that can be known to be 
 refused before the node opens its store or a socket; how the process ended is written down.
 """
 
+import errno
 import inspect
 import os
 import socket
@@ -21,7 +22,7 @@ from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
 from node.cli.output import Output, facts_table, print_json
 from node.cli.process import serve_command, spawn, wait_listening
 from node.cli.setup import make_folders
-from node.errors import Exit, NodeError, Refused
+from node.errors import DiskError, Exit, NodeError, Refused
 from node.facts import LastExit
 from node.lock import DirectoryLock, find_holder, held_error
 from node.logs import make_log
@@ -156,6 +157,17 @@ def run_locked(settings: Settings, environ: Mapping[str, str]) -> int:
             failed = error.exit_code if isinstance(error, NodeError) else Exit.USAGE
             _note(paths, int(failed), str(error))
             raise
+        except OSError as error:
+            if error.errno != errno.EIO:
+                _note(paths, int(Exit.ERROR), str(error))
+                raise
+            failed_disk = DiskError(
+                "the disk reported an error",
+                why=str(error),
+                fix="Replace the disk; the other members hold what was acknowledged",
+            )
+            _note(paths, int(Exit.DISK), str(failed_disk))
+            raise failed_disk from error
         except Exception as error:
             _note(paths, int(Exit.ERROR), f"{type(error).__name__}, a defect: see the log")
             raise

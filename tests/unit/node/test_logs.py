@@ -1,0 +1,101 @@
+"""Events from one table, without content and without secrets."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.logs import EVENTS, EventLog, UnknownEventError, make_log
+from node.settings import Logging
+
+
+@pytest.fixture(autouse=True)
+def restore_root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def logged(settings: Logging) -> tuple[EventLog, io.StringIO]:
+    stream = io.StringIO()
+    return make_log(settings, stream), stream
+
+
+def test_a_line_is_json_with_time_level_and_event_first() -> None:
+    log, stream = logged(Logging())
+    log.bind(node="a")("peer_connected", peer="b")
+    line = json.loads(stream.getvalue())
+    assert list(line)[:3] == ["at", "level", "event"]
+    assert (line["event"], line["level"], line["peer"], line["node"]) == (
+        "peer_connected",
+        "info",
+        "b",
+        "a",
+    )
+
+
+def test_an_unknown_event_is_a_programmers_error_even_below_the_level() -> None:
+    log, _ = logged(Logging(level="error"))
+    with pytest.raises(UnknownEventError):
+        log("peer_conected")
+
+
+@pytest.mark.parametrize("field", ["content", "title", "api_key", "metadata"])
+def test_a_field_that_could_carry_content_is_a_programmers_error(field: str) -> None:
+    log, stream = logged(Logging())
+    with pytest.raises(UnknownEventError):
+        log("peer_connected", **{field: "x"})
+    assert stream.getvalue() == ""
+
+
+def test_the_level_is_obeyed() -> None:
+    log, stream = logged(Logging(level="warning"))
+    log("peer_connected")
+    assert stream.getvalue() == ""
+    log("peer_unreachable")
+    assert "peer_unreachable" in stream.getvalue()
+
+
+def test_libraries_are_heard_without_their_text() -> None:
+    log, stream = logged(Logging())
+    assert log is not None
+    try:
+        int("a memory's content")
+    except ValueError:
+        logging.getLogger("some.library").exception("request %s failed", "with content")
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["library"], line["error"]) == (
+        "library_message",
+        "some.library",
+        "ValueError",
+    )
+    assert "content" not in stream.getvalue()
+
+
+def test_the_file_gets_every_line_as_json_and_is_rotated(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "node.log"
+    log, _ = logged(Logging(file=path, file_bytes_max=4096, files_kept_max=2, format="pretty"))
+    for number in range(200):
+        log("peer_connected", number=number)
+    assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["number"] == 199
+    assert sorted(p.name for p in path.parent.iterdir()) == ["node.log", "node.log.1", "node.log.2"]
+    log.close()
+
+
+def test_pretty_is_for_people_and_carries_no_colours_off_a_terminal() -> None:
+    log, stream = logged(Logging(format="pretty"))
+    log("node_started", listeners=2)
+    assert "listeners=2" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_every_event_has_a_level_and_a_meaning() -> None:
+    for name, (level, meaning) in EVENTS.items():
+        assert level in ("debug", "info", "warning", "error", "critical"), name
+        assert meaning
+        assert not meaning.endswith("."), name
