@@ -185,6 +185,15 @@ class Environment:
                 self._long_readers -= 1
                 self._gate.notify_all()
 
+    def walk(self, table: str) -> Iterator[tuple[bytes, bytes]]:
+        """Every row of a table, in order of key, of one consistent state.
+
+        For threads of their own that read everything: holds a transaction open, and the
+        growth of the map off, until the iterator ends or is closed.
+        """
+        with self.long_read(), self._env.begin() as txn:
+            yield from txn.cursor(db=getattr(self.tables, table))
+
     def copy(self, target: Path) -> None:
         """Write a compact copy of the present state into an existing empty folder."""
         with self.long_read():

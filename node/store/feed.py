@@ -18,7 +18,7 @@ from node.store.rows import (
     earlier_arrival,
     record_place,
 )
-from node.store.schema import LOG_NAMES, NUMBER_BYTES, Transaction, name_of, number, unseal
+from node.store.schema import LOG_NAMES, NUMBER_BYTES, Tables, Transaction, name_of, number, unseal
 
 
 class Entry(NamedTuple):
@@ -122,6 +122,12 @@ class Feed:
             return record_place(value)
         value = txn.get(name, db=self._tables.gone_at)
         return NOWHERE if value is None else decode_place(value)
+
+
+def read_entry_key(txn: Transaction, tables: Tables, at: bytes) -> bytes | None:
+    """The record key at a position of the feed, verified; None when nothing stands there."""
+    value = txn.get(at, db=tables.feed)
+    return None if value is None else _entry(at, value).key
 
 
 def _entry(at: bytes, value: bytes) -> Entry:

@@ -38,11 +38,10 @@ from node.store.upkeep import (
     prune_feed,
     truncate,
 )
-from node.store.writing import GENESIS_KEY, HEAD_KEY, write_batches
+from node.store.writing import GENESIS_KEY, HEAD_KEY, STORE_ID_KEY, write_batches
 
 T = TypeVar("T")
 
-STORE_ID_KEY: Final = b"store_id"
 _STORE_ID_BYTES: Final = 8
 # What one record can dirty when every table it stands in takes another page.
 _PAGES_PER_RECORD_BYTES: Final = 64 * 1024

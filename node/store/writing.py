@@ -42,6 +42,7 @@ from node.store.schema import (
 
 HEAD_KEY: Final = b"head"
 GENESIS_KEY: Final = b"genesis"
+STORE_ID_KEY: Final = b"store_id"
 Pairs = list[tuple[bytes, bytes]]
 
 

@@ -1,0 +1,148 @@
+"""The folders of a data directory: which store is the live one, and what lies beside it.
+
+    CURRENT              the name of the live store; replaced by one rename
+    store-<hex>/         a store
+    incoming-<hex>/      a snapshot being received; survives a restart
+    next-<hex>/          a join being built; worthless after a restart
+    frozen-<hex>/        a snapshot being served; worthless after a restart
+    aside-<hex>-<ms>/    a store that was set aside
+
+Law: the rename of CURRENT is the moment of a swap; before it the old store is the state,
+after it the new one, whatever dies in between. A store is never deleted, with one exception:
+of those that a verified join replaced the last one is kept.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from node.store.environment import MAP_BYTES_DEFAULT
+from node.store.errors import StoreDamaged
+from node.store.store import Store
+
+_CURRENT: Final = "CURRENT"
+_STORE: Final = "store-"
+_ASIDE: Final = "aside-"
+_INCOMING: Final = "incoming-"
+_WORTHLESS: Final = ("next-", "frozen-")
+_REPLACED: Final = "replaced"
+_NAME_BYTES: Final = 8
+
+Entropy = Callable[[int], bytes]
+
+
+def open_current(data_dir: Path, *, entropy: Entropy, map_bytes: int = MAP_BYTES_DEFAULT) -> Store:
+    """Open the live store of a data directory; make one when there is none.
+
+    Raises:
+        StoreDamaged: CURRENT names what is not there, or the store cannot be opened.
+        DowngradeRefused: a newer version wrote it.
+    """
+    path = current_path(data_dir)
+    if path is not None:
+        if not path.is_dir():
+            raise StoreDamaged(
+                f"{data_dir / _CURRENT} names {path.name}, which is not there",
+                fix="Put the folder back, or remove CURRENT to start from the peers",
+            )
+        return Store(path, entropy=entropy, map_bytes=map_bytes)
+    path = data_dir / f"{_STORE}{entropy(_NAME_BYTES).hex()}"
+    store = Store(path, entropy=entropy, map_bytes=map_bytes)
+    _point(data_dir, path)
+    return store
+
+
+def current_path(data_dir: Path) -> Path | None:
+    """The folder of the live store; None when there is none.
+
+    Raises:
+        StoreDamaged: CURRENT holds no name of a store.
+    """
+    try:
+        name = (data_dir / _CURRENT).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        name = ""
+    if not name.startswith(_STORE) or "/" in name:
+        raise StoreDamaged(
+            f"{data_dir / _CURRENT} does not hold the name of a store",
+            fix="Write the name of the store's folder into it",
+        )
+    return data_dir / name
+
+
+def new_folder(data_dir: Path, kind: str, entropy: Entropy) -> Path:
+    """A free name for a folder of a kind: `next`, `frozen` or `incoming`. Nothing is made."""
+    return data_dir / f"{kind}-{entropy(_NAME_BYTES).hex()}"
+
+
+def incoming_folders(data_dir: Path) -> list[Path]:
+    """Snapshots whose reception a restart interrupted."""
+    return sorted(path for path in data_dir.glob(f"{_INCOMING}*") if path.is_dir())
+
+
+def swap(data_dir: Path, built: Path, now_ms: int) -> Path:
+    """Make a built store the live one. Both must be closed; returns its folder."""
+    old = current_path(data_dir)
+    live = data_dir / f"{_STORE}{built.name.rpartition('-')[2]}"
+    built.rename(live)
+    _sync_folder(data_dir)
+    _point(data_dir, live)
+    if old is not None and old.is_dir():
+        earlier = [p for p in data_dir.glob(f"{_ASIDE}*") if (p / _REPLACED).exists()]
+        (old / _REPLACED).touch(mode=0o600)
+        _move_aside(data_dir, old, now_ms)
+        for path in earlier:
+            shutil.rmtree(path, ignore_errors=True)
+    return live
+
+
+def set_aside(data_dir: Path, now_ms: int) -> Path | None:
+    """Set the live store aside, so that the next start begins with an empty one."""
+    path = current_path(data_dir)
+    if path is None:
+        return None
+    (data_dir / _CURRENT).unlink()
+    _sync_folder(data_dir)
+    return _move_aside(data_dir, path, now_ms) if path.is_dir() else None
+
+
+def sweep(data_dir: Path, now_ms: int) -> list[Path]:
+    """Tidy what a death left behind; returns the stores that were set aside.
+
+    To be called with the directory lock held, before the store is opened.
+    """
+    current = current_path(data_dir)
+    for kind in _WORTHLESS:
+        for path in data_dir.glob(f"{kind}*"):
+            shutil.rmtree(path, ignore_errors=True)
+    strays = [path for path in data_dir.glob(f"{_STORE}*") if path != current]
+    return [_move_aside(data_dir, path, now_ms) for path in strays]
+
+
+def _move_aside(data_dir: Path, path: Path, now_ms: int) -> Path:
+    target = data_dir / f"{_ASIDE}{path.name.removeprefix(_STORE)}-{now_ms}"
+    path.rename(target)
+    _sync_folder(data_dir)
+    return target
+
+
+def _point(data_dir: Path, path: Path) -> None:
+    draft = data_dir / f"{_CURRENT}.new"
+    with draft.open("w", encoding="ascii") as file:
+        file.write(f"{path.name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(data_dir / _CURRENT)
+    _sync_folder(data_dir)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
