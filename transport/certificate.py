@@ -5,9 +5,11 @@ and is valid a day before it was made, because clocks differ. A fingerprint is t
 DER form in lowercase hex (RFC 5280 names the fields, RFC 8410 the Ed25519 keys).
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,8 @@ _LIFE = dt.timedelta(days=20 * 365)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _P256_ENTROPY_BYTES = 40  # 64 bits more than the order, so the remainder is unbiased
 _SERIAL_BYTES = 16
+# RFC 1123 section 2.1, with the underscore that container networks put in names.
+_HOST_NAME = re.compile(r"(?=.{1,253}$)(?:\*\.)?(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 
 
 def fingerprint(der: bytes) -> str:
@@ -155,13 +159,14 @@ def _general(san: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(san.strip("[]")))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(san.encode("idna").decode("ascii") if san else san)
-    except (ValueError, UnicodeError) as error:
-        raise CertificateError(
-            f"{san!r} is neither a host name nor an IP address: give --san a name such as "
-            "node-a.example or an address such as 192.0.2.7"
-        ) from error
+    with contextlib.suppress(UnicodeError):
+        name = san.encode("idna").decode("ascii")
+        if _HOST_NAME.fullmatch(name):
+            return x509.DNSName(name)
+    raise CertificateError(
+        f"{san!r} is neither a host name nor an IP address: give --san a name such as "
+        "node-a.example or an address such as 192.0.2.7"
+    )
 
 
 def der_of(pem: bytes) -> bytes:

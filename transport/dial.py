@@ -15,7 +15,7 @@ from yarl import URL
 
 from transport.errors import NotAllowlistedError, PeerUrlError, TransportError
 from transport.link import LinkLimits
-from transport.pinned import ClientTls, PinnedConnector
+from transport.pinned import ClientTls, PinnedConnector, session_over
 from transport.websocket import WebSocketLink
 
 __all__ = ["DialError", "DialFailure", "dial", "peer_url"]
@@ -95,27 +95,29 @@ async def dial(
         DialError: there is no link.
     """
     connector = PinnedConnector(tls, on_certificate=on_certificate)
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
+    async with session_over(connector, None) as session:
         try:
             async with asyncio.timeout(connect_s):
                 socket = await session.ws_connect(
                     url,
                     timeout=aiohttp.ClientWSTimeout(ws_close=limits.close_s),
                     heartbeat=limits.heartbeat_s,
-                    max_msg_size=limits.frame_bytes_max,
+                    max_msg_size=limits.frame_bytes_max + 1,  # it refuses from there on
                 )
         except (NotAllowlistedError, TimeoutError, OSError, aiohttp.ClientError) as error:
             raise _why(url, error) from error
-        transport = connector.transport
-        if transport is None:
+        connection = connector.connection
+        transport = connection.transport if connection is not None else None
+        if connection is None or transport is None:
             raise DialError(DialFailure.REFUSED, f"{url} hung up")
         link = WebSocketLink(socket, transport, own_fingerprint=tls.own_fingerprint, limits=limits)
         try:
             yield link
         finally:
             link.abort("the dialler is done with it")
+            # Neither waits: there is nobody left to answer. The first ends the heartbeat.
+            await socket.close()
+            connection.close()
 
 
 _WORDED: tuple[tuple[type[BaseException], DialFailure, str], ...] = (
@@ -125,6 +127,8 @@ _WORDED: tuple[tuple[type[BaseException], DialFailure, str], ...] = (
         DialFailure.NOT_ALLOWLISTED,
         "presented a certificate that is not on the allowlist, or is out of date",
     ),
+    (ssl.SSLError, DialFailure.TLS, ""),
+    (aiohttp.ClientConnectorSSLError, DialFailure.TLS, ""),
     (aiohttp.ClientConnectorDNSError, DialFailure.UNRESOLVED, "has a name that does not resolve"),
     (aiohttp.ClientConnectorError, DialFailure.UNREACHABLE, "is not reachable"),
     (TimeoutError, DialFailure.TIMEOUT, "did not answer in time"),
@@ -137,10 +141,10 @@ def _why(url: str, error: BaseException) -> DialError:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         said = f"{url} answered {error.status} instead of a link ({error.message})"
         return DialError(DialFailure.UPGRADE, said, status=error.status)
-    if isinstance(error, ssl.SSLError | aiohttp.ClientConnectorSSLError):
-        return _why_tls(url, error)
     for kind, reason, words in _WORDED:
         if isinstance(error, kind):
+            if reason is DialFailure.TLS:
+                return _why_tls(url, error)
             return DialError(reason, f"{url} {words} ({error})")
     return DialError(
         DialFailure.REFUSED,

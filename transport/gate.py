@@ -6,6 +6,7 @@ it was made, it hears everything the loop says, unchanged and in order.
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 __all__ = ["Gate"]
 
@@ -51,14 +52,13 @@ class Gate(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the connection in, or abort it before a byte was read."""
         self.asked = True
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"a stream transport was expected, not {transport!r}")
-        if not self._enter(self, transport):
-            transport.abort()
+        stream = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
+        if not self._enter(self, stream):
+            stream.abort()
             return
-        self._transport = transport
+        self._transport = stream
         self._inner = self._factory()
-        self._inner.connection_made(transport)
+        self._inner.connection_made(stream)
 
     def data_received(self, data: bytes) -> None:
         """Pass on, unless the connection was not let in or has been aborted."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from transport.certificate import fingerprint
 from transport.errors import NotAllowlistedError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiohttp.connector import Connection
 
-__all__ = ["ClientTls", "PinnedConnector", "pinned_session"]
+__all__ = ["ClientTls", "HungUpError", "PinnedConnector", "pinned_session", "session_over"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class PinnedConnector(aiohttp.TCPConnector):
     """Connects, then compares the fingerprint before anyone may write.
 
     Attributes:
-        transport: of the latest connection that passed; None before there is one.
+        connection: the latest one that passed; None before there is one.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class PinnedConnector(aiohttp.TCPConnector):
         super().__init__(ssl=tls.context, force_close=True, use_dns_cache=False)
         self._tls = tls
         self._on_certificate = on_certificate
-        self.transport: asyncio.Transport | None = None
+        self.connection: Connection | None = None
 
     async def connect(self, *args: Any, **kwargs: Any) -> "Connection":
         """Connect as the base class does, and check.
@@ -78,7 +79,7 @@ class PinnedConnector(aiohttp.TCPConnector):
             if transport is not None:
                 transport.abort()
             raise
-        self.transport = transport
+        self.connection = connection
         return connection
 
     def _check(self, transport: "asyncio.Transport | None") -> None:
@@ -93,6 +94,30 @@ class PinnedConnector(aiohttp.TCPConnector):
             )
         if digest in self._tls.unlearned and self._on_certificate is not None:
             self._on_certificate(der)
+
+
+class HungUpError(aiohttp.ClientConnectionError):
+    """The server ended the connection instead of answering."""
+
+
+async def _once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    # Every connection here is fresh, so what aiohttp would silently repeat has failed for good.
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise HungUpError(str(error)) from error
+
+
+def session_over(connector: PinnedConnector, timeout_s: float | None) -> aiohttp.ClientSession:
+    """Return a session that tries once, keeps no cookies and asks no proxy."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        middlewares=(_once,),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -112,9 +137,5 @@ async def pinned_session(
     Requests in it raise `NotAllowlistedError`, `aiohttp.ClientError` or `TimeoutError`.
     """
     connector = PinnedConnector(tls, on_certificate=on_certificate)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-    ) as session:
+    async with session_over(connector, timeout_s) as session:
         yield session

@@ -170,7 +170,7 @@ async def accept_link(
         compress=False,
         heartbeat=limits.heartbeat_s,
         timeout=limits.close_s,
-        max_msg_size=limits.frame_bytes_max,
+        max_msg_size=limits.frame_bytes_max + 1,  # it refuses from there on
     )
     transport = request.transport
     if transport is None:
