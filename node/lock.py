@@ -126,7 +126,7 @@ def find_holder(path: Path) -> Holder | None:
     """Who holds the lock now; None when nobody does. Never blocks, leaves nothing behind."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise Refused(

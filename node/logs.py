@@ -184,13 +184,14 @@ class _Output:
     debug = info = warning = error = critical = log = msg
 
 
-def make_log(settings: Logging, stream: TextIO = sys.stderr) -> EventLog:
+def make_log(settings: Logging, stream: TextIO | None = None) -> EventLog:
     """Set the log up for this process.
 
     Args:
         settings: level, format and file.
-        stream: where lines go; never stdout, which belongs to answers.
+        stream: where lines go, stderr when not given; never stdout, which belongs to answers.
     """
+    stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
     pretty = settings.format == "pretty" or (settings.format == "auto" and terminal)
     renderer = structlog.dev.ConsoleRenderer(colors=terminal) if pretty else None
@@ -214,5 +215,8 @@ def make_log(settings: Logging, stream: TextIO = sys.stderr) -> EventLog:
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
     )
     log = EventLog(logger, output)
-    logging.basicConfig(handlers=[_LibraryHandler(log)], level=logging.WARNING, force=True)
+    root = logging.getLogger()
+    for handler in [old for old in root.handlers if isinstance(old, _LibraryHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_LibraryHandler(log))
     return log

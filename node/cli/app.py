@@ -15,10 +15,11 @@ from typer.exceptions import Abort, TyperException
 
 from node.cli import join, members, memories, mesh, setup, status, transfer
 from node.cli.demo_command import demo
+from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
 from node.cli.serve import serve
-from node.errors import ConfigError, Exit, LooseModes, NodeError, Refused, Unreachable
-from transport import errors as transport_errors
+from node.errors import Exit, NodeError
+from transport.errors import TransportError
 
 _INTERRUPTED: Final = 130
 
@@ -78,19 +79,10 @@ def dispatch(args: list[str]) -> int:
         outcome = cast("Any", typer.main.get_command(app))(
             args=args, prog_name="mnemesh", standalone_mode=False
         )
-    except NodeError as error:
-        return show_error(error, as_json=as_json)
-    except transport_errors.TransportError as error:
+    except (NodeError, TransportError, PermissionError) as error:
         return show_error(as_node_error(error), as_json=as_json)
     except TyperException as error:
         return _show_usage(error, as_json=as_json)
-    except PermissionError as error:
-        refused = Refused(
-            f"cannot use {error.filename}",
-            why="permission denied",
-            fix="Run this as the user that owns the node",
-        )
-        return show_error(refused, as_json=as_json)
     except (Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BrokenPipeError:
@@ -98,24 +90,6 @@ def dispatch(args: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.ERROR)
     return outcome if isinstance(outcome, int) else int(Exit.OK)
-
-
-def as_node_error(error: transport_errors.TransportError) -> NodeError:
-    """Give an error of the transport its place in the tree of exit codes."""
-    words = str(error)
-    match error:
-        case transport_errors.LooseModeError():
-            return LooseModes(words)
-        case transport_errors.NotAllowlistedError():
-            return Refused(words)
-        case transport_errors.PortInUseError() | transport_errors.AddressUnavailableError():
-            # May pass by itself (an old process, an interface that comes up later), so it is
-            # not one of the codes after which a supervisor stops trying.
-            return NodeError(words)
-        case transport_errors.ConfigurationError():
-            return ConfigError(words)
-        case _:
-            return Unreachable(words)
 
 
 def _show_usage(error: TyperException, *, as_json: bool) -> int:

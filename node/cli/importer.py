@@ -193,7 +193,7 @@ def _titled(title: str, part: int) -> str:
 def stable_id(*parts: str) -> str:
     """An id, shaped like a UUID, that depends on these texts only."""
     digest = hashlib.sha256(b"".join(_framed(part) for part in parts)).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=8))
+    return str(uuid.UUID(bytes=digest[:16], version=5))
 
 
 def _framed(part: str) -> bytes:
@@ -205,8 +205,8 @@ def _framed(part: str) -> bytes:
 def split_sections(text: str) -> list[Section]:
     """Split Markdown at its headings (CommonMark 0.31, sections 4.2 and 4.3).
 
-    Headings inside fenced code are text. A heading with nothing under it only names what is
-    below it. Text without headings is one section.
+    Headings inside fenced code are text. A heading with only other headings under it
+    names them; one with nothing at all is its own text. Text without headings is one section.
     """
     sections: list[Section] = []
     path: list[tuple[int, str]] = []
@@ -216,21 +216,25 @@ def split_sections(text: str) -> list[Section]:
         if heading is None:
             body.append(line)
             continue
-        _close(sections, path, body, start)
         level, title = heading
+        leaf = not path or level <= path[-1][0]
+        _close(sections, path, body, start, leaf=leaf)
         path = [(depth, name) for depth, name in path if depth < level]
         path.append((level, title))
         body, start = [], number
-    _close(sections, path, body, start)
+    _close(sections, path, body, start, leaf=True)
     return sections
 
 
 def _close(
-    sections: list[Section], path: list[tuple[int, str]], body: list[str], start: int
+    sections: list[Section], path: list[tuple[int, str]], body: list[str], start: int, *, leaf: bool
 ) -> None:
     text = "\n".join(body).strip("\n").rstrip()
+    names = tuple(name for _, name in path)
+    if not text.strip() and leaf and names:
+        # Nothing below says it, so the heading is the text.
+        text = names[-1]
     if text.strip():
-        names = tuple(name for _, name in path)
         sections.append(Section(path=names, text=text, line=start))
 
 

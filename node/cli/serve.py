@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from node.cli.faults import as_node_error
 from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
 from node.cli.output import Output, facts_table, print_json
 from node.cli.process import serve_command, spawn, wait_listening
@@ -154,8 +155,8 @@ def run_locked(settings: Settings, environ: Mapping[str, str]) -> int:
             prepare(settings, environ)
             code = _run(settings)
         except (NodeError, TransportError) as error:
-            failed = error.exit_code if isinstance(error, NodeError) else Exit.USAGE
-            _note(paths, int(failed), str(error))
+            failed = as_node_error(error)
+            _note(paths, int(failed.exit_code), str(failed))
             raise
         except OSError as error:
             if error.errno != errno.EIO:

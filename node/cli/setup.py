@@ -5,7 +5,9 @@ Law: keys come into being here or not at all; an existing one is never overwritt
 """
 
 import datetime as dt
+import ipaddress
 import os
+import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -29,6 +31,8 @@ from transport.identity import NodeKey
 from transport.secret_files import write_secret
 
 # Whatever the node is called elsewhere, agents beside it reach it under these.
+# RFC 1123 section 2.1, with the wildcard of RFC 9525 and letters beyond ASCII.
+_HOST_NAME = re.compile(r"(?:\*\.)?(?!-)[\w-]{1,63}(?<!-)(?:\.(?!-)[\w-]{1,63}(?<!-))*")
 _LOCAL_SANS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -96,7 +100,21 @@ def init(  # noqa: PLR0913 -- the options of a command are its parameters
 def certificate_names(url: str | None, further: Sequence[str]) -> tuple[str, ...]:
     """Host names and addresses for a certificate, each once."""
     host = urlsplit(url).hostname if url else None
+    for name in further:
+        if not _HOST_NAME.fullmatch(name) and not _is_address(name):
+            raise UsageError(
+                f"--san {name!r} is neither a host name nor an IP address",
+                fix="Write it as node-a.example or 192.0.2.7",
+            )
     return tuple(dict.fromkeys([*([host] if host else []), *further, *_LOCAL_SANS]))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _secrets(paths: Paths) -> tuple[Path, ...]:
