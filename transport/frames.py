@@ -27,7 +27,7 @@ class FrameError(TransportError):
     """A frame that breaks the format or a limit.
 
     Attributes:
-        reason: one of `empty`, `version`, `frame_too_big`, `message_too_big`,
+        reason: one of `empty`, `version`, `too_big`, `message_too_big`,
             `too_many_messages`, `truncated`; fit for a metric label.
     """
 
@@ -79,7 +79,7 @@ def decode(
     end = len(frame)
     if end > frame_bytes_max:
         raise FrameError(
-            "frame_too_big", f"a frame of {end} bytes is over the limit of {frame_bytes_max}"
+            "too_big", f"a frame of {end} bytes is over the limit of {frame_bytes_max}"
         )
     if end <= 1:
         raise FrameError("empty", "a frame without a message")

@@ -100,9 +100,7 @@ def encode_within(messages: Sequence[bytes], limits: LinkLimits) -> bytes:
     frame = encode(messages)
     size = len(frame)
     if size > limits.frame_bytes_max:
-        raise FrameError(
-            "frame_too_big", f"a frame of {size} bytes is over {limits.frame_bytes_max}"
-        )
+        raise FrameError("too_big", f"a frame of {size} bytes is over {limits.frame_bytes_max}")
     if size > limits.message_bytes_max and max(map(len, messages)) > limits.message_bytes_max:
         raise FrameError(
             "message_too_big", f"a message is over the limit of {limits.message_bytes_max} bytes"

@@ -21,6 +21,20 @@ from transport.tls import peer_fingerprint
 
 __all__ = ["Listener", "ListenerLimits", "ListenerTls"]
 
+# accept(2): failures of the one connection that stood in the queue, not of the listening socket.
+_GONE = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.EPROTO,
+        errno.ENOPROTOOPT,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+    }
+)
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE_S = 0.1
 
@@ -182,8 +196,8 @@ class Listener:
         try:
             sock, address = await asyncio.get_running_loop().sock_accept(listening)
         except OSError as error:
-            if error.errno == errno.ECONNABORTED:
-                return None  # it hung up while it stood in the queue
+            if error.errno in _GONE:
+                return None
             if error.errno not in _EXHAUSTED:
                 raise
             # Retrying at once would spin: the connection is still in the queue.

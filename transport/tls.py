@@ -90,8 +90,8 @@ def server_context(
         demand_certificate: fail the handshake of clients without a certificate; else they are
             let in as anonymous. An unknown certificate fails it either way.
         on_certificate: told the DER of an allowed certificate that was met for the first time, in
-            the handshake, before its holder has proven its key. Without it such a certificate
-            fails the handshake.
+            the handshake, before its holder has proven its key. It must not raise and should
+            leave work to the event loop. Without it such a certificate fails the handshake.
 
     Raises:
         CertificateError: own files or a trusted certificate cannot be used.

@@ -145,7 +145,7 @@ class WebSocketLink:
             return "silent", f"no answer within {self._limits.heartbeat_s * 1.5:g} s"
         if isinstance(error, WebSocketError):
             too_big = error.code == WSCloseCode.MESSAGE_TOO_BIG
-            return "frame_frame_too_big" if too_big else "protocol", str(error)
+            return "frame_too_big" if too_big else "protocol", str(error)
         return "lost", str(error or "")
 
 

@@ -162,7 +162,7 @@ async def test_sending_on_an_ended_link_raises(pair: Pair) -> None:
     [
         ([], "empty"),
         ([b"x" * 2049], "message_too_big"),
-        ([b"x" * 2000] * 3, "frame_too_big"),
+        ([b"x" * 2000] * 3, "too_big"),
         ([b"x"] * 17, "too_many_messages"),
     ],
 )
@@ -202,7 +202,7 @@ async def inject(link: Any, frame: bytes) -> None:
         (b"\x01\x00\x00\x00\x05four", "frame_truncated"),
         (b"\x01\xff\xff\xff\xffx", "frame_message_too_big"),
         (b"\x01" + b"\x00\x00\x00\x00" * 17, "frame_too_many_messages"),
-        (b"\x01" + b"x" * 4096, "frame_frame_too_big"),
+        (b"\x01" + b"x" * 4096, "frame_too_big"),
     ],
 )
 async def test_a_broken_frame_ends_the_link_with_its_reason(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from transport.errors import (
     PortInUseError,
 )
 from transport.listener import Listener
+from transport.refusals import Refusal
 from transport.sockets import open_sockets
 
 pytestmark = pytest.mark.integration
@@ -100,6 +102,37 @@ async def test_cancelling_the_listener_ends_everything() -> None:
     with contextlib.suppress(ConnectionError):
         assert await reader.read() == b""
     writer.transport.abort()
+
+
+@on_both_loops
+async def test_running_out_of_descriptors_is_counted_and_survived() -> None:
+    refused: list[Refusal] = []
+    listener = Listener(
+        Echo, [("127.0.0.1", 0)], tls=None, on_refused=lambda reason, _: refused.append(reason)
+    )
+    await listener.bind()
+    running = asyncio.create_task(listener.run())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)
+        free = os.dup(client.fileno())
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            await loop.sock_connect(client, listener.addresses[0])
+            await until(lambda: refused)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await until(lambda: listener.connections == 1)
+        await loop.sock_sendall(client, b"hello")
+        assert await loop.sock_recv(client, 5) == b"hello"
+    assert set(refused) == {Refusal.DESCRIPTORS_FULL}
+    await until(lambda: listener.connections == 0)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 @on_both_loops

@@ -18,7 +18,7 @@ THOROUGH = settings(max_examples=100_000, deadline=None, suppress_health_check=l
 REASONS = {
     "empty",
     "version",
-    "frame_too_big",
+    "too_big",
     "message_too_big",
     "too_many_messages",
     "truncated",

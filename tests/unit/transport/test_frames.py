@@ -54,7 +54,7 @@ def test_limits_hold_at_their_edge() -> None:
     assert refused(encode([b""] * 11)) == "too_many_messages"
     frame = encode([b"abc"])
     assert decode(frame, **{**ROOM, "frame_bytes_max": len(frame)}) == [b"abc"]
-    assert refused(frame, frame_bytes_max=len(frame) - 1) == "frame_too_big"
+    assert refused(frame, frame_bytes_max=len(frame) - 1) == "too_big"
 
 
 def test_a_declared_length_reserves_no_memory() -> None:
