@@ -6,7 +6,6 @@ else's process is ever signalled. Each wait has a deadline.
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -47,7 +46,27 @@ def serve_command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "node", "serve", *arguments]
 
 
-def spawn(command: Sequence[str], paths: Paths) -> subprocess.Popen[bytes]:
+class Spawned:
+    """A process that shall outlive us; not a `Popen`, which complains when it does.
+
+    Attributes:
+        pid: its id.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit code (negative: the signal that ended it), or None while it runs."""
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+
+def spawn(command: Sequence[str], paths: Paths) -> Spawned:
     """Start a node in a session of its own; its output goes to `node.log`.
 
     Raises:
@@ -55,25 +74,32 @@ def spawn(command: Sequence[str], paths: Paths) -> subprocess.Popen[bytes]:
     """
     try:
         paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise Refused(
             f"cannot write {paths.log}",
             why=error.strerror or str(error),
             fix="Give the data directory to this user",
         ) from error
-    with os.fdopen(fd, "ab") as log:
-        return subprocess.Popen(  # noqa: S603 -- our own program with arguments we made
+    try:
+        pid = os.posix_spawn(
+            command[0],
             list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
         )
+    finally:
+        os.close(log)
+    return Spawned(pid)
 
 
 def wait_listening(
-    process: subprocess.Popen[bytes], paths: Paths, *, seconds: float = START_SECONDS
+    process: Spawned, paths: Paths, *, seconds: float = START_SECONDS
 ) -> ListenerFacts:
     """Wait until a node that was just started has opened its listeners.
 
@@ -85,8 +111,9 @@ def wait_listening(
         facts = ListenerFacts.read(paths.facts)
         if facts is not None and facts.pid == process.pid:
             return facts
-        if process.poll() is not None:
-            raise _ended(process, paths)
+        code = process.poll()
+        if code is not None:
+            raise _ended(code, paths)
         return None
 
     facts = wait_for(listening, seconds)
@@ -100,14 +127,14 @@ def wait_listening(
     return facts
 
 
-def _ended(process: subprocess.Popen[bytes], paths: Paths) -> StartFailed:
+def _ended(code: int, paths: Paths) -> StartFailed:
     last = LastExit.read(paths.last_exit)
     words = last.what if last is not None and last.what else last_line(paths.log)
     return StartFailed(
-        f"the node on {paths.data_dir} ended with code {process.returncode} before it listened",
+        f"the node on {paths.data_dir} ended with code {code} before it listened",
         why=words,
         fix=f"See {paths.log}",
-        exit_code=process.returncode,
+        exit_code=code,
     )
 
 

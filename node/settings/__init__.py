@@ -13,7 +13,13 @@ from node.settings.checks import (
     is_wildcard,
     listen_hosts,
 )
-from node.settings.load import Settings, load_settings, reload_differences, reloaded
+from node.settings.load import (
+    Settings,
+    load_settings,
+    reload_differences,
+    reload_settings,
+    reloaded,
+)
 from node.settings.material import (
     Listeners,
     Material,
@@ -64,5 +70,6 @@ __all__ = [
     "plan_listeners",
     "read_api_key",
     "reload_differences",
+    "reload_settings",
     "reloaded",
 ]

@@ -7,7 +7,7 @@ value remembers where it came from. What contradicts itself is refused before an
 import difflib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class Settings:
         origins: dotted name -> `flag --x`, `environment MNEMESH_X`, `file`, `default`.
         warnings: sentences for the log; nothing that prevents a start.
         argv: command line that starts this node again.
+        flags: what the command line said, dotted name -> text; a reload needs it again.
     """
 
     paths: Paths
@@ -61,6 +62,7 @@ class Settings:
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_settings(
@@ -106,6 +108,7 @@ def load_settings(
         origins=origins,
         warnings=_stray_variables(environ),
         argv=(sys.executable, *sys.orig_argv[1:]),
+        flags=dict(flags or {}),
         **sections,
     )
     settings = _normalised(settings, hostname)
@@ -195,3 +198,21 @@ def reloaded(old: Settings, new: Settings) -> Settings:
         }
         changes[section] = replace(getattr(old, section), **fields)
     return replace(old, **changes)
+
+
+def reload_settings(
+    old: Settings, environ: Mapping[str, str]
+) -> tuple[Settings, tuple[str, ...], tuple[str, ...]]:
+    """What SIGHUP does: read everything again and take what may change.
+
+    Returns:
+        The settings now in force, the names that changed, and the names that changed in the
+        file but wait for a restart.
+
+    Raises:
+        ConfigError: the new configuration cannot be used; the old one stays in force.
+        DowngradeRefused: the file was written for a newer version.
+    """
+    new = load_settings(old.paths, environ=environ, flags=old.flags, hostname=old.identity.name)
+    live, restart = reload_differences(old, new)
+    return reloaded(old, new), live, restart

@@ -1,5 +1,6 @@
 """Processes are started, found, signalled and ended by the lock they hold."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from node.cli.process import (
+    Spawned,
     StartFailed,
     last_line,
     serve_command,
@@ -44,7 +46,7 @@ def paths(tmp_path: Path) -> Paths:
     return resolve_paths({}, tmp_path, data_dir=tmp_path / "d")
 
 
-def start(paths: Paths, *more: str) -> subprocess.Popen[bytes]:
+def start(paths: Paths, *more: str) -> Spawned:
     process = spawn([sys.executable, "-c", _NODE, str(paths.data_dir), *more], paths)
     assert wait_listening(process, paths).pid == process.pid
     return process
@@ -55,7 +57,7 @@ def test_a_node_is_started_found_and_stopped(paths: Paths) -> None:
     assert last_line(paths.log) == "listening"
     assert paths.log.stat().st_mode & 0o777 == 0o600
     assert stop_node(paths, force=False, seconds=10) == process.pid
-    assert process.wait(timeout=10) == -signal.SIGTERM
+    assert wait_for(process.poll, 10) == -signal.SIGTERM
     assert find_holder(paths.lock) is None
     assert stop_node(paths, force=False) is None
 
@@ -66,7 +68,7 @@ def test_one_that_does_not_listen_to_reason_is_killed_only_by_force(paths: Paths
         stop_node(paths, force=False, seconds=0.05)
     assert "--force" in caught.value.fix
     assert stop_node(paths, force=True, seconds=0.05) == process.pid
-    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert wait_for(process.poll, 10) == -signal.SIGKILL
     assert wait_for(lambda: find_holder(paths.lock) is None or None, 10)
 
 
@@ -83,14 +85,14 @@ def test_a_start_that_takes_too_long_has_an_end(paths: Paths) -> None:
         with pytest.raises(StartFailed, match="does not listen"):
             wait_listening(process, paths, seconds=0.05)
     finally:
-        process.kill()
-        process.wait(timeout=10)
+        os.kill(process.pid, signal.SIGKILL)
+        assert wait_for(process.poll, 10)
 
 
 def test_nobody_is_signalled_by_a_stale_note(paths: Paths) -> None:
     process = start(paths)
-    process.kill()
-    process.wait(timeout=10)
+    os.kill(process.pid, signal.SIGKILL)
+    assert wait_for(process.poll, 10)
     assert paths.lock.read_text(encoding="utf-8")
     assert signal_node(paths, signal.SIGTERM) is None
 

@@ -7,7 +7,14 @@ import pytest
 
 from node.errors import ConfigError, DowngradeRefused
 from node.paths import Paths, resolve_paths
-from node.settings import TABLE, Settings, load_settings, reload_differences, reloaded
+from node.settings import (
+    TABLE,
+    Settings,
+    load_settings,
+    reload_differences,
+    reload_settings,
+    reloaded,
+)
 
 
 @pytest.fixture
@@ -207,3 +214,14 @@ def test_a_reload_takes_what_may_change_and_names_the_rest(paths: Paths) -> None
     assert reload_differences(old, new) == (("quorum.writes", "logging.level"), ("listen.port",))
     both = reloaded(old, new)
     assert (both.quorum.writes, both.logging.level, both.listen.port) == (1, "debug", 9077)
+
+
+def test_sighup_reads_the_file_again_and_keeps_the_flags(paths: Paths) -> None:
+    old = load(paths, quorum__timeout_ms="50")
+    configured(paths, "[quorum]\nwrites = 1\ntimeout_ms = 9\n[listen]\nport = 1\n")
+    new, live, restart = reload_settings(old, {})
+    assert (live, restart) == (("quorum.writes",), ("listen.port",))
+    assert (new.quorum.writes, new.quorum.timeout_ms, new.listen.port) == (1, 50, 9077)
+    configured(paths, "[quorum]\nwrites = -1\n")
+    with pytest.raises(ConfigError):
+        reload_settings(new, {})
