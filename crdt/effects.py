@@ -17,7 +17,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Freeze a copy of the durable state and answer with `Exchange.frozen`."""
+    """Freeze a copy of the durable state and answer with `CatchUp.frozen`."""
 
     link: int
     number: int
@@ -25,7 +25,7 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Read rows of a frozen copy and answer with `Exchange.served`."""
+    """Read rows of a frozen copy and answer with `CatchUp.served`."""
 
     link: int
     number: int
@@ -35,7 +35,7 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Keep these rows of an incoming snapshot and answer with `Exchange.staged`."""
+    """Keep these rows of an incoming snapshot and answer with `CatchUp.staged`."""
 
     link: int
     number: int

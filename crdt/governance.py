@@ -11,7 +11,7 @@ integer operations, whatever the length of the history.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -116,7 +116,7 @@ class _Tally:
     removed: set[Dot] = field(default_factory=set)
     ready: set[Dot] = field(default_factory=set)
     policies: dict[Dot, Op] = field(default_factory=dict)
-    agents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    agents: dict[Dot, Op] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
 
     def copy(self) -> "_Tally":
@@ -142,7 +142,7 @@ class _Tally:
         elif op.kind is Kind.POLICY:
             self.policies[op.dot] = op
         elif op.kind is Kind.AGENT:
-            self.agents[op.id] = op.set
+            self.agents[op.dot] = op
 
 
 class Governance:
@@ -163,6 +163,10 @@ class Governance:
 
     def __len__(self) -> int:
         return len(self._ops)
+
+    def history(self) -> Iterator[Op]:
+        """Every operation applied here, in order of arrival, counting or not."""
+        return iter(self._ops)
 
     def knows(self, dots: Iterable[Dot]) -> bool:
         """Whether every dot is a governance operation applied here."""
@@ -255,18 +259,16 @@ class Governance:
                 )
             else:
                 members[node] = replace(held, adds=held.adds | {dot}, ready=held.ready or ready)
-        superseded = {dot for op in tally.policies.values() for dot in op.supersedes}
         policies: dict[str, tuple[Policy, ...]] = {}
-        for dot, op in sorted(tally.policies.items()):
-            if dot not in superseded:
-                rules = op.set.get("governance") or {}
-                policy = Policy(namespace=op.namespace, rules=rules, author=op.agent)
-                policies[op.namespace] = (*policies.get(op.namespace, ()), policy)
+        for op in _live(tally.policies):
+            rules = op.set.get("governance") or {}
+            policy = Policy(namespace=op.namespace, rules=rules, author=op.agent)
+            policies[op.namespace] = (*policies.get(op.namespace, ()), policy)
         return GovernanceState(
             members=members,
             unbound=frozenset(self.genesis.founders) - tally.claimed,
             policies=policies,
-            agents=tally.agents,
+            agents=_agents(tally.agents),
         )
 
     def _counts(self, op: Op) -> bool:
@@ -302,13 +304,35 @@ class Governance:
 
     def live_policies(self, namespace: str) -> frozenset[Dot]:
         """The dots that a new policy for the namespace supersedes."""
-        tally = self._at(self.heads)[0]
-        superseded = {dot for op in tally.policies.values() for dot in op.supersedes}
-        return frozenset(
-            dot
-            for dot, op in tally.policies.items()
-            if op.namespace == namespace and dot not in superseded
-        )
+        live = _live(self._at(self.heads)[0].policies)
+        return frozenset(op.dot for op in live if op.namespace == namespace)
+
+    def live_agents(self, agent: str) -> frozenset[Dot]:
+        """The dots that a new registration of the agent supersedes."""
+        live = _live(self._at(self.heads)[0].agents)
+        return frozenset(op.dot for op in live if op.id == agent)
+
+
+def _live(ops: Mapping[Dot, Op]) -> list[Op]:
+    """The operations that none of the others supersedes, in an order all nodes share."""
+    superseded = {dot for op in ops.values() for dot in op.supersedes}
+    return [op for dot, op in sorted(ops.items()) if dot not in superseded]
+
+
+def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
+    """Registered agents; of concurrent registrations the latest shows.
+
+    Being human opens approvals, so it takes all concurrent registrations to say so.
+    """
+    out: dict[str, Mapping[str, Any]] = {}
+    for op in sorted(_live(ops), key=lambda op: (op.hlc, op.dot)):
+        held = out.get(op.id)
+        fields = dict(op.set)
+        if held and "human" in {held.get("agent_type"), fields.get("agent_type")}:
+            kinds = {held.get("agent_type"), fields.get("agent_type")}
+            fields["agent_type"] = "human" if kinds == {"human"} else "system"
+        out[op.id] = fields
+    return out
 
 
 def _key_fits(op: Op) -> bool:

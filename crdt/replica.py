@@ -364,6 +364,11 @@ class Replica:
     # --- leaving for the disk ----------------------------------------------------
 
     @property
+    def has_open(self) -> bool:
+        """Whether operations are minted that no sealed bundle holds yet."""
+        return bool(self._open)
+
+    @property
     def dirty(self) -> bool:
         """Whether there is anything to commit."""
         return bool(self._open or self._standing_changed) or not self.overlay.empty
