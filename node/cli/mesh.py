@@ -108,6 +108,7 @@ def up(
     introduce_all(known)
     start_all(known, out)
     wait_ready(planned, deadline, out)
+    remember_peers(planned)
     set_quorum(planned, plan, deadline, out)
     answer(out, known)
 
@@ -221,6 +222,19 @@ def unready(node: PlannedNode, members: int) -> str:
     except NodeError as error:
         return error.why or error.what
     return "" if seen >= members else f"it counts {seen} of {members} members"
+
+
+def remember_peers(planned: Sequence[PlannedNode]) -> None:
+    """Write the addresses of the others down, for the next start.
+
+    A node that loses its store then asks them, and does not found a mesh of its own.
+    """
+    for node in planned:
+        others = [other.peer_url for other in planned if other is not node]
+        values = read_config(node.paths.config)
+        if others and values.get("quorum", {}).get("peers") != others:
+            values["quorum"] = {**values.get("quorum", {}), "peers": others}
+            write_config(node.paths.config, values)
 
 
 def set_quorum(

@@ -72,6 +72,8 @@ def test_a_mesh_is_made_joined_and_described(
         others = {other["fingerprint"] for other in nodes if other is not node}
         assert listed.fingerprints == others
         assert {pem.stem for pem in paths.peers.iterdir()} == others
+        peers = load_settings(paths, environ={}).quorum.peers
+        assert peers == tuple(other["peer_url"] for other in nodes if other is not node)
         # The first founds the mesh, the others join it.
         assert paths.join.exists() == (index > 0)
     assert mnemesh("mesh", "status", "--dir", folder).code == 0
