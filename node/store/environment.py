@@ -31,6 +31,7 @@ from node.store.schema import (
     sealed,
     unseal,
 )
+from node.store.scrub import scrub_all
 
 T = TypeVar("T")
 Commit = Callable[[Transaction], None]
@@ -140,7 +141,7 @@ class Environment:
             self._env.set_mapsize(self._env.info()["map_size"] * 2)
 
     def _fault(self, error: lmdb.Error | OSError, room_bytes: int) -> Exception:
-        code = error.code if isinstance(error, lmdb.Error) else error.errno
+        code = error.errno if isinstance(error, OSError) else error.code
         if isinstance(error, lmdb.BadValsizeError):
             return error
         if code in _FULL or (code == errno.EIO and not self.has_room(room_bytes)):
@@ -262,16 +263,18 @@ def check_schema(path: Path) -> None:
 
     Raises:
         DowngradeRefused: a newer version wrote it.
-        StoreDamaged: it is no store, or the version cannot be read.
+        StoreDamaged: it is no store, it was cut off, or the version cannot be read.
     """
-    if not (path / DATA_FILE).exists():
+    file = path / DATA_FILE
+    if not file.exists():
         return
+    size = file.stat().st_size
     try:
-        with (
-            lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env,
-            env.begin() as txn,
-        ):
-            value = txn.get(SCHEMA_KEY, db=env.open_db(b"meta", txn=txn, create=False))
+        with lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env:
+            _check_whole(env, file, size)
+            with env.begin() as txn:
+                meta = env.open_db(b"meta", txn=txn, create=False)
+                value = txn.get(SCHEMA_KEY, db=meta)
             found = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
     except lmdb.NotFoundError:
         return  # the process died before it had made the tables: nothing is lost
@@ -282,3 +285,22 @@ def check_schema(path: Path) -> None:
             f"the store in {path} has schema {found}, this program knows {SCHEMA_VERSION}",
             fix="Install the newer version again; the store was left untouched",
         )
+
+
+def _check_whole(env: lmdb.Environment, file: Path, size: int) -> None:
+    """Make sure that no page is read beyond the end of the file: that would be a SIGBUS.
+
+    LMDB does not write pages that a transaction took and gave back, so a sound file may end
+    early, and only reading everything tells it from one that was cut off. Lengthened by
+    zeros, missing pages read as damage; a damaged file gets its length back.
+    """
+    whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    if size >= whole:
+        return
+    os.truncate(file, whole)
+    try:
+        with env.begin() as txn:
+            scrub_all(txn, open_tables(env, txn, create=False))
+    except BaseException:
+        os.truncate(file, size)
+        raise

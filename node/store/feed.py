@@ -119,9 +119,9 @@ class Feed:
     def _place(self, txn: Transaction, key: bytes, name: bytes) -> Place:
         value = txn.get(key, db=self._tables.records)
         if value is not None:
-            return record_place(value)
+            return record_place(key, value)
         value = txn.get(name, db=self._tables.gone_at)
-        return NOWHERE if value is None else decode_place(value)
+        return NOWHERE if value is None else decode_place("gone_at", name, value)
 
 
 def read_entry_key(txn: Transaction, tables: Tables, at: bytes) -> bytes | None:

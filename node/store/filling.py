@@ -15,7 +15,7 @@ from crdt.record import Record
 from node.store.environment import Environment
 from node.store.errors import JoinRefused
 from node.store.projection import facts, index_rows
-from node.store.rows import Head, decode_record, encode_place, encode_record
+from node.store.rows import Head, Place, decode_record, encode_place, encode_record
 from node.store.schema import LOG_NAMES, Transaction, name_of, number, sealed
 from node.store.writing import STORE_ID_KEY, add_counts, put_genesis, put_head
 
@@ -85,7 +85,8 @@ class Filler:
             self.digest = move(self.digest, 0, load)
         self.records += 1
         self._feed(key)
-        self.put("records", key, encode_record(load, self._position, arrival, data))
+        place = Place(self._position, arrival)
+        self.put("records", key, encode_record(key, load, data, place))
         memory = facts(key, record)
         if memory is None:
             return
@@ -94,15 +95,15 @@ class Filler:
         self.put("idx_ns", rows.namespace, key)
         if rows.expiry is not None:
             self.put("idx_expiry", rows.expiry, key)
-        place = memory.namespace, memory.tier
-        self._deltas[place] = self._deltas.get(place, 0) + 1
+        group = memory.namespace, memory.tier
+        self._deltas[group] = self._deltas.get(group, 0) + 1
 
     def gone(self, key: bytes, arrival: int) -> None:
         """A deleted record, at the end of the feed."""
         self._feed(key)
         name = name_of(key)
         self.put("gone", number(self._position), name)
-        self.put("gone_at", name, encode_place(self._position, arrival))
+        self.put("gone_at", name, encode_place(name, self._position, arrival))
 
     def holds(self, key: bytes, name: bytes) -> bool:
         """Whether a record stands in the feed already, alive or gone."""

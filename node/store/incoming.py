@@ -21,19 +21,23 @@ from node.store.rows import decode_actor, key_dot
 from node.store.schema import LOG_NAMES, Transaction, sealed, unseal
 from node.store.snapshot import (
     ACTORS,
-    DIGEST,
     DIGEST_KEY,
+    END,
     GOVERNANCE_LOG,
     IDEMPOTENCY,
+    META,
     PENDING,
     RECORDS,
     START,
     Row,
+    decode_rows,
 )
+from node.store.writing import GENESIS_KEY
 
 _SNAPSHOT_KEY: Final = b"snapshot"
 _POSITION_KEY: Final = b"position"
 _COMPLETE_KEY: Final = b"complete"
+_META_KEYS: Final = frozenset({DIGEST_KEY, GENESIS_KEY})
 _LANES: Final = {
     ACTORS: frozenset(LOG_NAMES) - {b"p"},
     PENDING: frozenset(LOG_NAMES) - {b"p"},
@@ -41,7 +45,7 @@ _LANES: Final = {
 }
 _TABLE_OF: Final = {
     ACTORS: "actors",
-    DIGEST: "meta",
+    META: "meta",
     GOVERNANCE_LOG: "log_governance",
     IDEMPOTENCY: "idempotency",
     PENDING: "pending",
@@ -58,14 +62,16 @@ class Incoming:
         map_bytes: size of the memory map.
     """
 
-    def __init__(self, path: Path, snapshot_id: str, *, map_bytes: int = MAP_BYTES_DEFAULT) -> None:
+    def __init__(
+        self, path: Path, snapshot_id: bytes, *, map_bytes: int = MAP_BYTES_DEFAULT
+    ) -> None:
         self.path = path
         self.environment = Environment(path, map_bytes=map_bytes)
-        if self._meta(_SNAPSHOT_KEY) != snapshot_id.encode():
+        if self._meta(_SNAPSHOT_KEY) != snapshot_id:
             self.environment.close()
             shutil.rmtree(path)
             self.environment = Environment(path, map_bytes=map_bytes)
-            self.environment.write(lambda txn: self._put(txn, _SNAPSHOT_KEY, snapshot_id.encode()))
+            self.environment.write(lambda txn: self._put(txn, _SNAPSHOT_KEY, snapshot_id))
 
     @property
     def position(self) -> bytes:
@@ -77,25 +83,26 @@ class Incoming:
         """Whether the last row has arrived."""
         return self._meta(_COMPLETE_KEY) is not None
 
-    def put(self, rows: list[Row], following: bytes | None) -> None:
-        """Store a chunk and the position after it (None after the last).
+    def put(self, data: bytes, following: bytes) -> None:
+        """Store a chunk and the position after it (`END` after the last).
 
         Raises:
             JoinRefused: a row is damaged, or must not be in a snapshot.
             NoRoom, DiskError: the disk.
         """
+        rows = decode_rows(data)
         for row in rows:
             _check(row)
 
         def work(txn: Transaction) -> None:
             for kind, key, value in rows:
                 txn.put(key, value, db=getattr(self.environment.tables, _TABLE_OF[kind]))
-            if following is None:
+            if following == END:
                 self._put(txn, _COMPLETE_KEY, b"1")
             else:
                 self._put(txn, _POSITION_KEY, following)
 
-        self.environment.write(work, room_bytes=2 * sum(len(row.value) for row in rows))
+        self.environment.write(work, room_bytes=2 * len(data))
 
     def actors(self) -> Mapping[Actor, ActorRow]:
         """The actor rows received."""
@@ -106,6 +113,11 @@ class Incoming:
                 for key, value in txn.cursor(db=table)
             }
         )
+
+    @property
+    def genesis(self) -> bytes:
+        """What the source's core keeps about the mesh; empty when it sent nothing."""
+        return self._meta(GENESIS_KEY) or b""
 
     def clock(self) -> Clock:
         """What the snapshot covers."""
@@ -165,7 +177,7 @@ class Incoming:
 
 def _check(row: Row) -> None:
     table = _TABLE_OF.get(row.kind)
-    if table is None or (row.kind == DIGEST and row.key != DIGEST_KEY):
+    if table is None or (row.kind == META and row.key not in _META_KEYS):
         raise JoinRefused("a snapshot holds a row of an unknown kind", why=repr(row.kind))
     lanes = _LANES.get(row.kind)
     if lanes is not None and row.key[:1] not in lanes:

@@ -143,7 +143,7 @@ def build_join(
             clock = {actor: row.seq for actor, row in actors.items()}
             if shared(clock) == their_clock:
                 _check_digest(filler.digest, promised)
-            filler.finish(own.load().genesis)
+            filler.finish(own.load().genesis or incoming.genesis)
             return Built(path=target, clock=clock, digest=filler.digest, records=filler.records)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
@@ -214,7 +214,7 @@ class _Join:
                 self._progress(done)
 
     def _record(self, key: bytes, mine: bytes | None, theirs: bytes | None) -> None:
-        arrival = 0 if mine is None else record_place(mine).arrival
+        arrival = 0 if mine is None else record_place(key, mine).arrival
         my_data = None if mine is None else decode_record(key, mine)
         their_data = None if theirs is None else unseal("records", key, theirs)
         if my_data is not None and (my_data == their_data or key[:1] == PRIVATE):

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgpack
 
@@ -20,7 +21,8 @@ _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 _HEAD: Final = struct.Struct(">QQQQQQ16s")
 _ENTRY: Final = struct.Struct(">45sQQQI")
 _PLACE: Final = struct.Struct(">QQ")
-_DATA_AT: Final = CHECKSUM_BYTES + _PLACE.size
+_CHECK_BYTES: Final = 4
+_DATA_AT: Final = CHECKSUM_BYTES + _PLACE.size + _CHECK_BYTES
 _LINK_BYTES: Final = NAME_BYTES + NUMBER_BYTES
 
 
@@ -94,13 +96,28 @@ class Place(NamedTuple):
 NOWHERE: Final = Place(0, 0)
 
 
-def encode_record(weight: int, position: int, arrival: int, data: bytes) -> bytes:
-    """The stored form of a record."""
-    return b"%b%b%b" % (
-        weight.to_bytes(CHECKSUM_BYTES, "big"),
-        _PLACE.pack(position, arrival),
-        data,
-    )
+def encode_place(key: bytes, position: int, arrival: int) -> bytes:
+    """The stored form of a place: its own short check, for it is not part of the record."""
+    place = _PLACE.pack(position, arrival)
+    return place + crc32(key, crc32(place)).to_bytes(_CHECK_BYTES, "big")
+
+
+def decode_place(table: str, key: bytes, value: bytes) -> Place:
+    """A place as stored.
+
+    Raises:
+        CorruptRecord: it is not what was written.
+    """
+    place, check = value[: _PLACE.size], value[_PLACE.size :]
+    if check != crc32(key, crc32(place)).to_bytes(_CHECK_BYTES, "big"):
+        raise CorruptRecord(table, key, "its place is damaged")
+    return Place(*_PLACE.unpack(place))
+
+
+def encode_record(key: bytes, weight: int, data: bytes, place: Place) -> bytes:
+    """The stored form of a record: its weight is the checksum of key and data."""
+    weighed = weight.to_bytes(CHECKSUM_BYTES, "big")
+    return b"%b%b%b" % (weighed, encode_place(key, *place), data)
 
 
 def decode_record(key: bytes, value: bytes) -> bytes:
@@ -115,19 +132,13 @@ def decode_record(key: bytes, value: bytes) -> bytes:
     return data
 
 
-def record_place(value: bytes) -> Place:
-    """The place in the stored form of a record."""
-    return Place(*_PLACE.unpack_from(value, CHECKSUM_BYTES))
+def record_place(key: bytes, value: bytes) -> Place:
+    """The place in the stored form of a record.
 
-
-def encode_place(position: int, arrival: int) -> bytes:
-    """The last place of a deleted record."""
-    return _PLACE.pack(position, arrival)
-
-
-def decode_place(value: bytes) -> Place:
-    """The last place of a deleted record."""
-    return Place(*_PLACE.unpack(value))
+    Raises:
+        CorruptRecord: it is not what was written.
+    """
+    return decode_place("records", key, value[CHECKSUM_BYTES:_DATA_AT])
 
 
 def link(name: bytes, arrival: int) -> bytes:

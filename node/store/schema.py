@@ -90,8 +90,11 @@ class Tables:
 TABLE_NAMES: Final = tuple(field.name for field in fields(Tables))
 
 
-def open_tables(env: lmdb.Environment, txn: Transaction, *, create: bool) -> Tables:
-    """Open every table inside one transaction, making them first when asked to."""
+def open_tables(env: lmdb.Environment, txn: "Transaction | None", *, create: bool) -> Tables:
+    """Open every table, making them first when asked to.
+
+    With a transaction, all in that one: a write transaction, or the handles end with it.
+    """
     return Tables(
         **{name: env.open_db(name.encode(), txn=txn, create=create) for name in TABLE_NAMES}
     )

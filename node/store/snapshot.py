@@ -31,19 +31,29 @@ from node.store.rows import (
     decode_record,
     encode_idempotency,
 )
-from node.store.schema import TABLE_NAMES, Tables, Transaction, open_tables, sealed, unseal
+from node.store.schema import (
+    TABLE_NAMES,
+    Handle,
+    Tables,
+    Transaction,
+    name_of,
+    open_tables,
+    sealed,
+    unseal,
+)
 from node.store.store import Store
-from node.store.writing import HEAD_KEY
+from node.store.writing import GENESIS_KEY, HEAD_KEY
 
 ACTORS: Final = b"a"
-DIGEST: Final = b"d"
+META: Final = b"d"
 GOVERNANCE_LOG: Final = b"g"
 IDEMPOTENCY: Final = b"i"
 PENDING: Final = b"p"
 RECORDS: Final = b"r"
-KINDS: Final = (ACTORS, DIGEST, GOVERNANCE_LOG, IDEMPOTENCY, PENDING, RECORDS)
+KINDS: Final = (ACTORS, META, GOVERNANCE_LOG, IDEMPOTENCY, PENDING, RECORDS)
 DIGEST_KEY: Final = b"digest"
 START: Final = b""
+END: Final = b""
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 _ROW_PARTS: Final = 3
@@ -110,23 +120,25 @@ class FrozenStore:
         self._env = lmdb.open(
             str(folder), readonly=True, lock=False, create=False, max_dbs=len(TABLE_NAMES)
         )
+        self._tables = open_tables(self._env, None, create=False)
         with self._env.begin() as txn:
-            self._tables: Tables = open_tables(self._env, txn, create=False)
-            head = decode_head(unseal("meta", HEAD_KEY, _head(txn, self._tables)))
+            counters = unseal("meta", HEAD_KEY, _head(txn, self._tables))
+            head = decode_head(counters)
             actors = {
                 key: decode_actor(unseal("actors", key, value)).seq
                 for key, value in txn.cursor(db=self._tables.actors)
             }
         self.digest = head.digest
         self.clock: Clock = {a: seq for a, seq in actors.items() if a[:1] != PRIVATE}
-        self.id = f"{store_id}-{self._env.info()['last_txnid']}"
+        # The engine's own transaction number starts over in a compact copy.
+        self.id = f"{store_id}-{name_of(counters).hex()}".encode()
         self.size_bytes: int = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
 
-    def chunk(self, after: bytes, limit_bytes: int) -> tuple[list[Row], bytes | None]:
+    def chunk(self, after: bytes, limit_bytes: int) -> tuple[bytes, bytes]:
         """The rows after a position (`START` at first), at least one if any is left.
 
         Returns:
-            The rows, and the position to ask for next; None when these are the last.
+            The encoded rows, and the position to ask for next; `END` when these are the last.
 
         Raises:
             CorruptRecord: the copied store is damaged.
@@ -136,26 +148,32 @@ class FrozenStore:
         with self._env.begin() as txn:
             for row in self._rows(txn, after):
                 if rows and size >= limit_bytes:
-                    return rows, rows[-1].kind + rows[-1].key
+                    return encode_rows(rows), rows[-1].kind + rows[-1].key
                 rows.append(row)
                 size += len(row.key) + len(row.value)
-        return rows, None
+        return encode_rows(rows), END
 
     def _rows(self, txn: Transaction, after: bytes) -> Iterator[Row]:
         for kind in KINDS:
             if kind < after[:1]:
                 continue
             above = after[1:] if kind == after[:1] else None
-            if kind == DIGEST:
-                if above is None:
-                    digest = self.digest.to_bytes(CHECKSUM_BYTES, "big")
-                    yield Row(DIGEST, DIGEST_KEY, sealed(DIGEST_KEY, digest))
+            if kind == META:
+                yield from self._meta(txn, above or b"")
                 continue
             name, read = _READERS[kind]
             for key, value in _above(txn, getattr(self._tables, name), above):
                 shared = read(key, value)
                 if shared is not None:
                     yield Row(kind, key, shared)
+
+    def _meta(self, txn: Transaction, above: bytes) -> Iterator[Row]:
+        digest = sealed(DIGEST_KEY, self.digest.to_bytes(CHECKSUM_BYTES, "big"))
+        genesis = txn.get(GENESIS_KEY, db=self._tables.meta)
+        for key, value in ((DIGEST_KEY, digest), (GENESIS_KEY, genesis)):
+            if value is not None and key > above:
+                unseal("meta", key, value)
+                yield Row(META, key, value)
 
     def close(self) -> None:
         """Remove the snapshot from the disk."""
@@ -170,9 +188,7 @@ def _head(txn: Transaction, tables: Tables) -> bytes:
     return value
 
 
-def _above(
-    txn: Transaction, table: "lmdb._Database", above: bytes | None
-) -> Iterator[tuple[bytes, bytes]]:
+def _above(txn: Transaction, table: Handle, above: bytes | None) -> Iterator[tuple[bytes, bytes]]:
     with txn.cursor(db=table) as cursor:
         if above is None:
             there = cursor.first()

@@ -30,6 +30,7 @@ from node.store.rows import (
     key_dot,
 )
 from node.store.schema import Tables, Transaction, sealed, unseal
+from node.store.scrub import Position, Scrubbed, scrub
 from node.store.upkeep import (
     LogRule,
     Truncated,
@@ -233,6 +234,10 @@ class Store:
     def reader_check(self) -> int:
         """Free reader slots of dead processes; returns how many. Wanted every minute."""
         return self._env.reader_check()
+
+    def scrub(self, after: Position, rows_max: int) -> Scrubbed:
+        """Verify the next rows of the store; begin with `node.store.scrub.START`."""
+        return self._env.read(lambda txn: scrub(txn, self._tables, after, rows_max))
 
     def close(self) -> None:
         """Close it; nothing may be reading or writing."""

@@ -152,7 +152,7 @@ def prune_feed(txn: Transaction, tables: Tables, before_ms: int) -> bool:
                 if body[:NUMBER_BYTES] >= end:
                     return False
                 place = txn.get(name, db=tables.gone_at)
-                if place is not None and decode_place(place).position == position:
+                if place is not None and decode_place("gone_at", name, place).position == position:
                     txn.delete(name, db=tables.gone_at)
                 txn.delete(at, db=tables.feed)
             cursor.delete()

@@ -6,12 +6,14 @@ is fed through one sorted `putmulti`, ordered tables are appended to.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from crdt.digest import CHECKSUM_BYTES
 from crdt.dot import DATA, PRIVATE, Actor, Dot
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow
+from node.store.errors import CorruptRecord
 from node.store.projection import Facts, facts, index_rows
 from node.store.rows import (
     Head,
@@ -135,15 +137,16 @@ def _places(
     out: dict[bytes, Place] = {}
     any_gone = txn.stat(tables.gone_at)["entries"] > 0
     for key, change in records.items():
-        if change.before is not None:
-            value = txn.get(key, db=tables.records)
-            if value is not None:
-                out[key] = record_place(value)
-        elif any_gone:
-            value = txn.get(names[key], db=tables.gone_at)
-            if value is not None:
-                out[key] = decode_place(value)
-                txn.delete(names[key], db=tables.gone_at)
+        # A damaged place costs a stray entry in the feed; it must not stop the writer.
+        with suppress(CorruptRecord):
+            if change.before is not None:
+                value = txn.get(key, db=tables.records)
+                if value is not None:
+                    out[key] = record_place(key, value)
+            elif any_gone:
+                value = txn.pop(names[key], db=tables.gone_at)
+                if value is not None:
+                    out[key] = decode_place("gone_at", names[key], value)
     return out
 
 
@@ -195,8 +198,8 @@ def _put_records(
         if change.data is None:
             txn.delete(key, db=tables.records)
         else:
-            place = arrivals.get(key, 0)
-            puts.append((key, encode_record(change.weight, position, place, change.data)))
+            place = Place(position, arrivals.get(key, 0))
+            puts.append((key, encode_record(key, change.weight, change.data, place)))
     puts.sort()
     _put_many(txn, tables.records, puts)
 
@@ -288,7 +291,7 @@ def _enter_feed(
         at = number(position)
         entries.append((at, sealed(at, when + key)))
         if change.data is None:
-            last = encode_place(position, arrivals.get(key, 0))
+            last = encode_place(names[key], position, arrivals.get(key, 0))
             txn.put(names[key], last, db=tables.gone_at)
             txn.put(at, names[key], db=tables.gone, append=True)
     _put_many(txn, tables.feed, entries, append=True)

@@ -1,0 +1,106 @@
+"""A walk over everything that is stored, to find damage before somebody needs the value.
+
+Law: LMDB has no checksums of its own, so only reading finds a flipped bit. The walk is cut
+into short pieces, reports what is bad and repairs nothing.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from node.store.errors import CorruptRecord
+from node.store.rows import decode_place, decode_record, record_place
+from node.store.schema import NAME_BYTES, TABLE_NAMES, Tables, Transaction, pointed, unseal
+
+START: Final = ("", b"")
+END: Final = None
+Position = tuple[str, bytes]
+
+
+class Scrubbed(NamedTuple):
+    """One piece of the walk: what it found, and where the next one begins (None: done)."""
+
+    bad: list[CorruptRecord]
+    following: Position | None
+
+
+def scrub(txn: Transaction, tables: Tables, after: Position, rows_max: int) -> Scrubbed:
+    """Verify at most `rows_max` rows after a position.
+
+    Raises:
+        lmdb.CorruptedError: a whole page is damaged.
+    """
+    bad: list[CorruptRecord] = []
+    left, last = rows_max, after
+    for name in sorted(TABLE_NAMES):
+        if name < after[0]:
+            continue
+        verify = _VERIFY.get(name)
+        with txn.cursor(db=getattr(tables, name)) as cursor:
+            there = cursor.set_range(after[1]) if name == after[0] and after[1] else cursor.first()
+            if there and name == after[0] and cursor.key() == after[1]:
+                there = cursor.next()
+            while there:
+                if not left:
+                    return Scrubbed(bad, last)
+                key, value = cursor.item()
+                last = (name, key)
+                left -= 1
+                if verify is not None:
+                    _note(bad, verify, name, key, value)
+                there = cursor.next()
+    return Scrubbed(bad, END)
+
+
+def scrub_all(txn: Transaction, tables: Tables) -> None:
+    """Verify every row at once.
+
+    Raises:
+        CorruptRecord: the first that is damaged.
+        lmdb.CorruptedError: a whole page is damaged.
+    """
+    for error in scrub(txn, tables, START, sys.maxsize).bad:
+        raise error
+
+
+_Verify = Callable[[str, bytes, bytes], object]
+
+
+def _note(bad: list[CorruptRecord], verify: _Verify, name: str, key: bytes, value: bytes) -> None:
+    try:
+        verify(name, key, value)
+    except CorruptRecord as error:
+        bad.append(error)
+
+
+def _name(table: str, key: bytes, value: bytes) -> None:
+    if len(value) != NAME_BYTES:
+        raise CorruptRecord(table, key, "it is no name")
+
+
+def _record(_: str, key: bytes, value: bytes) -> None:
+    decode_record(key, value)
+    record_place(key, value)
+
+
+_VERIFY: Final[dict[str, _Verify]] = {
+    **dict.fromkeys(
+        (
+            "meta",
+            "actors",
+            "log_governance",
+            "log_data",
+            "log_private",
+            "pending",
+            "idempotency",
+            "feed",
+            "counts",
+            "access",
+        ),
+        unseal,
+    ),
+    **dict.fromkeys(("idx_time", "idx_ns", "idx_expiry"), pointed),
+    "records": _record,
+    "gone": _name,
+    "gone_at": decode_place,
+}
