@@ -328,7 +328,7 @@ async def stallable(
 async def test_a_peer_that_falls_silent_loses_the_link_on_both_sides(
     alice: Party, bob: Party
 ) -> None:
-    limits = LinkLimits(heartbeat_s=0.2, close_s=0.1)
+    limits = LinkLimits(heartbeat_s=0.5, close_s=0.1)
     async with (
         serving(alice, trusting(bob), link_limits=limits) as server,
         stallable(server.address) as ((host, port), stall),
@@ -352,11 +352,11 @@ async def test_a_peer_that_falls_silent_loses_the_link_on_both_sides(
 
 @on_both_loops
 async def test_an_idle_link_lives_on_heartbeats(alice: Party, bob: Party) -> None:
-    limits = LinkLimits(heartbeat_s=0.1)
+    limits = LinkLimits(heartbeat_s=1.0)  # asked after 1 s, lost after 1.5 s without an answer
     async with linked(alice, bob, limits) as (dialled, accepted):
         with pytest.raises(TimeoutError):
             await asyncio.gather(
-                asyncio.wait_for(dialled.receive(), 0.6), asyncio.wait_for(accepted.receive(), 0.6)
+                asyncio.wait_for(dialled.receive(), 1.8), asyncio.wait_for(accepted.receive(), 1.8)
             )
         await dialled.send([b"alive"])
         assert await accepted.receive() == [b"alive"]

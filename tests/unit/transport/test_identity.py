@@ -48,6 +48,14 @@ def test_odd_lengths_are_no_signature_and_no_crash(length: int) -> None:
     assert not verify(key.public, b"m", key.sign(b"m") + b"\x00")
 
 
+def test_the_border_between_signature_and_message_is_fixed() -> None:
+    key = NodeKey(SEED)
+    signature = key.sign(b"message")
+    assert not verify(key.public, signature[63:] + b"message", signature[:63])
+    assert not verify(key.public, b"essage", signature + b"m")
+    assert not verify(key.public + b"\x00", b"message", signature)
+
+
 def test_the_id_is_the_hash_of_the_key() -> None:
     key = NodeKey(SEED)
     assert key.node_id == node_id_of(key.public) == hashlib.sha256(key.public).digest()
