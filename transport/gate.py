@@ -53,7 +53,7 @@ class Gate(asyncio.Protocol):
         """Let the connection in, or abort it before a byte was read."""
         self.asked = True
         stream = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
-        if not self._enter(self, stream):
+        if self._deaf or not self._enter(self, stream):
             stream.abort()
             return
         self._transport = stream
@@ -87,6 +87,11 @@ class Gate(asyncio.Protocol):
             self._leave(self, transport)
         if inner is not None:
             inner.connection_lost(exc)
+
+    def shut(self) -> None:
+        """Let nothing in from now on, and say goodbye for an event loop that will not."""
+        self.abort()
+        self.connection_lost(ConnectionAbortedError("the listener is going away"))
 
     def abort(self) -> None:
         """End the connection now; what the loop has already read is dropped."""

@@ -93,7 +93,6 @@ class Listener:
         self._by_peer: defaultdict[str, set[Gate]] = defaultdict(set)
         self._gates: dict[asyncio.BaseTransport, Gate] = {}
         self._accepting: list[asyncio.Task[None]] = []
-        self._over = False
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -137,7 +136,6 @@ class Listener:
             # Nobody new can come; those who are here stay until the caller ends them.
             await asyncio.get_running_loop().create_future()
         finally:
-            self._over = True
             self._close_sockets()
             for gate in list(self._gates.values()):
                 gate.abort()
@@ -238,14 +236,16 @@ class Listener:
                 self._on_refused(Refusal.CLOSED, host)
         except OSError as error:
             self._on_refused(classify(error), host)
+        except asyncio.CancelledError:
+            # uvloop closes such a connection without a word to its protocol, or announces it late.
+            gate.shut()
+            raise
         finally:
             self._handshakes[host] -= 1
             if not self._handshakes[host]:
                 del self._handshakes[host]
 
     def _enter(self, gate: Gate, transport: asyncio.Transport) -> bool:
-        if self._over:  # uvloop may still announce a connection whose task was cancelled
-            return False
         peer = peer_fingerprint(transport)
         refusal = self._unwelcome(peer)
         if refusal is not None:

@@ -105,6 +105,22 @@ async def test_cancelling_the_listener_ends_everything() -> None:
 
 
 @on_both_loops
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancelling_at_any_moment_forgets_no_connection(turns: int) -> None:
+    listener = Listener(Echo, [("127.0.0.1", 0)], tls=None)
+    await listener.bind()
+    running = asyncio.create_task(listener.run())
+    await asyncio.sleep(0)
+    with socket.create_connection(listener.addresses[0]):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await until(lambda: listener.connections == 0)
+
+
+@on_both_loops
 async def test_running_out_of_descriptors_is_counted_and_survived() -> None:
     refused: list[Refusal] = []
     listener = Listener(
