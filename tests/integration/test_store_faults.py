@@ -102,10 +102,13 @@ def test_the_committer_waits_for_room_and_confirms_then(small_disk: Path) -> Non
         queue_bytes_max=10**8,
         retry_seconds=0.001,
     )
+
+    def done(number: int, error: BaseException | None) -> None:
+        if error is None:
+            confirmed.append(number)
+
     for number in range(60):
-        writer.submit(
-            big(maker), lambda error, n=number: confirmed.append(n) if not error else None
-        )
+        writer.submit(big(maker), functools.partial(done, number))
     until(lambda: writer.full)
     held_up = len(confirmed)
     assert held_up < 60
