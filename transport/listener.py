@@ -37,6 +37,7 @@ _GONE = frozenset(
 )
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE_S = 0.1
+_ACCEPTS_PER_TURN = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,9 @@ class Listener:
         self._by_address: Counter[str] = Counter()
         self._by_peer: defaultdict[str, set[Gate]] = defaultdict(set)
         self._gates: dict[asyncio.BaseTransport, Gate] = {}
-        self._accepting: list[asyncio.Task[None]] = []
+        self._unstarted: set[socket.socket] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._over: asyncio.Future[None] | None = None
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -128,28 +131,29 @@ class Listener:
 
     async def run(self) -> None:
         """Accept, and keep connections, until cancelled; every connection is aborted then."""
+        loop = asyncio.get_running_loop()
+        self._over = loop.create_future()
         try:
             async with asyncio.TaskGroup() as group:
-                self._accepting = [
-                    group.create_task(self._accept(listening, group)) for listening in self._sockets
-                ]
-            # Nobody new can come; those who are here stay until the caller ends them.
-            await asyncio.get_running_loop().create_future()
+                self._group = group
+                try:
+                    for listening in self._sockets:
+                        loop.add_reader(listening, self._accept, listening)
+                    await self._over
+                finally:
+                    self.stop_accepting()
         finally:
-            self._close_sockets()
+            self._group = None
             for gate in list(self._gates.values()):
                 gate.abort()
+            for sock in self._unstarted:
+                sock.close()
 
     def stop_accepting(self) -> None:
-        """Stop listening; open connections, and handshakes under way, go on."""
-        if not self._accepting:
-            self._close_sockets()
-        # The tasks close the sockets themselves, once the loop no longer watches them.
-        for task in self._accepting:
-            task.cancel()
-
-    def _close_sockets(self) -> None:
+        """Close the listening sockets; open connections, and handshakes under way, go on."""
         for sock in self._sockets:
+            if self._group is not None:
+                asyncio.get_running_loop().remove_reader(sock)
             sock.close()
         self._sockets = []
 
@@ -175,34 +179,46 @@ class Listener:
         gate = self._gates.get(transport) if transport is not None else None
         return gate.peer if gate is not None else None
 
-    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
-        with listening:
-            while True:
-                accepted = await self._next(listening)
-                if accepted is None:
+    def _accept(self, listening: socket.socket) -> None:
+        # Called when connections wait; accepting in the callback itself means that no cancelled
+        # task can lose one between the kernel and us.
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                sock, address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _GONE:
                     continue
-                sock, host = accepted
-                refusal = self._full(host)
-                if refusal is not None:
-                    sock.close()
-                    self._on_refused(refusal, host)
-                    continue
-                self._handshakes[host] += 1
-                group.create_task(self._shake(sock, host))
+                self._failed(listening, error)
+                return
+            self._accepted(sock, str(address[0]))
 
-    async def _next(self, listening: socket.socket) -> tuple[socket.socket, str] | None:
-        try:
-            sock, address = await asyncio.get_running_loop().sock_accept(listening)
-        except OSError as error:
-            if error.errno in _GONE:
-                return None
-            if error.errno not in _EXHAUSTED:
-                raise
-            # Retrying at once would spin: the connection is still in the queue.
-            self._on_refused(Refusal.DESCRIPTORS_FULL, "")
-            await asyncio.sleep(_EXHAUSTED_PAUSE_S)
-            return None
-        return sock, str(address[0])
+    def _accepted(self, sock: socket.socket, host: str) -> None:
+        refusal = self._full(host)
+        if refusal is not None or self._group is None:
+            sock.close()
+            self._on_refused(refusal or Refusal.CLOSED, host)
+            return
+        sock.setblocking(False)
+        self._handshakes[host] += 1
+        self._unstarted.add(sock)
+        self._group.create_task(self._shake(sock, host))
+
+    def _failed(self, listening: socket.socket, error: OSError) -> None:
+        if error.errno not in _EXHAUSTED:
+            if self._over is not None and not self._over.done():
+                self._over.set_exception(error)
+            return
+        # Retrying at once would spin: the connection is still in the queue.
+        self._on_refused(Refusal.DESCRIPTORS_FULL, "")
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(_EXHAUSTED_PAUSE_S, self._resume, listening)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _full(self, host: str) -> Refusal | None:
         limits = self._limits
@@ -218,6 +234,7 @@ class Listener:
         return None
 
     async def _shake(self, sock: socket.socket, host: str) -> None:
+        self._unstarted.discard(sock)
         loop = asyncio.get_running_loop()
         gate = Gate(host, self._protocol_factory, self._enter, self._leave)
         tls, limits = self._tls, self._limits
