@@ -17,6 +17,7 @@ from crdt.messages import Message
 from crdt.peer import Peer
 from crdt.replica import Fit
 from crdt.standing import be_ready
+from crdt.state import BelowFloorError
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
@@ -159,7 +160,11 @@ class CatchUp:
         if any(row.floor > get(actor, 0) for actor, row in rows.items() if actor[:1] != b"p"):
             exchange.effects.append(Freeze(link, number))
             return
-        page = exchange.replica.state.page(clock, exchange.limits.page_bytes_max)
+        try:
+            page = exchange.replica.state.page(clock, exchange.limits.page_bytes_max)
+        except BelowFloorError:  # the log was cut a moment ago
+            exchange.effects.append(Freeze(link, number))
+            return
         exchange.send(peer, m.Page(number, list(page.bundles), page.complete))
 
     def _page(self, link: int, peer: Peer, bundles: list[bytes], *, last: bool) -> None:

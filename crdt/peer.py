@@ -36,11 +36,13 @@ class Outbox:
         self._queue = deque(kept)
         self.size_bytes = sum(len(message) for message, _ in kept)
 
-    def take(self, bytes_max: int) -> list[bytes]:
-        """The next messages in order, up to a size; at least one when there is any."""
+    def take(self, bytes_max: int, messages_max: int = 1024) -> list[bytes]:
+        """The next messages in order, up to a size and number; at least one if there is any."""
         out: list[bytes] = []
         size = 0
-        while self._queue and (not out or size + len(self._queue[0][0]) <= bytes_max):
+        while self._queue and (
+            not out or (size + len(self._queue[0][0]) <= bytes_max and len(out) < messages_max)
+        ):
             message, _ = self._queue.popleft()
             size += len(message)
             out.append(message)

@@ -26,7 +26,7 @@ from crdt.overlay import Overlay
 from crdt.pending import Pending, Vote, decode_pending, op_hash
 from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply, seal
-from crdt.state import ActorRow, Batch, Loaded, LoggedBundle, State
+from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
 
 Verify = Callable[[bytes, bytes, bytes], bool]
 """(public key, message, signature) -> whether it is genuine."""
@@ -60,6 +60,7 @@ class Self:
         sign: by the node's key.
         verify: Ed25519.
         ops_max: most operations in a bundle.
+        bundle_bytes_max: size at which an open bundle is closed, although the disk is busy.
     """
 
     node_id: NodeId
@@ -71,6 +72,7 @@ class Self:
     sign: Sign
     verify: Verify
     ops_max: int = 4096
+    bundle_bytes_max: int = 2 * 2**20
 
 
 class Replica:
@@ -96,7 +98,10 @@ class Replica:
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
         self.refused = 0
+        self.taken = 0
         self._open: dict[bytes, list[Op]] = {}
+        self._open_bytes = 0
+        self._sealed: list[Bundle] = []
         self._standing_changed = standing is None
         for data in loaded.governance:
             for op in read_bundle(data, cluster=self.cluster, ops_max=me.ops_max).ops:
@@ -199,6 +204,7 @@ class Replica:
         """Apply a bundle that fits."""
         for op in bundle.ops:
             self._effect(op)
+        self.taken += len(bundle.ops)
         self.hlc.observe(max(op.hlc for op in bundle.ops), now_ms)
         self._log(bundle)
 
@@ -220,20 +226,24 @@ class Replica:
         if lane == GOVERNANCE:
             self.refused += not self.governance.apply(op)
             return
-        if op.idempotency is not None:
-            self.overlay.remember(op.idempotency, op.dot)
         if op.kind in DECISION_KINDS:
             self._decide(op)
             return
         verdict = self.verdict(op)
+        self._before_effect(op, verdict)
         if verdict.answer is Answer.DENY:
             self.refused += 1
             return
         key = key_of(op)
         held = verdict.answer is Answer.PENDING
-        if held:
-            self._put_pending(op.dot, _held(op, key, verdict))
         self.overlay.put(key, apply(self.read(key), op, pending=held))
+
+    def _before_effect(self, op: Op, verdict: Verdict) -> None:
+        """What an operation leaves besides its record: the retry it answers, the wait it begins."""
+        if op.idempotency is not None:
+            self.overlay.remember(op.idempotency, op.dot)
+        if verdict.answer is Answer.PENDING:
+            self._put_pending(op.dot, _held(op, key_of(op), verdict))
 
     def verdict(self, op: Op) -> Verdict:
         """What governance below its heads says of an operation on a record."""
@@ -294,15 +304,15 @@ class Replica:
         """
         author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
         scratch: dict[bytes, Record | None] = {}
-        fresh: dict[bytes, int] = {}
+        count: dict[bytes, int] = {}
         ops: list[Op] = []
         verdicts: list[Verdict] = []
         for draft in drafts:
             lane = PRIVATE if draft.private else DATA
             key = record_key(lane, draft.collection, draft.id)
             record = scratch[key] if key in scratch else self.read(key)
-            fresh[lane] = fresh.get(lane, 0) + 1
-            dot = Dot(self._actor(lane), self._end(lane) + fresh[lane])
+            place = count[lane] = count.get(lane, 0) + 1
+            dot = Dot(self._actor(lane), self._end(lane) + place)
             op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
             verdict = self.verdict(op)
             if verdict.answer is Answer.DENY:
@@ -310,9 +320,23 @@ class Replica:
             scratch[key] = apply(record, op, pending=verdict.answer is Answer.PENDING)
             ops.append(op)
             verdicts.append(verdict)
-        for op in ops:
-            self._stage(op)
+        self._roll(ops)
+        for op, verdict in zip(ops, verdicts, strict=True):
+            self._open.setdefault(lane_of(op.dot.actor), []).append(op)
+            self._before_effect(op, verdict)
+        for key, record in scratch.items():
+            self.overlay.put(key, record)
         return ops, verdicts
+
+    def _roll(self, ops: Sequence[Op]) -> None:
+        """Close what is open when one request more would not fit into the same bundle."""
+        size = sum(_weight(op) for op in ops)
+        count = sum(map(len, self._open.values())) + len(ops)
+        if self._open and (
+            count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max
+        ):
+            self._seal_all()
+        self._open_bytes += size
 
     def mint_decision(
         self, kind: Kind, target: Dot, *, agent: str, now_ms: int, yes: bool = True
@@ -378,14 +402,13 @@ class Replica:
         self._standing_changed = self._standing_changed or not self.joined
         self.joined = True
 
-    def close_bundles(self) -> list[Bundle]:
-        """Seal what was minted since the last call: one bundle a lane, governance first."""
-        sealed = []
+    def _seal_all(self) -> None:
+        """Seal what is open: one bundle a lane, governance first since data refers to it."""
         for lane in (GOVERNANCE, DATA, PRIVATE):
             ops = self._open.pop(lane, None)
             if ops:
-                sealed.append(self._seal_open(lane, ops))
-        return sealed
+                self._sealed.append(self._seal_open(lane, ops))
+        self._open_bytes = 0
 
     def _seal_open(self, lane: bytes, ops: list[Op]) -> Bundle:
         actor = self.own[lane]
@@ -409,7 +432,8 @@ class Replica:
         Returns:
             The batch, and the freshly sealed bundles for the peers (the private lane's too).
         """
-        sealed = self.close_bundles()
+        self._seal_all()
+        sealed, self._sealed = self._sealed, []
         genesis = None
         if self._standing_changed:
             genesis = encode_standing(Standing(genesis=self.genesis, joined=self.joined))
@@ -418,7 +442,10 @@ class Replica:
 
     def own_tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes] | None:
         """Own bundles after a sequence number, on disk or not; None when there is too much."""
-        tail = list(self.state.tail(actor, after, limit_bytes))
+        try:
+            tail = list(self.state.tail(actor, after, limit_bytes))
+        except BelowFloorError:
+            return None
         reached = after
         for data in tail:
             bundle = self.read_bundle(data)
@@ -440,13 +467,20 @@ class Replica:
         """Go on as the same process after its store was swapped: same actors, same clock."""
         self.own = before.own
         self.hlc = before.hlc
-        self.refused = before.refused
+        self.refused, self.taken = before.refused, before.taken
 
     def committed(self, batch: Batch) -> None:
         """The batch is on disk: reads may go there."""
         self.overlay.committed(batch)
         on_disk = {(b.actor, b.last) for b in batch.bundles}
         self.uncommitted = [b for b in self.uncommitted if (b.actor, b.last) not in on_disk]
+
+
+def _weight(op: Op) -> int:
+    """Roughly how many bytes an operation takes; texts are what grows."""
+    return 200 + sum(
+        len(value) if isinstance(value, (str, bytes)) else 60 for value in op.set.values()
+    )
 
 
 def key_of(op: Op) -> bytes:

@@ -13,6 +13,10 @@ from crdt.dot import Actor, Dot
 from crdt.record import Record
 
 
+class BelowFloorError(LookupError):
+    """The log no longer reaches back to what was asked for: a snapshot is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ActorRow:
     """What is kept per actor.
@@ -129,11 +133,18 @@ class State(Protocol):
         """Bundles beyond a clock: governance first, then in order of arrival, never private.
 
         Holds at least one bundle when any is missing, and stops once past the limit.
+
+        Raises:
+            BelowFloorError: the log was cut below what the clock lacks.
         """
         ...
 
     def tail(self, actor: Actor, after: int, limit_bytes: int) -> Sequence[bytes]:
-        """Bundles of one actor after a sequence number, in order."""
+        """Bundles of one actor after a sequence number, in order.
+
+        Raises:
+            BelowFloorError: the log was cut above that place.
+        """
         ...
 
     def idempotent(self, scope: bytes) -> IdempotencyRow | None:

@@ -53,6 +53,11 @@ class Connection(RequestHandler):
         elif self.head_since is None:
             self.head_since = self._loop.time()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Go on reading, if it was ever stopped: aiohttp asks after every body."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def cut_if_slow(self, deadline: float) -> bool:
         """End the connection if its headers began before the deadline (loop time)."""
         if self.head_since is None or self.head_since > deadline:

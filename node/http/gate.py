@@ -73,8 +73,9 @@ class Gate:
         keys = call.door.api_keys()
         if keys:
             self._check_key(call, keys)
-        elif call.door.tls and needs is Needs.AGENT:
-            self._check_peer(call)
+        elif needs is Needs.AGENT:
+            if call.door.tls:  # without TLS the listener is on loopback
+                self._check_peer(call)
         elif not _from_loopback(call):
             self._refuse(
                 call,

@@ -16,7 +16,6 @@ from aiohttp import web
 from node.contracts import Funnel, MeshView
 from node.http.hosts import HostRule
 from node.limits import Limits
-from node.logs import EventLog
 from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
@@ -35,7 +34,7 @@ class Services:
         limits: bounds.
         access: counts of reads on this node.
         metrics: the table of metrics.
-        log: events.
+        log: writes one event of `node.logs.EVENTS` with its facts.
         version: of the program.
         protocol_version: of the mesh protocol.
         now_ms: wall clock, milliseconds since the epoch.
@@ -50,7 +49,7 @@ class Services:
     limits: Limits
     access: AccessLedger
     metrics: Metrics
-    log: EventLog
+    log: Callable[..., None]
     version: str
     protocol_version: int
     now_ms: Callable[[], int]

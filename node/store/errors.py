@@ -17,6 +17,7 @@ one stored value is damaged (`CorruptRecord`), whether the whole store must be s
 # ruff: noqa: N818 -- the names say what happened; "Error" would only repeat the base class
 
 from crdt.dot import Actor, actor_text
+from crdt.state import BelowFloorError
 from node.errors import DiskFull, IntegrityError, NodeError, Overloaded
 
 
@@ -53,7 +54,7 @@ class JoinRefused(IntegrityError):
     code = "join_refused"
 
 
-class BelowFloor(NodeError):
+class BelowFloor(NodeError, BelowFloorError):
     """Bundles that a peer lacks are no longer in the log.
 
     Args:

@@ -66,6 +66,7 @@ class Incoming:
         self, path: Path, snapshot_id: bytes, *, map_bytes: int = MAP_BYTES_DEFAULT
     ) -> None:
         self.path = path
+        self.snapshot_id = snapshot_id
         self.environment = Environment(path, map_bytes=map_bytes)
         if self._meta(_SNAPSHOT_KEY) != snapshot_id:
             self.environment.close()

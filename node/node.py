@@ -1,0 +1,256 @@
+"""One node, composed: settings in, exit code out.
+
+Law: this module decides nothing; it builds the parts, connects them, and takes them down in
+the opposite order. Listeners are bound before the store is opened, so that a node that cannot
+be reached has touched nothing; facts are written when everything serves.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from node import __version__
+from node.errors import DiskError, NodeError
+from node.founding import founding_of
+from node.logs import EventLog, make_log
+from node.metrics import Metrics
+from node.parts import Parts, build_parts
+from node.settings import (
+    Settings,
+    check_quorum_possible,
+    find_material,
+    plan_listeners,
+    read_api_key,
+    reload_settings,
+)
+from node.sockets import OpenDoors, open_doors
+from node.store.folder import open_current, sweep
+from transport.identity import NodeKey
+
+_TICK_SECONDS = 0.05
+_BEAT_SECONDS = 1.0
+_WATCH_SECONDS = 0.5
+_MEASURE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why the node stops.
+
+    Attributes:
+        asked: set when it shall stop.
+        error: what went wrong; None for an orderly stop.
+        again: whether to start over, as after joining a mesh.
+    """
+
+    asked: asyncio.Event
+    error: BaseException | None = None
+    again: bool = False
+
+    def ask(self, error: BaseException | None = None, *, again: bool = False) -> None:
+        """Stop; the first reason counts."""
+        if not self.asked.is_set():
+            self.error, self.again = error, again
+            self.asked.set()
+
+
+def run(settings: Settings) -> int:
+    """Run a node until it is told to stop; the directory lock is held by the caller.
+
+    Returns:
+        The exit code: 0 after an orderly stop.
+
+    Raises:
+        NodeError: it could not start, or a part of it failed.
+    """
+    log = make_log(settings.logging)
+    try:
+        while True:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                if not runner.run(_main(settings, log)):
+                    return 0
+    finally:
+        log.close()
+
+
+async def _main(settings: Settings, log: EventLog) -> bool:
+    """One life of the node; returns whether to start over."""
+    environ = os.environ
+    material = find_material(settings, environ)
+    listeners = plan_listeners(settings, material)
+    api_key = read_api_key(settings, material, environ)
+    log("node_starting", version=__version__, name=settings.identity.name)
+    ending = Ending(asyncio.Event())
+    metrics = Metrics()
+    key = NodeKey.load(material.node_key)
+    doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
+    try:
+        sweep(settings.paths.data_dir, _now_ms())
+        founding = founding_of(settings, key.node_id, doors.url)
+        store = open_current(
+            settings.paths.data_dir, entropy=os.urandom, map_bytes=settings.storage.map_bytes
+        )
+        log("store_opened", store=store.store_id, bytes=store.size_bytes())
+    except BaseException:
+        doors.close()
+        raise
+    parts = build_parts(
+        settings,
+        key=key,
+        founding=founding,
+        doors=doors,
+        store=store,
+        api_key=api_key,
+        metrics=metrics,
+        log=log,
+        now_ms=_now_ms,
+        end=ending.ask,
+    )
+    try:
+        _check_quorum(settings, parts)
+        await _serve(settings, parts, doors, ending, log)
+    finally:
+        parts.close()
+        doors.close()
+    if ending.error is not None:
+        raise _as_node_error(ending.error)
+    if not ending.again:
+        log("node_stopped", exit_code=0)
+    return ending.again
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _check_quorum(settings: Settings, parts: Parts) -> None:
+    replica = parts.engine.replica
+    if replica.joined:
+        check_quorum_possible(settings.quorum.writes, replica.governance.now.n)
+
+
+def _as_node_error(error: BaseException) -> BaseException:
+    if isinstance(error, NodeError):
+        return error
+    return DiskError("the disk reported an error", why=str(error), fix="Replace the disk")
+
+
+async def _serve(
+    settings: Settings, parts: Parts, doors: OpenDoors, ending: Ending, log: EventLog
+) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, ending)
+    loop.add_signal_handler(signal.SIGHUP, _reload, settings, parts, log)
+    interval = settings.federation.catchup_interval_secs
+    async with asyncio.TaskGroup() as group:
+        parts.tasks.open(group)
+        running = [
+            *(group.create_task(listener.run()) for listener in doors.listeners),
+            group.create_task(_ticking(parts, loop)),
+            group.create_task(_every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
+            group.create_task(_every(_WATCH_SECONDS, parts.watch)),
+            group.create_task(_every(_MEASURE_SECONDS, parts.measure)),
+            group.create_task(_every(1.0, parts.upkeep.flush_access)),
+            group.create_task(
+                _every(settings.storage.maintenance_interval_secs, parts.upkeep.round)
+            ),
+        ]
+        if parts.dialler is not None:
+            running.append(group.create_task(parts.dialler.run()))
+        parts.watch()
+        parts.engine.pump()
+        doors.facts(parts.engine).write(settings.paths.facts)
+        _started(settings, parts, doors, log)
+        gc.collect()
+        gc.freeze()
+        await ending.asked.wait()
+        await _drain(settings, parts, doors, ending, log)
+        parts.tasks.close()
+        for task in running:
+            task.cancel()
+    loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _started(settings: Settings, parts: Parts, doors: OpenDoors, log: EventLog) -> None:
+    state = parts.engine.replica.governance.now
+    log(
+        "node_started",
+        version=__version__,
+        node_id=parts.engine.me.node_id.hex(),
+        name=settings.identity.name,
+        listeners=[f"{host}:{port}" for host, port in doors.addresses],
+        url=doors.url,
+        n=state.n,
+        w=state.quorum(parts.engine.exchange.wanted_w),
+        store=str(settings.paths.data_dir),
+        mode=parts.mesh.ready() or "ready",
+        permissions=settings.permissions.mode,
+        pid=os.getpid(),
+    )
+
+
+async def _drain(
+    settings: Settings, parts: Parts, doors: OpenDoors, ending: Ending, log: EventLog
+) -> None:
+    """Refuse new work, finish what is in flight, put everything on the disk."""
+    parts.readiness.draining = True
+    if not ending.again:
+        log("node_draining")
+    for listener in doors.listeners:
+        listener.stop_accepting()
+    seconds = settings.limits.drain_timeout_ms / 1000
+    try:
+        async with asyncio.timeout(seconds):
+            while parts.engine.waiting.writes and ending.error is None:
+                await asyncio.sleep(_TICK_SECONDS)
+            if ending.error is None:
+                await parts.engine.drain()
+    except TimeoutError:
+        pass
+    parts.engine.waiting.give_up()
+    await doors.shutdown(1.0)
+    parts.links.close_all("draining")
+
+
+async def _ticking(parts: Parts, loop: asyncio.AbstractEventLoop) -> None:
+    lag = parts.metrics.gauge("event_loop_lag_seconds")
+    due = loop.time()
+    while True:
+        due = max(due + _TICK_SECONDS, loop.time())
+        await asyncio.sleep(due - loop.time())
+        lag.set(max(loop.time() - due, 0.0))
+        parts.engine.tick()
+
+
+async def _every(seconds: float, action: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        action()
+
+
+def _stop(ending: Ending) -> None:
+    if ending.asked.is_set():
+        os._exit(1)  # asked twice: at once, as a kill would; nothing acknowledged is lost
+    ending.ask()
+
+
+def _reload(settings: Settings, parts: Parts, log: EventLog) -> None:
+    if parts.trust is not None:
+        parts.trust.reload()
+    try:
+        fresh, live, restart = reload_settings(settings, os.environ)
+        parts.apply(fresh)
+    except NodeError as error:
+        log("settings_refused", error=str(error))
+        return
+    log("settings_reloaded", changed=list(live), need_restart=list(restart))
+    if Path(settings.paths.join).exists():
+        parts.adopt_join_note()

@@ -1,0 +1,278 @@
+"""All links of this node: greeting, one link a pair, a sender and a receiver each.
+
+Law: one link per peer. Of two links between the same processes the one dialled by the smaller
+node id stays; a restarted peer's link ends the old one; a second process that answers under a
+node id whose first link is alive is a twin: refused, alarm. A sender takes whatever has queued
+during its last flight; a receiver stops reading while the disk is behind.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from crdt.messages import MessageError
+from crdt.peer import Outbox
+from node.logs import EventLog
+from node.peers.greeting import (
+    Greeting,
+    GreetingRefused,
+    check_same_mesh,
+    encode_greeting,
+    read_greeting,
+)
+from node.replication.engine import Engine
+from transport.link import Link, LinkClosed
+
+
+class OnLink(Protocol):
+    """Told when a link to a peer is up, and by whom it was dialled, or down (None)."""
+
+    def __call__(self, greeting: Greeting, dialled: bool | None) -> None:  # noqa: FBT001 - three states
+        """Take note."""
+        ...
+
+
+_GREETING_SECONDS: Final = 5.0
+_PROBE_SECONDS: Final = 1.5
+_PROBE_STEP_SECONDS: Final = 0.05
+_REFUSED_PAUSE_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class Connection:
+    """One live link and what runs on it."""
+
+    number: int
+    link: Link
+    greeting: Greeting
+    dialled: bool
+    outbox: Outbox
+    wake: asyncio.Event
+
+
+class PeerLinks:
+    """Runs links over an engine.
+
+    Args:
+        engine: what the messages are for.
+        greet: this node's greeting, made anew for each link.
+        sign: by the node's key.
+        frame_bytes_max: most bytes of messages in one frame.
+        backlog_bytes_max: bytes waiting for the disk above which peers are not read.
+        log: writes events.
+        on_link: told when a link to a peer is up (greeting, dialled) or down (greeting, None).
+        on_other_mesh: told when a peer belongs to a mesh and this empty store to none.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        greet: Callable[[], Greeting],
+        sign: Callable[[bytes], bytes],
+        frame_bytes_max: int,
+        backlog_bytes_max: int,
+        log: EventLog,
+        on_link: OnLink,
+        on_other_mesh: Callable[[Greeting], None],
+    ) -> None:
+        self._engine = engine
+        self._greet = greet
+        self._sign = sign
+        self._frame_bytes_max = frame_bytes_max
+        self._backlog_bytes_max = backlog_bytes_max
+        self._log = log
+        self._on_link = on_link
+        self._on_other_mesh = on_other_mesh
+        self._number = 0
+        self._live: dict[int, Connection] = {}
+        self.failures: dict[str, int] = {}
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The live ones."""
+        return list(self._live.values())
+
+    def close(self, number: int, reason: str) -> None:
+        """End a link; its tasks notice."""
+        held = self._live.get(number)
+        if held is not None:
+            held.link.abort(reason)
+
+    def close_all(self, reason: str) -> None:
+        """End all links."""
+        for number in list(self._live):
+            self.close(number, reason)
+
+    # --- one link ----------------------------------------------------------------
+
+    async def run(self, link: Link, *, dialled: bool) -> float:
+        """Use a link until it ends.
+
+        Returns:
+            Seconds to wait at least before dialling again.
+        """
+        try:
+            greeting = await self._exchange_greetings(link)
+            await self._make_room(greeting, dialled=dialled)
+        except GreetingRefused as refused:
+            self._refuse(refused)
+            await link.close(f"{refused.reason}: {refused.detail}"[:120])
+            return _REFUSED_PAUSE_SECONDS
+        except TimeoutError:
+            link.abort("no greeting")
+            return 0.0
+        except LinkClosed as closed:
+            self._log_closed_early(closed)
+            return _REFUSED_PAUSE_SECONDS if closed.detail else 0.0
+        return await self._serve(link, greeting, dialled=dialled)
+
+    def _refuse(self, refused: GreetingRefused) -> None:
+        reason = refused.reason
+        if reason == "duplicate":
+            return
+        if reason == "self":
+            self._log("self_in_peers")
+            self._on_link(self._greet(), dialled=False)
+            return
+        event = {"twin": "twin_detected", "protocol": "peer_incompatible"}.get(
+            reason, "peer_refused"
+        )
+        self._engine.metrics.counter("frames_rejected_total", f"greeting_{reason}").inc()
+        self._log(event, reason=reason, detail=refused.detail)
+
+    def _log_closed_early(self, closed: LinkClosed) -> None:
+        if closed.detail.startswith("twin"):
+            self._log("twin_detected", reason="refused_by_peer", detail=closed.detail)
+        elif closed.reason == "closed_by_peer" and not closed.detail.startswith(
+            ("duplicate", "self")
+        ):
+            self._log("peer_refused", reason="refused_by_peer", detail=closed.detail)
+
+    async def _exchange_greetings(self, link: Link) -> Greeting:
+        own, theirs = link.own_certificate_fingerprint, link.peer_certificate_fingerprint
+        if own is None or theirs is None:
+            raise GreetingRefused("certificate", "a link needs a certificate on both sides")
+        mine = self._greet()
+        data = encode_greeting(mine, self._sign, own_certificate=own, peer_certificate=theirs)
+        async with asyncio.timeout(_GREETING_SECONDS):
+            await link.send([data])
+            first = await link.receive()
+        if len(first) != 1:
+            raise GreetingRefused("malformed", "a link begins with one greeting")
+        greeting = read_greeting(first[0], own_certificate=own, peer_certificate=theirs)
+        if greeting.node_id == mine.node_id:
+            same = greeting.process == mine.process
+            raise GreetingRefused("self" if same else "twin", "this is the node's own identity")
+        if greeting.settled and not mine.settled and mine.genesis != greeting.genesis:
+            self._on_other_mesh(greeting)
+        check_same_mesh(mine.genesis, greeting.genesis)
+        refusal = self._engine.exchange.refuses(greeting.node_id, greeting.claim)
+        if refusal is not None:
+            raise GreetingRefused(refusal, f"{greeting.name} may not link: {refusal}")
+        return greeting
+
+    async def _make_room(self, greeting: Greeting, *, dialled: bool) -> None:
+        """Decide between this link and one that is there already.
+
+        Raises:
+            GreetingRefused: the other one stays.
+        """
+        for held in self.connections:
+            if held.greeting.node_id != greeting.node_id:
+                continue
+            if held.greeting.process != greeting.process:
+                if await self._is_alive(held):
+                    raise GreetingRefused("twin", f"another process runs as {greeting.name}")
+            elif held.dialled != dialled and held.dialled == self._dials(greeting):
+                raise GreetingRefused("duplicate", "another link to this process stays")
+            self.close(held.number, "replaced")
+            self._end(held)
+
+    def _dials(self, greeting: Greeting) -> bool:
+        """Whether the link that this side dialled is the one that stays."""
+        return self._engine.me.node_id < greeting.node_id
+
+    async def _is_alive(self, held: Connection) -> bool:
+        """Whether the process behind a link still answers."""
+        peer = self._engine.exchange.peers.get(held.number)
+        if peer is None:
+            return False
+        self._engine.beat()
+        asked = self._engine.exchange.now_ms
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PROBE_SECONDS
+        while loop.time() < deadline and held.number in self._live:
+            await asyncio.sleep(_PROBE_STEP_SECONDS)
+            if peer.heard_ms > asked:
+                return True
+        return False
+
+    async def _serve(self, link: Link, greeting: Greeting, *, dialled: bool) -> float:
+        self._number += 1
+        wake = asyncio.Event()
+        held = Connection(self._number, link, greeting, dialled, Outbox(wake.set), wake)
+        self._live[held.number] = held
+        engine = self._engine
+        engine.exchange.advance(engine.now_ms())
+        engine.exchange.link_up(held.number, greeting.node_id, greeting.claim, held.outbox)
+        engine.soon()
+        self.failures.pop(greeting.url, None)
+        self._log("peer_connected", peer=greeting.name, dialled=dialled)
+        self._on_link(greeting, dialled=dialled)
+        reason = "lost"
+        sender = asyncio.create_task(self._send(held), name=f"send to {greeting.name}")
+        try:
+            await self._receive(held)
+        except LinkClosed as closed:
+            reason = closed.detail or closed.reason
+        finally:
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+            self._end(held)
+            self._log("peer_disconnected", peer=greeting.name, reason=reason)
+        return 0.0
+
+    def _end(self, held: Connection) -> None:
+        if self._live.pop(held.number, None) is None:
+            return
+        engine = self._engine
+        engine.exchange.advance(engine.now_ms())
+        engine.exchange.link_down(held.number)
+        engine.soon()
+        self._on_link(held.greeting, dialled=None)
+
+    async def _send(self, held: Connection) -> None:
+        outbox, wake, link = held.outbox, held.wake, held.link
+        while True:
+            await wake.wait()
+            wake.clear()
+            while len(outbox):
+                try:
+                    await link.send(outbox.take(self._frame_bytes_max))
+                except LinkClosed:
+                    return
+
+    async def _receive(self, held: Connection) -> None:
+        engine, number = self._engine, held.number
+        sync_in = engine.metrics.counter("sync_ops_total", held.greeting.name, "in")
+        while True:
+            messages = await held.link.receive()
+            exchange = engine.exchange
+            exchange.now_ms = engine.now_ms()
+            before = exchange.replica.taken
+            try:
+                for data in messages:
+                    exchange.receive(number, data)
+            except MessageError as error:
+                engine.metrics.counter("frames_rejected_total", error.reason).inc()
+                self._log("peer_refused", reason=error.reason, detail=str(error))
+                await held.link.close(f"bad message: {error.reason}")
+                return
+            taken = engine.exchange.replica.taken - before
+            if taken > 0:
+                sync_in.inc(taken)
+            engine.pump()
+            while engine.backlog_bytes > self._backlog_bytes_max:
+                await engine.disk_moved()

@@ -1,0 +1,166 @@
+"""TLS material of a running node: what it shows, whom it lets in, and changes of both.
+
+Law: the allowlist file is the operator's word; a change of it is in force within a second, on
+new connections and on those that are open. A list that cannot be read leaves the old one in
+force and says so. Certificates of allowed peers are learned once and kept.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from node.logs import EventLog
+from node.settings import Material
+from transport.allowlist import Allowlist, load
+from transport.certificate import expires_at, load_der
+from transport.errors import TransportError
+from transport.listener import ListenerTls
+from transport.peer_certificates import PeerCertificates
+from transport.pinned import ClientTls
+from transport.tls import OwnCertificate, Trust, server_context
+
+Swap = Callable[[ListenerTls, ClientTls], int]
+"""Puts new contexts in force; returns how many connections lost their permission."""
+
+
+class TrustKeeper:
+    """Builds contexts from files, and builds them again when the files change.
+
+    Args:
+        material: which files.
+        peers: folder of known peer certificates.
+        log: writes events.
+    """
+
+    def __init__(self, *, material: Material, peers: Path, log: EventLog) -> None:
+        if material.tls_cert is None or material.tls_key is None:
+            raise ValueError("trust needs a certificate")
+        self._material = material
+        self._certificates = PeerCertificates(peers)
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._swap: Swap | None = None
+        self._own_certificate = material.tls_cert
+        self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
+        client_cert = material.client_cert or material.tls_cert
+        client_key = material.client_key or material.tls_key
+        self._client = OwnCertificate.load(client_cert, client_key)
+        self._stamp = self._file_stamp()
+        self.allowlist = self._read()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that the listener shows."""
+        return self._server.fingerprint
+
+    @property
+    def expires_at(self) -> float:
+        """When that certificate expires, seconds since the epoch."""
+        return expires_at(load_der(self._own_certificate)).timestamp()
+
+    def allows(self, fingerprint: str) -> bool:
+        """Whether a fingerprint may connect now; the node's own counts, for its operator."""
+        own = {self._server.fingerprint, self._client.fingerprint}
+        return fingerprint in self.allowlist or fingerprint in own
+
+    def on_change(self, swap: Swap) -> None:
+        """Whom to tell about new contexts."""
+        self._swap = swap
+
+    def _read(self) -> Allowlist:
+        path = self._material.allowlist
+        return Allowlist(entries={}) if path is None else load(path, missing_is_empty=True)
+
+    def _trust(self) -> Trust:
+        pins = dict(self._certificates.load_all(self.allowlist))
+        own = {
+            own.fingerprint: load_der(own.certificate_path) for own in (self._server, self._client)
+        }
+        ca = self._material.ca_cert
+        return Trust(
+            allowed=self.allowlist.fingerprints | own.keys(),
+            pins={**pins, **own},
+            authorities_pem=ca.read_bytes() if ca is not None else b"",
+        )
+
+    def contexts(self) -> tuple[ListenerTls, ClientTls]:
+        """Fresh contexts for listening and dialling.
+
+        Raises:
+            transport.errors.CertificateError: own files or a kept certificate cannot be used.
+        """
+        trust = self._trust()
+        context = server_context(
+            self._server,
+            trust,
+            demand_certificate=not self._material.has_api_key,
+            on_certificate=self.met,
+        )
+        listening = ListenerTls(context=context, allowed=trust.allowed)
+        return listening, ClientTls.make(self._client, trust)
+
+    def met(self, der: bytes) -> None:
+        """An allowed certificate showed up for the first time; keep it, off the handshake."""
+        self._loop.call_soon_threadsafe(self._keep, der)
+
+    def _keep(self, der: bytes) -> None:
+        try:
+            self._certificates.add_der(der, self.allowlist)
+            self._renew()
+        except TransportError as error:
+            self._log("allowlist_refused", error=str(error))
+
+    def introduce(self, pem: bytes) -> str:
+        """Keep the certificate of an allowlisted newcomer; returns its fingerprint.
+
+        Raises:
+            transport.errors.TransportError: it is not on the allowlist, or no certificate.
+        """
+        fingerprint = self._certificates.add(pem, self.allowlist)
+        self._renew()
+        self._log("member_introduced", fingerprint=fingerprint)
+        return fingerprint
+
+    def certificate_of(self, fingerprint: str) -> bytes | None:
+        """The DER of a known certificate."""
+        if fingerprint == self._server.fingerprint:
+            return load_der(self._own_certificate)
+        return self._certificates.load_all(self.allowlist).get(fingerprint)
+
+    def check(self) -> None:
+        """Look whether the list has changed; cheap, meant for every half second."""
+        stamp = self._file_stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the list and the certificates again and put them in force."""
+        try:
+            self.allowlist = self._read()
+            material = self._material
+            if material.tls_cert is not None and material.tls_key is not None:
+                self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
+                if material.client_cert == material.tls_cert:
+                    self._client = self._server
+            aborted = self._renew()
+        except TransportError as error:
+            self._log("allowlist_refused", error=str(error))
+            return
+        self._log("allowlist_loaded", allowed=len(self.allowlist.fingerprints), aborted=aborted)
+
+    def _renew(self) -> int:
+        if self._swap is None:
+            return 0
+        listening, dialling = self.contexts()
+        return self._swap(listening, dialling)
+
+    def _file_stamp(self) -> tuple[int, int, int] | None:
+        path = self._material.allowlist
+        if path is None:
+            return None
+        try:
+            held = path.stat()
+        except OSError:
+            return None
+        return held.st_mtime_ns, held.st_size, held.st_ino

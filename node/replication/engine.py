@@ -1,0 +1,250 @@
+"""The pump: closes bundles when the disk is free, commits them, claims them, tells who waits.
+
+Law: the order is persist, then claim. Fresh bundles go to the disk and to the level peers in
+one step; nothing is claimed before the commit has returned. The loop never waits for the disk.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from crdt.clock import Clock
+from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Serve, Stage
+from crdt.exchange import Exchange, ExchangeLimits
+from crdt.governance import Genesis
+from crdt.replica import Replica, Self
+from crdt.state import Batch
+from node.metrics import Metrics
+from node.replication.waiting import Waiting
+from node.store import Committer, Store
+
+
+class Snapshots(Protocol):
+    """Who carries out what needs copies of a store."""
+
+    def freeze(self, effect: Freeze) -> None:
+        """Freeze a copy and offer it."""
+        ...
+
+    def serve(self, effect: Serve) -> None:
+        """Read a chunk and send it."""
+        ...
+
+    def stage(self, effect: Stage) -> None:
+        """Keep a chunk."""
+        ...
+
+    def build(self, effect: BuildJoin) -> None:
+        """Join and swap."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What an engine is told once.
+
+    Attributes:
+        limits: bounds of the exchange.
+        wanted_w: W as set by the operator; None for a majority.
+        queue_bytes_max: most bytes that may wait for the disk.
+    """
+
+    limits: ExchangeLimits
+    wanted_w: int | None
+    queue_bytes_max: int
+
+
+class Engine:
+    """Owns store, committer, replica and exchange of one node.
+
+    Args:
+        me: who this process is.
+        genesis: what the store belongs to when it does not say so itself.
+        store: the open store.
+        settings: bounds and W.
+        now_ms: wall clock, milliseconds since the epoch.
+        metrics: the table of metrics.
+        alarm: told every alarm: name, link, detail.
+        close_link: ends a link: number, reason.
+        on_full: told when the disk is full and when it has room again.
+        on_fatal: told once when the disk failed.
+    """
+
+    def __init__(  # noqa: PLR0913 - it is composed once, of exactly these parts
+        self,
+        *,
+        me: Self,
+        genesis: Genesis,
+        store: Store,
+        settings: EngineSettings,
+        now_ms: Callable[[], int],
+        metrics: Metrics,
+        alarm: Callable[[Alarm], None],
+        close_link: Callable[[int, str], None],
+        on_full: Callable[[bool], None],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.me = me
+        self.now_ms = now_ms
+        self.metrics = metrics
+        self.settings = settings
+        self._genesis = genesis
+        self._alarm = alarm
+        self._close_link = close_link
+        self._on_full = on_full
+        self._on_fatal = on_fatal
+        self.snapshots: Snapshots | None = None
+        self.waiting = Waiting(self)
+        self.store = store
+        self.committer = self._committer(store)
+        self.replica = self._replica(store)
+        self.exchange = Exchange(
+            self.replica,
+            durable=dict(self.replica.clock),
+            limits=settings.limits,
+            wanted_w=settings.wanted_w,
+            now_ms=now_ms(),
+        )
+        self._scheduled = False
+        self._in_flight = 0
+        self._drained: asyncio.Event = asyncio.Event()
+        self._drained.set()
+        self._moved = asyncio.Event()
+
+    def _committer(self, store: Store) -> Committer:
+        return Committer(
+            store,
+            post=self._loop.call_soon_threadsafe,
+            on_full=self._on_full,
+            on_fatal=self._on_fatal,
+            queue_bytes_max=self.settings.queue_bytes_max,
+        )
+
+    def _replica(self, store: Store) -> Replica:
+        return Replica(
+            me=self.me,
+            genesis=self._genesis,
+            state=store,
+            loaded=store.load(),
+            skew_max_ms=self.settings.limits.skew_ms_max,
+        )
+
+    # --- the pump ----------------------------------------------------------------
+
+    def soon(self) -> None:
+        """Pump once the requests of this turn of the loop have minted what they want."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._scheduled_pump)
+
+    def _scheduled_pump(self) -> None:
+        self._scheduled = False
+        self.pump()
+
+    def pump(self) -> None:
+        """Hand over what is open if the disk is free; carry out effects; answer who waits."""
+        exchange = self.exchange
+        exchange.now_ms = self.now_ms()
+        if self.replica.dirty and not self._in_flight and not exchange.catchup.joining:
+            self._submit()
+        if exchange.effects:
+            self._carry_out()
+        self.waiting.settle()
+
+    def _submit(self) -> None:
+        batch, sealed = self.replica.take_batch(self.exchange.now_ms)
+        self._in_flight += 1
+        self._drained.clear()
+        began = self._loop.time()
+        self.committer.submit(batch, lambda error: self._committed(batch, began, error))
+        self.exchange.minted(sealed)
+
+    def _committed(self, batch: Batch, began: float, error: BaseException | None) -> None:
+        self._in_flight -= 1
+        if error is not None:
+            return
+        self.metrics.counter("store_commits_total").inc()
+        self.metrics.histogram("store_commit_seconds").observe(self._loop.time() - began)
+        self.metrics.counter("ops_applied_total", "applied").inc(
+            sum(bundle.last - bundle.first + 1 for bundle in batch.bundles)
+        )
+        self.exchange.advance(self.now_ms())
+        self.exchange.committed(batch)
+        self.pump()
+        self._moved.set()
+        self._moved = asyncio.Event()
+        if not self._in_flight:
+            self._drained.set()
+
+    def _carry_out(self) -> None:
+        effects, self.exchange.effects = self.exchange.effects, []
+        for effect in effects:
+            self._carry(effect)
+
+    def _carry(self, effect: Effect) -> None:
+        if isinstance(effect, Alarm):
+            self._alarm(effect)
+        elif isinstance(effect, Close):
+            self._close_link(effect.link, effect.reason)
+        elif self.snapshots is not None:
+            match effect:
+                case Freeze():
+                    self.snapshots.freeze(effect)
+                case Serve():
+                    self.snapshots.serve(effect)
+                case Stage():
+                    self.snapshots.stage(effect)
+                case BuildJoin():
+                    self.snapshots.build(effect)
+
+    def tick(self) -> None:
+        """Deadlines of sessions and of waiting writes."""
+        self.exchange.advance(self.now_ms())
+        self.exchange.tick()
+        self.waiting.expire(self._loop.time())
+        self.pump()
+
+    def beat(self) -> None:
+        """Tell the peers the time and this node's digest."""
+        self.exchange.advance(self.now_ms())
+        self.exchange.beat()
+
+    # --- draining and swapping -----------------------------------------------------
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that wait for the disk."""
+        return self.committer.queued_bytes
+
+    async def disk_moved(self) -> None:
+        """Wait for the end of the next commit."""
+        await self._moved.wait()
+
+    async def drain(self) -> None:
+        """Wait until everything minted or applied so far is on disk."""
+        while True:
+            await self._drained.wait()
+            if not self.replica.dirty:
+                return
+            self._submit()
+
+    def reopen(self, link: int) -> None:
+        """A join could not be built: go on over the store as it is."""
+        self.committer = self._committer(self.store)
+        self.exchange.catchup.join_failed(link)
+        self.soon()
+
+    def adopt(self, store: Store, link: int) -> None:
+        """Go on over another store, as the same process."""
+        before = self.replica
+        self.store = store
+        self.committer = self._committer(store)
+        self.replica = self._replica(store)
+        self.replica.adopt(before)
+        durable: Clock = dict(self.replica.clock)
+        self.exchange.advance(self.now_ms())
+        self.exchange.swapped(self.replica, durable, link)
+        self.metrics.counter("store_changes_total").inc()
+        self.pump()

@@ -1,0 +1,180 @@
+"""Local reads over the overlay and the store.
+
+Law: nothing here waits, and nothing here writes. What this node has accepted is visible at
+once; what has expired is not, whatever the index still says.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from crdt.bundle import read_bundle
+from crdt.dot import DATA, PRIVATE
+from crdt.fields import FieldKind, kind_of
+from crdt.op import RECORD_KINDS, Op, record_key
+from crdt.record import Record
+from crdt.replica import key_of
+from crdt.view import View, in_conflict, order, shown, view
+from node.contracts import ConcurrentValue, FeedEntry, Held
+from node.replication.engine import Engine
+from node.replication.tokens import encode_token, unsettled
+
+_MEMORY = "memory"
+_LANES = (DATA, PRIVATE)
+
+
+class StoreReader:
+    """Reads of one node; implements `node.contracts.Reader`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # --- single records ----------------------------------------------------------
+
+    def get(self, collection: str, record_id: str) -> Held | None:
+        """One record, or None when nothing visible and unexpired has that id."""
+        for lane in _LANES:
+            held = self._held(record_key(lane, collection, record_id))
+            if held is not None:
+                return held
+        return None
+
+    def _held(self, key: bytes) -> Held | None:
+        replica = self._engine.replica
+        record = replica.read(key)
+        return None if record is None else self._shown(key, record)
+
+    def _shown(self, key: bytes, record: Record) -> Held | None:
+        seen = view(record, self._engine.replica)
+        if seen is None or self._expired(seen):
+            return None
+        collection, _, ident = key[1:].decode().partition("/")
+        return Held(collection=collection, id=ident, private=key[:1] == PRIVATE, view=seen)
+
+    def _expired(self, seen: View) -> bool:
+        expires = seen.values.get("expires_at")
+        return isinstance(expires, int) and expires <= self._engine.now_ms()
+
+    def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
+        """Ids of visible records that start with a prefix, at most `limit`."""
+        found: dict[str, None] = {}
+        for lane in _LANES:
+            start = record_key(lane, collection, prefix)
+            keys = dict.fromkeys(self._engine.store.lists.with_prefix(start, limit + 1))
+            overlay = self._engine.replica.overlay.keys()
+            keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
+            for key in keys:
+                held = self._held(key)
+                if held is not None:
+                    found[held.id] = None
+        return sorted(found)[:limit]
+
+    def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
+        """Per register in conflict: all its values, the shown one first."""
+        replica = self._engine.replica
+        for lane in _LANES:
+            part = shown(replica.read(record_key(lane, collection, record_id)), replica)
+            if part is not None:
+                return {
+                    name: [
+                        ConcurrentValue(
+                            value=v.value, dot=v.origin.dot, hlc=v.origin.hlc, agent=v.origin.agent
+                        )
+                        for v in sorted(held, key=lambda v: order(v, replica), reverse=True)
+                    ]
+                    for name, held in part.fields.items()
+                    if kind_of(name) is FieldKind.REGISTER and in_conflict(held)
+                }
+        return {}
+
+    def history(self, collection: str, record_id: str, limit: int) -> list[Op]:
+        """Operations on a record that are still in the log, newest first."""
+        replica = self._engine.replica
+        out: list[Op] = []
+        for lane in _LANES:
+            key = record_key(lane, collection, record_id)
+            for logged in self._engine.store.feed.history(key, limit):
+                bundle = read_bundle(
+                    logged.data, cluster=replica.cluster, ops_max=replica.me.ops_max
+                )
+                ops = [op for op in bundle.ops if op.kind in RECORD_KINDS and key_of(op) == key]
+                out += reversed(ops)
+        return out[:limit]
+
+    # --- lists -------------------------------------------------------------------
+
+    def recent(self, namespace: str | None = None) -> Iterator[Held]:
+        """Visible memories, newest creation first, of one namespace or of all."""
+        fresh, hidden = self._uncommitted(namespace)
+        place = 0
+        for created, key in self._engine.store.lists.recent(namespace):
+            while place < len(fresh) and fresh[place][0] >= created:
+                yield fresh[place][1]
+                place += 1
+            if key not in hidden:
+                held = self._held(key)
+                if held is not None and namespace in (None, held.view.namespace):
+                    yield held
+        for _, held in fresh[place:]:
+            yield held
+
+    def _uncommitted(self, namespace: str | None) -> tuple[list[tuple[int, Held]], set[bytes]]:
+        """Memories that only the overlay has in their newest form, and their keys."""
+        overlay = self._engine.replica.overlay.keys()
+        keys = {key for key in overlay if key[1:8] == b"memory/"}
+        out = []
+        for key in keys:
+            held = self._held(key)
+            if held is not None and namespace in (None, held.view.namespace):
+                out.append((held.view.created, held))
+        out.sort(key=lambda item: item[0], reverse=True)
+        return out, keys
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """{(namespace, tier): visible, unexpired memories}."""
+        counts = dict(self._engine.store.lists.counts())
+        for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
+            record = self._engine.replica.read(key)
+            seen = view(record, self._engine.replica)
+            if seen is not None:
+                place = (seen.namespace, str(seen.values.get("tier", "")))
+                counts[place] = counts.get(place, 0) - 1
+        return {place: count for place, count in counts.items() if count > 0}
+
+    def expiring_before(self, ms: int) -> int:
+        """How many unexpired memories expire before that millisecond."""
+        return sum(1 for _ in self._engine.store.lists.expiring(self._engine.now_ms(), ms))
+
+    def size_bytes(self) -> int:
+        """Bytes of the store's data file in use."""
+        return self._engine.store.size_bytes()
+
+    # --- the feed ----------------------------------------------------------------
+
+    def feed(self, after: int, limit: int) -> Sequence[FeedEntry]:
+        """Records changed after an arrival number, oldest change first."""
+        out = []
+        for entry in self._engine.store.feed.after(after, limit):
+            collection, _, ident = entry.key[1:].decode().partition("/")
+            held = self._held(entry.key)
+            out.append(
+                FeedEntry(arrival=entry.position, collection=collection, id=ident, held=held)
+            )
+        return out
+
+    def arrival_at(self, ms: int) -> int:
+        """The arrival number from which everything arrived at or after that millisecond."""
+        return self._engine.store.feed.position_at(ms)
+
+    @property
+    def store_id(self) -> str:
+        """Names this copy of the store; feed positions are only valid within one."""
+        return self._engine.store.store_id
+
+    def token(self) -> str:
+        """A causal token that covers everything this node shows."""
+        exchange = self._engine.exchange
+        state = exchange.replica.governance.now
+        rows = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row}
+        others = [n for n in state.members if n != self._engine.me.node_id]
+        known = [rows.get(node, {}) for node in others]
+        clock = {a: n for a, n in exchange.replica.clock.items() if a[:1] == DATA}
+        return encode_token(unsettled(clock, known))

@@ -1,0 +1,198 @@
+"""Snapshots in both directions: frozen copies for peers, and joins of what peers send.
+
+Law: copying, staging and joining run in a worker thread, one at a time; the loop only hears
+of the end. A frozen copy serves all who ask while the log still reaches back to it. A join
+swaps by one rename, after its digest was verified; if anything fails before, nothing changed.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from crdt.clock import ahead
+from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from node.logs import EventLog
+from node.replication.engine import Engine
+from node.store.folder import incoming_folders, new_folder, open_current, swap
+from node.store.incoming import Incoming
+from node.store.joining import Built, build_join
+from node.store.snapshot import FrozenStore, freeze
+
+T = TypeVar("T")
+
+_IDLE_SECONDS: Final = 300.0
+
+
+class SnapshotWorks:
+    """Carries out the effects that need copies of a store.
+
+    Args:
+        engine: whose store.
+        data_dir: where folders are made.
+        map_bytes: size of a store's memory map.
+        chunk_bytes: size of a chunk.
+        log: writes events.
+        spawn: runs a coroutine as a task of the node.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        data_dir: Path,
+        map_bytes: int,
+        chunk_bytes: int,
+        log: EventLog,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._engine = engine
+        self._data_dir = data_dir
+        self._map_bytes = map_bytes
+        self._chunk_bytes = chunk_bytes
+        self._log = log
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
+        self._frozen: dict[bytes, tuple[FrozenStore, float]] = {}
+        self._incoming: Incoming | None = None
+
+    async def _in_worker(self, work: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._worker, work)
+
+    # --- giving ------------------------------------------------------------------
+
+    def freeze(self, effect: Freeze) -> None:
+        """Freeze a copy, or take one that still reaches, and offer it."""
+        self._spawn(self._freeze(effect))
+
+    async def _freeze(self, effect: Freeze) -> None:
+        snapshot = self._usable()
+        if snapshot is None:
+            folder = new_folder(self._data_dir, "frozen", os.urandom)
+            store = self._engine.store
+            made = await self._in_worker(lambda: freeze(store, folder))
+            snapshot = made.id
+            self._frozen[snapshot] = (made, self._loop.time())
+            self._log("snapshot_started", direction="out", records=0)
+        self._engine.exchange.catchup.frozen(effect.link, effect.number, snapshot)
+
+    def _usable(self) -> bytes | None:
+        floors = {actor: row.floor for actor, row in self._engine.replica.actors.items()}
+        shared = {actor: floor for actor, floor in floors.items() if actor[:1] != b"p"}
+        for snapshot, (copy, _) in self._frozen.items():
+            if not ahead(shared, copy.clock):
+                self._frozen[snapshot] = (copy, self._loop.time())
+                return snapshot
+        return None
+
+    def serve(self, effect: Serve) -> None:
+        """Read a chunk and send it."""
+        self._spawn(self._serve(effect))
+
+    async def _serve(self, effect: Serve) -> None:
+        held = self._frozen.get(effect.snapshot)
+        if held is None:
+            return
+        copy = held[0]
+        self._frozen[effect.snapshot] = (copy, self._loop.time())
+        rows, following = await self._in_worker(lambda: copy.chunk(effect.after, self._chunk_bytes))
+        self._engine.exchange.catchup.served(
+            effect.link, effect.number, effect.snapshot, rows, following
+        )
+
+    def sweep(self) -> None:
+        """Remove frozen copies that nobody has asked for lately."""
+        now = self._loop.time()
+        for snapshot, (copy, used) in list(self._frozen.items()):
+            if now - used > _IDLE_SECONDS:
+                del self._frozen[snapshot]
+                self._worker.submit(copy.close)
+
+    # --- taking ------------------------------------------------------------------
+
+    def stage(self, effect: Stage) -> None:
+        """Keep a chunk on disk and ask for the next."""
+        self._spawn(self._stage(effect))
+
+    async def _stage(self, effect: Stage) -> None:
+        def work() -> None:
+            self._receiving(effect.snapshot).put(effect.rows, effect.following)
+
+        try:
+            await self._in_worker(work)
+        except Exception as error:  # noqa: BLE001 - damaged rows, a full disk: start over later
+            self._log("snapshot_failed", error=str(error))
+            self._engine.exchange.catchup.join_failed(effect.link)
+            self._engine.soon()
+            return
+        self._engine.exchange.catchup.staged(
+            effect.link, effect.number, effect.snapshot, effect.following
+        )
+        self._engine.pump()
+
+    def _receiving(self, snapshot: bytes) -> Incoming:
+        """The staging place; one left by an earlier process is taken up again."""
+        if self._incoming is None:
+            left = incoming_folders(self._data_dir)
+            path = left[0] if left else new_folder(self._data_dir, "incoming", os.urandom)
+            self._incoming = Incoming(path, snapshot, map_bytes=self._map_bytes)
+        elif self._incoming.snapshot_id != snapshot:
+            path = self._incoming.path
+            self._incoming.close()
+            self._incoming = Incoming(path, snapshot, map_bytes=self._map_bytes)
+        return self._incoming
+
+    def build(self, effect: BuildJoin) -> None:
+        """Join and swap."""
+        self._spawn(self._build(effect))
+
+    async def _build(self, effect: BuildJoin) -> None:
+        engine, incoming = self._engine, self._incoming
+        began = self._loop.time()
+        if incoming is None:
+            engine.exchange.catchup.join_failed(effect.link)
+            return
+        try:
+            await engine.drain()
+            committer, store = engine.committer, engine.store
+            await self._in_worker(lambda: committer.close(60.0))
+            built = await self._in_worker(lambda: self._join(incoming))
+        except Exception as error:  # noqa: BLE001 - nothing was changed: try another way later
+            self._log("snapshot_failed", error=str(error))
+            self._incoming = None
+            incoming.remove()
+            engine.reopen(effect.link)
+            return
+        incoming.remove()
+        self._incoming = None
+        store.close()
+        swap(self._data_dir, built.path, engine.now_ms())
+        fresh = open_current(self._data_dir, entropy=os.urandom, map_bytes=self._map_bytes)
+        engine.adopt(fresh, effect.link)
+        self._log(
+            "store_swapped",
+            store_id=fresh.store_id,
+            records=built.records,
+            seconds=round(self._loop.time() - began, 3),
+        )
+
+    def _join(self, incoming: Incoming) -> Built:
+        return build_join(
+            self._engine.store,
+            incoming,
+            new_folder(self._data_dir, "next", os.urandom),
+            entropy=os.urandom,
+            now_ms=self._engine.now_ms(),
+            map_bytes=self._map_bytes,
+        )
+
+    def close(self) -> None:
+        """Remove the frozen copies; what was received stays for the next start."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        for copy, _ in self._frozen.values():
+            copy.close()
+        if self._incoming is not None:
+            self._incoming.close()

@@ -1,0 +1,147 @@
+"""What a node does about its own growth and health, now and then.
+
+Law: every round is bounded, runs on the committer's thread between two commits, and is tried
+again when it fails. The log goes only as far as all members' rows cover it, or as the limits
+demand; the core is told the new floors before anybody can ask below them.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from crdt.dot import DATA
+from crdt.op import record_key
+from node.logs import EventLog
+from node.memory_access import AccessLedger
+from node.metrics import Metrics
+from node.replication.engine import Engine
+from node.replication.snapshots import SnapshotWorks
+from node.settings import Storage
+from node.store import LogRule, Store, Truncated
+from node.store.upkeep import days
+
+_MS_PER_HOUR = 3_600_000
+
+
+class Upkeep:
+    """Rounds of maintenance over an engine.
+
+    Args:
+        engine: whose store.
+        snapshots: frozen copies to sweep.
+        access: read counts to flush.
+        settings: how long things are kept.
+        data_dir: whose disk is measured.
+        log: writes events.
+        now_ms: wall clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        snapshots: SnapshotWorks,
+        access: AccessLedger,
+        settings: Storage,
+        data_dir: Path,
+        log: EventLog,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._engine = engine
+        self._snapshots = snapshots
+        self._access = access
+        self._settings = settings
+        self._data_dir = data_dir
+        self._log = log
+        self._now_ms = now_ms
+
+    def flush_access(self) -> None:
+        """Store the read counts that changed."""
+        taken = self._access.take()
+        if taken:
+            store = self._engine.store
+            rows = {
+                record_key(DATA, "memory", name): _increment(store, name, total)
+                for name, total in taken.items()
+            }
+            self._run(lambda: store.flush_access(rows), lambda _: None)
+
+    def round(self) -> None:
+        """Cut the log, forget old retries and feed entries, sweep snapshots."""
+        self._snapshots.sweep()
+        if self._engine.exchange.catchup.joining:
+            return
+        store, settings, now = self._engine.store, self._settings, self._now_ms()
+        store.reader_check()
+        rule = LogRule(
+            rows=self._rows(),
+            log_bytes_max=settings.log_bytes_max,
+            log_bytes_min=settings.log_bytes_min,
+            log_ms_max=days(settings.log_days_max),
+        )
+        self._run(lambda: store.truncate(rule, now), self._truncated)
+        before = now - int(settings.idempotency_hours * _MS_PER_HOUR)
+        self._run(lambda: store.expire_idempotency(before), lambda _: None)
+        feed_before = now - days(settings.log_days_max)
+        self._run(lambda: store.prune_feed(feed_before), lambda _: None)
+
+    def _rows(self) -> list[dict[bytes, int]]:
+        """What each other member last acknowledged; nothing for one without a link."""
+        exchange = self._engine.exchange
+        state = self._engine.replica.governance.now
+        known = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row}
+        others = [node for node in state.members if node != self._engine.me.node_id]
+        return [dict(known.get(node) or {}) for node in others] + [{} for _ in state.unbound]
+
+    def _run(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        def finished(result: Any, error: BaseException | None) -> None:
+            if error is not None:
+                self._log("maintenance_failed", error=str(error))
+            else:
+                done(result)
+
+        self._engine.committer.run(work, finished)
+
+    def _truncated(self, done: Truncated) -> None:
+        if done.floors:
+            self._engine.replica.truncated(done.floors)
+            self._log("log_truncated", bundles=done.bundles, bytes=done.log_bytes)
+        if done.more:
+            self.round()
+
+    def measure(self, metrics: Metrics, names: Mapping[bytes, str]) -> None:
+        """Put the present state into the gauges."""
+        engine = self._engine
+        exchange, store = engine.exchange, engine.store
+        state = engine.replica.governance.now
+        metrics.gauge("members").set(len(state.members))
+        metrics.gauge("quorum_needed").set(state.quorum(exchange.wanted_w))
+        metrics.gauge("store_bytes").set(store.size_bytes())
+        metrics.gauge("store_map_used_ratio").set(store.map_used_ratio())
+        free = os.statvfs(self._data_dir)
+        metrics.gauge("disk_free_bytes").set(free.f_bavail * free.f_frsize)
+        floors = sum(row.floor for row in engine.replica.actors.values())
+        metrics.gauge("log_floor_ops").set(floors)
+        waiting = [p for p in engine.replica.pending.values() if not p.approved()]
+        metrics.gauge("pending_actions").set(len(waiting))
+        own = {a: n for a, n in exchange.durable.items() if a in engine.replica.own.values()}
+        linked = {p.node_id: p for p in exchange.peers.values()}
+        for node, name in names.items():
+            peer = linked.get(node)
+            metrics.gauge("peer_up", name).set(peer is not None and peer.row is not None)
+            if peer is None or peer.row is None:
+                continue
+            lag = sum(max(n - peer.row.get(a, 0), 0) for a, n in own.items())
+            metrics.gauge("replication_lag_ops", name).set(lag)
+            metrics.gauge("clock_skew_seconds", name).set(peer.skew_ms / 1000)
+            metrics.gauge("queue_bytes", name).set(peer.outbox.size_bytes)
+            metrics.gauge("digest_agree", name).set(not peer.stopped)
+            metrics.gauge("peer_last_success_timestamp_seconds", name).set(peer.heard_ms / 1000)
+            metrics.histogram("peer_round_trip_seconds", name).observe(peer.round_trip_ms / 1000)
+
+
+def _increment(store: Store, name: str, total: tuple[int, int]) -> tuple[int, int]:
+    """The ledger gives totals; the store adds."""
+    held = store.lists.access(record_key(DATA, "memory", name))[0]
+    return max(total[0] - held, 0), total[1]

@@ -1,0 +1,125 @@
+"""Who waits for what: writes for their quorum, members for their admission, readers for a clock.
+
+Law: one future a request and no timer a request; all writes have the same deadline, so they
+expire in the order in which they came. Nothing here decides who counts: the core does.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from crdt.dot import DATA, PRIVATE, Actor
+from crdt.op import Op
+
+if TYPE_CHECKING:
+    from node.replication.engine import Engine
+
+
+class _Write(NamedTuple):
+    seq: int
+    deadline: float
+    future: asyncio.Future[bool]
+
+
+class _Governed(NamedTuple):
+    op: Op
+    deadline: float
+    future: asyncio.Future[bool]
+
+
+class _Clock(NamedTuple):
+    wanted: Mapping[Actor, int]
+    deadline: float
+    future: asyncio.Future[bool]
+
+
+class Waiting:
+    """Futures by what they wait for; True when it happened, False when time ran out."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._writes: dict[bytes, deque[_Write]] = {DATA: deque(), PRIVATE: deque()}
+        self._governed: list[_Governed] = []
+        self._clocks: list[_Clock] = []
+
+    @property
+    def writes(self) -> int:
+        """How many writes wait."""
+        return sum(map(len, self._writes.values()))
+
+    def for_write(self, lane: bytes, seq: int, deadline: float) -> asyncio.Future[bool]:
+        """The quorum of this process's own operation `seq` of a lane."""
+        future = self._loop.create_future()
+        self._writes[lane].append(_Write(seq, deadline, future))
+        return future
+
+    def for_governance(self, op: Op, deadline: float) -> asyncio.Future[bool]:
+        """The quorum of a membership operation, by the members below its heads."""
+        future = self._loop.create_future()
+        self._governed.append(_Governed(op, deadline, future))
+        return future
+
+    def for_clock(self, wanted: Mapping[Actor, int], deadline: float) -> asyncio.Future[bool]:
+        """This node's state covering a clock."""
+        future = self._loop.create_future()
+        self._clocks.append(_Clock(wanted, deadline, future))
+        return future
+
+    def settle(self) -> None:
+        """Answer all whose wait is over."""
+        exchange = self._engine.exchange
+        for lane, queue in self._writes.items():
+            if queue:
+                reached = exchange.quorum_seq(lane)
+                while queue and queue[0].seq <= reached:
+                    _resolve(queue.popleft().future, value=True)
+        if self._governed:
+            self._settle_governed()
+        if self._clocks:
+            self._settle_clocks()
+
+    def _settle_governed(self) -> None:
+        exchange = self._engine.exchange
+        kept = []
+        for wait in self._governed:
+            if exchange.governed_by_quorum(wait.op.dot, wait.op.heads):
+                _resolve(wait.future, value=True)
+            else:
+                kept.append(wait)
+        self._governed = kept
+
+    def _settle_clocks(self) -> None:
+        get = self._engine.replica.clock.get
+        kept = []
+        for wait in self._clocks:
+            if all(get(actor, 0) >= seq for actor, seq in wait.wanted.items()):
+                _resolve(wait.future, value=True)
+            else:
+                kept.append(wait)
+        self._clocks = kept
+
+    def expire(self, now: float) -> None:
+        """Give up on all whose deadline is past."""
+        for queue in self._writes.values():
+            while queue and queue[0].deadline <= now:
+                _resolve(queue.popleft().future, value=False)
+        self._governed = [w for w in self._governed if not _expired(w.deadline, w.future, now)]
+        self._clocks = [w for w in self._clocks if not _expired(w.deadline, w.future, now)]
+
+    def give_up(self) -> None:
+        """The disk failed or the node stops: nobody is kept waiting."""
+        self.expire(float("inf"))
+
+
+def _expired(deadline: float, future: asyncio.Future[bool], now: float) -> bool:
+    if deadline > now:
+        return False
+    _resolve(future, value=False)
+    return True
+
+
+def _resolve(future: asyncio.Future[bool], *, value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
