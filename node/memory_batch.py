@@ -194,7 +194,9 @@ async def import_many(
         batch.seen.add(draft.id)
         batch.ids.append(draft.id)
         batch.drafts.append(draft)
-    return await _write(memories, batch, ask, "import", imported=len(batch.ids))
+    return await _write(
+        memories, batch, ask, "import", imported=len(batch.ids), skipped=batch.skipped
+    )
 
 
 def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: bool) -> Draft | None:

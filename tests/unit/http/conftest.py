@@ -63,9 +63,8 @@ class World:
             sent.setdefault("Content-Type", "application/json")
             sent["Content-Length"] = str(len(data))
         url = f"http://127.0.0.1:{self.port}{path}"
-        async with self.session.request(
-            method, url, data=io.BytesIO(data) if data else None, headers=sent
-        ) as response:
+        stream = io.BytesIO(data) if data else None
+        async with self.session.request(method, url, data=stream, headers=sent) as response:
             return Reply(response.status, response.headers, await response.read())
 
     async def store(self, title: str = "A title", **fields: Any) -> dict[str, Any]:
@@ -81,10 +80,11 @@ class World:
         """Send raw bytes and read until the server ends the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(data)
-        async with asyncio.timeout(10):
-            answer = await reader.read()
-        writer.close()
-        return answer
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read()
+        finally:
+            writer.close()
 
 
 Started = Callable[..., Any]
@@ -134,7 +134,7 @@ async def start() -> AsyncIterator[Started]:
             peer_fingerprint=lambda _transport: world.fingerprint,
             accept_peer=accept_peer,
         )
-        server = build_server(services, door)
+        server = build_server(services, door, linger_seconds=0.05)
         listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         world.port = listener.sockets[0].getsockname()[1]
         world.session = ClientSession(auto_decompress=False)
