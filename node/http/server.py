@@ -17,20 +17,21 @@ from node.http.routes import Router
 from node.http.services import Door, Services
 from node.http.table import TABLE
 
-_LINGER_SECONDS: Final = 2.0
+LINGER_SECONDS: Final = 2.0
 _SWEEPS_PER_DEADLINE: Final = 10
 
 
 class HttpServer(web.Server):
     """Makes a `Connection` for every accepted socket; call it inside a running loop."""
 
-    def __init__(self, services: Services, door: Door) -> None:
+    def __init__(self, services: Services, door: Door, linger_seconds: float) -> None:
         self._dispatcher = Dispatcher(services, door, Router(TABLE))
         # aiohttp takes any answer that `Connection.finish_response` understands.
         super().__init__(cast("Any", self._dispatcher.answer))
         limits = services.limits
         self._now_ms = services.now_ms
         self._heads = Heads()
+        self._linger_seconds = linger_seconds
         self._head_seconds = limits.headers_timeout_ms / 1000
         self._idle_seconds = limits.idle_timeout_ms / 1000
         self._sweep: asyncio.TimerHandle | None = None
@@ -46,7 +47,7 @@ class HttpServer(web.Server):
             keepalive_timeout=self._idle_seconds,
             access_log=None,
             auto_decompress=False,
-            lingering_time=_LINGER_SECONDS,
+            lingering_time=self._linger_seconds,
         )
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
@@ -75,11 +76,15 @@ class HttpServer(web.Server):
         await super().shutdown(timeout)
 
 
-def build_server(services: Services, door: Door) -> HttpServer:
+def build_server(
+    services: Services, door: Door, *, linger_seconds: float = LINGER_SECONDS
+) -> HttpServer:
     """The protocol factory of a listener, to be called inside a running loop.
 
     Args:
         services: the node behind the API.
         door: what is particular to the listener.
+        linger_seconds: how long a refused body is read and dropped, so that its sender gets to
+            see the refusal.
     """
-    return HttpServer(services, door)
+    return HttpServer(services, door, linger_seconds)
