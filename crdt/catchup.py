@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crdt import messages as m
+from crdt.admission import Fit
 from crdt.clock import shared
 from crdt.dot import Actor
 from crdt.effects import BuildJoin, Freeze, Serve, Stage
 from crdt.messages import Message
 from crdt.peer import Peer
-from crdt.replica import Fit
 from crdt.standing import be_ready
 from crdt.state import BelowFloorError
 

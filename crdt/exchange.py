@@ -14,18 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crdt import messages as m
+from crdt.admission import Fit
 from crdt.bundle import Bundle, BundleError
 from crdt.catchup import CatchUp
-from crdt.clock import Clock, ahead, beyond, group_hash, grouped, shared
-from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, NodeId, lane_of, node_of
+from crdt.clock import Clock, beyond, group_hash, grouped, shared
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, NodeId, lane_of, node_of
 from crdt.effects import Alarm, Close, Effect
 from crdt.hlc import millis
 from crdt.messages import Message, decode, encode
 from crdt.peer import Outbox, Peer
-from crdt.quorum import covered
-from crdt.replica import Fit, Replica
+from crdt.replica import Replica
 from crdt.standing import be_ready, found_on_contact
 from crdt.state import Batch
+from crdt.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Exchange:
         self.peers: dict[int, Peer] = {}
         self.effects: list[Effect] = []
         self.catchup = CatchUp(self)
+        self.tally = Tally(self)
         self._beats: dict[int, tuple[int, int]] = {}
         self._beat_number = 0
         self._heads = replica.governance.heads
@@ -119,7 +121,7 @@ class Exchange:
         member = state.members.get(node_id)
         if member is None:
             return None if claim and claim in state.unbound else "not_a_member"
-        if member.ready or any(self.held_by_quorum(dot) for dot in member.adds):
+        if member.ready or any(self.tally.held_by_quorum(dot) for dot in member.adds):
             return None
         return "membership_not_durable"
 
@@ -398,56 +400,3 @@ class Exchange:
             if beat.digest != self.durable_digest.to_bytes(16, "big"):
                 peer.stopped = True
                 self.alarm("digest_mismatch", link, "equal clocks, unequal states")
-
-    # --- who counts --------------------------------------------------------------
-
-    def quorum_seq(self, lane: bytes = DATA) -> int:
-        """Own operations of a lane up to here are on W disks, by the present membership."""
-        actor = self.replica.own.get(lane)
-        if actor is None:
-            return 0
-        if lane == PRIVATE:
-            return self.durable.get(actor, 0)
-        state = self.replica.governance.now
-        ready = state.ready
-        if self.replica.me.node_id not in ready:
-            return 0
-        rows = {p.node_id: p.row for p in self.peers.values() if p.row and p.node_id in ready}
-        others = (row.get(actor, 0) for row in rows.values())
-        return covered(self.durable.get(actor, 0), others, state.quorum(self.wanted_w))
-
-    def holders(self, dot: Dot) -> set[NodeId]:
-        """The ready members whose disks are known to hold an operation."""
-        ready = self.replica.governance.now.ready
-        return {n for n in self._claimants(dot) if n in ready}
-
-    def _claimants(self, dot: Dot) -> set[NodeId]:
-        out = {
-            p.node_id for p in self.peers.values() if p.row and p.row.get(dot.actor, 0) >= dot.seq
-        }
-        if self.durable.get(dot.actor, 0) >= dot.seq:
-            out.add(self.replica.me.node_id)
-        return out
-
-    def held_by_quorum(self, dot: Dot) -> bool:
-        """Whether W of the present ready members show this operation; any member may judge."""
-        state = self.replica.governance.now
-        return len(self._claimants(dot) & state.ready) >= state.quorum(self.wanted_w)
-
-    def governed_by_quorum(self, dot: Dot, heads: tuple[Dot, ...]) -> bool:
-        """Whether a membership operation is committed: counted by the members below its heads."""
-        before = self.replica.governance.state(heads)
-        held = self._claimants(dot) & before.ready & self.replica.governance.now.ready
-        mine = self.replica.me.node_id in self._claimants(dot)
-        return mine and len(held) >= before.quorum(self.wanted_w)
-
-    def reachable(self) -> int:
-        """How many ready members are on present links, this node counted."""
-        ready = self.replica.governance.now.ready
-        linked = {p.node_id for p in self.peers.values() if p.row is not None} & ready
-        return len(linked) + (self.replica.me.node_id in ready)
-
-    def caught_up_with_all(self) -> bool:
-        """Whether no linked peer is known to hold anything we lack."""
-        clock = self.replica.clock
-        return not any(p.row is not None and ahead(p.row, clock) for p in self.peers.values())

@@ -64,22 +64,19 @@ class GovernanceState:
         unbound: founding URLs that no node has claimed yet; they count in N.
         policies: per namespace its live versions.
         agents: registered agents by id.
+        ready: the members that count: caught up once, serving.
     """
 
     members: Mapping[NodeId, Member]
     unbound: frozenset[str]
     policies: Mapping[str, tuple[Policy, ...]]
     agents: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def ready(self) -> frozenset[NodeId]:
-        """The members that count: caught up once, serving."""
-        return frozenset(m.node_id for m in self.members.values() if m.ready)
+    ready: frozenset[NodeId]
 
     @property
     def n(self) -> int:
         """N: ready members and founding places not yet taken."""
-        return sum(m.ready for m in self.members.values()) + len(self.unbound)
+        return len(self.ready) + len(self.unbound)
 
     def quorum(self, wanted: int | None = None) -> int:
         """W: a majority unless set; 0 and 1 both mean the local disk alone."""
@@ -269,6 +266,7 @@ class Governance:
             unbound=frozenset(self.genesis.founders) - tally.claimed,
             policies=policies,
             agents=_agents(tally.agents),
+            ready=frozenset(m.node_id for m in members.values() if m.ready),
         )
 
     def _counts(self, op: Op) -> bool:

@@ -9,17 +9,17 @@ It is a machine without I/O: it reads durable state through `State`, takes time 
 argument and entropy as a function.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
-from crdt.bundle import NO_PREV, Bundle, Sign, cluster_hash, read_bundle, seal_bundle
+from crdt.admission import Fit, fit
+from crdt.bundle import NO_PREV, Bundle, cluster_hash, read_bundle, seal_bundle
 from crdt.clock import Clock
-from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, NodeId, lane_of, node_of
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of, node_of
 from crdt.genesis import Standing, decode_standing, encode_standing
 from crdt.governance import Genesis, Governance
 from crdt.hlc import HybridClock
+from crdt.identity import Self
 from crdt.mint import Author, operation
 from crdt.op import DECISION_KINDS, RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
 from crdt.overlay import Overlay
@@ -28,51 +28,9 @@ from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply, seal
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
 
-Verify = Callable[[bytes, bytes, bytes], bool]
-"""(public key, message, signature) -> whether it is genuine."""
-
-
-class Fit(Enum):
-    """What to do with a bundle."""
-
-    NEXT = "next"
-    KNOWN = "known"
-    BEHIND = "behind"
-    FORK = "fork"
-    BAD = "bad"
-
 
 class DeniedError(PermissionError):
     """Governance refuses one of the drafts; nothing was minted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Self:
-    """Who this process is, and its two sources of the unpredictable.
-
-    Attributes:
-        node_id: SHA-256 of `key`.
-        key: the node's Ed25519 public key, 32 bytes.
-        claim: the founding place it would take: its URL, or `node:<hex id>`.
-        name: what people call it.
-        url: where peers reach it.
-        draw_actor: a new actor for a lane, with fresh random bytes.
-        sign: by the node's key.
-        verify: Ed25519.
-        ops_max: most operations in a bundle.
-        bundle_bytes_max: size at which an open bundle is closed, although the disk is busy.
-    """
-
-    node_id: NodeId
-    key: bytes
-    claim: str
-    name: str
-    url: str
-    draw_actor: Callable[[bytes], Actor]
-    sign: Sign
-    verify: Verify
-    ops_max: int = 4096
-    bundle_bytes_max: int = 2 * 2**20
 
 
 class Replica:
@@ -145,60 +103,7 @@ class Replica:
 
     def fit(self, bundle: Bundle) -> Fit:
         """Whether a bundle is the next to apply. Its signature is checked last."""
-        row = self.actors.get(bundle.actor)
-        seq, head = (row.seq, row.hash) if row else (0, NO_PREV)
-        if bundle.last <= seq:
-            same = bundle.last != seq or bundle.hash == head
-            return Fit.KNOWN if same else Fit.FORK
-        if bundle.first > seq + 1:
-            return Fit.BEHIND
-        if bundle.first <= seq or bundle.prev != head:
-            return Fit.FORK
-        if self._missing(bundle):
-            return Fit.BEHIND
-        if not self._heads_advance(bundle, row) or not self._genuine(bundle):
-            return Fit.BAD
-        return Fit.NEXT
-
-    def _missing(self, bundle: Bundle) -> bool:
-        """Whether anything the bundle refers to is unknown here."""
-        actor, get, knows = bundle.actor, self.clock.get, self.governance.knows
-        governance = lane_of(actor) == GOVERNANCE
-        for op in bundle.ops:
-            below = op.dot.seq
-            if op.births or op.supersedes or op.target:
-                named = (*op.births, *op.supersedes, *((op.target,) if op.target else ()))
-                for dot in named:
-                    inside = dot.actor == actor and dot.seq < below
-                    if not inside and get(dot.actor, 0) < dot.seq:
-                        return True
-            if governance:
-                own = [d for d in op.heads if d.actor == actor and d.seq >= bundle.first]
-                if any(d.seq >= below for d in own):
-                    return True
-                if not knows(d for d in op.heads if d not in own):
-                    return True
-            elif not knows(op.heads):
-                return True
-        return False
-
-    def _heads_advance(self, bundle: Bundle, row: ActorRow | None) -> bool:
-        """An author may not name governance older than it named before."""
-        if lane_of(bundle.actor) == GOVERNANCE:
-            return True
-        last = row.heads if row else ()
-        for op in bundle.ops:
-            if op.heads != last:
-                if not self.governance.dominates(op.heads, last):
-                    return False
-                last = op.heads
-        return True
-
-    def _genuine(self, bundle: Bundle) -> bool:
-        key = self.governance.keys.get(node_of(bundle.actor))
-        if key is None:
-            key = _introduces(bundle)
-        return key is not None and self.me.verify(key, bundle.signed, bundle.signature)
+        return fit(bundle, self.actors, self.clock, self.governance, self.me.verify)
 
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""
@@ -490,12 +395,3 @@ def key_of(op: Op) -> bytes:
 
 def _held(op: Op, key: bytes, verdict: Verdict) -> Pending:
     return Pending(key, op_hash(op), op.agent, verdict.approver)
-
-
-def _introduces(bundle: Bundle) -> bytes | None:
-    """The key that a founder's first operation carries; it proves itself by its hash."""
-    first = bundle.ops[0]
-    key = first.set.get("key")
-    if first.kind is not Kind.FOUND or not isinstance(key, bytes):
-        return None
-    return key if hashlib.sha256(key).digest() == node_of(bundle.actor) else None

@@ -71,7 +71,7 @@ def be_ready(exchange: "Exchange") -> None:
     if not replica.joined:
         return
     me = replica.governance.now.members.get(replica.me.node_id)
-    if me is None or me.ready or not exchange.caught_up_with_all():
+    if me is None or me.ready or not exchange.tally.caught_up_with_all():
         return
 
     def make(dot: Dot, heads: tuple[Dot, ...], stamp: int) -> Op:

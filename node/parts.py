@@ -17,8 +17,8 @@ from aiohttp import web
 from crdt.dot import new_actor
 from crdt.effects import Alarm
 from crdt.exchange import ExchangeLimits
+from crdt.identity import Self
 from crdt.op import record_key
-from crdt.replica import Self
 from node import __version__
 from node.founding import Founding, leave_join_note, read_join_note
 from node.http.hosts import HostRule

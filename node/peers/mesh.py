@@ -137,7 +137,7 @@ class Mesh:
         state = self._engine.replica.governance.now
         needed = state.quorum(exchange.wanted_w)
         alone = not len(self._engine.replica.governance) and state.n == 1
-        return alone or exchange.reachable() >= needed
+        return alone or exchange.tally.reachable() >= needed
 
     # --- membership ---------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Mesh:
             raise LookupError(node)
         member = found_members[0]
         needed = state.quorum(exchange.wanted_w)
-        if exchange.reachable() < needed and not force:
+        if exchange.tally.reachable() < needed and not force:
             raise errors.QuorumNotMet(
                 self._no_receipt(needed), reason="unreachable", got=0, needed=needed
             )
@@ -284,7 +284,7 @@ class Mesh:
         deadline = asyncio.get_running_loop().time() + self._timeout_ms() / 1000
         if not await engine.waiting.for_governance(op, deadline):
             needed = before.quorum(engine.exchange.wanted_w)
-            got = len(engine.exchange.holders(op.dot))
+            got = len(engine.exchange.tally.holders(op.dot))
             raise errors.QuorumNotMet(
                 self._no_receipt(needed, got), reason="timeout", got=got, needed=needed
             )

@@ -13,7 +13,8 @@ from crdt.clock import Clock
 from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Serve, Stage
 from crdt.exchange import Exchange, ExchangeLimits
 from crdt.governance import Genesis
-from crdt.replica import Replica, Self
+from crdt.identity import Self
+from crdt.replica import Replica
 from crdt.state import Batch
 from node.metrics import Metrics
 from node.replication.waiting import Waiting

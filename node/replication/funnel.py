@@ -178,7 +178,7 @@ class LocalFunnel:
         exchange = self._engine.exchange
         me = self._engine.me.node_id
         private = lane_of(last.actor) == PRIVATE
-        held = exchange.holders(last) if not private else {me}
+        held = exchange.tally.holders(last) if not private else {me}
         local = exchange.durable.get(last.actor, 0) >= last.seq
         needed = 1 if private else exchange.replica.governance.now.quorum(exchange.wanted_w)
         names = sorted(self._name_of(node) for node in held if node != me)
@@ -206,7 +206,7 @@ class LocalFunnel:
                 why="the write is held in memory and stored once there is room",
                 fix="Free space on the node's disk; retry with the same idempotency key",
             )
-        reach = self._engine.exchange.reachable()
+        reach = self._engine.exchange.tally.reachable()
         reason = "unreachable" if reach < receipt.needed else "timeout"
         raise errors.QuorumNotMet(receipt, reason=reason, got=receipt.acks, needed=receipt.needed)
 
@@ -218,7 +218,7 @@ class LocalFunnel:
         if last.actor == self._engine.replica.own.get(DATA):
             await self._engine.waiting.for_write(DATA, last.seq, deadline)
         receipt = self._receipt(dots, last, old=True)
-        if receipt.acks < receipt.needed and not exchange.held_by_quorum(last):
+        if receipt.acks < receipt.needed and not exchange.tally.held_by_quorum(last):
             self._raise_short(receipt)
         return receipt
 

@@ -72,7 +72,7 @@ class Waiting:
         exchange = self._engine.exchange
         for lane, queue in self._writes.items():
             if queue:
-                reached = exchange.quorum_seq(lane)
+                reached = exchange.tally.quorum_seq(lane)
                 while queue and queue[0].seq <= reached:
                     _resolve(queue.popleft().future, value=True)
         if self._governed:
@@ -84,7 +84,7 @@ class Waiting:
         exchange = self._engine.exchange
         kept = []
         for wait in self._governed:
-            if exchange.governed_by_quorum(wait.op.dot, wait.op.heads):
+            if exchange.tally.governed_by_quorum(wait.op.dot, wait.op.heads):
                 _resolve(wait.future, value=True)
             else:
                 kept.append(wait)

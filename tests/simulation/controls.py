@@ -18,7 +18,8 @@ from crdt.governance import Governance, GovernanceState
 from crdt.op import Kind, Op
 from crdt.pending import Pending
 from crdt.record import seal
-from crdt.replica import Fit, Replica
+from crdt.admission import Fit
+from crdt.replica import Replica
 
 IN_WORLD = {
     "reuse": "a restored node goes on under its old actor",

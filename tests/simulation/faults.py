@@ -244,7 +244,7 @@ def remove(world: "World", process: Process) -> None:
         return
     state = process.replica.governance.now
     nodes = sorted(state.members)
-    enough = process.exchange.reachable() >= state.quorum()
+    enough = process.exchange.tally.reachable() >= state.quorum()
     if len(nodes) <= 3 or state.unbound or process.me_id not in nodes or not enough:
         return
     member = state.members[world.random.choice(nodes)]

@@ -16,7 +16,8 @@ from crdt.exchange import Exchange
 from crdt.governance import Genesis
 from crdt.memory_state import MemoryState
 from crdt.op import Draft, Op
-from crdt.replica import Replica, Self
+from crdt.identity import Self
+from crdt.replica import Replica
 from crdt.state import Batch
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Process:
 
     def settle(self) -> None:
         """Which own writes are committed now?"""
-        reached = self.exchange.quorum_seq(DATA)
+        reached = self.exchange.tally.quorum_seq(DATA)
         actor = self.replica.own.get(DATA)
         for dot in [d for d in self.waiting if d[0] == actor and d[1] <= reached]:
             self.waiting.remove(dot)
@@ -157,7 +158,7 @@ class Process:
             self.world.claimed_commit(self, dot, ready.ready, ready.quorum())
         for entry in list(self.governing):
             op, line, last = entry
-            if self.exchange.governed_by_quorum(op.dot, op.heads):
+            if self.exchange.tally.governed_by_quorum(op.dot, op.heads):
                 self.governing.remove(entry)
                 before = self.replica.governance.state(op.heads)
                 self.world.claimed_commit(self, (line, last), before.ready, before.quorum())

@@ -1,0 +1,43 @@
+"""Who this process is, as the core needs to know it.
+
+Law: everything unpredictable the core uses (new actors) and everything secret (the key behind
+`sign`) comes in through here; the core itself has neither entropy nor keys.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crdt.bundle import Sign
+from crdt.dot import Actor, NodeId
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""(public key, message, signature) -> whether it is genuine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Self:
+    """Who this process is, and its two sources of the unpredictable.
+
+    Attributes:
+        node_id: SHA-256 of `key`.
+        key: the node's Ed25519 public key, 32 bytes.
+        claim: the founding place it would take: its URL, or `node:<hex id>`.
+        name: what people call it.
+        url: where peers reach it.
+        draw_actor: a new actor for a lane, with fresh random bytes.
+        sign: by the node's key.
+        verify: Ed25519.
+        ops_max: most operations in a bundle.
+        bundle_bytes_max: size at which an open bundle is closed, although the disk is busy.
+    """
+
+    node_id: NodeId
+    key: bytes
+    claim: str
+    name: str
+    url: str
+    draw_actor: Callable[[bytes], Actor]
+    sign: Sign
+    verify: Verify
+    ops_max: int = 4096
+    bundle_bytes_max: int = 2 * 2**20
