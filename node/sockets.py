@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from node.facts import ListenerFacts
 from node.http.server import HttpServer
@@ -121,7 +121,11 @@ async def open_doors(
     trust: TrustKeeper | None = None
     tls: ListenerTls | None = None
     if listeners.tls:
-        trust = TrustKeeper(material=material, peers=settings.paths.peers, log=log)
+        # The own list may not be there yet: the first `node allow` makes it under a running node.
+        listed = material.allowlist or settings.paths.allowlist
+        trust = TrustKeeper(
+            material=replace(material, allowlist=listed), peers=settings.paths.peers, log=log
+        )
         tls = trust.contexts()[0]
 
     def refused(refusal: Refusal, address: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
+from node.cli.options import options_of
 from node.errors import Exit, NodeError, Unreachable
 from node.facts import LastExit, ListenerFacts
 from node.lock import find_holder
@@ -236,7 +237,7 @@ def running_target(paths: Paths) -> Target:
         raise Unreachable(
             f"no node runs on {paths.data_dir}",
             why=why_not_running(paths),
-            fix=f"Start it: mnemesh serve --data-dir {paths.data_dir}",
+            fix=f"Start it: mnemesh serve{options_of(paths)}",
         )
     api_key = ""
     if facts.api_key_file:

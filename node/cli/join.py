@@ -18,7 +18,7 @@ import typer
 
 from node.cli.client import Answer, Client, Target, explain, running_facts, running_target
 from node.cli.members import allowlist_path, fetch_mesh, parse_fingerprint
-from node.cli.options import AsJson, DataDir, DryRun, KeyDir, paths_of
+from node.cli.options import AsJson, DataDir, DryRun, KeyDir, options_of, paths_of
 from node.cli.output import Output, table
 from node.cli.process import signal_node
 from node.errors import NodeError, Refused, Unreachable, UsageError
@@ -112,7 +112,7 @@ def describe(paths: Paths) -> Newcomer:
         raise UsageError(
             f"this node has no identity in {paths.key_dir}",
             why="a mesh knows its members by key and certificate",
-            fix=f"Make one: mnemesh init --name NAME --data-dir {paths.data_dir}",
+            fix=f"Make one: mnemesh init --name NAME{options_of(paths)}",
         )
     return Newcomer(
         paths=paths,
@@ -276,13 +276,16 @@ def _keep_sponsor(data: dict[str, Any], paths: Paths, listed: Path, sponsor: str
 def _hint(
     out: Output, newcomer: Newcomer, members: list[dict[str, Any]], sponsor: str, *, running: bool
 ) -> None:
-    here = f" --data-dir {shlex.quote(str(newcomer.paths.data_dir))}"
-    others = [m for m in members if m.get("fingerprint") not in (sponsor, newcomer.fingerprint)]
+    here = options_of(newcomer.paths)
+    own = NodeKey.load(newcomer.paths.node_key).node_id.hex()
+    others = [m for m in members if m.get("fingerprint") != sponsor and m.get("node_id") != own]
     if others:
         out.say("\nAllowlists are mutual. For every other member, run here:")
         for member in others:
             name = shlex.quote(str(member.get("name", "")))
-            out.say(f"  mnemesh node allow {member.get('fingerprint')} --name {name}{here}")
+            # The sponsor knows the certificates of those it is linked with at present.
+            digest = member.get("fingerprint") or f"FINGERPRINT_OF_{member.get('name')}"
+            out.say(f"  mnemesh node allow {digest} --name {name}{here}")
         name = shlex.quote(newcomer.name)
         out.say("and on each of them:")
         out.say(f"  mnemesh node allow {newcomer.fingerprint} --name {name}")

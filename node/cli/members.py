@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from node.cli.client import Client, running_facts, running_target
-from node.cli.options import AsJson, DataDir, DryRun, KeyDir, Yes, paths_of
+from node.cli.options import AsJson, DataDir, DryRun, KeyDir, Yes, options_of, paths_of
 from node.cli.output import Output, table
 from node.cli.process import signal_node
 from node.errors import NodeError, UsageError
@@ -70,7 +70,7 @@ def show_fingerprint(
         raise UsageError(
             f"there is no certificate {path}",
             why="this node has no identity yet",
-            fix=f"Make one: mnemesh init --name NAME --data-dir {paths.data_dir}",
+            fix=f"Make one: mnemesh init --name NAME{options_of(paths)}",
         )
     own = facts.fingerprint if facts is not None and facts.fingerprint else ""
     own = own or fingerprint(load_der(path))

@@ -4,6 +4,7 @@ Law: one declaration per option. A secret is never an option's value; options na
 """
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -65,3 +66,18 @@ def paths_of(
 ) -> Paths:
     """The places of the node that the options name."""
     return resolve_paths(os.environ, Path.home(), data_dir=data_dir, key_dir=key_dir, config=config)
+
+
+def options_of(paths: Paths) -> str:
+    """The options, after a space each, that lead another command to the same node.
+
+    Empty for the platform folders: a --data-dir would look for the keys inside it.
+    """
+    if paths == paths_of(None):
+        return ""
+    given = {"--data-dir": paths.data_dir}
+    if paths.key_dir != paths.data_dir / "keys":
+        given["--key-dir"] = paths.key_dir
+    if paths.config != paths.data_dir / "config.toml":
+        given["--config"] = paths.config
+    return "".join(f" {option} {shlex.quote(str(path))}" for option, path in given.items())

@@ -18,7 +18,16 @@ from urllib.parse import urlsplit
 
 import typer
 
-from node.cli.options import AsJson, ConfigFile, DataDir, DryRun, KeyDir, Yes, paths_of
+from node.cli.options import (
+    AsJson,
+    ConfigFile,
+    DataDir,
+    DryRun,
+    KeyDir,
+    Yes,
+    options_of,
+    paths_of,
+)
 from node.cli.output import Output, facts_table
 from node.errors import Refused, UsageError
 from node.lock import find_holder, held_error
@@ -192,7 +201,7 @@ def _remember(paths: Paths, name: str, url: str | None, sans: Sequence[str]) -> 
 
 
 def _tell(out: Output, paths: Paths, name: str, url: str | None, made: Made) -> None:
-    here = f" --data-dir {shlex.quote(str(paths.data_dir))}"
+    here = options_of(paths)
     member_url = url or "https://HOST:PORT"
     allow = f"mnemesh node allow {made.fingerprint} --name {shlex.quote(name)}"
     join = f"mnemesh node join {member_url} --fingerprint {made.fingerprint}"

@@ -233,3 +233,21 @@ def test_only_https_is_joined(mnemesh: Mnemesh, home: Path, url: str) -> None:
 def test_a_dry_run_sends_nothing(mnemesh: Mnemesh, home: Path, sponsor: Sponsor) -> None:
     assert join(mnemesh, home, sponsor, "--dry-run").json["dry_run"] is True
     assert sponsor.node.asked == []
+
+
+def test_the_hint_after_a_join_leaves_the_newcomer_itself_out(
+    mnemesh: Mnemesh, sponsor: Sponsor, tmp_path: Path
+) -> None:
+    home = tmp_path / "newcomer"
+    made = json.loads(mnemesh("init", "--name", "b", "--data-dir", home, "--json").out)
+    sponsor.allows(made["fingerprint"])
+    member = {"name": "node-a", "url": sponsor.node.url, "fingerprint": sponsor.fingerprint}
+    own = {"node_id": made["node_id"], "name": "b", "url": "https://b:1", "fingerprint": ""}
+    away = {"node_id": "cc" * 32, "name": "node-c", "url": "https://c:1", "fingerprint": ""}
+    sponsor.admits(members=[{**member, "certificate": sponsor.certificate_pem}, own, away])
+    ran = mnemesh(
+        "node", "join", sponsor.node.url, "--fingerprint", sponsor.fingerprint, "--data-dir", home
+    )
+    assert ran.code == 0, ran.err
+    allows = [line.split() for line in ran.err.splitlines() if "node allow" in line]
+    assert [words[3] for words in allows] == ["FINGERPRINT_OF_node-c", made["fingerprint"]]
