@@ -21,7 +21,7 @@ from node.errors import DiskError, NodeError
 from node.founding import founding_of
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
-from node.parts import Parts, build_parts
+from node.parts import Ground, Parts, build_parts
 from node.settings import (
     Settings,
     check_quorum_possible,
@@ -102,16 +102,19 @@ async def _main(settings: Settings, log: EventLog) -> bool:
         doors.close()
         raise
     parts = build_parts(
-        settings,
-        key=key,
-        founding=founding,
-        doors=doors,
-        store=store,
-        api_key=api_key,
-        metrics=metrics,
-        log=log,
-        now_ms=_now_ms,
-        end=ending.ask,
+        Ground(
+            settings=settings,
+            key=key,
+            founding=founding,
+            doors=doors,
+            store=store,
+            api_key=api_key,
+            metrics=metrics,
+            log=log,
+            now_ms=_now_ms,
+        ),
+        failed=ending.ask,
+        start_over=lambda: ending.ask(again=True),
     )
     try:
         _check_quorum(settings, parts)
@@ -209,9 +212,8 @@ async def _drain(
     seconds = settings.limits.drain_timeout_ms / 1000
     try:
         async with asyncio.timeout(seconds):
-            while parts.engine.waiting.writes and ending.error is None:
-                await asyncio.sleep(_TICK_SECONDS)
             if ending.error is None:
+                await parts.engine.waiting.none_left()
                 await parts.engine.drain()
     except TimeoutError:
         pass
@@ -243,8 +245,8 @@ def _stop(ending: Ending) -> None:
 
 
 def _reload(settings: Settings, parts: Parts, log: EventLog) -> None:
-    if parts.trust is not None:
-        parts.trust.reload()
+    if parts.doors.trust is not None:
+        parts.doors.trust.reload()
     try:
         fresh, live, restart = reload_settings(settings, os.environ)
         parts.apply(fresh)

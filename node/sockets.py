@@ -145,7 +145,7 @@ async def open_doors(
         main_protocol,
         [(address.host, address.port) for address in listeners.main],
         tls=tls,
-        limits=limits,
+        limits=limits if tls is not None else _plain_limits(limits),
         on_refused=refused,
     )
     await main.bind()
@@ -155,7 +155,7 @@ async def open_doors(
             agent_protocol,
             [(listeners.agent.host, listeners.agent.port)],
             tls=None,
-            limits=limits,
+            limits=_plain_limits(limits),
             on_refused=refused,
         )
         try:
@@ -167,3 +167,12 @@ async def open_doors(
     if trust is not None:
         url = settings.listen.advertise or f"https://{_dialable(main.addresses[0])}"
     return OpenDoors(settings, material, main, agent, trust, url, servers)
+
+
+def _plain_limits(limits: ListenerLimits) -> ListenerLimits:
+    """Without TLS there is no handshake to bound, only connections."""
+    return replace(
+        limits,
+        handshakes_max=limits.connections_max,
+        handshakes_per_address_max=limits.connections_per_address_max,
+    )

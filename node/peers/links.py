@@ -28,7 +28,7 @@ from transport.link import Link, LinkClosed
 class OnLink(Protocol):
     """Told when a link to a peer is up, and by whom it was dialled, or down (None)."""
 
-    def __call__(self, greeting: Greeting, dialled: bool | None) -> None:  # noqa: FBT001 - three states
+    def __call__(self, greeting: Greeting, *, dialled: bool | None) -> None:
         """Take note."""
         ...
 
@@ -37,6 +37,8 @@ _GREETING_SECONDS: Final = 5.0
 _PROBE_SECONDS: Final = 1.5
 _PROBE_STEP_SECONDS: Final = 0.05
 _REFUSED_PAUSE_SECONDS: Final = 2.0
+# Nothing but the operator can change these.
+_PAUSES: Final = {"self": 60.0, "wrong_cluster": 15.0, "wrong_mesh": 5.0, "twin": 5.0}
 
 
 @dataclass(slots=True)
@@ -61,11 +63,12 @@ class PeerLinks:
         frame_bytes_max: most bytes of messages in one frame.
         backlog_bytes_max: bytes waiting for the disk above which peers are not read.
         log: writes events.
+        names: kept up to date: what people call the peer of a link.
         on_link: told when a link to a peer is up (greeting, dialled) or down (greeting, None).
         on_other_mesh: told when a peer belongs to a mesh and this empty store to none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is composed once, of exactly these parts
         self,
         *,
         engine: Engine,
@@ -74,6 +77,7 @@ class PeerLinks:
         frame_bytes_max: int,
         backlog_bytes_max: int,
         log: EventLog,
+        names: dict[int, str],
         on_link: OnLink,
         on_other_mesh: Callable[[Greeting], None],
     ) -> None:
@@ -83,6 +87,7 @@ class PeerLinks:
         self._frame_bytes_max = frame_bytes_max
         self._backlog_bytes_max = backlog_bytes_max
         self._log = log
+        self._names = names
         self._on_link = on_link
         self._on_other_mesh = on_other_mesh
         self._number = 0
@@ -119,7 +124,7 @@ class PeerLinks:
         except GreetingRefused as refused:
             self._refuse(refused)
             await link.close(f"{refused.reason}: {refused.detail}"[:120])
-            return _REFUSED_PAUSE_SECONDS
+            return _PAUSES.get(refused.reason, _REFUSED_PAUSE_SECONDS)
         except TimeoutError:
             link.abort("no greeting")
             return 0.0
@@ -134,7 +139,6 @@ class PeerLinks:
             return
         if reason == "self":
             self._log("self_in_peers")
-            self._on_link(self._greet(), dialled=False)
             return
         event = {"twin": "twin_detected", "protocol": "peer_incompatible"}.get(
             reason, "peer_refused"
@@ -214,6 +218,7 @@ class PeerLinks:
         wake = asyncio.Event()
         held = Connection(self._number, link, greeting, dialled, Outbox(wake.set), wake)
         self._live[held.number] = held
+        self._names[held.number] = greeting.name
         engine = self._engine
         engine.exchange.advance(engine.now_ms())
         engine.exchange.link_up(held.number, greeting.node_id, greeting.claim, held.outbox)
@@ -237,6 +242,7 @@ class PeerLinks:
     def _end(self, held: Connection) -> None:
         if self._live.pop(held.number, None) is None:
             return
+        del self._names[held.number]
         engine = self._engine
         engine.exchange.advance(engine.now_ms())
         engine.exchange.link_down(held.number)

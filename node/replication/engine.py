@@ -16,7 +16,9 @@ from crdt.governance import Genesis
 from crdt.identity import Self
 from crdt.replica import Replica
 from crdt.state import Batch
+from node.logs import EventLog
 from node.metrics import Metrics
+from node.replication.gauge import Readiness
 from node.replication.waiting import Waiting
 from node.store import Committer, Store
 
@@ -66,10 +68,9 @@ class Engine:
         settings: bounds and W.
         now_ms: wall clock, milliseconds since the epoch.
         metrics: the table of metrics.
-        alarm: told every alarm: name, link, detail.
-        close_link: ends a link: number, reason.
-        on_full: told when the disk is full and when it has room again.
-        on_fatal: told once when the disk failed.
+        log: writes events.
+        alarm: told every alarm of the core.
+        failed: told once when the disk failed.
     """
 
     def __init__(  # noqa: PLR0913 - it is composed once, of exactly these parts
@@ -81,10 +82,9 @@ class Engine:
         settings: EngineSettings,
         now_ms: Callable[[], int],
         metrics: Metrics,
+        log: EventLog,
         alarm: Callable[[Alarm], None],
-        close_link: Callable[[int, str], None],
-        on_full: Callable[[bool], None],
-        on_fatal: Callable[[BaseException], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.me = me
@@ -92,10 +92,11 @@ class Engine:
         self.metrics = metrics
         self.settings = settings
         self._genesis = genesis
+        self._log = log
         self._alarm = alarm
-        self._close_link = close_link
-        self._on_full = on_full
-        self._on_fatal = on_fatal
+        self._failed = failed
+        self.close_link: Callable[[int, str], None] = _no_link
+        self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.waiting = Waiting(self)
         self.store = store
@@ -122,6 +123,17 @@ class Engine:
             on_fatal=self._on_fatal,
             queue_bytes_max=self.settings.queue_bytes_max,
         )
+
+    def _on_full(self, full: bool) -> None:  # noqa: FBT001 - told by the committer
+        self.readiness.full = full
+        self._log("store_full" if full else "store_resumed")
+
+    def _on_fatal(self, error: BaseException) -> None:
+        self.readiness.failed = True
+        self.metrics.counter("store_fsync_errors_total").inc()
+        self._log("store_failed", error=str(error))
+        self.waiting.give_up()
+        self._failed(error)
 
     def _replica(self, store: Store) -> Replica:
         return Replica(
@@ -188,7 +200,7 @@ class Engine:
         if isinstance(effect, Alarm):
             self._alarm(effect)
         elif isinstance(effect, Close):
-            self._close_link(effect.link, effect.reason)
+            self.close_link(effect.link, effect.reason)
         elif self.snapshots is not None:
             match effect:
                 case Freeze():
@@ -249,3 +261,7 @@ class Engine:
         self.exchange.swapped(self.replica, durable, link)
         self.metrics.counter("store_changes_total").inc()
         self.pump()
+
+
+def _no_link(_number: int, _reason: str) -> None:
+    """Before the links are there, none can be ended."""

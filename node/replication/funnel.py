@@ -35,7 +35,6 @@ class LocalFunnel:
         timeout_ms: how long a write waits for its quorum, asked anew each time.
         in_flight_max: most writes that may wait at once.
         entropy: gives so many random bytes.
-        name_of: what people call a member, by node id.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class LocalFunnel:
         timeout_ms: Callable[[], int],
         in_flight_max: int,
         entropy: Callable[[int], bytes],
-        name_of: Callable[[bytes], str],
     ) -> None:
         self._engine = engine
         self._reader = reader
@@ -55,7 +53,6 @@ class LocalFunnel:
         self._timeout_ms = timeout_ms
         self._in_flight_max = in_flight_max
         self._entropy = entropy
-        self._name_of = name_of
         self._loop = asyncio.get_running_loop()
         metrics = engine.metrics
         self._waited = metrics.histogram("quorum_wait_seconds")
@@ -181,7 +178,8 @@ class LocalFunnel:
         held = exchange.tally.holders(last) if not private else {me}
         local = exchange.durable.get(last.actor, 0) >= last.seq
         needed = 1 if private else exchange.replica.governance.now.quorum(exchange.wanted_w)
-        names = sorted(self._name_of(node) for node in held if node != me)
+        members = exchange.replica.governance.now.members
+        names = sorted(members[node].name for node in held if node != me)
         return Receipt(
             dots=dots,
             local=local,

@@ -7,9 +7,12 @@ drains, while the disk is full, and while the local clock cannot be trusted.
 
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
 from node import errors
-from node.replication.engine import Engine
+
+if TYPE_CHECKING:
+    from node.replication.engine import Engine
 
 
 @dataclass(slots=True)
@@ -23,7 +26,7 @@ class Readiness:
         failed: the disk reported an error; nothing is acknowledged any more.
     """
 
-    engine: Engine
+    engine: "Engine"
     draining: bool = False
     full: bool = False
     failed: bool = False

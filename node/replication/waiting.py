@@ -67,6 +67,14 @@ class Waiting:
         self._clocks.append(_Clock(wanted, deadline, future))
         return future
 
+    async def none_left(self) -> None:
+        """Wait until no write waits for its quorum any more."""
+        while True:
+            last = [queue[-1].future for queue in self._writes.values() if queue]
+            if not last:
+                return
+            await asyncio.wait(last)
+
     def settle(self) -> None:
         """Answer all whose wait is over."""
         exchange = self._engine.exchange

@@ -1,0 +1,120 @@
+"""The HTTP side of a node: its services, and a server for each listener.
+
+Law: both listeners show the same node; they differ in who may come in. Only the TLS listener
+takes peers.
+"""
+
+import os
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from crdt.dot import DATA
+from crdt.op import record_key
+from node import __version__
+from node.http.hosts import HostRule
+from node.http.server import build_server
+from node.http.services import Door, Services, key_digest
+from node.live import Live
+from node.logs import EventLog
+from node.memories import Memories
+from node.memory_access import AccessLedger
+from node.memory_drafts import DraftRules
+from node.peers.dialling import link_limits
+from node.peers.greeting import PROTOCOL_VERSION
+from node.peers.links import PeerLinks
+from node.peers.mesh import Mesh
+from node.replication.engine import Engine
+from node.replication.funnel import LocalFunnel
+from node.replication.gauge import Readiness
+from node.sockets import OpenDoors
+from transport.websocket import accept_link
+
+
+def access_ledger(engine: Engine) -> AccessLedger:
+    """Counts of reads, over what was flushed to the store earlier."""
+    return AccessLedger(
+        stored=lambda ident: engine.store.lists.access(record_key(DATA, "memory", ident))
+    )
+
+
+def make_services(
+    live: Live,
+    *,
+    funnel: LocalFunnel,
+    mesh: Mesh,
+    access: AccessLedger,
+    engine: Engine,
+    readiness: Readiness,
+    log: EventLog,
+    now_ms: Callable[[], int],
+) -> Services:
+    """Everything the HTTP face is given."""
+    settings = live.settings
+    rules = DraftRules(
+        limits=settings.limits,
+        default_namespace=settings.storage.default_namespace,
+        share_private=settings.federation.share_private,
+    )
+    return Services(
+        memories=Memories(funnel=funnel, rules=rules, now_ms=now_ms, entropy=os.urandom),
+        mesh=mesh,
+        limits=settings.limits,
+        access=access,
+        metrics=engine.metrics,
+        log=log,
+        version=__version__,
+        protocol_version=PROTOCOL_VERSION,
+        now_ms=now_ms,
+        monotonic=time.monotonic,
+        administrators=lambda: frozenset(live.settings.admin.agents),
+        store_trouble=lambda: "the disk failed" if readiness.failed else None,
+        permissions_mode=settings.permissions.mode,
+    )
+
+
+def open_for_http(
+    live: Live, services: Services, doors: OpenDoors, api_key: str | None, links: PeerLinks
+) -> None:
+    """Put a server behind each listener."""
+    settings, trust, main = live.settings, doors.trust, doors.main
+    keys = (key_digest(api_key),) if api_key else ()
+    limits = link_limits(settings.limits)
+
+    async def accept_peer(request: web.BaseRequest, _fingerprint: str) -> web.StreamResponse:
+        # The link reads the fingerprint from the connection itself.
+        own = trust.fingerprint if trust is not None else None
+        link = await accept_link(request, own_fingerprint=own, limits=limits)
+        await links.run(link, dialled=False)
+        return link.response
+
+    rule = HostRule(bound=[str(host) for host, _ in main.addresses], names=_names(live))
+    doors.servers["main"] = build_server(
+        services,
+        Door(
+            tls=trust is not None,
+            hosts=lambda: rule,
+            api_keys=lambda: keys,
+            peer_allowed=trust.allows if trust is not None else _nobody,
+            peer_fingerprint=main.peer_of,
+            accept_peer=accept_peer if trust is not None else None,
+        ),
+    )
+    if doors.agent is not None:
+        bound = [str(host) for host, _ in doors.agent.addresses]
+        local = HostRule(bound=bound, names=settings.listen.hostnames)
+        doors.servers["agent"] = build_server(
+            services, Door(tls=False, hosts=lambda: local, api_keys=lambda: keys)
+        )
+
+
+def _nobody(_fingerprint: str) -> bool:
+    return False
+
+
+def _names(live: Live) -> list[str]:
+    """The names under which the TLS listener answers, beside its addresses."""
+    settings = live.settings
+    advertised = (settings.listen.advertise or "").removeprefix("https://")
+    return [*settings.listen.hostnames, *settings.identity.sans, advertised]
