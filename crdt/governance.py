@@ -154,6 +154,11 @@ class Governance:
         self._below: dict[Dot, int] = {}
         self._bit: dict[Dot, int] = {}
         self._states: OrderedDict[tuple[Dot, ...], tuple[_Tally, GovernanceState]] = OrderedDict()
+        nothing = _Tally()
+        self._latest: tuple[tuple[Dot, ...] | None, tuple[_Tally, GovernanceState]] = (
+            None,
+            (nothing, self._read(nothing)),
+        )
 
     def __contains__(self, dot: Dot) -> bool:
         return dot in self._bit
@@ -206,9 +211,12 @@ class Governance:
         return self._at(heads)[1]
 
     def _at(self, heads: tuple[Dot, ...]) -> tuple[_Tally, GovernanceState]:
+        if heads is self._latest[0]:  # nearly every operation names the very same heads
+            return self._latest[1]
         held = self._states.get(heads)
         if held is not None:
             self._states.move_to_end(heads)
+            self._latest = (heads, held)
             return held
         tally = self._extended(heads)
         if tally is None:

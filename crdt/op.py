@@ -102,6 +102,7 @@ class Draft:
         set: fields to write. A set's elements are fields named `<field>/<element>`.
         removed: fields to unset.
         private: write to the lane that never leaves this node.
+        fresh: the id was just drawn at random, so nothing can stand under it: no look-up.
     """
 
     kind: Kind
@@ -112,6 +113,7 @@ class Draft:
     set: Mapping[str, Value] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     private: bool = False
+    fresh: bool = False
 
 
 def record_key(lane: bytes, collection: str, record_id: str) -> bytes:

@@ -48,11 +48,10 @@ class Overlay:
         data = self.state.record(key)
         return None if data is None else decode(key, data)
 
-    def put(self, key: bytes, record: Record | None) -> None:
-        """Change a record."""
-        if key not in self._before:
-            self._before[key] = self.read(key)
-        self._records[key] = (self.number, record)
+    def put(self, key: bytes, before: Record | None, after: Record | None) -> None:
+        """Change a record that now is `before` into `after`."""
+        self._before.setdefault(key, before)
+        self._records[key] = (self.number, after)
 
     def put_pending(self, dot: Dot, before: Pending | None, after: Pending) -> None:
         """Change a pending operation; it is part of the digest like a record."""

@@ -14,8 +14,7 @@ its dot as a mark. A seal makes it final and drops what it hid.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from crdt.clock import covers
 from crdt.dot import Dot
@@ -25,8 +24,7 @@ from crdt.op import NO_DOTS, Kind, Op, Value
 NO_MARKS: Final[frozenset[Dot]] = NO_DOTS
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(NamedTuple):
     """One creation of a record. Owner, namespace and stamp never change."""
 
     owner: str
@@ -36,8 +34,7 @@ class Birth:
     marks: frozenset[Dot] = NO_MARKS
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What all versions written by one operation share."""
 
     dot: Dot
@@ -49,8 +46,7 @@ class Origin:
     pending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One value of one field, not yet superseded."""
 
     origin: Origin
@@ -100,6 +96,8 @@ def apply(record: Record | None, op: Op, *, pending: bool = False) -> Record | N
     Returns:
         The new record, or None when nothing lives under the key any more.
     """
+    if record is None and op.kind is Kind.CREATE:
+        return _born(op, pending=pending)
     births = dict(record.births) if record else {}
     fields = dict(record.fields) if record else {}
     if op.kind is Kind.CREATE:
@@ -114,6 +112,15 @@ def apply(record: Record | None, op: Op, *, pending: bool = False) -> Record | N
     if named:
         _write(fields, op, op.births, pending=pending)
     return Record(births, fields) if births else None
+
+
+def _born(op: Op, *, pending: bool) -> Record:
+    """A record that nothing else has touched yet; by far the most frequent case."""
+    dot = op.dot
+    births = frozenset((dot,))
+    origin = Origin(dot, op.owner, op.namespace, op.agent, op.hlc, births, pending)
+    fields = {name: {dot: Version(origin, value)} for name, value in op.set.items()}
+    return Record({dot: Birth(op.owner, op.namespace, op.hlc, pending)}, fields)
 
 
 def _same_class(birth: Birth, stated: Op | Origin) -> bool:
@@ -149,7 +156,7 @@ def _supersede(fields: Fields, op: Op, *, pending: bool) -> None:
         for dot in hit:
             version = kept.pop(dot)
             if pending:
-                kept[dot] = replace(version, marks=version.marks | {op.dot})
+                kept[dot] = version._replace(marks=version.marks | {op.dot})
         if kept:
             fields[name] = kept
         else:
@@ -160,7 +167,7 @@ def _bury(births: Births, named: list[Dot], op: Op, *, pending: bool) -> None:
     for dot in named:
         birth = births.pop(dot)
         if pending:
-            births[dot] = replace(birth, marks=birth.marks | {op.dot})
+            births[dot] = birth._replace(marks=birth.marks | {op.dot})
 
 
 def _hangs(version: Version, births: Births) -> bool:
@@ -191,7 +198,7 @@ def seal(record: Record | None, target: Dot, stamp: int) -> Record | None:
     if record is None:
         return None
     births = {
-        dot: replace(birth, pending=False) if dot == target else birth
+        dot: birth._replace(pending=False) if dot == target else birth
         for dot, birth in record.births.items()
         if target not in birth.marks
     }
@@ -207,8 +214,8 @@ def seal(record: Record | None, target: Dot, stamp: int) -> Record | None:
 
 def _sealed(version: Version, stamp: int) -> Version:
     origin = version.origin
-    final = replace(origin, pending=False, hlc=max(origin.hlc, stamp))
-    return replace(version, origin=final)
+    final = origin._replace(pending=False, hlc=max(origin.hlc, stamp))
+    return version._replace(origin=final)
 
 
 def join(
@@ -249,8 +256,8 @@ def _joined_birth(
 ) -> Birth | None:
     mine, theirs = left.births.get(dot), right.births.get(dot)
     if mine and theirs:
-        return replace(
-            mine, pending=mine.pending and theirs.pending, marks=mine.marks | theirs.marks
+        return mine._replace(
+            pending=mine.pending and theirs.pending, marks=mine.marks | theirs.marks
         )
     if mine:
         return None if covers(their_clock, dot) else mine
@@ -281,8 +288,7 @@ def _joined_versions(
 def _merged_version(left: Version, right: Version) -> Version:
     origin, other = left.origin, right.origin
     if origin != other:
-        origin = replace(
-            origin,
+        origin = origin._replace(
             pending=origin.pending and other.pending,
             hlc=max(origin.hlc, other.hlc),
         )

@@ -26,6 +26,10 @@ class RecordError(ValueError):
 
 def encode(record: Record) -> bytes:
     """Canonical bytes of a record."""
+    if len(record.births) == 1:
+        data = _encode_untouched(record)
+        if data is not None:
+            return data
     origins: dict[Dot, Origin] = {}
     values: dict[Dot, dict[str, Value]] = {}
     marks: dict[Dot, dict[str, frozenset[Dot]]] = {}
@@ -62,6 +66,30 @@ def encode(record: Record) -> bytes:
         for dot, origin in sorted(origins.items())
     ]
     packed: bytes = _pack([list(names.actors), list(names.classes), births, groups])
+    return packed
+
+
+def _encode_untouched(record: Record) -> bytes | None:
+    """The same bytes for a record that one operation wrote and none touched; else None."""
+    ((dot, birth),) = record.births.items()
+    if birth.marks:
+        return None
+    values: dict[str, Value] = {}
+    origin = None
+    for name in sorted(record.fields):
+        held = record.fields[name]
+        version = held.get(dot)
+        if version is None or len(held) != 1 or version.marks:
+            return None
+        origin = version.origin
+        values[name] = version.value
+    if origin is None or (origin.owner, origin.namespace) != birth[:2] or len(origin.births) != 1:
+        return None
+    agent = None if origin.agent == origin.owner else origin.agent
+    seq = dot.seq
+    births = [[0, seq, 0, birth.hlc, birth.pending, []]]
+    groups = [[0, seq, 0, agent, origin.hlc, origin.pending, [0, seq], values, {}]]
+    packed: bytes = _pack([[dot.actor], [birth[:2]], births, groups])
     return packed
 
 

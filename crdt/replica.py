@@ -141,7 +141,8 @@ class Replica:
             return
         key = key_of(op)
         held = verdict.answer is Answer.PENDING
-        self.overlay.put(key, apply(self.read(key), op, pending=held))
+        before = self.read(key)
+        self.overlay.put(key, before, apply(before, op, pending=held))
 
     def _before_effect(self, op: Op, verdict: Verdict) -> None:
         """What an operation leaves besides its record: the retry it answers, the wait it begins."""
@@ -170,7 +171,8 @@ class Replica:
                 return
             stamp = max(held.sealed, op.hlc)
             self._put_pending(target, replace(held, sealed=stamp))
-            self.overlay.put(held.key, seal(self.read(held.key), target, stamp))
+            before = self.read(held.key)
+            self.overlay.put(held.key, before, seal(before, target, stamp))
             return
         if op.set.get("hash") != held.hash:
             self.refused += 1
@@ -208,29 +210,34 @@ class Replica:
             crdt.mint.MissingRecordError: one edits or deletes what is not there.
         """
         author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
-        scratch: dict[bytes, Record | None] = {}
+        # Per key: the record as it stands, and as these drafts leave it.
+        scratch: dict[bytes, tuple[Record | None, Record | None]] = {}
         count: dict[bytes, int] = {}
         ops: list[Op] = []
         verdicts: list[Verdict] = []
         for draft in drafts:
             lane = PRIVATE if draft.private else DATA
             key = record_key(lane, draft.collection, draft.id)
-            record = scratch[key] if key in scratch else self.read(key)
+            if key not in scratch:
+                held = None if draft.fresh else self.read(key)
+                scratch[key] = (held, held)
+            before, record = scratch[key]
             place = count[lane] = count.get(lane, 0) + 1
             dot = Dot(self._actor(lane), self._end(lane) + place)
             op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
             verdict = self.verdict(op)
             if verdict.answer is Answer.DENY:
                 raise DeniedError(f"governance of {op.namespace!r} refuses {op.kind.name.lower()}")
-            scratch[key] = apply(record, op, pending=verdict.answer is Answer.PENDING)
+            after = apply(record, op, pending=verdict.answer is Answer.PENDING)
+            scratch[key] = (before, after)
             ops.append(op)
             verdicts.append(verdict)
         self._roll(ops)
         for op, verdict in zip(ops, verdicts, strict=True):
             self._open.setdefault(lane_of(op.dot.actor), []).append(op)
             self._before_effect(op, verdict)
-        for key, record in scratch.items():
-            self.overlay.put(key, record)
+        for key, (before, after) in scratch.items():
+            self.overlay.put(key, before, after)
         return ops, verdicts
 
     def _roll(self, ops: Sequence[Op]) -> None:
@@ -383,9 +390,11 @@ class Replica:
 
 def _weight(op: Op) -> int:
     """Roughly how many bytes an operation takes; texts are what grows."""
-    return 200 + sum(
-        len(value) if isinstance(value, (str, bytes)) else 60 for value in op.set.values()
-    )
+    size = 200 + 16 * len(op.set)
+    for value in op.set.values():
+        if type(value) is str:
+            size += len(value)
+    return size
 
 
 def key_of(op: Op) -> bytes:

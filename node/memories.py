@@ -165,7 +165,7 @@ class Memories:
             node.errors.WriteError: nothing was minted.
         """
         on_conflict = self.on_conflict(ask.body)
-        draft = self.draft(ask, 0)
+        draft = self.draft(ask.body, ask.agent, ask.retry)
         known = self.known(ask.retry)
         if known is not None:
             twin = await self.titled(draft, ask.agent) if on_conflict == "update" else None
@@ -182,7 +182,8 @@ class Memories:
                     twin, self.rules.update(twin, ask.body, self.now_ms()), ask, "store"
                 )
                 return _made(changed.held or twin, changed.receipt)
-        if "id" in ask.body and self.funnel.reader().get(COLLECTION, draft.id) is not None:
+        given = ask.body.get("id") is not None
+        if given and self.funnel.reader().get(COLLECTION, draft.id) is not None:
             raise AlreadyThere("the id is taken", draft.id)
         receipt = await self.commit([draft], ask, "store", id=draft.id)
         return _made(draft, receipt)
@@ -195,15 +196,24 @@ class Memories:
         wish = one_of("on_conflict", wish, _ON_CONFLICT)
         return None if wish == "none" else wish
 
-    def draft(self, ask: Ask, index: int, *, keep_dates: bool = False) -> Draft:
-        """The draft of one memory of a request."""
-        given = ask.body.get("id")
+    def draft(
+        self,
+        body: Mapping[str, Any],
+        owner: str,
+        retry: RetryKey | None,
+        index: int = 0,
+        *,
+        keep_dates: bool = False,
+    ) -> Draft:
+        """The draft of one memory of a request: the item at `index`, written by `owner`."""
+        given = body.get("id")
         return self.rules.create(
-            ask.body,
-            record_id=self.funnel.draw_id(ask.retry, index)
+            body,
+            record_id=self.funnel.draw_id(retry, index)
             if given is None
             else record_id("id", given, self.rules.limits),
-            owner=ask.agent,
+            fresh=given is None and retry is None,
+            owner=owner,
             now_ms=self.now_ms(),
             keep_dates=keep_dates,
         )

@@ -53,6 +53,7 @@ class DraftRules:
         owner: str,
         now_ms: int,
         keep_dates: bool = False,
+        fresh: bool = False,
     ) -> Draft:
         """The draft of a new memory.
 
@@ -62,6 +63,7 @@ class DraftRules:
             owner: its author.
             now_ms: milliseconds since the epoch.
             keep_dates: an import: the declared `created_at` stays.
+            fresh: the id was drawn at random just now, so nothing can have it.
 
         Raises:
             InvalidField: a field cannot be taken.
@@ -96,6 +98,7 @@ class DraftRules:
             owner=owner,
             set=written,
             private=self.lane_is_private(written.get("scope")),
+            fresh=fresh,
         )
 
     def namespace_of(self, body: Mapping[str, Any]) -> str | None:

@@ -174,12 +174,15 @@ class LocalFunnel:
     ) -> Receipt:
         exchange = self._engine.exchange
         me = self._engine.me.node_id
-        private = lane_of(last.actor) == PRIVATE
-        held = exchange.tally.holders(last) if not private else {me}
         local = exchange.durable.get(last.actor, 0) >= last.seq
-        needed = 1 if private else exchange.replica.governance.now.quorum(exchange.wanted_w)
-        members = exchange.replica.governance.now.members
-        names = sorted(members[node].name for node in held if node != me)
+        if lane_of(last.actor) == PRIVATE:
+            names, needed = [], 1
+        else:
+            state = exchange.replica.governance.now
+            needed = state.quorum(exchange.wanted_w)
+            held = exchange.tally.holders(last)
+            held.discard(me)
+            names = sorted([state.members[node].name for node in held])
         return Receipt(
             dots=dots,
             local=local,

@@ -58,7 +58,8 @@ def _eager() -> list[tuple[Any, str, Any]]:
     def put(self: Replica, dot: Dot, pending: Pending) -> None:
         original(self, dot, pending)
         if pending.approved() and not pending.sealed:
-            self.overlay.put(pending.key, seal(self.read(pending.key), dot, pending.stamp()))
+            before = self.read(pending.key)
+            self.overlay.put(pending.key, before, seal(before, dot, pending.stamp()))
 
     return [(Replica, "_put_pending", put)]
 
