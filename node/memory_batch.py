@@ -23,7 +23,7 @@ from node.memory_problems import (
     TooManyItems,
 )
 from node.memory_record import visible_to
-from node.memory_rules import agent_id, record_id
+from node.memory_rules import agent_id
 
 IMPORTED_FROM: Final = "imported_from_agent_id"
 _STRIDE: Final = 512
@@ -96,36 +96,54 @@ def _take(
     index: int,
     item: Any,
     ask: Ask,
-    titles: Mapping[tuple[str, str], str],
+    titles: dict[tuple[str, str], str],
     known: Sequence[Dot] | None,
 ) -> None:
-    one = _single(memories, item, ask)
+    if not isinstance(item, dict):
+        raise InvalidField("item", "expected an object")
     on_conflict = memories.on_conflict(item)
-    draft = memories.draft(one, index)
-    if on_conflict is not None:
-        twin = titles.get((draft.namespace, draft.set["title"]))
-        reader = memories.funnel.reader()
-        held = None if twin is None else reader.get(COLLECTION, twin)
-        theirs = held is not None and (known is None or not made_by(reader, held.id, known))
-        if held is not None and on_conflict == "error" and theirs:
-            raise AlreadyThere("a memory with this title is in the namespace", held.id)
-        if held is not None and on_conflict == "update" and held.id not in batch.seen:
-            batch.seen.add(held.id)
-            batch.ids.append(held.id)
-            batch.drafts += memories.rules.update(held, item, memories.now_ms())
-            return
-    if _taken(memories, batch, draft, known):
+    owner = memories.caller(item, None) or ask.agent
+    draft = memories.draft(item, owner, ask.retry, index)
+    if on_conflict is not None and _meets(memories, batch, item, draft, titles, known):
+        return
+    if item.get("id") is not None and _taken(memories, batch, draft, known):
         raise AlreadyThere("the id is taken", draft.id)
     batch.seen.add(draft.id)
     batch.ids.append(draft.id)
     batch.drafts.append(draft)
 
 
-def _single(memories: Memories, item: Any, ask: Ask) -> Ask:
-    if not isinstance(item, dict):
-        raise InvalidField("item", "expected an object")
-    agent = memories.caller(item, None) or ask.agent
-    return Ask(agent=agent, body=item, retry=ask.retry)
+def _meets(
+    memories: Memories,
+    batch: Batch,
+    item: Mapping[str, Any],
+    draft: Draft,
+    titles: dict[tuple[str, str], str],
+    known: Sequence[Dot] | None,
+) -> bool:
+    """Whether an item became an update of the memory that has its title already.
+
+    Raises:
+        AlreadyThere: it must not, or an earlier item of the request is in the way.
+    """
+    place = (draft.namespace, draft.set["title"])
+    twin = titles.setdefault(place, draft.id)
+    if twin in batch.seen:
+        raise AlreadyThere("an earlier item of this request has the title", twin)
+    reader = memories.funnel.reader()
+    held = reader.get(COLLECTION, twin)
+    if held is None:
+        return False
+    update = item["on_conflict"] == "update"
+    own = known is not None and made_by(reader, held.id, known)
+    if not update and not own:
+        raise AlreadyThere("a memory with this title is in the namespace", held.id)
+    if not update:
+        return False
+    batch.seen.add(held.id)
+    batch.ids.append(held.id)
+    batch.drafts += memories.rules.update(held, item, memories.now_ms())
+    return True
 
 
 def _taken(memories: Memories, batch: Batch, draft: Draft, known: Sequence[Dot] | None) -> bool:
@@ -188,7 +206,8 @@ async def import_many(
         except RequestError as error:
             batch.refuse(index, error)
             continue
-        if draft is None or _taken(memories, batch, draft, known):
+        given = item.get("id") is not None  # a drawn id is nobody else's
+        if draft is None or (given and _taken(memories, batch, draft, known)):
             batch.skipped += 1
             continue
         batch.seen.add(draft.id)
@@ -205,11 +224,8 @@ def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: boo
         raise InvalidField("item", "expected an object")
     declared = memories.caller(item, None)
     agent = declared if trust and declared else ask.agent
-    one = Ask(agent=agent, body=item, retry=ask.retry)
-    if item.get("id") is not None:
-        record_id("id", item["id"], memories.rules.limits)
     try:
-        draft = memories.draft(one, index, keep_dates=True)
+        draft = memories.draft(item, agent, ask.retry, index, keep_dates=True)
     except AlreadyOver:
         return None
     if not declared or agent == declared:

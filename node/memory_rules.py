@@ -107,12 +107,13 @@ def namespace(name: str, value: Any, limits: Limits) -> str:
 def _tags(name: str, value: Any, limits: Limits) -> list[str]:
     if not isinstance(value, list):
         raise InvalidField(name, "expected a list of texts")
-    tags = list(dict.fromkeys(_text(name, tag) for tag in value))
+    most = limits.tag_chars_max
+    for tag in value:
+        if type(tag) is not str or not 1 <= len(tag) <= most:
+            raise InvalidField(name, f"a tag is a text of 1 to {most} characters")
+    tags = list(dict.fromkeys(value))
     if len(tags) > limits.tags_max:
         raise InvalidField(name, f"has {len(tags)} tags, at most {limits.tags_max} are allowed")
-    for tag in tags:
-        if not 1 <= len(tag) <= limits.tag_chars_max:
-            raise InvalidField(name, f"a tag has 1 to {limits.tag_chars_max} characters")
     return tags
 
 

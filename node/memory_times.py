@@ -6,6 +6,7 @@ Law: what is written is UTC with milliseconds and `Z`; what is read is any RFC 3
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,8 +29,14 @@ def format_ms(ms: int) -> str:
     Args:
         ms: milliseconds since the epoch; beyond the year 9999 the last moment is shown.
     """
-    moment = _EPOCH + timedelta(milliseconds=min(ms, MS_MAX))
-    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+    second, rest = divmod(min(ms, MS_MAX), 1000)
+    return f"{_second_text(second)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=8192)
+def _second_text(second: int) -> str:
+    # Lists show the same few seconds again and again, and this is most of their cost.
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def parse_ms(text: str) -> int:

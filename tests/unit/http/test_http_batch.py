@@ -55,6 +55,10 @@ async def test_bulk_knows_on_conflict(world: World) -> None:
     assert reply.status == 207
     assert reply.json["ids"][0] == made["id"]
     assert [error["index"] for error in reply.json["errors"]] == [1]
+    items = [item("New", on_conflict=wish) for wish in ("update", "update", "error")]
+    reply = await world.ask("POST", BULK, items)
+    assert reply.json["created"] == 1
+    assert [error["index"] for error in reply.json["errors"]] == [1, 2]
 
 
 async def test_bulk_items_may_name_their_author(world: World) -> None:
