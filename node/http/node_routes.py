@@ -28,7 +28,7 @@ async def health(call: Call) -> Answer:
         "service": SERVICE,
         "version": services.version,
         "node_id": status.node_id,
-        "federation_enabled": status.n > 1 or call.door.accept_peer is not None,
+        "federation_enabled": status.n > 1,
     }
     if trouble is None:
         return json_answer(body)
@@ -113,7 +113,7 @@ async def capabilities(call: Call) -> Answer:
         "approval": {"enabled": False},
         "transcripts": {"enabled": False},
         "federation": {
-            "enabled": status.n > 1 or call.door.accept_peer is not None,
+            "enabled": status.n > 1,
             "protocol_version": services.protocol_version,
             "members": status.n,
             "quorum": status.w,
