@@ -47,6 +47,7 @@ _DBS_MAX: Final = len(TABLE_NAMES) + 8
 _READERS_MAX: Final = 126
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PROBE_NAME: Final = "room.probe"
+_TIGHT_BYTES: Final = 8 * 1024 * 1024
 _PROBE_BYTES_MIN: Final = 1 << 20
 
 
@@ -159,6 +160,10 @@ class Environment:
     def has_room(self, room_bytes: int) -> bool:
         """Whether the disk takes that many bytes more right now."""
         wanted = max(room_bytes, _PROBE_BYTES_MIN)
+        disk = os.statvfs(self.path)
+        # A short write of many pages fails before the last free block is gone.
+        if disk.f_bavail * disk.f_frsize < max(2 * wanted, _TIGHT_BYTES):
+            return False
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         if limit not in {resource.RLIM_INFINITY, -1} and self.size_bytes() + wanted > limit:
             return False
