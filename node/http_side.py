@@ -25,6 +25,7 @@ from node.peers.dialling import link_limits
 from node.peers.greeting import PROTOCOL_VERSION
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
+from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
@@ -89,7 +90,7 @@ def open_for_http(
         await links.run(link, dialled=False)
         return link.response
 
-    rule = HostRule(bound=[str(host) for host, _ in main.addresses], names=_names(live))
+    rule = HostRule(bound=[str(host) for host, _ in main.addresses], names=_names(live, trust))
     doors.servers["main"] = build_server(
         services,
         Door(
@@ -113,8 +114,9 @@ def _nobody(_fingerprint: str) -> bool:
     return False
 
 
-def _names(live: Live) -> list[str]:
-    """The names under which the TLS listener answers, beside its addresses."""
+def _names(live: Live, trust: TrustKeeper | None) -> list[str]:
+    """The names under which the main listener answers, beside its addresses."""
     settings = live.settings
     advertised = (settings.listen.advertise or "").removeprefix("https://")
-    return [*settings.listen.hostnames, *settings.identity.sans, advertised]
+    certified = trust.names if trust is not None else ()
+    return [*settings.listen.hostnames, *settings.identity.sans, advertised, *certified]

@@ -156,9 +156,10 @@ def build_parts(
         timeout_ms=live.quorum_timeout_ms,
         log=log,
     )
+    reader = StoreReader(engine)
     funnel = LocalFunnel(
         engine=engine,
-        reader=StoreReader(engine),
+        reader=reader,
         readiness=readiness,
         timeout_ms=live.quorum_timeout_ms,
         in_flight_max=settings.limits.writes_in_flight_max,
@@ -180,6 +181,7 @@ def build_parts(
         engine=engine,
         snapshots=snapshots,
         access=access,
+        reader=reader,
         settings=settings.storage,
         data_dir=settings.paths.data_dir,
         log=log,

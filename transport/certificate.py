@@ -32,6 +32,7 @@ __all__ = [
     "fingerprint",
     "load_der",
     "make_certificate",
+    "names_of",
     "pem_of",
 ]
 
@@ -209,6 +210,17 @@ def load_der(path: Path) -> bytes:
         return der_of(pem)
     except CertificateError as error:
         raise CertificateError(f"{path}: {error}") from error
+
+
+def names_of(der: bytes) -> tuple[str, ...]:
+    """DNS names and IP addresses that a certificate is for (RFC 5280 section 4.2.1.6)."""
+    try:
+        found = _parsed(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    dns = found.value.get_values_for_type(x509.DNSName)
+    addresses = found.value.get_values_for_type(x509.IPAddress)
+    return (*dns, *map(str, addresses))
 
 
 def expires_at(der: bytes) -> dt.datetime:

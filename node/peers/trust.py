@@ -12,7 +12,7 @@ from pathlib import Path
 from node.logs import EventLog
 from node.settings import Material
 from transport.allowlist import Allowlist, load
-from transport.certificate import expires_at, load_der
+from transport.certificate import expires_at, load_der, names_of
 from transport.errors import TransportError
 from transport.listener import ListenerTls
 from transport.peer_certificates import PeerCertificates
@@ -57,6 +57,11 @@ class TrustKeeper:
     def expires_at(self) -> float:
         """When that certificate expires, seconds since the epoch."""
         return expires_at(load_der(self._own_certificate)).timestamp()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names and addresses that the served certificate is for."""
+        return names_of(load_der(self._own_certificate))
 
     def allows(self, fingerprint: str) -> bool:
         """Whether a fingerprint may connect now; the node's own counts, for its operator."""

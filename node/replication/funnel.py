@@ -145,6 +145,7 @@ class LocalFunnel:
         if not engine.replica.joined and not found(engine.replica, now_ms):
             raise errors.Joining("this node has not caught up with its mesh yet")
         try:
+            drafts = self._reader.with_ended(drafts)
             return engine.replica.mint(drafts, agent=agent, now_ms=now_ms, idempotency=mark)
         except DeniedError as error:
             engine.metrics.counter("governance_decisions_total", "deny", "any").inc()
@@ -159,6 +160,10 @@ class LocalFunnel:
         began = self._loop.time()
         deadline = began + self._timeout_ms() / 1000
         lane = lane_of(last.actor)
+        if ops[0].dot.actor != last.actor:  # a move between the lanes: both must hold
+            last, other = _last_of_each(ops)
+            lane = lane_of(last.actor)
+            await self._engine.waiting.for_write(lane_of(other.actor), other.seq, deadline)
         met = await self._engine.waiting.for_write(lane, last.seq, deadline)
         self._waited.observe(self._loop.time() - began)
         held = [op.dot for op, v in zip(ops, verdicts, strict=True) if v.answer is Answer.PENDING]
@@ -239,6 +244,12 @@ class LocalFunnel:
             return False
         deadline = self._loop.time() + wait_ms / 1000
         return await self._engine.waiting.for_clock(wanted, deadline)
+
+
+def _last_of_each(ops: list[Op]) -> tuple[Dot, Dot]:
+    """The last operation in the shared lane, and the last in the private one."""
+    by_lane = {lane_of(op.dot.actor): op.dot for op in ops}
+    return by_lane[DATA], by_lane[PRIVATE]
 
 
 def _mark(retry: RetryKey) -> Idempotency:

@@ -5,11 +5,12 @@ once; what has expired is not, whatever the index still says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from crdt.bundle import read_bundle
-from crdt.dot import DATA, PRIVATE
+from crdt.dot import DATA, PRIVATE, node_of
 from crdt.fields import FieldKind, kind_of
-from crdt.op import RECORD_KINDS, Op, record_key
+from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
 from crdt.replica import key_of
 from crdt.view import View, in_conflict, order, shown, view
@@ -52,6 +53,41 @@ class StoreReader:
     def _expired(self, seen: View) -> bool:
         expires = seen.values.get("expires_at")
         return isinstance(expires, int) and expires <= self._engine.now_ms()
+
+    def with_ended(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
+        """Creations over an id whose record has expired end that record first.
+
+        It is hidden already; without this its births would lie beside the new one.
+        """
+        out: list[Draft] = []
+        for draft in drafts:
+            if draft.kind is Kind.CREATE and not draft.fresh:
+                lane = PRIVATE if draft.private else DATA
+                record = self._engine.replica.read(record_key(lane, draft.collection, draft.id))
+                seen = view(record, self._engine.replica) if record is not None else None
+                if seen is not None and self._expired(seen):
+                    out.append(replace(draft, kind=Kind.DELETE, set={}))
+            out.append(draft)
+        return out
+
+    def expired(self, before_ms: int, limit: int) -> list[tuple[str, View, bytes]]:
+        """Memories of the shared lane that ended before a millisecond.
+
+        Returns:
+            Id, view, and the node that made the oldest visible birth; at most `limit`.
+        """
+        replica = self._engine.replica
+        out: list[tuple[str, View, bytes]] = []
+        for key in self._engine.store.lists.expired_before(before_ms):
+            record = replica.read(key) if key[:1] == DATA else None
+            seen = view(record, replica)
+            if record is None or seen is None:
+                continue
+            eldest = min(record.births.items(), key=lambda item: (item[1].hlc, item[0]))[0]
+            out.append((key[1:].decode().partition("/")[2], seen, node_of(eldest.actor)))
+            if len(out) >= limit:
+                break
+        return out
 
     def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
         """Ids of visible records that start with a prefix, at most `limit`."""
@@ -151,18 +187,23 @@ class StoreReader:
 
     def feed(self, after: int, limit: int) -> Sequence[FeedEntry]:
         """Records changed after an arrival number, oldest change first."""
-        out = []
-        for entry in self._engine.store.feed.after(after, limit):
-            collection, _, ident = entry.key[1:].decode().partition("/")
-            held = self._held(entry.key)
-            out.append(
-                FeedEntry(arrival=entry.position, collection=collection, id=ident, held=held)
-            )
+        out: list[FeedEntry] = []
+        while len(out) < limit:
+            entries = self._engine.store.feed.after(after, limit - len(out))
+            for entry in entries:
+                after = entry.position
+                if entry.key[:1] == PRIVATE:
+                    continue  # that lane never leaves
+                collection, _, ident = entry.key[1:].decode().partition("/")
+                held = self._held(entry.key)
+                out.append(FeedEntry(arrival=after, collection=collection, id=ident, held=held))
+            if not entries:
+                break
         return out
 
     def arrival_at(self, ms: int) -> int:
         """The arrival number from which everything arrived at or after that millisecond."""
-        return self._engine.store.feed.position_at(ms)
+        return self._engine.store.feed.position_at(ms) + 1
 
     @property
     def store_id(self) -> str:

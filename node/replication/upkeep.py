@@ -7,21 +7,27 @@ demand; the core is told the new floors before anybody can ask below them.
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from crdt.dot import DATA
-from crdt.op import record_key
+from crdt.mint import MissingRecordError
+from crdt.op import Draft, Kind, record_key
+from crdt.replica import DeniedError
+from node.errors import WriteError
 from node.logs import EventLog
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
 from node.replication.engine import Engine
+from node.replication.reader import StoreReader
 from node.replication.snapshots import SnapshotWorks
 from node.settings import Storage
 from node.store import LogRule, Store, Truncated
 from node.store.upkeep import days
 
 _MS_PER_HOUR = 3_600_000
+_ENDED_PER_ROUND = 500
 
 
 class Upkeep:
@@ -31,6 +37,7 @@ class Upkeep:
         engine: whose store.
         snapshots: frozen copies to sweep.
         access: read counts to flush.
+        reader: what has expired.
         settings: how long things are kept.
         data_dir: whose disk is measured.
         log: writes events.
@@ -43,6 +50,7 @@ class Upkeep:
         engine: Engine,
         snapshots: SnapshotWorks,
         access: AccessLedger,
+        reader: StoreReader,
         settings: Storage,
         data_dir: Path,
         log: EventLog,
@@ -51,6 +59,7 @@ class Upkeep:
         self._engine = engine
         self._snapshots = snapshots
         self._access = access
+        self._reader = reader
         self._settings = settings
         self._data_dir = data_dir
         self._log = log
@@ -70,6 +79,7 @@ class Upkeep:
     def round(self) -> None:
         """Cut the log, forget old retries and feed entries, sweep snapshots."""
         self._snapshots.sweep()
+        self.end_expired()
         if self._engine.exchange.catchup.joining:
             return
         store, settings, now = self._engine.store, self._settings, self._now_ms()
@@ -85,6 +95,28 @@ class Upkeep:
         self._run(lambda: store.expire_idempotency(before), lambda _: None)
         feed_before = now - days(settings.log_days_max)
         self._run(lambda: store.prune_feed(feed_before), lambda _: None)
+
+    def end_expired(self) -> None:
+        """Delete what has been hidden by expiry for long enough.
+
+        The node of the oldest birth does it, so that one node does; another one only when that
+        node is no member any more.
+        """
+        engine = self._engine
+        if engine.readiness.reason() is not None or not engine.replica.joined:
+            return
+        try:
+            engine.readiness.check_writable()
+        except WriteError:
+            return
+        members = engine.replica.governance.now.members
+        before = self._now_ms() - days(self._settings.expiry_grace_days)
+        for ident, seen, node in self._reader.expired(before, _ENDED_PER_ROUND):
+            if node == engine.me.node_id or node not in members:
+                draft = Draft(kind=Kind.DELETE, collection="memory", id=ident)
+                with suppress(DeniedError, MissingRecordError):
+                    engine.replica.mint([draft], agent=seen.owner, now_ms=self._now_ms())
+        engine.soon()
 
     def _rows(self) -> list[dict[bytes, int]]:
         """What each other member last acknowledged; nothing for one without a link."""
