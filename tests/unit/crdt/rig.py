@@ -110,7 +110,11 @@ class Node:
     def policy(self, namespace: str = "*", agent: str = "ann", **rules: Any) -> Op:
         seen = self.replica.governance.live_policies(namespace)
         return self.govern(
-            Kind.POLICY, namespace=namespace, agent=agent, supersedes=seen, set={"governance": rules}
+            Kind.POLICY,
+            namespace=namespace,
+            agent=agent,
+            supersedes=seen,
+            set={"governance": rules},
         )
 
     def agent(self, name: str, kind: str = "human") -> Op:

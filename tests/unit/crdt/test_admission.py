@@ -7,7 +7,9 @@ from crdt.op import Kind, Op
 from tests.unit.crdt.rig import Node, dot, key_of, mesh, node_of, signed
 
 
-def forged(node: Node, bundle: Bundle, *ops: Op, by: str = "a", prev: bytes | None = None) -> Bundle:
+def forged(
+    node: Node, bundle: Bundle, *ops: Op, by: str = "a", prev: bytes | None = None
+) -> Bundle:
     """The same place in the line, other content, signed by anyone."""
     return seal_bundle(
         cluster=node.replica.cluster,

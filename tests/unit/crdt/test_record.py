@@ -43,10 +43,14 @@ def versions(record: Record | None, name: str = "title") -> set[Any]:
 
 def test_an_edit_hides_exactly_what_it_saw() -> None:
     assert versions(after(BORN, EDIT)) == {"two"}
-    assert versions(after(BORN, EDIT, OTHER)) == versions(after(BORN, OTHER, EDIT)) == {
-        "two",
-        "three",
-    }
+    assert (
+        versions(after(BORN, EDIT, OTHER))
+        == versions(after(BORN, OTHER, EDIT))
+        == {
+            "two",
+            "three",
+        }
+    )
     assert versions(after(BORN, EDIT), "+n") == {1}
 
 
@@ -93,9 +97,7 @@ def test_only_versions_all_of_whose_births_are_named_are_hidden() -> None:
 
 def test_an_increment_hides_its_own_actors_count_alone() -> None:
     births = frozenset([BORN.dot])
-    mine = op(
-        Kind.EDIT, dot("a", 2), births=births, supersedes=births, set={"+n": 3}
-    )
+    mine = op(Kind.EDIT, dot("a", 2), births=births, supersedes=births, set={"+n": 3})
     theirs = replace(mine, dot=dot("b", 1), set={"+n": 10})
     assert versions(after(BORN, mine, theirs), "+n") == {3, 10}
     assert versions(after(BORN, theirs), "+n") == {1, 10}
