@@ -34,15 +34,21 @@ class Reply:
     body: Any
 
 
-def until(poll: Callable[[], T | None], what: str, seconds: float = WAIT_SECONDS) -> T:
-    """Poll until there is something true; fails with `what` when there is not in time."""
+def until(
+    poll: Callable[[], T | None],
+    what: str,
+    seconds: float = WAIT_SECONDS,
+    *,
+    seen: Callable[[], object] = str,
+) -> T:
+    """Poll until there is something true; fails with `what` and what is seen when it is not."""
     deadline = time.monotonic() + seconds
     while True:
         found = poll()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+            raise AssertionError(f"waited {seconds:g} s in vain: {what}. {seen()}")
         time.sleep(0.01)
 
 
@@ -122,7 +128,7 @@ class RealNode:
         self.wait_alive()
 
     def wait_alive(self) -> None:
-        until(self.is_alive, f"{self.name} answers; its log: {self.tail()}")
+        until(self.is_alive, f"{self.name} answers", seen=self.tail)
 
     def is_alive(self) -> bool:
         assert self.process is not None
@@ -251,7 +257,8 @@ def until_linked(nodes: Sequence[RealNode]) -> None:
     for node in nodes:
         until(
             lambda node=node: node.links() >= names - {node.name} and node.ready(),
-            f"{node.name} is linked to {names}; log: {node.tail()}",
+            f"{node.name} is linked to {names}",
+            seen=node.tail,
         )
 
 

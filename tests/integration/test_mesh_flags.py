@@ -53,7 +53,7 @@ def test_a_node_that_starts_late_gets_everything(three: list[RealNode]) -> None:
     until(lambda: one.ready() and two.ready(), "two of three serve with their quorum")
     ids = [one.store("early", f"text {number}")["id"] for number in range(20)]
     late.start()
-    until(lambda: late.ready(), "the late one is ready")
+    until(late.ready, "the late one is ready")
     check_equal(three)
     assert set(late.held()) == set(ids)
 
