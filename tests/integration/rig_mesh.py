@@ -121,6 +121,7 @@ def founded(
         flags: for each of them.
         config: sections of every configuration file.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     names = [f"node-{number + 1}" for number in range(count)]
     ports = free_ports(2 * count)
     places = list(zip(hosts, ports[:1] * count, strict=True)) if hosts else []
