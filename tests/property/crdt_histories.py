@@ -1,0 +1,180 @@
+"""Random histories of a few real replicas, drawn by hypothesis and shrunk as lists of steps.
+
+A step is a tuple of small numbers, so a failing history reads like a script. Everything goes
+through the shipped replica: drafts are minted, bundles sealed, pages read, votes cast.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from hypothesis import strategies as st
+
+from crdt.admission import Fit
+from crdt.bundle import Bundle
+from crdt.dot import DATA, GOVERNANCE, PRIVATE
+from crdt.mint import MissingRecordError
+from crdt.op import Kind
+from crdt.replica import DeniedError
+from tests.simulation.twin import Twin
+from tests.unit.crdt.rig import Node, draft, node_of
+
+NAMES = ("a", "b", "c")
+IDS = ("i", "j")
+AGENTS = ("ann", "bob", "cat")
+LEVELS = ("any", "approve", "owner", "registered", "deny")
+APPROVERS = ("human", {"agent": "bob"}, {"consensus": 2})
+TIERS = ("short", "mid", "long")
+
+Step = tuple[str, int, int, int, int]
+KINDS = (
+    *("create", "edit", "edit", "edit", "delete", "again", "commit", "pull", "pull", "pull"),
+    *("policy", "agent", "vote", "vote", "seal", "private", "restart"),
+)
+PLAIN = tuple(k for k in KINDS if k not in {"policy", "agent", "vote", "seal", "private"})
+
+small = st.integers(0, 7)
+
+
+def histories(kinds: Sequence[str] = KINDS, most: int = 60) -> st.SearchStrategy[list[Step]]:
+    """Lists of (what, who, three knobs): short ones to shrink to, long ones to find with."""
+    step = st.tuples(st.sampled_from(kinds), st.integers(0, 2), small, small, small)
+    return st.lists(step, max_size=10) | st.lists(step, min_size=most // 2, max_size=most)
+
+
+class Play:
+    """Three founders, the twin that knows all bundles, and the steps applied to them."""
+
+    def __init__(self, steps: Sequence[Step] = ()) -> None:
+        self.nodes = [Node(name, NAMES).found() for name in NAMES]
+        self.twin = Twin({name: node_of(name) for name in NAMES})
+        self.bundles: list[Bundle] = []
+        self.value = 0
+        for node in self.nodes:
+            self._noted(node.sealed)
+        for node in self.nodes:
+            for other in self.nodes:
+                node.pull(other)
+        for step in steps:
+            self.take(step)
+
+    def _noted(self, sealed: Sequence[Bundle]) -> None:
+        for bundle in sealed:
+            self.twin.record(bundle)
+            self.bundles.append(bundle)
+
+    def take(self, step: Step) -> None:
+        what, who, *knobs = step
+        node = self.nodes[who]
+        self.value += 1
+        with suppress(DeniedError, MissingRecordError):
+            getattr(self, f"_{what}")(node, *knobs)
+
+    def _create(self, node: Node, x: int, y: int, z: int) -> None:
+        node.create(
+            IDS[x % 2],
+            AGENTS[y % 3],
+            title=self.value,
+            tier=TIERS[z % 3],
+            namespace="x" if z < 6 else "y",
+            **{f"tags/{'tu'[y % 2]}": 0, "+seen": 1},
+        )
+
+    def _edit(self, node: Node, x: int, y: int, z: int) -> None:
+        fields: dict[str, object] = {}
+        if z & 1:
+            fields["title"] = self.value
+        if z & 2:
+            fields["+seen"] = y + 1
+        if z & 4:
+            fields["body"] = self.value
+        if y > 5:
+            fields["tier"] = TIERS[z % 3]
+        removed = ["tags/t"] if y == 3 else []
+        node.edit(IDS[x % 2], AGENTS[y % 3], removed=removed, **fields)
+
+    def _delete(self, node: Node, x: int, y: int, _: int) -> None:
+        node.delete(IDS[x % 2], AGENTS[y % 3])
+
+    def _again(self, node: Node, x: int, y: int, _: int) -> None:
+        name = IDS[x % 2]
+        wanted = [
+            draft(Kind.DELETE, name),
+            draft(Kind.CREATE, name, title=self.value, namespace="x"),
+        ]
+        node.write(*wanted, agent=AGENTS[y % 3])
+
+    def _private(self, node: Node, x: int, y: int, _: int) -> None:
+        node.write(draft(Kind.CREATE, IDS[x % 2], private=True, title=y), agent=AGENTS[y % 3])
+
+    def _policy(self, node: Node, x: int, y: int, z: int) -> None:
+        rules: dict[str, object] = {"write": LEVELS[x % 5], "approver": APPROVERS[y % 3]}
+        if z & 1:
+            rules["delete"] = LEVELS[y % 5]
+        if z & 2:
+            rules["inherit"] = True
+            del rules["write"]
+        if z & 4:
+            rules["promote"] = LEVELS[z % 5]
+        node.policy("*xy"[z % 3], AGENTS[y % 3], **rules)
+
+    def _agent(self, node: Node, x: int, y: int, _: int) -> None:
+        node.agent(AGENTS[x % 3], "human" if y < 6 else "system")
+
+    def _vote(self, node: Node, x: int, y: int, z: int) -> None:
+        held = sorted(node.replica.pending)
+        if held:
+            node.vote(held[x % len(held)], AGENTS[y % 3], yes=z < 5)
+
+    def _seal(self, node: Node, x: int, _: int, __: int) -> None:
+        """As a node does: only its own, only when approved and every disk has the votes."""
+        mine = node_of(node.name)
+        held = [
+            dot
+            for dot, pending in sorted(node.replica.pending.items())
+            if dot.actor[13:] == mine and pending.approved() and not pending.sealed
+        ]
+        if not held or not self._level():
+            return
+        node.seal(held[x % len(held)])
+
+    def _level(self) -> bool:
+        def clock(node: Node) -> dict[bytes, int]:
+            return {a: n for a, n in node.disk.clock().items() if a[:1] != PRIVATE}
+
+        quiet = not any(node.replica.has_open for node in self.nodes)
+        return quiet and all(clock(node) == clock(self.nodes[0]) for node in self.nodes)
+
+    def _commit(self, node: Node, *_: int) -> None:
+        self._noted(node.commit())
+
+    def _pull(self, node: Node, x: int, y: int, _: int) -> None:
+        other = self.nodes[x % 3]
+        if other is not node:
+            self._noted(node.commit())
+            assert set(node.pull(other, (1, 500, 10**9)[y % 3])) <= {Fit.NEXT}
+
+    def _restart(self, node: Node, *_: int) -> None:
+        if not node.replica.has_open:
+            node.started()
+
+    # --- the end -----------------------------------------------------------------
+
+    def settled(self) -> "Play":
+        """Everything minted is on its author's disk."""
+        for node in self.nodes:
+            self._noted(node.commit())
+        return self
+
+    def levelled(self) -> "Play":
+        """Everything is everywhere."""
+        self.settled()
+        for _ in range(2):
+            for node in self.nodes:
+                for other in self.nodes:
+                    if other is not node:
+                        node.pull(other)
+        return self
+
+    def public(self) -> list[Bundle]:
+        """All bundles that leave their node, in the order they were sealed."""
+        return [b for b in self.bundles if b.actor[:1] in {GOVERNANCE, DATA}]
