@@ -20,6 +20,7 @@ from crdt.catchup import CatchUp
 from crdt.clock import Clock, beyond, group_hash, grouped, shared
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, NodeId, lane_of, node_of
 from crdt.effects import Alarm, Close, Effect
+from crdt.heartbeat import Heartbeat
 from crdt.hlc import millis
 from crdt.messages import Message, decode, encode
 from crdt.peer import Outbox, Peer
@@ -64,8 +65,7 @@ class Exchange:
         self.effects: list[Effect] = []
         self.catchup = CatchUp(self)
         self.tally = Tally(self)
-        self._beats: dict[int, tuple[int, int]] = {}
-        self._beat_number = 0
+        self.heartbeat = Heartbeat(self)
         self._heads = replica.governance.heads
 
     # --- sending -----------------------------------------------------------------
@@ -102,7 +102,7 @@ class Exchange:
     def link_down(self, link: int) -> None:
         """A link ended; everything said on it is void."""
         self.peers.pop(link, None)
-        self._beats.pop(link, None)
+        self.heartbeat.forget(link)
         self.catchup.lost(link)
 
     def refuses(self, node_id: NodeId, claim: str) -> str | None:
@@ -169,6 +169,7 @@ class Exchange:
                     g: held for g, held in grouped(shared(self.durable)).items() if g in wanted
                 }
                 clock = {a: n for held in entries.values() for a, n in held.items()}
+                self.claim(peer)
                 self.send(peer, m.Full(sorted(wanted), clock))
             case m.Full(groups, clock):
                 peer.row = {**(peer.row or {}), **clock}
@@ -184,11 +185,9 @@ class Exchange:
                 peer.muted.add(actor)
                 self.alarm("skewed", link, f"refused until {until_ms}")
             case m.Beat():
-                self._beat(link, peer, message)
+                self.heartbeat.heard(link, peer, message)
             case m.Echo(number):
-                sent = self._beats.get(link)
-                if sent is not None and sent[0] == number:
-                    peer.round_trip_ms = self.now_ms - sent[1]
+                self.heartbeat.echoed(link, peer, number)
             case _:
                 self.catchup.receive(link, peer, message)
 
@@ -337,18 +336,25 @@ class Exchange:
     # --- the disk and the clock on the wall --------------------------------------
 
     def committed(self, batch: Batch) -> None:
-        """A batch is on disk: claim it, to everybody, at once."""
+        """A batch is on disk: claim it at once to whoever minted of it, to the rest soon."""
         self.replica.committed(batch)
         changed = {a: row.seq for a, row in batch.actors.items()}
         self.durable.update(changed)
         self.durable_digest = batch.digest
-        self._claim(shared(changed))
+        self._owe(shared(changed))
 
-    def _claim(self, entries: Clock) -> None:
-        if entries:
-            ack = encode(m.Ack(entries, self.durable_digest.to_bytes(16, "big")))
-            for peer in self.peers.values():
-                peer.outbox.put(ack)
+    def _owe(self, entries: Clock) -> None:
+        authors = {node_of(actor) for actor in entries}
+        for peer in self.peers.values():
+            peer.owed.update(entries)
+            if peer.node_id in authors:
+                self.claim(peer)
+
+    def claim(self, peer: Peer) -> None:
+        """Tell a peer what changed in the durable clock since it was last told."""
+        if peer.owed:
+            self.send(peer, m.Ack(peer.owed, self.durable_digest.to_bytes(16, "big")))
+            peer.owed = {}
 
     def swapped(self, replica: Replica, durable: Clock, link: int) -> None:
         """The joined store is in place: claim it, and ask its source for the rest."""
@@ -357,7 +363,7 @@ class Exchange:
         self.durable_digest = replica.digest
         for peer in self.peers.values():
             peer.pulling = False
-        self._claim(shared(beyond(durable, before)))
+        self._owe(shared(beyond(durable, before)))
         self.drop_strangers()
         self.catchup.swapped(link)
 
@@ -368,35 +374,9 @@ class Exchange:
     def tick(self) -> None:
         """Deadlines, relays, readiness. Call every few tens of milliseconds."""
         for peer in self.peers.values():
+            self.claim(peer)
             if peer.shunned:
                 peer.forgive(self.now_ms)
         self.catchup.tick()
         if not self.catchup.running and not self.catchup.joining:
             be_ready(self)
-
-    def beat(self) -> None:
-        """Tell every peer the time, and compare clocks and digests."""
-        self._beat_number += 1
-        digest = self.durable_digest.to_bytes(16, "big")
-        beat = m.Beat(
-            self._beat_number,
-            self.now_ms,
-            self.replica.joined,
-            group_hash(shared(self.durable)),
-            digest,
-        )
-        data = encode(beat)
-        for link, peer in self.peers.items():
-            if peer.row is not None:
-                self._beats[link] = (self._beat_number, self.now_ms)
-                peer.outbox.put(data)
-
-    def _beat(self, link: int, peer: Peer, beat: m.Beat) -> None:
-        peer.joined = beat.joined
-        peer.skew_ms = beat.now_ms - self.now_ms
-        self.send(peer, m.Echo(beat.number))
-        if peer.known and beat.clock_hash == group_hash(shared(self.durable)):
-            peer.digest = beat.digest
-            if beat.digest != self.durable_digest.to_bytes(16, "big"):
-                peer.stopped = True
-                self.alarm("digest_mismatch", link, "equal clocks, unequal states")

@@ -67,6 +67,7 @@ class Peer:
         muted: our actors that it does not take at present.
         shunned: actors whose bundles from this peer we do not take, until a millisecond.
         watch: since when its row has been ahead of us, and the row then.
+        owed: entries of our durable clock that it has not been told yet.
         stopped: the digests disagree at equal clocks: nothing more is exchanged.
         heard_ms: when it last said anything.
         skew_ms: its wall clock minus ours, as last measured.
@@ -85,6 +86,7 @@ class Peer:
     muted: set[Actor] = field(default_factory=set)
     shunned: dict[Actor, int] = field(default_factory=dict)
     watch: tuple[int, Clock] | None = None
+    owed: Clock = field(default_factory=dict)
     stopped: bool = False
     heard_ms: int = 0
     skew_ms: int = 0

@@ -222,7 +222,7 @@ class Engine:
     def beat(self) -> None:
         """Tell the peers the time and this node's digest."""
         self.exchange.advance(self.now_ms())
-        self.exchange.beat()
+        self.exchange.heartbeat.beat()
 
     # --- draining and swapping -----------------------------------------------------
 

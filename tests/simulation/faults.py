@@ -285,7 +285,7 @@ STEPS: dict[str, Callable[["World"], None]] = {
     "vote": on(vote),
     "seal": on(seal),
     "tick": on(lambda _, p: p.exchange.tick()),
-    "beat": on(lambda _, p: p.exchange.beat()),
+    "beat": on(lambda _, p: p.exchange.heartbeat.beat()),
     "truncate": on(truncate),
     "connect": on(connect),
     "cut": cut,

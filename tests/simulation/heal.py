@@ -77,7 +77,7 @@ def _round(world: "World", step_ms: int = 400) -> None:
         process.pump()
     if world.step_no % 3 == 0:
         for process in procs:
-            process.exchange.beat()
+            process.exchange.heartbeat.beat()
     for process, link in list(world.half):
         world.notice(process, link)
     world.check()

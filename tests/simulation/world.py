@@ -204,7 +204,7 @@ class World:
             exchange = process.exchange
             changed = {a: row.seq for a, row in batch.actors.items()}
             exchange.durable.update(changed)
-            exchange._claim(changed)
+            exchange._owe(changed)
 
     def claimed_commit(
         self, process: Process, dot: tuple[bytes, int], ready: frozenset[bytes], w: int

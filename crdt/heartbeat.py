@@ -1,0 +1,64 @@
+"""The beat of a link: wall clocks, round trips, and the self-check of states.
+
+Law: equal clocks must mean equal digests. A mismatch alarms and stops that pair; it never
+joins, because a join at equal clocks would delete what differs on one side from both.
+"""
+
+from typing import TYPE_CHECKING
+
+from crdt import messages as m
+from crdt.clock import group_hash, shared
+from crdt.messages import encode
+from crdt.peer import Peer
+
+if TYPE_CHECKING:
+    from crdt.exchange import Exchange
+
+
+class Heartbeat:
+    """Sends beats to all peers and judges theirs."""
+
+    def __init__(self, exchange: "Exchange") -> None:
+        self._exchange = exchange
+        self._sent: dict[int, tuple[int, int]] = {}
+        self._number = 0
+
+    def beat(self) -> None:
+        """Tell every peer the time, and what this node's state adds up to."""
+        exchange = self._exchange
+        self._number += 1
+        beat = m.Beat(
+            self._number,
+            exchange.now_ms,
+            exchange.replica.joined,
+            group_hash(shared(exchange.durable)),
+            exchange.durable_digest.to_bytes(16, "big"),
+        )
+        data = encode(beat)
+        for link, peer in exchange.peers.items():
+            if peer.row is not None:
+                exchange.claim(peer)
+                self._sent[link] = (self._number, exchange.now_ms)
+                peer.outbox.put(data)
+
+    def heard(self, link: int, peer: Peer, beat: m.Beat) -> None:
+        """A peer told its time and its digest."""
+        exchange = self._exchange
+        peer.joined = beat.joined
+        peer.skew_ms = beat.now_ms - exchange.now_ms
+        exchange.send(peer, m.Echo(beat.number))
+        if peer.known and beat.clock_hash == group_hash(shared(exchange.durable)):
+            peer.digest = beat.digest
+            if beat.digest != exchange.durable_digest.to_bytes(16, "big"):
+                peer.stopped = True
+                exchange.alarm("digest_mismatch", link, "equal clocks, unequal states")
+
+    def echoed(self, link: int, peer: Peer, number: int) -> None:
+        """A peer answered a beat: the round trip is known."""
+        sent = self._sent.get(link)
+        if sent is not None and sent[0] == number:
+            peer.round_trip_ms = self._exchange.now_ms - sent[1]
+
+    def forget(self, link: int) -> None:
+        """A link ended."""
+        self._sent.pop(link, None)
