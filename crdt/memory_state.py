@@ -19,7 +19,15 @@ from crdt.overlay import pending_key
 from crdt.pending import decode_pending, encode_pending
 from crdt.record import join
 from crdt.record_codec import decode, encode
-from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, LoggedBundle, Page
+from crdt.state import (
+    ActorRow,
+    Batch,
+    BelowFloorError,
+    IdempotencyRow,
+    Loaded,
+    LoggedBundle,
+    Page,
+)
 
 
 class MemoryState:
@@ -42,7 +50,14 @@ class MemoryState:
         return self.records.get(key)
 
     def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
-        """Bundles beyond a clock: governance first, then in order of arrival."""
+        """Bundles beyond a clock: governance first, then in order of arrival.
+
+        Raises:
+            BelowFloorError: the log was cut below what the clock lacks.
+        """
+        for actor, row in self.actors.items():
+            if actor[:1] != PRIVATE and row.floor > clock.get(actor, 0):
+                raise BelowFloorError("the log no longer reaches back that far")
         missing = [
             (actor[:1] != GOVERNANCE, arrival, bundle.data)
             for actor, entries in self.log.items()
@@ -61,7 +76,14 @@ class MemoryState:
         return Page(out, complete=True)
 
     def tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes]:
-        """Bundles of one actor after a sequence number, in order, stopping past the limit."""
+        """Bundles of one actor after a sequence number, in order, stopping past the limit.
+
+        Raises:
+            BelowFloorError: the log was cut above that place.
+        """
+        row = self.actors.get(actor)
+        if row is not None and row.floor > after:
+            raise BelowFloorError("the log no longer reaches back that far")
         out: list[bytes] = []
         size = 0
         for _, bundle in self.log.get(actor, ()):
