@@ -114,7 +114,7 @@ class Limits:
         8192, minimum=1, help="Most writes waiting for their quorum."
     )
     catchup_page_bytes_max: int = setting(
-        2 * 1024 * 1024, minimum=64 * 1024, unit="bytes", help="Largest page of catch-up."
+        512 * 1024, minimum=64 * 1024, unit="bytes", help="Largest page of catch-up."
     )
     snapshot_chunk_bytes_max: int = setting(
         2 * 1024 * 1024, minimum=64 * 1024, unit="bytes", help="Largest chunk of a snapshot."

@@ -38,6 +38,8 @@ _TICK_SECONDS = 0.05
 _BEAT_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 _MEASURE_SECONDS = 2.0
+# A request makes some hundred objects, nearly all of which die with it.
+_GARBAGE_YOUNG, _GARBAGE_MIDDLE, _GARBAGE_OLD = 20_000, 20, 50
 
 
 @dataclass(slots=True)
@@ -172,14 +174,20 @@ async def _serve(
         parts.engine.pump()
         doors.facts(parts.engine).write(settings.paths.facts)
         _started(settings, parts, doors, log)
-        gc.collect()
-        gc.freeze()
+        _settle_memory()
         await ending.asked.wait()
         await _drain(settings, parts, doors, ending, log)
         parts.tasks.close()
         for task in running:
             task.cancel()
     loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _settle_memory() -> None:
+    """What lives as long as the process is not worth looking at again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_YOUNG, _GARBAGE_MIDDLE, _GARBAGE_OLD)
 
 
 def _started(settings: Settings, parts: Parts, doors: OpenDoors, log: EventLog) -> None:
