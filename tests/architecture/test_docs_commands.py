@@ -1,0 +1,163 @@
+"""Every command in the documents is run."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+
+from node.cli.app import app
+from tests.architecture.docs_blocks import (
+    GENERATED,
+    ROOT,
+    SHELLS,
+    WAYS,
+    Block,
+    all_blocks,
+    documents,
+    shell_blocks,
+    text_of,
+)
+from tests.architecture.docs_shell import Stage
+
+_STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")})
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("document", _STORIES)
+def test_the_commands_of_a_document_do_what_it_says(document: str, stage: Stage) -> None:
+    for block in shell_blocks("here", "on"):
+        if block.document == document:
+            stage.run(block)
+
+
+def test_every_block_of_commands_says_how_it_is_run() -> None:
+    untold = [
+        block.place
+        for block in all_blocks()
+        if block.language in SHELLS and len(block.tags.keys() & WAYS) != 1
+    ]
+    assert not untold
+
+
+def test_there_are_stories_to_run() -> None:
+    assert {"README.md", "docs/tutorial.md", "docs/operations.md"} <= set(_STORIES)
+
+
+@pytest.mark.parametrize("block", shell_blocks("make"), ids=lambda block: block.place)
+def test_make_targets_exist(block: Block) -> None:
+    make = shutil.which("make") or "make"
+    offered = subprocess.run(
+        [make, "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for line in block.text.splitlines():
+        words = line.split("#")[0].split()
+        if not words or words[0] in {"git", "cd"}:
+            continue
+        assert words[0] == "make", line
+        target = next(word for word in words[1:] if "=" not in word)
+        assert f"make {target} " in offered, target
+        done = subprocess.run([*words, "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def _command_lines(document: str) -> list[list[str]]:
+    """Every `mnemesh COMMAND ...` in code, as words; placeholders and all."""
+    names = "|".join(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group
+    spoken = re.compile(rf"(?<![\w/.-])mnemesh (?:{names})\b[^\n|;&)]*")
+    code = re.findall(r"`(mnemesh [^`\n]*)`", text_of(document))
+    for block in all_blocks():
+        if block.document == document and block.language in SHELLS:
+            code += spoken.findall(block.text.replace("\\\n", " "))
+    return [re.sub(r'"[^"]*"', "TEXT", line).split() for line in code]
+
+
+def _find(words: list[str]) -> tuple[Any, list[str]]:
+    command: Any = typer.main.get_command(app)
+    rest = words[1:]
+    while rest and hasattr(command, "commands"):
+        assert rest[0] in command.commands, f"no such command: {' '.join(words)}"
+        command = command.commands[rest[0]]
+        rest = rest[1:]
+    return command, rest
+
+
+@pytest.mark.parametrize("document", [d for d in documents() if not d.startswith(GENERATED)])
+def test_no_command_or_option_is_stale(document: str) -> None:
+    for words in _command_lines(document):
+        command, rest = _find(words)
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+        for word in rest:
+            option = word.partition("=")[0].strip("[].,")
+            if option.startswith("--") and option != "--":
+                assert option in known, f"{document}: {' '.join(words)} has no {option}"
+
+
+def _wheel(folder: Path) -> Path:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_installs_and_brings_the_command(tmp_path: Path) -> None:
+    # Dependencies come from the environment at hand; the slow test below fetches them.
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    wheel = _wheel(tmp_path)
+    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, capture_output=True)
+    run = subprocess.run(
+        [sys.executable, str(target / "bin" / "mnemesh"), "version", "--json"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(target), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert '"version"' in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", shell_blocks("install"), ids=lambda block: block.place)
+def test_the_wheel_installs_the_documented_way(block: Block, tmp_path: Path) -> None:
+    tool = block.text.split()[0]
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not on this machine")
+    (tmp_path / "dist").mkdir()
+    _wheel(tmp_path / "dist")
+    home, bin_folder = tmp_path / "home", tmp_path / "bin"
+    done = subprocess.run(
+        ["/bin/sh", "-eu", "-c", block.text],
+        cwd=tmp_path,
+        env={
+            "HOME": str(home),
+            "PATH": f"{bin_folder}:{Path(shutil.which(tool) or '').parent}:/usr/bin:/bin",
+            "PIPX_HOME": str(home / "pipx"),
+            "PIPX_BIN_DIR": str(bin_folder),
+            "UV_TOOL_BIN_DIR": str(bin_folder),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (bin_folder / "mnemesh").exists()

@@ -1,0 +1,127 @@
+"""Links resolve, names that the documents mention exist, and nothing foreign is in them."""
+
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.architecture.docs_blocks import GENERATED, ROOT, documents, prose_of, text_of
+
+_LINK: Final = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_CODE: Final = re.compile(r"`([^`\n]+)`")
+_PARTS: Final = ("crdt/", "transport/", "node/", "tests/", "docs/", "deploy/", "chaos/")
+_HAND_WRITTEN: Final = [d for d in documents() if not d.startswith(GENERATED)]
+_OUTSIDE: Final = frozenset({"https://msgpack.org", "https://semver.org"})
+_FOREIGN: Final = re.compile(r"/work/|/tmp/spec|/root/|/home/[a-z]", re.IGNORECASE)
+_CONTROLS: Final = re.compile(r"simulator[^|]*?\(([^)]*)\)")
+
+
+def _anchor(heading: str) -> str:
+    kept = re.sub(r"[^\w\- ]", "", heading.lower())
+    return kept.strip().replace(" ", "-")
+
+
+def _anchors(document: str) -> set[str]:
+    return {_anchor(h) for h in re.findall(r"^#+ (.+)$", text_of(document), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("document", documents())
+def test_links_resolve(document: str) -> None:
+    for target in _LINK.findall(prose_of(document)):
+        if target.startswith("https://"):
+            assert target in _OUTSIDE, f"{document} links outside: {target}"
+            continue
+        name, _, anchor = target.partition("#")
+        path = (ROOT / document).parent / name if name else ROOT / document
+        assert path.exists(), f"{document} links to {target}"
+        if anchor:
+            there = str(path.resolve().relative_to(ROOT))
+            assert anchor in _anchors(there), f"{document} links to {target}"
+
+
+@pytest.mark.parametrize("document", _HAND_WRITTEN)
+def test_no_name_of_a_file_is_stale(document: str) -> None:
+    for name in _CODE.findall(prose_of(document)):
+        if name.startswith(_PARTS) and " " not in name:
+            assert (ROOT / name.partition("::")[0]).exists(), f"{document} names {name}"
+
+
+@pytest.mark.parametrize("document", documents())
+def test_every_document_is_reached_from_the_readme(document: str) -> None:
+    seen, queue = set(), ["README.md"]
+    while queue:
+        at = queue.pop()
+        if at in seen or not at.endswith(".md"):
+            continue
+        seen.add(at)
+        for target in _LINK.findall(text_of(at)):
+            path = (ROOT / at).parent / target.partition("#")[0]
+            if not target.startswith("https://") and path.exists():
+                queue.append(str(path.resolve().relative_to(ROOT)))
+    assert document in seen | {"CHANGELOG.md"}
+
+
+@pytest.mark.parametrize("document", documents())
+def test_nothing_of_the_writers_machine_is_in_a_document(document: str) -> None:
+    found = _FOREIGN.search(text_of(document))
+    assert found is None, f"{document}: {found}"
+
+
+def test_every_invariant_names_what_holds_it() -> None:
+    rows = re.findall(
+        r"^\| \*\*I(\d+)\*\* \|([^|]+)\|([^|]+)\|$", text_of("docs/design.md"), re.MULTILINE
+    )
+    assert [int(number) for number, _, _ in rows] == list(range(1, 19))
+    for number, _, held in rows:
+        assert "imulator" in held or "tests/" in held, f"I{number}"
+
+
+def test_planted_bugs_in_the_design_exist() -> None:
+    from tests.simulation.controls import NAMES  # noqa: PLC0415 - it patches the core's modules
+
+    named = set()
+    for inside in _CONTROLS.findall(text_of("docs/design.md")):
+        named |= {word for word in _CODE.findall(inside) if "/" not in word}
+    assert named
+    assert named <= set(NAMES)
+
+
+def test_pictures_stand_alone() -> None:
+    for path in (ROOT / "docs").glob("*.svg"):
+        text = path.read_text(encoding="utf-8")
+        root = ET.fromstring(text)  # noqa: S314 - our own file
+        assert root.find("{http://www.w3.org/2000/svg}title") is not None
+        outside = re.findall(r"""(?:href|src|url)\s*[=(]\s*["']?(?!#)([^"')\s]+)""", text)
+        assert not outside, path
+
+
+def _commands_in_place(unit: str, folder: Path) -> str:
+    # The check wants its commands to exist; ours is where this environment has it.
+    here = Path(sys.executable).with_name("mnemesh")
+    path = folder / "mnemesh.service"
+    path.write_text(unit.replace("/usr/local/bin/mnemesh", str(here)), encoding="utf-8")
+    done = subprocess.run(
+        [shutil.which("systemd-analyze") or "", "verify", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr + ("" if done.returncode == 0 else "failed")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
+def test_the_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "mnemesh.service").read_text(encoding="utf-8")
+    assert _commands_in_place(unit, tmp_path) == ""
+    assert _commands_in_place(unit + "Frobnicate=yes\n", tmp_path) != ""
+
+
+def test_the_unit_does_not_restart_what_a_restart_does_not_mend() -> None:
+    unit = (ROOT / "deploy" / "mnemesh.service").read_text(encoding="utf-8")
+    assert "RestartPreventExitStatus=2 4 5 7 10\n" in unit
+    assert "ExecStart=/usr/local/bin/mnemesh serve\n" in unit
