@@ -97,6 +97,7 @@ class RealNode:
     fingerprint: str = ""
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    launch: tuple[str, ...] = ("-P", "-m", "node")
 
     @property
     def log(self) -> Path:
@@ -111,7 +112,7 @@ class RealNode:
         """Start the process and do not wait."""
         assert self.process is None, f"{self.name} runs already"
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-P", "-m", "node", "serve", "--data-dir", str(self.data_dir)]
+        command = [sys.executable, *self.launch, "serve", "--data-dir", str(self.data_dir)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self.flags],
