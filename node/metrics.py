@@ -6,6 +6,7 @@ Children are cached, so that the hot path pays one dictionary look-up; the page 
 from any thread.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -101,6 +102,26 @@ TABLE: Final[tuple[Metric, ...]] = (
 )
 
 
+class _LoopCounter(Counter):
+    """A counter that only the loop's thread moves: no lock, no checks, a fifth of the price."""
+
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        """Count."""
+        del exemplar
+        self._value._value += amount  # noqa: SLF001 - what `MutexValue.inc` does, less its lock
+
+
+class _LoopHistogram(Histogram):
+    """A histogram that only the loop's thread feeds."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Take one value."""
+        del exemplar
+        self._sum._value += amount  # noqa: SLF001 - as above
+        bucket = bisect_left(self._upper_bounds, amount)
+        self._buckets[bucket]._value += 1  # noqa: SLF001 - as above
+
+
 class Metrics:
     """All metrics of one node, in a registry of its own.
 
@@ -161,7 +182,9 @@ class Metrics:
 
 def _family(row: Metric, registry: CollectorRegistry) -> Any:
     if row.kind is Histogram:
-        return Histogram(row.name, row.help, row.labels, registry=registry, buckets=_FAST)
+        return _LoopHistogram(row.name, row.help, row.labels, registry=registry, buckets=_FAST)
+    if row.kind is Counter:
+        return _LoopCounter(row.name, row.help, row.labels, registry=registry)
     return row.kind(row.name, row.help, row.labels, registry=registry)
 
 

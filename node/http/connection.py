@@ -6,7 +6,8 @@ This file alone leans on the inside of aiohttp's `RequestHandler`.
 """
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from aiohttp import HttpVersion11, web
@@ -14,6 +15,26 @@ from aiohttp.web_protocol import RequestHandler
 
 from node.http.answer import Answer, Heads
 from node.http.problems import Problem
+
+
+class _SameTask:
+    """The loop as `RequestHandler.start` sees it: a handler runs in its connection's own task.
+
+    aiohttp makes a task for every request so that context variables do not leak from one to
+    the next. Nothing here keeps any, and a task costs two turns of the loop. From Python 3.12
+    on aiohttp starts it eagerly, which comes to the same.
+    """
+
+    __slots__ = ("call_at", "create_future", "time")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.call_at = loop.call_at
+        self.create_future = loop.create_future
+        self.time = loop.time
+
+    def create_task(self, handling: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """What `start` awaits."""
+        return handling
 
 
 class Connection(RequestHandler):
@@ -44,6 +65,8 @@ class Connection(RequestHandler):
         """Count from now on: who connects and says nothing is cut as well."""
         super().connection_made(transport)
         self.head_since = self._loop.time()
+        if sys.version_info < (3, 12):
+            self._loop = cast("asyncio.AbstractEventLoop", _SameTask(self._loop))
 
     def data_received(self, data: bytes) -> None:
         """Parse, and note when a head begins or is complete."""

@@ -17,6 +17,8 @@ from node.http.routes import Needs
 from node.http.services import key_digest
 
 _KEY: Final = "x-api-key"
+_KEY_CHARS_MAX: Final = 256
+_DIGESTS_MAX: Final = 1024
 _BEARER: Final = "bearer "
 _LOG_EVERY_SECONDS: Final = 1.0
 _SYNC: Final = "/api/v1/sync/"
@@ -27,6 +29,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._logged_at = float("-inf")
+        self._digests: dict[str, bytes] = {}
 
     def check_address(self, call: Call) -> None:
         """Refuse requests that were meant for another name, and keys in addresses.
@@ -90,7 +93,11 @@ class Gate:
         if given is None:
             bearer = call.headers.get(hdrs.AUTHORIZATION, "")
             given = bearer[len(_BEARER) :] if bearer[: len(_BEARER)].lower() == _BEARER else ""
-        digest = key_digest(given)
+        digest = self._digests.get(given)
+        if digest is None:
+            digest = key_digest(given)
+            if len(self._digests) < _DIGESTS_MAX and len(given) <= _KEY_CHARS_MAX:
+                self._digests[given] = digest
         # No early end: the time must not tell which of several keys came close.
         matches = [hmac.compare_digest(digest, key) for key in keys]
         if not given or not any(matches):

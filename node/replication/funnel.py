@@ -17,6 +17,7 @@ from crdt.replica import DeniedError
 from crdt.standing import found
 from node import errors
 from node.contracts import Receipt, RetryKey
+from node.record_ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader
@@ -52,7 +53,7 @@ class LocalFunnel:
         self._readiness = readiness
         self._timeout_ms = timeout_ms
         self._in_flight_max = in_flight_max
-        self._entropy = entropy
+        self._ids = RecordIds(entropy)
         self._loop = asyncio.get_running_loop()
         metrics = engine.metrics
         self._waited = metrics.histogram("quorum_wait_seconds")
@@ -89,12 +90,12 @@ class LocalFunnel:
     def draw_id(self, retry: RetryKey | None, index: int) -> str:
         """A new record id: random, or the same for every retry of one request."""
         if retry is None:
-            raw = self._entropy(16)
-        else:
-            scope = [self._engine.replica.genesis.cluster, retry.agent, retry.key, str(index)]
-            raw = hashlib.sha256("\x00".join(scope).encode()).digest()[:16]
-        text = bytes((*raw[:6], raw[6] & 0x0F | 0x40, raw[7], raw[8] & 0x3F | 0x80, *raw[9:])).hex()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+            return self._ids.draw()
+        scope = [self._engine.replica.genesis.cluster, retry.agent, retry.key, str(index)]
+        raw = hashlib.sha256("\x00".join(scope).encode()).digest()[:16]
+        return uuid_text(
+            int.from_bytes(raw, "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62
+        )
 
     # --- writing -----------------------------------------------------------------
 
@@ -178,16 +179,19 @@ class LocalFunnel:
         self, dots: tuple[Dot, ...], last: Dot, *, pending_id: str | None = None, old: bool = False
     ) -> Receipt:
         exchange = self._engine.exchange
-        me = self._engine.me.node_id
         local = exchange.durable.get(last.actor, 0) >= last.seq
         if lane_of(last.actor) == PRIVATE:
             names, needed = [], 1
         else:
             state = exchange.replica.governance.now
             needed = state.quorum(exchange.wanted_w)
-            held = exchange.tally.holders(last)
-            held.discard(me)
-            names = sorted([state.members[node].name for node in held])
+            names = sorted(
+                [
+                    state.members[p.node_id].name
+                    for p in exchange.peers.values()
+                    if p.row and p.row.get(last.actor, 0) >= last.seq and p.node_id in state.ready
+                ]
+            )
         return Receipt(
             dots=dots,
             local=local,
