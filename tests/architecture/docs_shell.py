@@ -56,6 +56,7 @@ class Stage:
     base: int = field(default_factory=lambda: _free_ports(_MESH_PORTS + 6))
     tools: Path = field(init=False)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    until_seconds: float = _UNTIL_SECONDS
 
     def __post_init__(self) -> None:
         self.tools = self.folder / "tools"
@@ -123,7 +124,7 @@ class Stage:
         machine = block.tags.get("on") or _HERE
         script = self._filled_in(block, machine)
         wanted, until = block.tags.get("shows", ""), block.tags.get("until", "")
-        deadline = time.monotonic() + (_UNTIL_SECONDS if until else 0)
+        deadline = time.monotonic() + (self.until_seconds if until else 0)
         while True:
             ran = self._sh(machine, script)
             if ran.returncode == 0 and (until or wanted) in ran.stdout:

@@ -1,5 +1,6 @@
 """Every command in the documents is run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -144,17 +145,18 @@ def test_the_wheel_installs_the_documented_way(block: Block, tmp_path: Path) -> 
         pytest.skip(f"{tool} is not on this machine")
     (tmp_path / "dist").mkdir()
     _wheel(tmp_path / "dist")
-    home, bin_folder = tmp_path / "home", tmp_path / "bin"
+    bin_folder = tmp_path / "bin"
+    # The index to fetch from is the reader's own; only what is installed goes elsewhere.
+    own = {
+        "PIPX_HOME": str(tmp_path / "pipx"),
+        "PIPX_BIN_DIR": str(bin_folder),
+        "UV_TOOL_DIR": str(tmp_path / "uv"),
+        "UV_TOOL_BIN_DIR": str(bin_folder),
+    }
     done = subprocess.run(
         ["/bin/sh", "-eu", "-c", block.text],
         cwd=tmp_path,
-        env={
-            "HOME": str(home),
-            "PATH": f"{bin_folder}:{Path(shutil.which(tool) or '').parent}:/usr/bin:/bin",
-            "PIPX_HOME": str(home / "pipx"),
-            "PIPX_BIN_DIR": str(bin_folder),
-            "UV_TOOL_BIN_DIR": str(bin_folder),
-        },
+        env={**os.environ, **own},
         capture_output=True,
         text=True,
         check=False,
