@@ -16,6 +16,7 @@ def _block(text: str, **tags: str) -> Block:
     return Block(document=__name__, line=1, language="sh", tags=tags, text=text)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize(
     "lost",
