@@ -1,0 +1,214 @@
+"""The load: many keep-alive HTTP/1.1 clients in one cheap process.
+
+Law: it must cost far less than what it drives. Requests are encoded before the clock starts;
+of an answer only the status and the Content-Length are read; a client sends its next request
+in the callback that completed the last. Reads one JSON object on stdin, prints one on stdout.
+"""
+
+import asyncio
+import gc
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+_END: Final = b"\r\n\r\n"
+_LENGTH: Final = b"Content-Length: "
+_DRAIN_SECONDS: Final = 20.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What all clients share.
+
+    Attributes:
+        request: gives the next request, ready to be sent.
+        from_time: loop time at which the measured window begins.
+        until: loop time after which no client sends any more.
+        most: requests after which no client sends any more.
+        sent: requests sent in all.
+        done: answers received in all.
+        in_window: good answers received inside the window.
+        statuses: answers by status; `lost` counts connections that ended early.
+        seconds: latencies of the good answers inside the window.
+    """
+
+    request: Callable[[], bytes]
+    from_time: float = 0.0
+    until: float = float("inf")
+    most: float = float("inf")
+    sent: int = 0
+    done: int = 0
+    in_window: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+
+class Client(asyncio.Protocol):
+    """One connection with one request in flight."""
+
+    __slots__ = ("_buffer", "_run", "_sent_at", "_transport", "finished")
+
+    def __init__(self, run: Run, finished: "asyncio.Future[None]") -> None:
+        self._run = run
+        self._buffer = b""
+        self._sent_at = 0.0
+        self._transport: asyncio.Transport | None = None
+        self.finished = finished
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
+
+    def begin(self) -> None:
+        """Send the first request."""
+        self._next(time.perf_counter())
+
+    def _next(self, now: float) -> None:
+        run = self._run
+        if now >= run.until or run.sent >= run.most or self._transport is None:
+            if not self.finished.done():
+                self.finished.set_result(None)
+            return
+        run.sent += 1
+        self._sent_at = now
+        self._transport.write(run.request())
+
+    def data_received(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+        head = data.find(_END)
+        if head >= 0:
+            at = data.find(_LENGTH) + len(_LENGTH)
+            if len(data) >= head + len(_END) + int(data[at : data.find(b"\r", at)]):
+                self._buffer = b""
+                self._complete(data[9:12])
+                return
+        self._buffer = data
+
+    def _complete(self, status: bytes) -> None:
+        run = self._run
+        now = time.perf_counter()
+        run.done += 1
+        run.statuses[status.decode()] += 1
+        if status[:1] == b"2" and run.from_time <= self._sent_at and now <= run.until:
+            run.in_window += 1
+            run.seconds.append(now - self._sent_at)
+        self._next(now)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+        if not self.finished.done():
+            self._run.statuses["lost"] += 1
+            self.finished.set_result(None)
+
+
+def encode(method: str, path: str, host: str, key: str, body: bytes = b"") -> bytes:
+    """One whole request."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Api-Key: {key}\r\nX-Agent-Id: bench\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def memory(content_bytes: int, ident: str | None = None) -> dict[str, Any]:
+    """The body of a create with so many bytes of content."""
+    text = ("the mesh keeps what its agents have learned; " * (content_bytes // 45 + 1))[
+        :content_bytes
+    ]
+    fields = {"title": "a measured memory", "content": text, "tags": ["bench"]}
+    return fields if ident is None else {**fields, "id": ident}
+
+
+def requests(spec: dict[str, Any], host: str, key: str) -> Callable[[], bytes]:
+    """What the clients send: writes, bulks, seeds (bulks with known ids), reads or pings."""
+    kind, size, items = spec["kind"], spec.get("content_bytes", 1024), spec.get("items", 1)
+    if kind == "write":
+        one = encode("POST", "/api/v1/memories", host, key, json.dumps(memory(size)).encode())
+        return lambda: one
+    if kind == "bulk":
+        body = json.dumps([memory(size)] * items).encode()
+        many = encode("POST", "/api/v1/memories/bulk", host, key, body)
+        return lambda: many
+    if kind == "seed":
+        batches = (
+            [memory(size, f"seeded-{first + place:08d}") for place in range(items)]
+            for first in range(0, spec["requests"] * items, items)
+        )
+        path = "/api/v1/memories/bulk"
+        return lambda: encode("POST", path, host, key, json.dumps(next(batches)).encode())
+    if kind == "ping":
+        one = encode("GET", spec["path"], host, key)
+        return lambda: one
+    paths = [f"/api/v1/memories/seeded-{n:08d}" for n in range(0, spec["ids"], 7)]
+    ready = cycle([encode("GET", path, host, key) for path in paths])
+    return lambda: next(ready)
+
+
+async def drive(spec: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one specification."""
+    parts = urlsplit(spec["url"])
+    run = Run(request=requests(spec, parts.netloc, spec["key"]))
+    loop = asyncio.get_running_loop()
+    clients = []
+    for _ in range(spec["clients"]):
+        client = Client(run, loop.create_future())
+        await loop.create_connection(lambda client=client: client, parts.hostname, parts.port)
+        clients.append(client)
+    gc.collect()
+    gc.disable()
+    began = time.perf_counter()
+    run.from_time = began + spec.get("warmup_seconds", 0.0)
+    if "requests" in spec:
+        run.most = spec["requests"]
+    else:
+        run.until = run.from_time + spec["seconds"]
+    for client in clients:
+        client.begin()
+    longest = spec.get("seconds", 600.0) + spec.get("warmup_seconds", 0.0) + _DRAIN_SECONDS
+    async with asyncio.timeout(longest):
+        await asyncio.gather(*(client.finished for client in clients))
+    return _result(run, time.perf_counter(), clients=spec["clients"])
+
+
+def _result(run: Run, ended: float, *, clients: int) -> dict[str, Any]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    window = min(ended, run.until) - run.from_time
+    seconds = sorted(run.seconds)
+
+    def at(share: float) -> float | None:
+        if not seconds:
+            return None
+        return round(seconds[min(int(len(seconds) * share), len(seconds) - 1)] * 1000, 3)
+
+    return {
+        "clients": clients,
+        "answers": run.done,
+        "good": run.in_window,
+        "statuses": dict(run.statuses),
+        "window_seconds": round(window, 3),
+        "per_second": round(run.in_window / window, 1),
+        "p50_ms": at(0.50),
+        "p99_ms": at(0.99),
+        "max_ms": at(1.0),
+        "driver_cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+    }
+
+
+def main() -> None:
+    """Read the specification, do it, tell the result."""
+    spec = json.load(sys.stdin)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(drive(spec))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""What is measured: one function a figure, each gives the fields of one JSON line.
+
+Law: a figure of work is taken from before the first request until all nodes are equal again,
+so nothing that a write causes is left out; figures of time come from the driver's window.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from node.store import Store
+from tests.benchmarks.machine import Cpu, busy_seconds, cpu_of, link_bytes, resident_mib
+from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
+
+Line = dict[str, Any]
+CONTENT_BYTES: Final = 1024
+CLIENTS: Final = (1, 16, 64, 256)
+_WARMUP_SECONDS: Final = 1.0
+_DEADLINE_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.02
+_PAGE_BYTES: Final = 4 * 2**20
+_MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much of everything.
+
+    Attributes:
+        seconds: of the measured window.
+        catchup_ops: operations that a node has to catch up with.
+        clients: numbers of clients for writes.
+    """
+
+    seconds: float
+    catchup_ops: int
+    clients: tuple[int, ...] = CLIENTS
+
+
+class Account:
+    """What a mesh uses between two moments."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        mesh.settle()
+        self._pids = {node.name: node.pid for node in mesh.nodes}
+        self._cpu = {name: cpu_of(pid) for name, pid in self._pids.items()}
+        self._commits = {node.name: node.metric("store_commits_total") for node in mesh.nodes}
+        self._busy = busy_seconds()
+        self._began = time.monotonic()
+
+    def close(self, told: Line, ops: int) -> Line:
+        """The fields per operation, once the mesh is equal again."""
+        seconds = time.monotonic() - self._began
+        busy = busy_seconds() - self._busy
+        self._mesh.settle()
+        used = {name: cpu_of(pid) - self._cpu[name] for name, pid in self._pids.items()}
+        first, *others = self._mesh.nodes
+        commits = {
+            node.name: (node.metric("store_commits_total") - self._commits[node.name]) / ops
+            for node in self._mesh.nodes
+        }
+        ours = sum(cpu.total for cpu in used.values()) + told["driver_cpu_seconds"]
+        return {
+            "coordinator_cpu_us": per_op(used[first.name], ops),
+            "replica_cpu_us": [per_op(used[node.name], ops) for node in others],
+            "driver_cpu_us": round(told["driver_cpu_seconds"] * _MICRO / ops, 1),
+            "fsyncs_per_op": {name: round(share, 4) for name, share in commits.items()},
+            "resident_mib": [resident_mib(pid) for pid in self._pids.values()],
+            "cores_used_by_others": round(max(busy - ours, 0.0) / seconds, 2),
+        }
+
+
+def per_op(cpu: Cpu, ops: int) -> dict[str, float]:
+    """CPU microseconds per operation: in all, of the loop, of other threads, of the kernel."""
+    return {
+        "total": round(cpu.total * _MICRO / ops, 1),
+        "loop": round(cpu.loop * _MICRO / ops, 1),
+        "other_threads": round(cpu.rest * _MICRO / ops, 1),
+        "kernel": round(cpu.system * _MICRO / ops, 1),
+    }
+
+
+def _loaded(mesh: Mesh, scale: Scale, *, items: int = 1, **wanted: Any) -> Line:
+    account = Account(mesh)
+    told = drive(
+        mesh.nodes[0],
+        seconds=scale.seconds,
+        warmup_seconds=_WARMUP_SECONDS,
+        content_bytes=CONTENT_BYTES,
+        items=items,
+        **wanted,
+    )
+    fields = account.close(told, told["answers"] * items)
+    rate = {"ops_per_second": round(told["per_second"] * items, 1)}
+    latency = {name: told[name] for name in ("p50_ms", "p99_ms", "max_ms")}
+    return {**rate, **latency, "answers": told["answers"], **fields}
+
+
+def writes(folder: Path, scale: Scale) -> Iterator[Line]:
+    """Quorum writes: POST /memories, 1 KB, N = 3, W = 2."""
+    with running(folder) as mesh:
+        for clients in scale.clients:
+            line = _loaded(mesh, scale, kind="write", clients=clients)
+            yield {"bench": "writes", "clients": clients, **line}
+
+
+def bulk(folder: Path, scale: Scale) -> Iterator[Line]:
+    """Records through POST /memories/bulk."""
+    with running(folder) as mesh:
+        for items, clients in ((500, 4), (1000, 1), (1000, 4)):
+            line = _loaded(mesh, scale, kind="bulk", clients=clients, items=items)
+            yield {"bench": "bulk", "clients": clients, "items": items, **line}
+
+
+def reads(folder: Path, scale: Scale) -> Iterator[Line]:
+    """GET /memories/{id} over records that lie on the disk."""
+    with running(folder) as mesh:
+        seed(mesh, 20_000)
+        for clients in (1, 64):
+            line = _loaded(mesh, scale, kind="read", clients=clients, ids=20_000)
+            yield {"bench": "reads", "clients": clients, **line}
+
+
+def seed(mesh: Mesh, records: int) -> None:
+    """Put so many records into the first node, in bulks of 1000."""
+    count = max(records // 1000, 1)
+    drive(mesh.nodes[0], kind="seed", clients=2, requests=count, items=1000)
+
+
+def catchup(folder: Path, scale: Scale) -> Iterator[Line]:
+    """A node that was away while others wrote comes back: the log is streamed to it."""
+    with running(folder) as mesh:
+        away = mesh.nodes[2]
+        seed(mesh, 1000)
+        mesh.settle()
+        mesh.stop(away)
+        seed_more(mesh, scale.catchup_ops)
+        line = _returns(mesh, away, scale.catchup_ops)
+    ops_bytes = _log_bytes(mesh.nodes[0], scale.catchup_ops)
+    yield {"bench": "catchup", **line, **_per_byte(line, ops_bytes)}
+
+
+def bootstrap(folder: Path, scale: Scale) -> Iterator[Line]:
+    """A member that lost its store, when the log does not reach back: a snapshot is sent."""
+    short = {
+        "MNEMESH_LOG_BYTES_MIN": "0",
+        "MNEMESH_LOG_BYTES_MAX": str(8 << 20),
+        "MNEMESH_MAINTENANCE_INTERVAL_SECS": "0.5",
+    }
+    with running(folder, environment=short) as mesh:
+        lost = mesh.nodes[2]
+        seed(mesh, scale.catchup_ops)
+        mesh.settle()
+        _until(lambda: mesh.nodes[0].metric("log_floor_ops") > 0, "the log was never cut")
+        mesh.stop(lost)
+        (lost.data_dir / "CURRENT").unlink()
+        for store in lost.data_dir.glob("store-*"):
+            shutil.rmtree(store)
+        line = _returns(mesh, lost, scale.catchup_ops)
+        line["snapshot"] = lost.metric("store_changes_total") > 0
+    ops_bytes = CONTENT_BYTES * scale.catchup_ops
+    yield {"bench": "bootstrap", **line, **_per_byte(line, ops_bytes)}
+
+
+def seed_more(mesh: Mesh, records: int) -> None:
+    """Write so many more records through bulk."""
+    count = max(records // 1000, 1)
+    drive(mesh.nodes[0], kind="bulk", clients=2, requests=count, items=1000)
+
+
+def _returns(mesh: Mesh, away: Node, ops: int) -> Line:
+    """Start a node and follow it until it is equal to the first."""
+    sources = [node for node in mesh.nodes if node is not away]
+    before = {node.name: cpu_of(node.pid) for node in sources}
+    target = sources[0].mesh()["clock"]
+    began = time.monotonic()
+    mesh.start(away)
+    listening = time.monotonic()
+    _until(lambda: _covers(away, target), "the node did not catch up")
+    ended = time.monotonic()
+    moved = link_bytes(away.pid, mesh.peer_ports)
+    mesh.settle()
+    others = [cpu_of(node.pid) - before[node.name] for node in sources]
+    return {
+        "ops": ops,
+        "seconds_from_start": round(ended - began, 2),
+        "seconds_listening": round(ended - listening, 2),
+        "ops_per_second": round(ops / max(ended - listening, 1e-9)),
+        "receiver_cpu_us": per_op(cpu_of(away.pid), ops),
+        "source_cpu_us": [per_op(cpu, ops) for cpu in others],
+        "bytes_received": moved[0] if moved else None,
+        "bytes_sent": moved[1] if moved else None,
+    }
+
+
+def _covers(node: Node, target: dict[str, int]) -> bool:
+    try:
+        clock = node.mesh()["clock"]
+    except OSError:
+        return False
+    return all(clock.get(actor, 0) >= seq for actor, seq in target.items())
+
+
+def _until(reached: Any, otherwise: str) -> None:
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            raise BenchmarkError(otherwise)
+        time.sleep(_POLL_SECONDS)
+
+
+def _per_byte(line: Line, ops_bytes: int) -> Line:
+    received = line["bytes_received"]
+    share = round(received / ops_bytes, 3) if received is not None and ops_bytes else None
+    return {"bytes_of_ops": ops_bytes, "bytes_moved_per_byte_of_ops": share}
+
+
+def _log_bytes(node: Node, ops: int) -> int:
+    """Bytes of the newest bundles of a stopped node that hold so many operations."""
+    current = (node.data_dir / "CURRENT").read_text(encoding="utf-8").strip()
+    store = Store(node.data_dir / current, entropy=bytes)
+    clock: dict[bytes, int] = {}
+    try:
+        actors = store.load().actors
+        busiest = max(actors, key=lambda actor: actors[actor].seq)
+        clock = {actor: row.seq for actor, row in actors.items()}
+        clock[busiest] = actors[busiest].seq - ops
+        return sum(map(len, store.tail(busiest, clock[busiest], 1 << 40)))
+    finally:
+        store.close()
+
+
+BENCHES: Final = {
+    "writes": writes,
+    "bulk": bulk,
+    "reads": reads,
+    "catchup": catchup,
+    "bootstrap": bootstrap,
+}
