@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from crdt import catchup, exchange, mint, peer, replica
+from crdt.admission import Fit
 from crdt.bundle import Bundle
 from crdt.clock import Clock
 from crdt.dot import Dot, node_of
@@ -18,7 +19,6 @@ from crdt.governance import Governance, GovernanceState
 from crdt.op import Kind, Op
 from crdt.pending import Pending
 from crdt.record import seal
-from crdt.admission import Fit
 from crdt.replica import Replica
 
 IN_WORLD = {

@@ -9,7 +9,8 @@ from tests.simulation.faults import seal
 from tests.simulation.process import node_of
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.process import Process
+    from tests.simulation.world import Link, World
 
 
 def heal(world: "World") -> None:
@@ -60,27 +61,37 @@ def _round(world: "World", step_ms: int = 400) -> None:
         for right in procs[place + 1 :]:
             world.connect(left, right)
     for link in list(world.links.values()):
-        world.fly(link)
-        for end in link.ends:
-            for _ in range(len(link.flight[end.pid])):
-                if not link.dead and link.flight[end.pid]:
-                    world.deliver(link, end, faulty=False)
+        _deliver_all(world, link)
     for process in procs:
-        while process.tasks:
-            process.work()
-            process.pump()
-        while process.queue:
-            process.commit()
-            process.pump()
-        process.exchange.advance(process.now_ms)
-        process.exchange.tick()
-        process.pump()
+        _finish(process)
     if world.step_no % 3 == 0:
         for process in procs:
             process.exchange.heartbeat.beat()
     for process, link in list(world.half):
         world.notice(process, link)
     world.check()
+
+
+def _deliver_all(world: "World", link: "Link") -> None:
+    """What is queued now arrives; what that causes comes in the next round."""
+    world.fly(link)
+    for end in link.ends:
+        for _ in range(len(link.flight[end.pid])):
+            if not link.dead and link.flight[end.pid]:
+                world.deliver(link, end, faulty=False)
+
+
+def _finish(process: "Process") -> None:
+    """The disk catches up, and a tick passes."""
+    while process.tasks:
+        process.work()
+        process.pump()
+    while process.queue:
+        process.commit()
+        process.pump()
+    process.exchange.advance(process.now_ms)
+    process.exchange.tick()
+    process.pump()
 
 
 def final_members(world: "World") -> list[str]:
@@ -202,7 +213,7 @@ def _steady_state(world: "World") -> None:
 
 def _nothing_lost(world: "World") -> None:
     members = set(final_members(world))
-    last = world.disks[sorted(members)[0]].clock()
+    last = world.disks[min(members)].clock()
     for dot, held in world.committed.items():
         if held & members:
             need(last.get(dot[0], 0) >= dot[1], "a committed write is lost", dot)

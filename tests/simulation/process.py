@@ -14,9 +14,9 @@ from crdt.dot import DATA, new_actor
 from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Serve, Stage
 from crdt.exchange import Exchange
 from crdt.governance import Genesis
+from crdt.identity import Self
 from crdt.memory_state import MemoryState
 from crdt.op import Draft, Op
-from crdt.identity import Self
 from crdt.replica import Replica
 from crdt.state import Batch
 
@@ -228,7 +228,7 @@ class Process:
             self.exchange.catchup.join_failed(effect.link)
             return
         if self.world.bug == "joinwrong":
-            held[1].actors.update({a: r for a, r in self.disk.actors.items()})
+            held[1].actors.update(dict(self.disk.actors.items()))
         joined = self.disk.joined_with(held[1])
         self._restart_over(joined, effect.link)
 

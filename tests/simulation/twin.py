@@ -226,41 +226,54 @@ class Twin:
 
 
 def _show(effective: list[Op]) -> Visible:
-    births = {
-        op.dot: (op.owner, op.namespace, op.hlc) for op in effective if op.kind is Kind.CREATE
-    }
-    dead = set()
-    for op in effective:
-        if op.kind is Kind.DELETE:
-            dead |= {b for b in op.births if births.get(b, ())[:2] == (op.owner, op.namespace)}
-    alive = {dot: what for dot, what in births.items() if dot not in dead}
-    killed: set[tuple[str, Dot]] = set()
     by_dot = {op.dot: op for op in effective}
-    for op in effective:
-        if op.kind is not Kind.EDIT:
-            continue
-        for name in (*op.set, *op.removed):
-            for dot in op.supersedes:
-                old = by_dot.get(dot)
-                if old is None or (name.startswith("+") and dot.actor != op.dot.actor):
-                    continue
-                carried = {old.dot} if old.kind is Kind.CREATE else old.births
-                if carried <= op.births and (old.owner, old.namespace) == (op.owner, op.namespace):
-                    killed.add((name, dot))
+    alive = _alive(effective)
+    killed = _killed(effective, by_dot)
     out: Visible = {}
-    for lane_id in {(op.dot.actor[:1], op.id) for op in effective if op.dot in alive}:
-        mine = {d: w for d, w in alive.items() if (d.actor[:1], by_dot[d].id) == lane_id}
+    for lane, ident in {(dot.actor[:1], by_dot[dot].id) for dot in alive}:
+        ops = [op for op in effective if (op.dot.actor[:1], op.id) == (lane, ident)]
+        mine = {dot: alive[dot] for dot in alive if by_dot[dot] in ops}
         owner, namespace, _ = min((w[2], d, w) for d, w in mine.items())[2]
         shown = {d for d, w in mine.items() if w[:2] == (owner, namespace)}
         fields: dict[str, dict[Dot, Any]] = {}
-        for op in effective:
-            if (op.dot.actor[:1], op.id) != lane_id or op.kind is Kind.DELETE:
-                continue
-            carried = {op.dot} if op.kind is Kind.CREATE else op.births
-            if (op.owner, op.namespace) != (owner, namespace) or not carried & shown:
+        for op in ops:
+            same = (op.owner, op.namespace) == (owner, namespace)
+            if op.kind is Kind.DELETE or not same or not _carried(op) & shown:
                 continue
             for name, value in op.set.items():
                 if (name, op.dot) not in killed:
                     fields.setdefault(name, {})[op.dot] = value
-        out[f"{lane_id[0].decode()}{lane_id[1]}"] = fields
+        out[f"{lane.decode()}{ident}"] = fields
+    return out
+
+
+def _alive(effective: list[Op]) -> dict[Dot, tuple[str, str, int]]:
+    """{birth: owner, namespace, stamp} of all that no delete of the same class names."""
+    births = {o.dot: (o.owner, o.namespace, o.hlc) for o in effective if o.kind is Kind.CREATE}
+    dead = {
+        birth
+        for op in effective
+        if op.kind is Kind.DELETE
+        for birth in op.births
+        if births.get(birth, ())[:2] == (op.owner, op.namespace)
+    }
+    return {dot: what for dot, what in births.items() if dot not in dead}
+
+
+def _carried(op: Op) -> frozenset[Dot]:
+    return frozenset((op.dot,)) if op.kind is Kind.CREATE else op.births
+
+
+def _killed(effective: list[Op], by_dot: Mapping[Dot, Op]) -> set[tuple[str, Dot]]:
+    """The (field, dot) that an edit of the same class supersedes, naming all its births."""
+    out = set()
+    for op in effective:
+        names = (*op.set, *op.removed) if op.kind is Kind.EDIT else ()
+        for dot in op.supersedes:
+            old = by_dot.get(dot)
+            if old is None or (old.owner, old.namespace) != (op.owner, op.namespace):
+                continue
+            if _carried(old) <= op.births:
+                own = dot.actor == op.dot.actor
+                out |= {(name, dot) for name in names if own or not name.startswith("+")}
     return out
