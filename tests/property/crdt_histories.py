@@ -60,10 +60,14 @@ def histories(kinds: Sequence[str] = KINDS, most: int = 60) -> st.SearchStrategy
         step = st.tuples(st.sampled_from(drawn), st.integers(0, 2), small, small, small)
         return st.lists(step, max_size=10) | st.lists(step, min_size=most // 2, max_size=most)
 
-    if kinds is not KINDS:
-        return some(kinds)
-    governed = st.tuples(st.sampled_from(APPROVALS), some(GOVERNED))
-    return some(kinds) | governed.map(lambda parts: [*parts[0], *parts[1]])
+    return some(kinds) | approvals(most) if kinds is KINDS else some(kinds)
+
+
+def approvals(most: int = 60) -> st.SearchStrategy[list[Step]]:
+    """Histories under a policy that holds everything for approval."""
+    step = st.tuples(st.sampled_from(GOVERNED), st.integers(0, 2), small, small, small)
+    begun = st.tuples(st.sampled_from(APPROVALS), st.lists(step, min_size=8, max_size=most))
+    return begun.map(lambda parts: [*parts[0], *parts[1]])
 
 
 class Play:

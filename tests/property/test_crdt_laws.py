@@ -14,7 +14,8 @@ from crdt.memory_state import MemoryState
 from crdt.overlay import pending_key
 from crdt.pending import decode_pending
 from crdt.record_codec import decode, encode
-from tests.property.crdt_histories import NAMES, PLAIN, Play, histories
+from crdt.view import NothingPending, shown
+from tests.property.crdt_histories import IDS, NAMES, PLAIN, Play, approvals, histories
 from tests.simulation.checks import difference, visible
 from tests.unit.crdt.rig import Node, shared_state, snapshot
 
@@ -46,6 +47,30 @@ def test_i1_what_is_visible_is_what_the_twin_computes_from_the_clock(steps: list
         want, _ = play.twin.state(node.disk.clock())
         got = seen(node.disk)
         assert got == want, difference(got, want)
+
+
+@given(approvals())
+def test_i1_approvals_are_what_the_twin_computes_from_the_clock(steps: list[Any]) -> None:
+    for node in (play := Play(steps).settled()).nodes:
+        want, _ = play.twin.state(node.disk.clock())
+        got = seen(node.disk)
+        assert got == want, difference(got, want)
+
+
+@given(histories(PLAIN))
+def test_an_edit_leaves_no_value_behind_that_its_author_saw(steps: list[Any]) -> None:
+    play = Play()
+    for step in steps:
+        node = play.nodes[step[1]]
+        held = node.record(IDS[step[2] % 2])
+        old = {v.origin.dot for f in held.fields.values() for v in f.values()} if held else set()
+        play.take(step)
+        part = shown(node.record(IDS[step[2] % 2]), NothingPending())
+        if step[0] != "edit" or part is None:
+            continue
+        for name, versions in part.fields.items():
+            fresh = any(v.origin.dot not in old for v in versions)
+            assert not fresh or name.startswith("+") or len(versions) == 1
 
 
 @given(histories())
