@@ -81,7 +81,7 @@ def _figures(line: Line, prefix: str = "") -> Iterator[tuple[str, float]]:
         elif isinstance(value, list):
             numbered = {str(place): one for place, one in enumerate(value, 1)}
             yield from _figures(numbered, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and name not in (*_TAG, "repeat"):
+        elif type(value) in (int, float) and name not in (*_TAG, "repeat"):
             yield prefix + name, value
 
 

@@ -147,9 +147,9 @@ def catchup(folder: Path, scale: Scale) -> Iterator[Line]:
 def bootstrap(folder: Path, scale: Scale) -> Iterator[Line]:
     """A member that lost its store, when the log does not reach back: a snapshot is sent."""
     short = {
-        "MNEMESH_LOG_BYTES_MIN": "0",
-        "MNEMESH_LOG_BYTES_MAX": str(8 << 20),
-        "MNEMESH_MAINTENANCE_INTERVAL_SECS": "0.5",
+        "MNEMESH_STORAGE_LOG_BYTES_MIN": "0",
+        "MNEMESH_STORAGE_LOG_BYTES_MAX": str(8 << 20),
+        "MNEMESH_STORAGE_MAINTENANCE_INTERVAL_SECS": "0.5",
     }
     with running(folder, environment=short) as mesh:
         lost = mesh.nodes[2]
