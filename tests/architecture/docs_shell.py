@@ -25,6 +25,7 @@ from tests.architecture.docs_blocks import ROOT, Block
 _BLOCK_SECONDS: Final = 60.0
 _UNTIL_SECONDS: Final = 30.0
 _GONE_SECONDS: Final = 10.0
+_PORTS: Final = range(12_000, 32_000)
 _MESH_PORTS: Final = 9
 _MESH_BASE: Final = 9100
 _MACHINE: Final = re.compile(r"node-([a-c])\.example:9077")
@@ -35,13 +36,16 @@ _HERE: Final = "here"
 
 def _free_ports(count: int) -> int:
     """The first of so many free ports in a row."""
-    start = 20_000 + os.getpid() % 30_000
-    for base in range(start, start + 10_000, count):
+    # Below the range from which the system takes ports for outgoing connections.
+    span = _PORTS.stop - _PORTS.start - count
+    start = os.getpid() * count % span
+    for tried in range(0, span, count):
+        base = _PORTS.start + (start + tried) % span
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(base, base + count):
                     held = stack.enter_context(socket.socket())
-                    held.bind(("127.0.0.1", port))
+                    held.bind(("", port))
             except OSError:
                 continue
             return base
