@@ -213,6 +213,10 @@ class CatchUp:
         after = self._partial.get(snapshot, b"")
         self.exchange.send(peer, m.Fetch(session.number, snapshot, after))
 
+    def resume_at(self, snapshot: bytes, following: bytes) -> None:
+        """An earlier process kept rows of this snapshot up to here: go on there if offered."""
+        self._partial = {snapshot: following}
+
     def _chunk(self, link: int, snapshot: bytes, rows: bytes, following: bytes) -> None:
         session = self.session
         if session is not None and session.snapshot == snapshot:

@@ -138,6 +138,7 @@ def build_parts(
         spawn=tasks.spawn,
     )
     engine.snapshots = snapshots
+    snapshots.resume()
     dialling = Dialling(
         engine=engine,
         settings=settings,

@@ -7,6 +7,7 @@ swaps by one rename, after its digest was verified; if anything fails before, no
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from crdt.clock import ahead
 from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from node.errors import IntegrityError
 from node.logs import EventLog
 from node.replication.engine import Engine
 from node.store.folder import incoming_folders, new_folder, open_current, swap
@@ -58,6 +60,22 @@ class SnapshotWorks:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._frozen: dict[bytes, tuple[FrozenStore, float]] = {}
         self._incoming: Incoming | None = None
+
+    def resume(self) -> None:
+        """Take up a snapshot whose reception the end of an earlier process interrupted."""
+        for path in incoming_folders(self._data_dir):
+            try:
+                left = Incoming.left_behind(path, map_bytes=self._map_bytes)
+            except (IntegrityError, OSError) as error:
+                self._log("snapshot_failed", error=str(error))
+                left = None
+            if left is None or left.complete or self._incoming is not None:
+                if left is not None:
+                    left.close()
+                shutil.rmtree(path, ignore_errors=True)
+                continue
+            self._incoming = left
+            self._engine.exchange.catchup.resume_at(left.snapshot_id, left.position)
 
     async def _in_worker(self, work: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._worker, work)
@@ -134,10 +152,9 @@ class SnapshotWorks:
         self._engine.pump()
 
     def _receiving(self, snapshot: bytes) -> Incoming:
-        """The staging place; one left by an earlier process is taken up again."""
+        """The staging place of this snapshot; what another one left there goes."""
         if self._incoming is None:
-            left = incoming_folders(self._data_dir)
-            path = left[0] if left else new_folder(self._data_dir, "incoming", os.urandom)
+            path = new_folder(self._data_dir, "incoming", os.urandom)
             self._incoming = Incoming(path, snapshot, map_bytes=self._map_bytes)
         elif self._incoming.snapshot_id != snapshot:
             path = self._incoming.path

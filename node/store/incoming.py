@@ -74,6 +74,17 @@ class Incoming:
             self.environment = Environment(path, map_bytes=map_bytes)
             self.environment.write(lambda txn: self._put(txn, _SNAPSHOT_KEY, snapshot_id))
 
+    @classmethod
+    def left_behind(cls, path: Path, *, map_bytes: int = MAP_BYTES_DEFAULT) -> "Incoming | None":
+        """What an earlier process had received when it ended; None when it is of no use."""
+        environment = Environment(path, map_bytes=map_bytes)
+        table = environment.tables.meta
+        held = environment.read(lambda txn: txn.get(_SNAPSHOT_KEY, db=table))
+        environment.close()
+        if held is None:
+            return None
+        return cls(path, unseal("meta", _SNAPSHOT_KEY, held), map_bytes=map_bytes)
+
     @property
     def position(self) -> bytes:
         """What to ask the source for next."""

@@ -43,6 +43,7 @@ class Process:
         self.tasks: deque[Effect] = deque()
         self.frozen: dict[bytes, MemoryState] = {}
         self.links: dict[str, int] = {}
+        self.staged = False
         self.waiting: list[tuple[bytes, int]] = []
         self.governing: list[tuple[Op, bytes, int]] = []
         me = Self(
@@ -63,6 +64,10 @@ class Process:
             limits=world.limits,
             now_ms=self.now_ms,
         )
+
+        left = world.incoming.get(pid)
+        if left is not None and left[2]:
+            self.exchange.catchup.resume_at(left[0], left[2])
 
     @property
     def disk(self) -> MemoryState:
@@ -185,11 +190,13 @@ class Process:
         elif isinstance(effect, Stage):
             self.world.stat["chunks"] += 1
             held = self.world.incoming.get(self.pid)
-            if held is None or held[0] != effect.snapshot:
-                held = self.world.incoming[self.pid] = (effect.snapshot, MemoryState())
-            held[1].stage(effect.rows)
+            state = held[1] if held is not None and held[0] == effect.snapshot else MemoryState()
+            self.world.stat["resumed"] += held is not None and bool(held[2]) and not self.staged
+            self.staged = True
+            state.stage(effect.rows)
+            self.world.incoming[self.pid] = (effect.snapshot, state, effect.following)
             if self.world.bug == "halfjoin" and effect.following:
-                self._half_join(held[1])
+                self._half_join(state)
             exchange.catchup.staged(effect.link, effect.number, effect.snapshot, effect.following)
         elif isinstance(effect, BuildJoin):
             self.swap(effect)

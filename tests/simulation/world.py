@@ -61,7 +61,7 @@ class World:
         self.twin = Twin({name: node_of(name) for name in self.founders})
         self.workload = Workload(r, private=r.random() < 0.4, pending=r.random() < 0.6)
         self.disks: dict[str, MemoryState] = {}
-        self.incoming: dict[str, tuple[bytes, MemoryState]] = {}
+        self.incoming: dict[str, tuple[bytes, MemoryState, bytes]] = {}
         self.procs: dict[str, Process] = {}
         self.names: dict[str, str] = {}
         self.links: dict[int, Link] = {}

@@ -1,0 +1,160 @@
+"""The simulator's everyday seeds, its negative controls, and that a seed tells one story."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation import faults
+from tests.simulation.__main__ import caught_by, run
+from tests.simulation.broken import Broken
+from tests.simulation.controls import NAMES, meaning, planted
+from tests.simulation.scenarios import (
+    damaged_pair,
+    force_join,
+    look_at,
+    meet,
+    sessions,
+)
+from tests.simulation.world import World
+
+ROOT = Path(__file__).parents[2]
+EVERYDAY = 24
+CONTROL_SEEDS = 150
+
+# Where each control was last caught: tried first, so that the everyday run stays short.
+# A stale entry costs time, never a verdict.
+LAST_CAUGHT = {
+    "floor": 10,
+    "halfjoin": 10,
+    "joinwrong": 10,
+    "rashadd": 2,
+    "holes": 21,
+    "eager": 23,
+    "skewrelay": 17,
+    "norelay": 2,
+    "nodeadline": 1,
+    "requester": 18,
+}
+
+
+@pytest.mark.parametrize("seed", range(EVERYDAY))
+def test_a_world_breaks_and_heals(seed: int) -> None:
+    world = run(seed)
+    assert world.step_no > 400
+    assert world.stat["minted"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1_000, 1_500, 50))
+def test_many_more_worlds(first: int) -> None:
+    for seed in range(first, first + 50):
+        try:
+            run(seed)
+        except Broken as broken:
+            pytest.fail(f"python -m tests.simulation --first {seed} --seeds 1: {broken.args}")
+
+
+def test_together_the_seeds_meet_every_fault() -> None:
+    """A simulator that stopped crashing, cutting or restoring would be clean for ever."""
+    world = World(0)
+    met = {kind for kind in faults.STEPS if world.weights[kind] > 0}
+    assert met == set(faults.STEPS)
+    assert {"cut", "crash", "restore", "lose", "clone", "skew", "truncate"} <= met
+
+
+def test_equal_seeds_tell_one_story() -> None:
+    traces = [run(seed, steps=150).trace for seed in (3, 3, 4)]
+    assert traces[0] == traces[1] != traces[2]
+
+
+@pytest.mark.parametrize("bug", NAMES)
+def test_every_planted_bug_is_caught(bug: str) -> None:
+    found = caught_by(bug, 1, LAST_CAUGHT.get(bug, 0)) or caught_by(bug, CONTROL_SEEDS)
+    assert found is not None, f"the checks sleep: {meaning(bug)}"
+
+
+def test_a_control_leaves_no_trace() -> None:
+    before = run(5, steps=60).trace
+    for bug in NAMES:
+        with planted(bug):
+            pass
+    assert run(5, steps=60).trace == before
+
+
+# --- a join at equal clocks ------------------------------------------------------
+
+
+def test_the_beat_stops_a_pair_that_differs_at_equal_clocks() -> None:
+    world, sick, healthy, key = damaged_pair(2)
+    before = sessions(world)
+    meet(world, sick, healthy)
+    assert world.stat["alarm_digest_mismatch"] >= 2
+    for name, other in ((sick, healthy), (healthy, sick)):
+        process = world.procs[name]
+        assert process.exchange.peers[process.links[other]].stopped
+        assert not process.exchange.catchup.running
+    assert sessions(world) == before, "nobody may ask, so nothing can be joined"
+    assert key not in world.disks[sick].records
+    assert key in world.disks[healthy].records
+    look_at(world, healthy)
+
+
+def test_a_damaged_disk_is_seen_by_the_checks() -> None:
+    world, sick, _, _ = damaged_pair(2)
+    with pytest.raises(Broken, match="I1"):
+        look_at(world, sick)
+
+
+def test_joining_at_equal_clocks_anyway_is_caught() -> None:
+    world, sick, healthy, key = damaged_pair(2)
+    look_at(world, healthy)
+    force_join(world, healthy, sick)
+    assert key not in world.disks[healthy].records, "the damage became a deletion"
+    with pytest.raises(Broken, match="I1"):
+        look_at(world, healthy)
+
+
+# --- the command -----------------------------------------------------------------
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_the_command_prints_seeds_steps_and_faults_by_kind() -> None:
+    done = command("--seeds", "2", "--first", "10", "--steps", "300")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 seeds" in done.stdout
+    assert "steps" in done.stdout
+    for fault in ("crash", "cut", "snapshot_joins"):
+        assert fault in done.stdout
+
+
+def test_its_json_is_one_object() -> None:
+    done = command("--seeds", "1", "--steps", "60", "--json")
+    facts = json.loads(done.stdout)
+    assert (facts["seeds"], done.returncode) == (1, 0)
+    assert facts["steps"] > 60
+
+
+def test_a_breach_fails_with_the_one_line_that_replays_it() -> None:
+    done = command("--seeds", "3", "--bug", "claim")
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+    (replay,) = [line for line in done.stdout.splitlines() if line.startswith("replay: ")]
+    words = replay.removeprefix("replay: ").split()
+    assert words[:3] == ["python", "-m", "tests.simulation"]
+    again = command(*words[3:])
+    assert (again.returncode, replay in again.stdout) == (1, True)
