@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rig import RealNode
-from tests.integration.rig_mesh import founded, start_all
+from tests.integration.rig import RealNode, until_linked
+from tests.integration.rig_mesh import founded, heal, start_all
 
+SHARED_TIMEOUT_MS = 500
 Found = Callable[..., list[RealNode]]
 
 
@@ -32,12 +33,21 @@ def found(tmp_path: Path) -> Iterator[Found]:
 
 
 @pytest.fixture(scope="module")
-def shared_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
-    """Three nodes for all tests of a module that break nothing."""
-    nodes = founded(tmp_path_factory.mktemp("shared"), 3)
+def _module_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
+    flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
+    nodes = founded(tmp_path_factory.mktemp("shared"), 3, flags=flags)
     try:
         start_all(nodes)
         yield nodes
     finally:
         for node in nodes:
             node.clean_up()
+
+
+@pytest.fixture
+def shared_mesh(_module_mesh: list[RealNode]) -> Iterator[list[RealNode]]:
+    """Three nodes that tests of a module share: they may cut them, and must not end them."""
+    yield _module_mesh
+    for node in _module_mesh:
+        heal(node, [other for other in _module_mesh if other is not node])
+    until_linked(_module_mesh)

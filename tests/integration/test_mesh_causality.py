@@ -1,18 +1,27 @@
 """Concurrent edits, retries and causal reads across nodes."""
 
 import uuid
+from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Found
-from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
+from tests.integration.rig import (
+    RealNode,
+    check_equal,
+    content_hash,
+    until,
+    until_level,
+    until_linked,
+)
 from tests.integration.rig_mesh import cut, heal
 
 pytestmark = pytest.mark.integration
 
 
-def test_edits_on_two_sides_of_a_cut_are_both_kept_until_one_settles_it(found: Found) -> None:
-    one, two, three = nodes = found(3, flags=("--quorum-timeout-ms", "200"))
+def test_edits_on_two_sides_of_a_cut_are_both_kept_until_one_settles_it(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, three = nodes = shared_mesh
     ident = one.store("first", "text")["id"]
     until_level(nodes)
     cut(three, [one, two])
@@ -42,8 +51,10 @@ def test_edits_on_two_sides_of_a_cut_are_both_kept_until_one_settles_it(found: F
         assert node.get(ident)["title"] == "both"
 
 
-def test_a_delete_wins_over_a_concurrent_edit(found: Found) -> None:
-    one, two, three = nodes = found(3, flags=("--quorum-timeout-ms", "200"))
+def test_a_delete_wins_over_a_concurrent_edit(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, three = nodes = shared_mesh
     ident = one.store("to be deleted")["id"]
     until_level(nodes)
     cut(three, [one, two])
@@ -56,11 +67,13 @@ def test_a_delete_wins_over_a_concurrent_edit(found: Found) -> None:
     assert [node.ask("GET", f"/memories/{ident}").status for node in nodes] == [404, 404, 404]
 
 
-def test_one_request_on_two_sides_of_a_cut_is_one_record(found: Found) -> None:
-    one, two, three = nodes = found(3, flags=("--quorum-timeout-ms", "200"))
+def test_one_request_on_two_sides_of_a_cut_is_one_record(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, three = nodes = shared_mesh
     cut(three, [one, two])
     until(lambda: not three.links() and one.links() == {"node-2"}, "the cut is made")
-    body, key = {"title": "once", "content": "text"}, {"idempotency_key": "k-1"}
+    body, key = {"title": "once", "content": "only"}, {"idempotency_key": "k-1"}
     agent = {"x_agent_id": "ai:alice"}
     here = one.tell("POST", "/memories", body, **key, **agent)["id"]
     there = three.ask("POST", "/memories", body, **key, **agent).body["id"]
@@ -69,31 +82,43 @@ def test_one_request_on_two_sides_of_a_cut_is_one_record(found: Found) -> None:
     until_linked(nodes)
     check_equal(nodes)
     for node in nodes:
-        assert list(node.held()) == [here]
-
-
-# --- on one mesh that nobody breaks ------------------------------------------------------
+        assert [i for i, held in node.held().items() if held == content_hash(body)] == [here]
 
 
 def test_a_retry_on_another_node_gives_the_same_answer(shared_mesh: list[RealNode]) -> None:
     one, two, _ = shared_mesh
-    key = f"key-{uuid.uuid4()}"
+    retry = {"idempotency_key": f"key-{uuid.uuid4()}", "x_agent_id": "ai:bob"}
     body = {"title": "retried", "content": "text"}
-    first = one.tell("POST", "/memories", body, idempotency_key=key, x_agent_id="ai:bob")
+    first = one.tell("POST", "/memories", body, **retry)
     until_level(shared_mesh)
-    again = two.tell("POST", "/memories", body, idempotency_key=key, x_agent_id="ai:bob")
+
+    def confirmed() -> Any:
+        reply = two.ask("POST", "/memories", body, **retry)
+        return reply.body if reply.status == 201 else None
+
+    again = until(confirmed, "node-2 has heard from the others")
     assert again["id"] == first["id"]
     assert again["durability"]["dot"] == first["durability"]["dot"]
     assert again["durability"]["acks"] >= 2
     # Somebody else's key of the same name is another key, another body a mistake.
-    other = two.tell("POST", "/memories", body, idempotency_key=key, x_agent_id="ai:eve")
+    other = two.tell("POST", "/memories", body, **{**retry, "x_agent_id": "ai:eve"})
     assert other["id"] != first["id"]
-    reused = two.ask(
-        "POST", "/memories", {**body, "title": "x"}, idempotency_key=key, x_agent_id="ai:bob"
-    )
+    reused = two.ask("POST", "/memories", {**body, "title": "x"}, **retry)
     assert (reused.status, reused.body["error"]) == (409, "idempotency_key_reused")
     assert two.get(first["id"])["version"] == 1
     check_equal(shared_mesh)
+
+
+@pytest.mark.xfail(strict=True, reason="the replay of another node's write does not wait")
+def test_a_retry_on_another_node_waits_for_its_quorum(shared_mesh: list[RealNode]) -> None:
+    one, two, _ = shared_mesh
+    for number in range(50):
+        body = {"title": f"retried {number}", "content": "text"}
+        retry = {"idempotency_key": f"key-{uuid.uuid4()}", "x_agent_id": "ai:bob"}
+        token = one.tell("POST", "/memories", body, **retry)["durability"]["token"]
+        two.tell("GET", "/memories", x_causal_token=token, x_causal_wait_ms="5000")
+        again = two.ask("POST", "/memories", body, **retry)
+        assert again.status == 201, again.body
 
 
 def test_a_causal_token_makes_every_node_show_the_write(shared_mesh: list[RealNode]) -> None:
@@ -112,20 +137,21 @@ def test_a_causal_token_makes_every_node_show_the_write(shared_mesh: list[RealNo
             assert reply.body["title"] == f"causal {number}"
 
 
-def test_a_node_that_is_behind_a_token_says_so(found: Found) -> None:
-    one, two = found(2, flags=("--quorum-writes", "1"))
-    cut(two, [one])
-    until(lambda: not two.links(), "the cut is made")
-    token = one.store("not there yet")["durability"]["token"]
-    behind = two.ask("GET", "/memories", x_causal_token=token)
+def test_a_node_that_is_behind_a_token_says_so(shared_mesh: list[RealNode]) -> None:
+    one, two, three = shared_mesh
+    cut(three, [one, two])
+    until(lambda: not three.links(), "the cut is made")
+    written = one.store("not there yet")
+    token = written["durability"]["token"]
+    behind = three.ask("GET", "/memories", x_causal_token=token)
     assert (behind.status, behind.body["error"]) == (412, "behind")
     assert behind.body["token"]
-    bad = two.ask("GET", "/memories", x_causal_token="no token")  # noqa: S106 -- not a password
+    bad = three.ask("GET", "/memories", x_causal_token="no token")  # noqa: S106 -- not a password
     assert bad.status == 400
-    heal(two, [one])
-    until_linked([one, two])
-    reply = two.ask("GET", "/memories", x_causal_token=token, x_causal_wait_ms="5000")
-    assert reply.body["count"] == 1
+    heal(three, [one, two])
+    where = f"/memories/{written['id']}"
+    reply = three.ask("GET", where, x_causal_token=token, x_causal_wait_ms="9000")
+    assert (reply.status, reply.body["title"]) == (200, "not there yet")
 
 
 def test_everything_that_changes_a_memory_reaches_every_node(

@@ -73,6 +73,7 @@ def test_a_lost_disk_is_filled_again_from_the_log(found: Found) -> None:
     check_equal(nodes)
 
 
+@pytest.mark.slow
 def test_a_lost_disk_is_filled_again_by_a_snapshot_when_the_log_is_gone(found: Found) -> None:
     nodes = found(3, config=SHORT_LOG)
     promised = write(nodes[0], 1000, size=4000)
@@ -143,6 +144,7 @@ def test_an_old_copy_of_the_data_reuses_no_name_and_converges(found: Found, tmp_
     assert three.ask("GET", f"/memories/{deleted}").status == 404
 
 
+@pytest.mark.slow
 def test_a_restored_copy_of_every_node_at_once_only_loses_what_came_after(
     found: Found, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 FOUR = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]
 
 
-@pytest.fixture(params=["authority", "self-signed"])
+@pytest.fixture(params=["authority", pytest.param("self-signed", marks=pytest.mark.slow)])
 def four(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[RealNode]]:
     authority = Authority(tmp_path / "ca") if request.param == "authority" else None
     nodes = founded(tmp_path, 4, authority=authority, hosts=FOUR)

@@ -11,7 +11,10 @@ from tests.integration.rig_load import Load
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("victim", [0, 1, 2])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=SLOW), 1, pytest.param(2, marks=SLOW)])
 def test_a_node_killed_under_load_loses_nothing(found: Found, victim: int) -> None:
     nodes = found(3)
     seed = random.randrange(1 << 32)
@@ -63,6 +66,7 @@ def test_all_nodes_killed_at_once_come_back_with_everything(found: Found) -> Non
     check_equal(nodes, load.promised)
 
 
+@pytest.mark.slow
 def test_an_orderly_stop_under_load_ends_with_nothing_open(found: Found) -> None:
     nodes = found(3)
     load = Load(nodes)

@@ -44,8 +44,10 @@ def own_pair(node: RealNode) -> Pair:
     )
 
 
-def test_a_stranger_is_refused_before_anything_is_read(found: Found, tmp_path: Path) -> None:
-    one, two = nodes = found(2)
+def test_a_stranger_is_refused_before_anything_is_read(
+    shared_mesh: list[RealNode], tmp_path: Path
+) -> None:
+    one, two, _ = nodes = shared_mesh
     stranger = self_signed(tmp_path / "stranger", "stranger")
     before = one.metric("mnemesh_handshake_failures_total")
     # The control first: a member's certificate opens the door.
@@ -56,7 +58,7 @@ def test_a_stranger_is_refused_before_anything_is_read(found: Found, tmp_path: P
         lambda: one.metric("mnemesh_handshake_failures_total") >= before + 2,
         "refusals are counted",
     )
-    assert one.store("undisturbed")["quorum_acks"] == 2
+    assert one.store("undisturbed")["quorum_acks"] >= 2
     check_equal(nodes)
 
 
@@ -72,8 +74,10 @@ def test_a_certificate_of_the_right_authority_is_not_enough(found: Found, tmp_pa
     assert one.mesh()["quorum"]["n"] == 2
 
 
-def test_taking_a_peer_off_the_list_cuts_it_within_a_second(found: Found) -> None:
-    one, two, three = nodes = found(3)
+def test_taking_a_peer_off_the_list_cuts_it_within_a_second(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, three = nodes = shared_mesh
     until_level(nodes)
     allowlist.remove(list_of(one), three.fingerprint)
     began = time.monotonic()
@@ -88,8 +92,8 @@ def test_taking_a_peer_off_the_list_cuts_it_within_a_second(found: Found) -> Non
     check_equal(nodes)
 
 
-def test_a_pair_that_cannot_talk_is_served_by_the_third(found: Found) -> None:
-    one, _, three = nodes = found(3)
+def test_a_pair_that_cannot_talk_is_served_by_the_third(shared_mesh: list[RealNode]) -> None:
+    one, _, three = nodes = shared_mesh
     allowlist.remove(list_of(one), three.fingerprint)
     allowlist.remove(list_of(three), one.fingerprint)
     until(lambda: one.links() == {"node-2"} and three.links() == {"node-2"}, "the pair is cut")
@@ -102,14 +106,16 @@ def test_a_pair_that_cannot_talk_is_served_by_the_third(found: Found) -> None:
     check_equal(nodes)
 
 
-def test_an_allowlist_that_cannot_be_read_leaves_the_old_one_in_force(found: Found) -> None:
-    one, two = nodes = found(2)
+def test_an_allowlist_that_cannot_be_read_leaves_the_old_one_in_force(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, _ = nodes = shared_mesh
     good = list_of(one).read_text()
     list_of(one).write_text(good + "this is no fingerprint\n")
     until(lambda: one.events("allowlist_refused"), "the mistake is told")
-    assert "line 3" in one.events("allowlist_refused")[0]["error"]
-    assert one.store("goes on")["quorum_acks"] == 2
-    assert two.links() == {"node-1"}
+    assert f"line {good.count(chr(10)) + 1}" in one.events("allowlist_refused")[0]["error"]
+    assert one.store("goes on")["quorum_acks"] >= 2
+    assert two.links() == {"node-1", "node-3"}
     list_of(one).write_text(good)
     check_equal(nodes)
 

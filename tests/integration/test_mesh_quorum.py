@@ -5,16 +5,17 @@ import time
 
 import pytest
 
-from tests.integration.conftest import Found
+from tests.integration.conftest import SHARED_TIMEOUT_MS, Found
 from tests.integration.rig import RealNode, check_equal, until, until_linked
 from tests.integration.rig_mesh import cut, heal
 
 pytestmark = pytest.mark.integration
-TIMEOUT_MS = 600
 
 
-def test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later(found: Found) -> None:
-    one, two, three = nodes = found(3, flags=("--quorum-timeout-ms", str(TIMEOUT_MS)))
+def test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later(
+    shared_mesh: list[RealNode],
+) -> None:
+    one, two, three = nodes = shared_mesh
     before = one.store("before the cut")
     check_equal(nodes)
     cut(three, [one, two])
@@ -32,7 +33,7 @@ def test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later(found: F
     assert body["reason"] == "unreachable"
     assert body["durability"]["local"] is True
     assert body["durability"]["peers"] == []
-    assert took_ms < TIMEOUT_MS + 250
+    assert took_ms < SHARED_TIMEOUT_MS + 250
 
     # It is there at once for whoever asks this node, and the others go on without it.
     assert three.get(body["id"])["title"] == "alone"
@@ -47,8 +48,8 @@ def test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later(found: F
         assert node.get(before["id"])["version"] == 1
 
 
-def test_every_mutation_falls_short_the_same_way(found: Found) -> None:
-    one, two, three = nodes = found(3, flags=("--quorum-timeout-ms", "200"))
+def test_every_mutation_falls_short_the_same_way(shared_mesh: list[RealNode]) -> None:
+    one, two, three = nodes = shared_mesh
     ident = one.store("to be changed")["id"]
     check_equal(nodes)
     cut(one, [two, three])
@@ -71,7 +72,7 @@ def test_every_mutation_falls_short_the_same_way(found: Found) -> None:
     assert two.ask("GET", f"/memories/{ident}").status == 404
 
 
-@pytest.mark.parametrize("writes", [0, 1])
+@pytest.mark.parametrize("writes", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_w_of_zero_and_one_answer_after_the_local_commit(found: Found, writes: int) -> None:
     nodes = found(2, flags=("--quorum-writes", str(writes)))
     one, two = nodes
