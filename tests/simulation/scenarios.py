@@ -1,6 +1,5 @@
 """Scenes that no seed draws by itself: one deliberate damage in an otherwise calm world."""
 
-from crdt.catchup import CatchUp
 from crdt.digest import move, weight
 from crdt.memory_state import MemoryState
 from tests.simulation.checks import check_state
@@ -45,7 +44,7 @@ def meet(world: World, left: str, right: str) -> None:
     _talk(world, left, right)
     for process in (one, two):
         process.exchange.advance(process.now_ms)
-        process.exchange.beat()
+        process.exchange.heartbeat.beat()
         process.pump()
     _talk(world, left, right)
 
@@ -84,8 +83,4 @@ def look_at(world: World, name: str) -> None:
 
 def sessions(world: World) -> int:
     """How many catch-ups were begun by anybody."""
-
-    def begun(catchup: CatchUp) -> int:
-        return catchup.sessions
-
-    return sum(begun(process.exchange.catchup) for process in world.procs.values())
+    return sum(process.exchange.catchup.sessions for process in world.procs.values())

@@ -218,46 +218,6 @@ def test_a_bad_bundle_is_counted_and_stops_its_actor_not_the_link() -> None:
     assert 1 in a.exchange.peers
 
 
-def test_unequal_digests_at_equal_clocks_stop_the_pair() -> None:
-    a, b = level_pair()
-    b.exchange.durable_digest ^= 1
-    b.exchange.beat()
-    for message in heard(b):
-        tell(a, message)
-    assert "digest_mismatch" in alarms(a)
-    assert a.exchange.peers[1].stopped
-    a.node.create()
-    a.commit()
-    assert not [x for x in heard(a) if isinstance(x, m.Push)]
-
-
-def test_unequal_clocks_say_nothing_about_digests() -> None:
-    a, b = level_pair()
-    a.node.create()
-    a.exchange.minted(a.node.close())
-    a.boxes[1].take(10**6)
-    for batch in a.node.batches:
-        a.exchange.committed(batch)
-    b.exchange.beat()
-    for message in heard(b):
-        tell(a, message)
-    assert alarms(a) == []
-
-
-def test_a_beat_is_answered_and_timed() -> None:
-    a, b = level_pair()
-    b.node.now_ms += 700
-    b.exchange.advance(b.node.now_ms)
-    b.exchange.beat()
-    for message in heard(b):
-        tell(a, message)
-    assert a.exchange.peers[1].skew_ms == 700
-    b.pass_time(30)
-    for message in heard(a):
-        tell(b, message)
-    assert b.exchange.peers[1].round_trip_ms == 30
-
-
 def test_links_are_refused_to_itself_and_to_strangers() -> None:
     a, _ = level_pair()
     exchange = a.exchange

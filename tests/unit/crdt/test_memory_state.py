@@ -56,14 +56,15 @@ def test_cutting_takes_the_oldest_that_all_rows_cover() -> None:
     assert len(node.disk.load().governance) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, raises=pytest.fail.Exception, reason="MemoryState.page serves below the floor"
-)
 def test_nothing_below_the_floor_is_served() -> None:
     node = wrote(3)
     node.disk.truncate([node.disk.clock()], keep=0)
     with pytest.raises(BelowFloorError):
         node.disk.page({}, 10**6)
+    with pytest.raises(BelowFloorError):
+        node.disk.tail(node.replica.own[DATA], 0, 10**6)
+    level = node.disk.page(node.disk.clock(), 10**6)
+    assert (list(level.bundles), level.complete) == ([], True)
 
 
 def test_a_snapshot_goes_by_rows_and_leaves_the_private_lane_out() -> None:
@@ -96,7 +97,7 @@ def test_joining_keeps_the_own_private_lane_and_drops_overtaken_lines() -> None:
     assert shared_state(joined) == shared_state(a.disk)
     assert joined.record(b"pmemory/s") == b.disk.record(b"pmemory/s") is not None
     overtaken = a.replica.own[DATA]
-    assert joined.tail(overtaken, 0, 10**6) == []
+    assert joined.tail(overtaken, 2, 10**6) == []
     assert joined.actors[overtaken].floor == 2
 
 
