@@ -37,7 +37,7 @@ small = st.integers(0, 7)
 
 GOVERNED = (
     *("create", "edit", "edit", "delete", "again", "commit", "pull", "pull"),
-    *("vote", "vote", "vote", "seal", "seal", "seal", "restart"),
+    *("vote", "vote", "clash", "clash", "seal", "seal", "seal", "restart"),
 )
 # Two people are registered, two records exist, and from then on everything needs approval.
 PRELUDE: list[Step] = [
@@ -157,6 +157,16 @@ class Play:
         node.vote(target, AGENTS[y % 3], yes=z < 6)
         if z % 2:
             node.vote(target, AGENTS[(y + 1) % 3], yes=z < 6)
+
+    def _clash(self, node: Node, x: int, y: int, z: int) -> None:
+        """Two nodes decide differently before either has heard of the other's vote."""
+        other = self.nodes[(self.nodes.index(node) + 1 + x % 2) % 3]
+        held = sorted(set(node.replica.pending) & set(other.replica.pending))
+        if held:
+            target = held[y % len(held)]
+            node.vote(target, AGENTS[z % 3], yes=True)
+            node.vote(target, AGENTS[(z + 1) % 3], yes=True)
+            other.vote(target, AGENTS[(z + y) % 3], yes=False)
 
     def _seal(self, node: Node, x: int, _: int, __: int) -> None:
         """As a node does: only its own, only when approved and every disk has the votes."""
