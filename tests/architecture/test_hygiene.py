@@ -94,9 +94,15 @@ class Sleeps(ast.NodeVisitor):
 
 
 def _loops_to_a_deadline(node: ast.AST) -> bool:
-    loops = any(isinstance(child, ast.While) for child in ast.walk(node))
-    names = {getattr(c, "id", getattr(c, "attr", "")) for c in ast.walk(node)}
-    return loops and any("deadline" in name or name in CLOCKS for name in names)
+    """A `while` beside a clock or a deadline, or a `for` over a number of tries."""
+    within = list(ast.walk(node))
+    names = {getattr(c, "id", getattr(c, "attr", "")) for c in within}
+    timed = any("deadline" in name or name in CLOCKS for name in names)
+    tries = any(
+        isinstance(c, ast.For) and getattr(getattr(c.iter, "func", None), "id", "") == "range"
+        for c in within
+    )
+    return tries or (timed and any(isinstance(c, ast.While) for c in within))
 
 
 def sleepers(module: Module) -> list[tuple[int, str, bool]]:

@@ -4,7 +4,7 @@ import ast
 import re
 from statistics import median
 
-from tests.architecture.tree import ROOT, Module, sources, code_of_tests
+from tests.architecture.tree import ROOT, Module, code_of_tests, sources
 
 FILE_LINES_MAX = 400
 TEST_FILE_LINES_MAX = 500

@@ -264,7 +264,7 @@ class Side:
 
     def open(self, link: int, other: "Side") -> None:
         box = self.boxes[link] = Outbox()
-        self.exchange.link_up(link, node_of(other.node.name), other.node.name, box)
+        self.exchange.link_up(link, other.node.replica.me.node_id, other.node.name, box)
 
     def commit(self) -> None:
         """Close, push, then let the disk finish and claim it."""
