@@ -34,7 +34,7 @@ check: $(READY) ## formatting, lint, types and import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/architecture
+	@$(BIN)/python -m pytest -q tests/architecture -m "not slow and not integration"
 
 format: $(READY) ## rewrite the sources the way ruff wants them
 	@$(BIN)/ruff check --fix .

@@ -40,7 +40,7 @@ class ExchangeLimits:
     session_deadline_ms: int = 15_000
     skew_ms_max: int = 5_000
     bad_actor_ms: int = 30_000
-    beat_ms: int = 1_000
+    leaving_ms: int = 500
 
 
 class Exchange:
@@ -105,18 +105,20 @@ class Exchange:
         self.heartbeat.forget(link)
         self.catchup.lost(link)
 
-    def refuses(self, node_id: NodeId, claim: str) -> str | None:
+    def refuses(self, node_id: NodeId, claim: str, *, settled: bool) -> str | None:
         """Why a link to a proven node must not open; None when it may.
 
         Args:
             node_id: who it proved to be.
             claim: the founding place it claims, empty for none.
+            settled: whether its store belongs to the mesh already.
         """
         replica = self.replica
         if node_id == replica.me.node_id:
             return "self"
-        if not replica.joined and replica.genesis_is_foreign:
-            return None
+        unknowing = replica.must_join or (settled and not len(replica.governance))
+        if not replica.joined and unknowing:
+            return None  # who belongs to the mesh is for the other side to say
         state = replica.governance.now
         member = state.members.get(node_id)
         if member is None:
@@ -126,15 +128,20 @@ class Exchange:
         return "membership_not_durable"
 
     def drop_strangers(self) -> None:
-        """After governance moved: close the links to nodes that are members no more."""
+        """After governance moved: part with nodes that are members no more.
+
+        Their links end a moment later, so that they learn why, and can confirm it.
+        """
         heads = self.replica.governance.heads
         if heads == self._heads or not self.replica.joined:
             return
         self._heads = heads
         state = self.replica.governance.now
-        for link, peer in self.peers.items():
+        for peer in self.peers.values():
             if peer.node_id not in state.members and peer.claim not in state.unbound:
-                self.effects.append(Close(link, "not_a_member"))
+                peer.leaving_ms = peer.leaving_ms or self.now_ms
+            else:
+                peer.leaving_ms = 0
 
     # --- incoming ----------------------------------------------------------------
 
@@ -373,8 +380,10 @@ class Exchange:
 
     def tick(self) -> None:
         """Deadlines, relays, readiness. Call every few tens of milliseconds."""
-        for peer in self.peers.values():
+        for link, peer in self.peers.items():
             self.claim(peer)
+            if peer.leaving_ms and self.now_ms - peer.leaving_ms > self.limits.leaving_ms:
+                self.effects.append(Close(link, "not_a_member"))
             if peer.shunned:
                 peer.forgive(self.now_ms)
         self.catchup.tick()

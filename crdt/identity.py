@@ -24,6 +24,7 @@ class Self:
         claim: the founding place it would take: its URL, or `node:<hex id>`.
         name: what people call it.
         url: where peers reach it.
+        joins: whether it must not found: others know the mesh better than its store does.
         draw_actor: a new actor for a lane, with fresh random bytes.
         sign: by the node's key.
         verify: Ed25519.
@@ -39,5 +40,6 @@ class Self:
     draw_actor: Callable[[bytes], Actor]
     sign: Sign
     verify: Verify
+    joins: bool = False
     ops_max: int = 4096
     bundle_bytes_max: int = 2 * 2**20

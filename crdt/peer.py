@@ -67,6 +67,7 @@ class Peer:
         muted: our actors that it does not take at present.
         shunned: actors whose bundles from this peer we do not take, until a millisecond.
         watch: since when its row has been ahead of us, and the row then.
+        leaving_ms: since when it is no member any more; 0 while it is one.
         owed: entries of our durable clock that it has not been told yet.
         stopped: the digests disagree at equal clocks: nothing more is exchanged.
         heard_ms: when it last said anything.
@@ -86,6 +87,7 @@ class Peer:
     muted: set[Actor] = field(default_factory=set)
     shunned: dict[Actor, int] = field(default_factory=dict)
     watch: tuple[int, Clock] | None = None
+    leaving_ms: int = 0
     owed: Clock = field(default_factory=dict)
     stopped: bool = False
     heard_ms: int = 0

@@ -60,7 +60,8 @@ class Replica:
         self._open: dict[bytes, list[Op]] = {}
         self._open_bytes = 0
         self._sealed: list[Bundle] = []
-        self._standing_changed = standing is None
+        self._standing_unsaved = standing is None
+        self._joined_unsaved = False
         for data in loaded.governance:
             for op in read_bundle(data, cluster=self.cluster, ops_max=me.ops_max).ops:
                 self.governance.apply(op)
@@ -72,9 +73,9 @@ class Replica:
         return self.overlay.read(key)
 
     @property
-    def genesis_is_foreign(self) -> bool:
-        """Whether others founded this mesh: this node can only join it."""
-        return self.me.claim not in self.genesis.founders
+    def must_join(self) -> bool:
+        """Whether others founded this mesh, or know it better: this node can only join it."""
+        return self.me.joins or self.me.claim not in self.genesis.founders
 
     def shown(self, dot: Dot) -> bool:
         """Whether a pending operation is approved at this clock."""
@@ -307,11 +308,11 @@ class Replica:
     @property
     def dirty(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self._open or self._standing_changed) or not self.overlay.empty
+        return bool(self._open) or self._joined_unsaved or not self.overlay.empty
 
     def set_joined(self) -> None:
         """From now on this store serves: it has caught up, or it founded the mesh."""
-        self._standing_changed = self._standing_changed or not self.joined
+        self._joined_unsaved = self._joined_unsaved or not self.joined
         self.joined = True
 
     def _seal_all(self) -> None:
@@ -347,9 +348,10 @@ class Replica:
         self._seal_all()
         sealed, self._sealed = self._sealed, []
         genesis = None
-        if self._standing_changed:
+        if self._standing_unsaved or self._joined_unsaved:
+            # Not before there is something to keep: an empty store belongs to no mesh yet.
             genesis = encode_standing(Standing(genesis=self.genesis, joined=self.joined))
-            self._standing_changed = False
+            self._standing_unsaved = self._joined_unsaved = False
         return self.overlay.take(now_ms, genesis), sealed
 
     def own_tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes] | None:
@@ -378,6 +380,9 @@ class Replica:
     def adopt(self, before: "Replica") -> None:
         """Go on as the same process after its store was swapped: same actors, same clock."""
         self.own = before.own
+        if self.joined and not before.joined:
+            # The snapshot came with the standing of its source, which had caught up.
+            self.joined, self._standing_unsaved = False, True
         self.hlc = before.hlc
         self.refused, self.taken = before.refused, before.taken
 

@@ -24,7 +24,7 @@ def found(replica: "Replica", now_ms: int) -> bool:
     """
     if replica.joined:
         return True
-    if replica.genesis_is_foreign or len(replica.governance):
+    if replica.must_join or len(replica.governance):
         return False
     me = replica.me
 

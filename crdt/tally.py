@@ -63,7 +63,7 @@ class Tally:
     def governed_by_quorum(self, dot: Dot, heads: tuple[Dot, ...]) -> bool:
         """Whether a membership operation is committed: counted by the members below its heads."""
         before = self._exchange.replica.governance.state(heads)
-        held = self._claimants(dot) & before.ready & self._exchange.replica.governance.now.ready
+        held = self._claimants(dot) & before.ready
         mine = self._exchange.replica.me.node_id in self._claimants(dot)
         return mine and len(held) >= before.quorum(self._exchange.wanted_w)
 

@@ -1,10 +1,11 @@
 """Which mesh a store belongs to before it says so itself.
 
-Law: a store that has a standing keeps it. An empty one belongs to the mesh whose sponsor
-admitted it, else to the one that its quorum peers and it found together, else to the one that
-it founds alone with its first write.
+Law: a store that has a standing keeps it. An empty one belongs to the mesh that a note names
+(left by a join, and kept up to date by every member), else to the one that its quorum peers
+and it found together, else to the one that it founds alone with its first write.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ class Founding:
         genesis: the mesh it belongs to.
         claim: the founding place this node takes in it; its own lone founding otherwise.
         known_urls: members it may dial before governance tells.
+        joins: whether an empty store must join: a note says that the mesh exists already.
     """
 
     genesis: Genesis
     claim: str
     known_urls: tuple[str, ...] = ()
+    joins: bool = False
 
 
 def founding_of(settings: Settings, node_id: bytes, url: str) -> Founding:
@@ -42,7 +45,9 @@ def founding_of(settings: Settings, node_id: bytes, url: str) -> Founding:
     note = read_join_note(settings.paths.join)
     peers = settings.quorum.peers
     if note is not None:
-        return Founding(genesis=note.genesis, claim=lone, known_urls=(*note.urls, *peers))
+        claim = url if url in note.genesis.founders else lone
+        known = tuple(dict.fromkeys((*note.urls, *peers)))
+        return Founding(genesis=note.genesis, claim=claim, known_urls=known, joins=True)
     cluster = settings.federation.cluster or DEFAULT_CLUSTER
     if not peers:
         return Founding(genesis=Genesis(cluster=cluster, founders=(lone,)), claim=lone)
@@ -93,14 +98,19 @@ def read_join_note(path: Path) -> JoinNote | None:
     )
 
 
-def leave_join_note(path: Path, genesis: Genesis, sponsor_url: str) -> None:
-    """Write down which mesh an empty store found itself to be of, for the next start."""
+def leave_join_note(path: Path, genesis: Genesis, members: Iterable[Mapping[str, str]]) -> None:
+    """Write down which mesh this node belongs to, and who is in it.
+
+    A store that is lost or set aside is then joined again from the members, and never founds
+    an island under the same name.
+    """
+    kept = read_note(path) or {}
     write_note(
         path,
         {
+            **kept,
             "cluster": genesis.cluster,
             "genesis": {"cluster": genesis.cluster, "founders": list(genesis.founders)},
-            "members": [],
-            "sponsor": {"url": sponsor_url},
+            "members": [dict(member) for member in members],
         },
     )

@@ -30,6 +30,7 @@ from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
 from node.sockets import OpenDoors
+from transport.link import LinkClosed
 from transport.websocket import accept_link
 
 
@@ -86,7 +87,10 @@ def open_for_http(
     async def accept_peer(request: web.BaseRequest, _fingerprint: str) -> web.StreamResponse:
         # The link reads the fingerprint from the connection itself.
         own = trust.fingerprint if trust is not None else None
-        link = await accept_link(request, own_fingerprint=own, limits=limits)
+        try:
+            link = await accept_link(request, own_fingerprint=own, limits=limits)
+        except LinkClosed:
+            return web.Response(status=400)  # gone before the upgrade was done
         await links.run(link, dialled=False)
         return link.response
 

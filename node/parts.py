@@ -247,6 +247,7 @@ def _self(ground: Ground) -> Self:
         draw_actor=lambda lane: new_actor(lane, int(time.time()), os.urandom(8), node_id),
         sign=key.sign,
         verify=verify,
+        joins=ground.founding.joins,
         ops_max=limits.bundle_ops_max,
         bundle_bytes_max=limits.bundle_bytes_max * 2 // 3,
     )

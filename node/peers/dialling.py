@@ -5,8 +5,9 @@ until it does. Where a peer's own link stands, it is not dialled.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from crdt.governance import Member
 from node.founding import Founding, leave_join_note
 from node.logs import EventLog
 from node.metrics import Metrics
@@ -64,6 +65,7 @@ class Dialling:
         self._start_over = start_over
         self._inbound: set[str] = set()
         self._dialler: Dialler | None = None
+        self._noted: Mapping[bytes, Member] = {}
 
     def attach(self, links: PeerLinks, trust: TrustKeeper) -> Dialler:
         """Make the dialler whose links run here."""
@@ -95,8 +97,23 @@ class Dialling:
         if not rest and times & (times - 1) == 0:
             self._log("peer_unreachable", url=url, reason=error.reason.value, failures=failures)
 
+    def _note_members(self) -> None:
+        """Keep the note beside the store true, for the day that the store is lost."""
+        replica = self._engine.replica
+        state = replica.governance.now
+        if not replica.joined or len(state.members) <= 1 or state.members == self._noted:
+            return
+        self._noted = state.members
+        members = [
+            {"node_id": m.node_id.hex(), "name": m.name, "url": m.url}
+            for m in state.members.values()
+            if m.node_id != replica.me.node_id
+        ]
+        leave_join_note(self._settings.paths.join, replica.genesis, members)
+
     def watch(self) -> None:
         """Dial who has no link; give up on who is no member any more."""
+        self._note_members()
         dialler = self._dialler
         if dialler is None:
             return
@@ -141,5 +158,6 @@ class Dialling:
         empty = not len(self._engine.replica.governance)
         if empty and greeting.url in listed and cluster in (None, greeting.genesis.cluster):
             self._log("mesh_joined", cluster=greeting.genesis.cluster, sponsor=greeting.name)
-            leave_join_note(self._settings.paths.join, greeting.genesis, greeting.url)
+            member = {"name": greeting.name, "url": greeting.url}
+            leave_join_note(self._settings.paths.join, greeting.genesis, [member])
             self._start_over()

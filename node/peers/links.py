@@ -172,7 +172,9 @@ class PeerLinks:
         if greeting.settled and not mine.settled and mine.genesis != greeting.genesis:
             self._on_other_mesh(greeting)
         check_same_mesh(mine.genesis, greeting.genesis)
-        refusal = self._engine.exchange.refuses(greeting.node_id, greeting.claim)
+        refusal = self._engine.exchange.refuses(
+            greeting.node_id, greeting.claim, settled=greeting.settled
+        )
         if refusal is not None:
             raise GreetingRefused(refusal, f"{greeting.name} may not link: {refusal}")
         return greeting
@@ -236,6 +238,8 @@ class PeerLinks:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             self._end(held)
+            if reason.startswith("twin"):
+                self._log("twin_detected", reason="refused_by_peer", detail=reason)
             self._log("peer_disconnected", peer=greeting.name, reason=reason)
         return 0.0
 

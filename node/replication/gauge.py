@@ -38,7 +38,7 @@ class Readiness:
         if self.draining:
             return "draining"
         replica = self.engine.replica
-        if not replica.joined and (replica.genesis_is_foreign or len(replica.governance)):
+        if not replica.joined and (replica.must_join or len(replica.governance)):
             return "joining"
         return None
 

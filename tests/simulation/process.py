@@ -105,7 +105,7 @@ class Process:
     def may_mint(self) -> bool:
         replica = self.replica
         return not self.exchange.catchup.joining and (
-            replica.joined or (not replica.genesis_is_foreign and not len(replica.governance))
+            replica.joined or (not replica.must_join and not len(replica.governance))
         )
 
     def mint(self, drafts: list[Draft], agent: str) -> list[Op]:

@@ -137,12 +137,14 @@ class World:
         if left.name == right.name:
             return False
         for a, b in ((left, right), (right, left)):
-            if a.exchange.refuses(node_of(b.name), b.me.claim) and self.bug != "rashadd":
+            settled = bool(len(b.replica.governance))
+            refusal = a.exchange.refuses(node_of(b.name), b.me.claim, settled=settled)
+            if refusal and self.bug != "rashadd":
                 return False
             twins = [self.links.get(n) for pid, n in a.links.items() if pid != b.pid]
             if any(t and t.other(a).name == b.name for t in twins):
                 return False
-        return left.replica.joined or right.replica.joined or not left.replica.genesis_is_foreign
+        return left.replica.joined or right.replica.joined or not left.replica.must_join
 
     def connect(self, left: Process, right: Process) -> None:
         if not self.willing(left, right):

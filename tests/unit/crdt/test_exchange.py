@@ -221,14 +221,14 @@ def test_a_bad_bundle_is_counted_and_stops_its_actor_not_the_link() -> None:
 def test_links_are_refused_to_itself_and_to_strangers() -> None:
     a, _ = level_pair()
     exchange = a.exchange
-    assert exchange.refuses(node_of("a"), "") == "self"
-    assert exchange.refuses(node_of("z"), "") == "not_a_member"
-    assert exchange.refuses(node_of("b"), "") is None
+    assert exchange.refuses(node_of("a"), "", settled=False) == "self"
+    assert exchange.refuses(node_of("z"), "", settled=False) == "not_a_member"
+    assert exchange.refuses(node_of("b"), "", settled=False) is None
     a.node.add("z")
     a.node.commit()
-    assert exchange.refuses(node_of("z"), "") == "membership_not_durable"
+    assert exchange.refuses(node_of("z"), "", settled=False) == "membership_not_durable"
     newcomer = Side(Node("y", ("a",)))
-    assert newcomer.exchange.refuses(node_of("q"), "") is None
+    assert newcomer.exchange.refuses(node_of("q"), "", settled=False) is None
 
 
 def test_a_removed_members_link_is_closed() -> None:
@@ -240,6 +240,10 @@ def test_a_removed_members_link_is_closed() -> None:
     adds = a.node.replica.governance.now.members[node_of("c")].adds
     a.node.govern(Kind.REMOVE, id="c", supersedes=adds)
     a.commit()
+    a.exchange.tick()
+    assert not [e for e in a.exchange.effects if isinstance(e, Close)], "it could not learn why"
+    a.exchange.advance(a.exchange.now_ms + a.exchange.limits.leaving_ms + 1)
+    a.exchange.tick()
     assert [e for e in a.exchange.effects if isinstance(e, Close)] == [Close(2, "not_a_member")]
 
 

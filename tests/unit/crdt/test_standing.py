@@ -18,7 +18,7 @@ def test_a_founder_founds_once_and_serves_at_once() -> None:
 
 def test_who_is_no_founder_can_only_join() -> None:
     node = Node("z", ("a",))
-    assert node.replica.genesis_is_foreign
+    assert node.replica.must_join
     assert not found(node.replica, node.now_ms)
     assert not node.replica.has_open
 
