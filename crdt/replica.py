@@ -15,7 +15,8 @@ from dataclasses import replace
 from crdt.admission import Fit, fit
 from crdt.bundle import NO_PREV, Bundle, cluster_hash, read_bundle, seal_bundle
 from crdt.clock import Clock
-from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of, node_of
+from crdt.decisions import decided
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of
 from crdt.genesis import Standing, decode_standing, encode_standing
 from crdt.governance import Genesis, Governance
 from crdt.hlc import HybridClock
@@ -23,7 +24,7 @@ from crdt.identity import Self
 from crdt.mint import Author, operation
 from crdt.op import DECISION_KINDS, RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
 from crdt.overlay import Overlay
-from crdt.pending import Pending, Vote, decode_pending, op_hash
+from crdt.pending import Pending, decode_pending, op_hash
 from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply, seal
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
@@ -150,7 +151,7 @@ class Replica:
         if op.idempotency is not None:
             self.overlay.remember(op.idempotency, op.dot)
         if verdict.answer is Answer.PENDING:
-            self._put_pending(op.dot, _held(op, key_of(op), verdict))
+            self._put_pending(op.dot, Pending(key_of(op), op_hash(op), op.agent, verdict.approver))
 
     def verdict(self, op: Op) -> Verdict:
         """What governance below its heads says of an operation on a record."""
@@ -159,35 +160,16 @@ class Replica:
         return self.governance.state(op.heads).verdict(op)
 
     def _decide(self, op: Op) -> None:
-        target = op.target
-        held = self.pending.get(target) if target else None
+        held = self.pending.get(op.target) if op.target else None
         state = self.governance.state(op.heads)
-        if held is None or target is None or node_of(op.dot.actor) not in state.members:
+        after = decided(op, held, state) if held is not None else None
+        if held is None or after is None or op.target is None:
             self.refused += 1
             return
+        self._put_pending(op.target, after)
         if op.kind is Kind.SEAL:
-            requester = node_of(op.dot.actor) == node_of(target.actor)
-            if not requester or not held.approved_by(op.supersedes):
-                self.refused += 1
-                return
-            stamp = max(held.sealed, op.hlc)
-            self._put_pending(target, replace(held, sealed=stamp))
             before = self.read(held.key)
-            self.overlay.put(held.key, before, seal(before, target, stamp))
-            return
-        if op.set.get("hash") != held.hash:
-            self.refused += 1
-            return
-        agent = state.agents.get(op.agent)
-        vote = Vote(
-            op.agent,
-            op.hlc,
-            op.set.get("yes") is True,
-            agent is not None and agent.get("agent_type") == "human",
-            agent is not None,
-            op.supersedes,
-        )
-        self._put_pending(target, held.with_vote(op.dot, vote))
+            self.overlay.put(held.key, before, seal(before, op.target, after.sealed))
 
     def _put_pending(self, dot: Dot, pending: Pending) -> None:
         before = self.pending.get(dot)
@@ -405,7 +387,3 @@ def _weight(op: Op) -> int:
 def key_of(op: Op) -> bytes:
     """The key of the record that an operation is about."""
     return record_key(lane_of(op.dot.actor), op.collection, op.id)
-
-
-def _held(op: Op, key: bytes, verdict: Verdict) -> Pending:
-    return Pending(key, op_hash(op), op.agent, verdict.approver)

@@ -18,6 +18,7 @@ import uvloop
 
 from node import __version__
 from node.errors import DiskError, NodeError
+from node.facts import LastExit
 from node.founding import founding_of
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
@@ -91,6 +92,8 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     log("node_starting", version=__version__, name=settings.identity.name)
     ending = Ending(asyncio.Event())
     metrics = Metrics()
+    last = LastExit.read(settings.paths.last_exit)
+    metrics.gauge("last_exit_code").set(last.code if last is not None else 0)
     key = NodeKey.load(material.node_key)
     doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
     try:

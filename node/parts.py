@@ -25,6 +25,7 @@ from node.peers.mesh import Mesh
 from node.replication.engine import Engine, EngineSettings
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
+from node.replication.observer import Observer
 from node.replication.reader import StoreReader
 from node.replication.snapshots import SnapshotWorks
 from node.replication.upkeep import Upkeep
@@ -52,6 +53,7 @@ class Parts:
     readiness: Readiness
     snapshots: SnapshotWorks
     upkeep: Upkeep
+    observer: Observer
     links: PeerLinks
     mesh: Mesh
     dialling: Dialling
@@ -59,10 +61,11 @@ class Parts:
     start_over: Callable[[], None]
 
     def watch(self) -> None:
-        """Look at the allowlist, and at who needs dialling."""
+        """Look at the allowlist, at who needs dialling, and at what there is to tell."""
         if self.doors.trust is not None:
             self.doors.trust.check()
         self.dialling.watch()
+        self.observer.look()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
@@ -125,26 +128,16 @@ def build_parts(
         failed: told once when the disk failed; the node ends.
         start_over: ends this life of the node and begins the next.
     """
-    settings, doors, log, metrics = ground.settings, ground.doors, ground.log, ground.metrics
-    live, tasks, alarms = Live(settings), Tasks(), Alarms(log, metrics)
+    settings, doors, log = ground.settings, ground.doors, ground.log
+    live, tasks, alarms = Live(settings), Tasks(), Alarms(log, ground.metrics)
     engine = _engine(ground, alarms, failed)
-    readiness = engine.readiness
-    snapshots = SnapshotWorks(
-        engine=engine,
-        data_dir=settings.paths.data_dir,
-        map_bytes=settings.storage.map_bytes,
-        chunk_bytes=settings.limits.snapshot_chunk_bytes_max,
-        log=log,
-        spawn=tasks.spawn,
-    )
-    engine.snapshots = snapshots
-    snapshots.resume()
+    snapshots = _snapshots(ground, engine, tasks)
     dialling = Dialling(
         engine=engine,
         settings=settings,
         founding=ground.founding,
         log=log,
-        metrics=metrics,
+        metrics=ground.metrics,
         start_over=start_over,
     )
     links = _links(ground, engine, dialling, alarms)
@@ -153,51 +146,22 @@ def build_parts(
         engine=engine,
         links=links,
         trust=doors.trust,
-        readiness=readiness,
+        readiness=engine.readiness,
         timeout_ms=live.quorum_timeout_ms,
         log=log,
     )
-    reader = StoreReader(engine)
-    funnel = LocalFunnel(
-        engine=engine,
-        reader=reader,
-        readiness=readiness,
-        timeout_ms=live.quorum_timeout_ms,
-        in_flight_max=settings.limits.writes_in_flight_max,
-        entropy=os.urandom,
-    )
-    access = access_ledger(engine)
-    services = make_services(
-        live,
-        funnel=funnel,
-        mesh=mesh,
-        access=access,
-        engine=engine,
-        readiness=readiness,
-        log=log,
-        now_ms=ground.now_ms,
-    )
-    open_for_http(live, services, doors, ground.api_key, links)
-    upkeep = Upkeep(
-        engine=engine,
-        snapshots=snapshots,
-        access=access,
-        reader=reader,
-        settings=settings.storage,
-        data_dir=settings.paths.data_dir,
-        log=log,
-        now_ms=ground.now_ms,
-    )
+    upkeep = _agents_side(ground, live, engine, mesh, links, snapshots)
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
         live=live,
         doors=doors,
-        metrics=metrics,
+        metrics=ground.metrics,
         tasks=tasks,
         engine=engine,
-        readiness=readiness,
+        readiness=engine.readiness,
         snapshots=snapshots,
         upkeep=upkeep,
+        observer=Observer(engine, log),
         links=links,
         mesh=mesh,
         dialling=dialling,
@@ -207,6 +171,62 @@ def build_parts(
     if doors.trust is not None:
         doors.trust.on_change(parts.swap)
     return parts
+
+
+def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
+    snapshots = SnapshotWorks(
+        engine=engine,
+        data_dir=ground.settings.paths.data_dir,
+        map_bytes=ground.settings.storage.map_bytes,
+        chunk_bytes=ground.settings.limits.snapshot_chunk_bytes_max,
+        log=ground.log,
+        spawn=tasks.spawn,
+    )
+    engine.snapshots = snapshots
+    snapshots.resume()
+    return snapshots
+
+
+def _agents_side(
+    ground: Ground,
+    live: Live,
+    engine: Engine,
+    mesh: Mesh,
+    links: PeerLinks,
+    snapshots: SnapshotWorks,
+) -> Upkeep:
+    """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
+    reader = StoreReader(engine)
+    funnel = LocalFunnel(
+        engine=engine,
+        reader=reader,
+        readiness=engine.readiness,
+        timeout_ms=live.quorum_timeout_ms,
+        in_flight_max=ground.settings.limits.writes_in_flight_max,
+        entropy=os.urandom,
+    )
+    access = access_ledger(engine)
+    services = make_services(
+        live,
+        funnel=funnel,
+        mesh=mesh,
+        access=access,
+        engine=engine,
+        readiness=engine.readiness,
+        log=ground.log,
+        now_ms=ground.now_ms,
+    )
+    open_for_http(live, services, ground.doors, ground.api_key, links)
+    return Upkeep(
+        engine=engine,
+        snapshots=snapshots,
+        access=access,
+        reader=reader,
+        settings=ground.settings.storage,
+        data_dir=ground.settings.paths.data_dir,
+        log=ground.log,
+        now_ms=ground.now_ms,
+    )
 
 
 def _engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException], None]) -> Engine:

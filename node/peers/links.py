@@ -234,6 +234,7 @@ class PeerLinks:
             await self._receive(held)
         except LinkClosed as closed:
             reason = closed.detail or closed.reason
+            self._count_bad_frame(greeting, closed)
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
@@ -242,6 +243,12 @@ class PeerLinks:
                 self._log("twin_detected", reason="refused_by_peer", detail=reason)
             self._log("peer_disconnected", peer=greeting.name, reason=reason)
         return 0.0
+
+    def _count_bad_frame(self, greeting: Greeting, closed: LinkClosed) -> None:
+        """A link that ended because of what the peer sent."""
+        if closed.reason.startswith("frame_") or closed.reason in {"text_frame", "protocol"}:
+            self._engine.metrics.counter("frames_rejected_total", closed.reason).inc()
+            self._log("peer_refused", peer=greeting.name, reason=closed.reason)
 
     def _end(self, held: Connection) -> None:
         if self._live.pop(held.number, None) is None:

@@ -179,7 +179,6 @@ class Mesh:
                 raise ValueError(f"a member is called {name!r} already: choose another --name")
             fields: dict[str, Value] = {"node": node_id, "key": key, "name": name, "url": url}
             await self._mint(Kind.ADD, node_id.hex(), fields=fields)
-            self._log("member_added", name=name, node_id=node_id.hex(), url=url)
         return {
             "cluster": replica.genesis.cluster,
             "genesis": {
@@ -245,7 +244,6 @@ class Mesh:
         op = await self._mint(
             Kind.REMOVE, member.node_id.hex(), supersedes=member.adds, wait=not force
         )
-        self._log("member_removed", name=member.name, node_id=member.node_id.hex(), forced=force)
         return {
             "removed": True,
             "node_id": member.node_id.hex(),

@@ -223,12 +223,12 @@ class LocalFunnel:
     async def _replayed(self, dots: tuple[Dot, ...]) -> Receipt:
         """A retry: nothing is minted; its durability is measured anew."""
         last = max(dots, key=lambda dot: dot.seq)
-        exchange = self._engine.exchange
         deadline = self._loop.time() + self._timeout_ms() / 1000
-        if last.actor == self._engine.replica.own.get(DATA):
-            await self._engine.waiting.for_write(DATA, last.seq, deadline)
+        waiting = self._engine.waiting.for_holders(last, deadline)
+        self._engine.soon()
+        met = lane_of(last.actor) == PRIVATE or await waiting
         receipt = self._receipt(dots, last, old=True)
-        if receipt.acks < receipt.needed and not exchange.tally.held_by_quorum(last):
+        if not met:
             self._raise_short(receipt)
         return receipt
 

@@ -6,7 +6,7 @@ drains, while the disk is full, and while the local clock cannot be trusted.
 """
 
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_high, median_low
 from typing import TYPE_CHECKING
 
 from node import errors
@@ -77,9 +77,13 @@ class Readiness:
             )
 
     def skew_ms(self) -> int:
-        """How far this clock is ahead of its peers' median; with one peer only what is ahead."""
-        offsets = [p.skew_ms for p in self.engine.exchange.peers.values() if p.round_trip_ms >= 0]
-        if not offsets:
-            return 0
-        ahead = -int(median(offsets))
-        return max(ahead, 0) if len(offsets) == 1 else ahead
+        """How far this clock is ahead of the median of all clocks in sight, its own among them.
+
+        Of two clocks nobody can tell which is right: the one that is ahead stops, since its
+        stamps are the ones that do harm. An even split stops nobody.
+        """
+        others = [peer.skew_ms for peer in self.engine.exchange.peers.values()]
+        if len(others) <= 1:
+            return max((-offset for offset in others), default=0)
+        clocks = [*others, 0]
+        return -min(median_low(clocks), median_high(clocks), key=abs)

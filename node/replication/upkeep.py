@@ -64,6 +64,7 @@ class Upkeep:
         self._data_dir = data_dir
         self._log = log
         self._now_ms = now_ms
+        self._lagging: dict[str, int] = {}
 
     def flush_access(self) -> None:
         """Store the read counts that changed."""
@@ -142,6 +143,13 @@ class Upkeep:
         if done.more:
             self.round()
 
+    def _lag_seconds(self, name: str, lag: int) -> float:
+        """Since when a peer has not acknowledged all of this node's operations."""
+        if not lag:
+            self._lagging.pop(name, None)
+            return 0.0
+        return (self._now_ms() - self._lagging.setdefault(name, self._now_ms())) / 1000
+
     def measure(self, metrics: Metrics, names: Mapping[bytes, str]) -> None:
         """Put the present state into the gauges."""
         engine = self._engine
@@ -166,6 +174,7 @@ class Upkeep:
                 continue
             lag = sum(max(n - peer.row.get(a, 0), 0) for a, n in own.items())
             metrics.gauge("replication_lag_ops", name).set(lag)
+            metrics.gauge("replication_lag_seconds", name).set(self._lag_seconds(name, lag))
             metrics.gauge("clock_skew_seconds", name).set(peer.skew_ms / 1000)
             metrics.gauge("queue_bytes", name).set(peer.outbox.size_bytes)
             metrics.gauge("digest_agree", name).set(not peer.stopped)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdt.dot import DATA, PRIVATE, Actor
+from crdt.dot import DATA, PRIVATE, Actor, Dot
 from crdt.op import Op
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 class _Write(NamedTuple):
     seq: int
+    deadline: float
+    future: asyncio.Future[bool]
+
+
+class _Held(NamedTuple):
+    dot: Dot
     deadline: float
     future: asyncio.Future[bool]
 
@@ -41,6 +47,7 @@ class Waiting:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._writes: dict[bytes, deque[_Write]] = {DATA: deque(), PRIVATE: deque()}
+        self._held: list[_Held] = []
         self._governed: list[_Governed] = []
         self._clocks: list[_Clock] = []
 
@@ -53,6 +60,12 @@ class Waiting:
         """The quorum of this process's own operation `seq` of a lane."""
         future = self._loop.create_future()
         self._writes[lane].append(_Write(seq, deadline, future))
+        return future
+
+    def for_holders(self, dot: Dot, deadline: float) -> asyncio.Future[bool]:
+        """W members known to hold an operation of whatever node."""
+        future = self._loop.create_future()
+        self._held.append(_Held(dot, deadline, future))
         return future
 
     def for_governance(self, op: Op, deadline: float) -> asyncio.Future[bool]:
@@ -83,10 +96,22 @@ class Waiting:
                 reached = exchange.tally.quorum_seq(lane)
                 while queue and queue[0].seq <= reached:
                     _resolve(queue.popleft().future, value=True)
+        if self._held:
+            self._settle_held()
         if self._governed:
             self._settle_governed()
         if self._clocks:
             self._settle_clocks()
+
+    def _settle_held(self) -> None:
+        tally = self._engine.exchange.tally
+        kept = []
+        for wait in self._held:
+            if tally.held_by_quorum(wait.dot):
+                _resolve(wait.future, value=True)
+            else:
+                kept.append(wait)
+        self._held = kept
 
     def _settle_governed(self) -> None:
         exchange = self._engine.exchange
@@ -113,6 +138,7 @@ class Waiting:
         for queue in self._writes.values():
             while queue and queue[0].deadline <= now:
                 _resolve(queue.popleft().future, value=False)
+        self._held = [w for w in self._held if not _expired(w.deadline, w.future, now)]
         self._governed = [w for w in self._governed if not _expired(w.deadline, w.future, now)]
         self._clocks = [w for w in self._clocks if not _expired(w.deadline, w.future, now)]
 

@@ -1,0 +1,96 @@
+"""What an operator wants to hear once, when it happens: founding, members, quorum, catch-up.
+
+Law: events are differences between two looks at the same state; nothing on the hot path pays
+for them, and nothing is said twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crdt.governance import Member
+from node.logs import EventLog
+from node.replication.engine import Engine
+
+
+@dataclass(slots=True)
+class Observer:
+    """Looks at an engine now and then and tells what changed.
+
+    Attributes:
+        engine: whose state.
+        log: writes events.
+    """
+
+    engine: Engine
+    log: EventLog
+    _joined: bool = False
+    _members: Mapping[bytes, Member] = field(default_factory=dict)
+    _in_reach: bool = True
+    _behind: bool = False
+    _skewed: bool = False
+    _sessions: int = 0
+    _taken: int = 0
+
+    def __post_init__(self) -> None:
+        """What holds at the start is no news."""
+        self._joined = self.engine.replica.joined
+        self._members = self.engine.replica.governance.now.members
+
+    def look(self) -> None:
+        """Tell what changed since the last look."""
+        self._standing()
+        self._membership()
+        self._quorum()
+        self._catch_up()
+        self._clock()
+
+    def _standing(self) -> None:
+        replica = self.engine.replica
+        if replica.joined and not self._joined:
+            event = "mesh_joined" if replica.must_join else "mesh_founded"
+            self.log(event, cluster=replica.genesis.cluster, n=replica.governance.now.n)
+        self._joined = replica.joined
+
+    def _membership(self) -> None:
+        members = self.engine.replica.governance.now.members
+        if members is self._members:
+            return
+        for node, member in members.items():
+            before = self._members.get(node)
+            if before is None:
+                self.log("member_added", name=member.name, node_id=node.hex(), url=member.url)
+            if member.ready and (before is None or not before.ready):
+                self.log("member_ready", name=member.name, node_id=node.hex())
+        for node, member in self._members.items():
+            if node not in members:
+                self.log("member_removed", name=member.name, node_id=node.hex())
+        self._members = members
+
+    def _quorum(self) -> None:
+        exchange = self.engine.exchange
+        state = self.engine.replica.governance.now
+        if not self.engine.replica.joined:
+            return
+        needed = state.quorum(exchange.wanted_w)
+        reach = exchange.tally.reachable()
+        if (reach >= needed) is not self._in_reach:
+            self._in_reach = reach >= needed
+            event = "quorum_regained" if self._in_reach else "quorum_lost"
+            self.log(event, reachable=reach, needed=needed)
+
+    def _catch_up(self) -> None:
+        catchup = self.engine.exchange.catchup
+        behind = catchup.running or catchup.joining
+        if behind and not self._behind:
+            self._taken = catchup.bundles_taken
+            self.log("catchup_started", sessions=catchup.sessions)
+        elif self._behind and not behind:
+            self.log("catchup_finished", bundles=catchup.bundles_taken - self._taken)
+        self._behind = behind
+
+    def _clock(self) -> None:
+        skew_ms = self.engine.readiness.skew_ms()
+        skewed = abs(skew_ms) > self.engine.settings.limits.skew_ms_max
+        if skewed is not self._skewed:
+            self._skewed = skewed
+            self.log("clock_skewed" if skewed else "clock_recovered", skew_ms=skew_ms)
