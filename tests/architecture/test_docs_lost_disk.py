@@ -18,21 +18,7 @@ def _block(text: str, **tags: str) -> Block:
 
 @pytest.mark.slow
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "lost",
-    [
-        pytest.param(
-            "node-1",
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="the first node of a local mesh starts over for ever: its empty store "
-                "remembers the founding it was told, which then beats the note about the mesh",
-            ),
-        ),
-        "node-3",
-    ],
-)
+@pytest.mark.parametrize("lost", ["node-1", "node-3"])
 def test_a_node_without_its_store_fetches_everything(lost: str, tmp_path: Path) -> None:
     stage = Stage(tmp_path, until_seconds=6.0)
     try:
