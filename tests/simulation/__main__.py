@@ -5,11 +5,23 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import track
 
 from tests.simulation.broken import Broken
 from tests.simulation.controls import NAMES, meaning, planted
 from tests.simulation.heal import heal
 from tests.simulation.world import World
+
+# Every way in which a world is broken, printed even when no seed drew it.
+FAULTS = frozenset(
+    {
+        *("added_again", "clone", "crash", "cut", "duplicated", "lose", "lost", "removed"),
+        *("reordered", "restore", "skewed", "torn_tail", "truncated"),
+    }
+)
 
 
 def run(seed: int, steps: int = 400, bug: str = "") -> World:
@@ -59,7 +71,7 @@ def main() -> int:
     if args.controls:
         return controls(args.seeds)
     began, total = time.monotonic(), Counter[str]()
-    for seed in range(args.first, args.first + args.seeds):
+    for seed in _shown(range(args.first, args.first + args.seeds)):
         try:
             with planted(args.bug):
                 world = run(seed, args.steps, args.bug)
@@ -75,10 +87,25 @@ def main() -> int:
     if args.json:
         print(json.dumps({"seeds": args.seeds, "seconds": round(took, 1), **facts}))
         return 0
-    print(f"{args.seeds} seeds from {args.first}: {total['steps']} steps in {took:.0f} s, clean")
-    for name, count in facts.items():
-        print(f"  {name:28} {count:9}")
+    _report(args.seeds, args.first, took, facts)
     return 0
+
+
+def _shown(seeds: range) -> Iterable[int]:
+    """The seeds, with a bar on the error stream when a person is watching it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return seeds
+    return track(seeds, description="worlds", console=console, transient=True)
+
+
+def _report(seeds: int, first: int, took: float, facts: dict[str, int]) -> None:
+    print(f"{seeds} seeds from {first}: {facts['steps']} steps in {took:.0f} s, clean")
+    for title, names in (("faults", FAULTS), ("what went on", sorted(facts.keys() - FAULTS))):
+        print(f"{title}:")
+        for name in sorted(names):
+            if name != "steps":
+                print(f"  {name:28} {facts.get(name, 0):9}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+from dataclasses import replace
+from typing import Any
+
+from crdt.decisions import decided
+from crdt.op import Kind, Op
+from crdt.pending import Pending
+from tests.unit.crdt.rig import Node, dot, mesh
+
+
+def scene() -> tuple[Node, Any, Pending, Op]:
+    """A member, what it may know, something pending of its own, and a vote for it."""
+    a, _ = mesh("a", "b")
+    a.agent("bob")
+    state = a.replica.governance.now
+    held = Pending(b"dmemory/r", b"h" * 32, "ann", "human")
+    fields = {"hash": held.hash, "yes": True}
+    vote = Op(dot=dot("b", 2), kind=Kind.VOTE, agent="bob", hlc=7, set=fields, target=dot("a"))
+    return a, state, held, vote
+
+
+def test_a_vote_is_kept_with_what_its_caster_was() -> None:
+    _, state, held, vote = scene()
+    after = decided(vote, held, state)
+    assert after is not None
+    kept = after.votes[vote.dot]
+    assert (kept.agent, kept.hlc, kept.yes, kept.human, kept.registered) == (
+        "bob",
+        7,
+        True,
+        True,
+        True,
+    )
+    stranger = decided(replace(vote, agent="cat"), held, state)
+    assert stranger is not None
+    assert not stranger.votes[vote.dot].registered
+    assert not stranger.approved()
+
+
+def test_only_a_plain_yes_is_a_yes() -> None:
+    _, state, held, vote = scene()
+    for answer in (1, "yes", None):
+        after = decided(replace(vote, set={"hash": held.hash, "yes": answer}), held, state)
+        assert after is not None
+        assert not after.votes[vote.dot].yes
+
+
+def test_what_does_not_count_leaves_everything_as_it_is() -> None:
+    _, state, held, vote = scene()
+    seal = replace(vote, kind=Kind.SEAL, dot=dot("a", 9))
+    for op in (
+        replace(vote, set={"hash": b"x" * 32, "yes": True}),
+        replace(vote, dot=dot("z")),
+        replace(vote, target=None),
+        seal,
+    ):
+        assert decided(op, held, state) is None
+
+
+def test_a_seal_is_the_requesting_nodes_and_shows_the_approval() -> None:
+    _, state, held, vote = scene()
+    voted = decided(vote, held, state)
+    assert voted is not None
+    seal = Op(
+        dot=dot("a", 9),
+        kind=Kind.SEAL,
+        hlc=11,
+        target=dot("a"),
+        supersedes=frozenset([vote.dot]),
+    )
+    sealed = decided(seal, voted, state)
+    assert sealed is not None
+    assert sealed.sealed == 11
+    assert decided(replace(seal, dot=dot("b", 9)), voted, state) is None
+    assert decided(replace(seal, supersedes=frozenset()), voted, state) is None
+    assert decided(replace(seal, hlc=3), sealed, state) == sealed
