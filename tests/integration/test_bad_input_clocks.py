@@ -61,7 +61,6 @@ def test_a_node_whose_clock_is_ten_minutes_ahead_mints_nothing(
     check_equal(nodes)
 
 
-@pytest.mark.xfail(strict=True, reason="two peers a clock apart: their median is nobody's clock")
 def test_one_bad_clock_of_three_stops_nobody_else(one_clock_ahead: list[RealNode]) -> None:
     one, two, three = one_clock_ahead
     assert skewed(three)

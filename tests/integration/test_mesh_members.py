@@ -133,7 +133,8 @@ def test_a_removed_member_counts_no_more_and_cannot_link(found: Found) -> None:
     three.kill()
     three.start()
     refused = three.ask("POST", "/memories", {"title": "too late", "content": "text"})
-    assert refused.status == 503
+    # 403 once it has learned of its removal, 503 while it only finds nobody.
+    assert refused.status in {403, 503}
     assert one.store("of the two")["durability"]["peers"] == ["node-2"]
     check_equal([one, two])
     assert two.get(kept)["title"] == "from the one that leaves"
