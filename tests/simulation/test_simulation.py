@@ -25,19 +25,20 @@ ROOT = Path(__file__).parents[2]
 EVERYDAY = 24
 CONTROL_SEEDS = 150
 
-# Where each control was last caught: tried first, so that the everyday run stays short.
-# A stale entry costs time, never a verdict.
-LAST_CAUGHT = {
-    "floor": 10,
-    "halfjoin": 10,
-    "joinwrong": 10,
-    "rashadd": 2,
-    "holes": 21,
-    "eager": 23,
-    "skewrelay": 17,
-    "norelay": 2,
-    "nodeadline": 1,
-    "requester": 18,
+# Where each control was last caught: tried first, so that the everyday run stays short. Every
+# change of the core shifts the schedules; a stale entry costs time, never a verdict.
+LAST_CAUGHT: dict[str, tuple[int, ...]] = {
+    "floor": (8, 10, 13),
+    "halfjoin": (8, 10, 13),
+    "joinwrong": (8, 10, 13),
+    "rashadd": (16, 17, 19),
+    "holes": (1, 3, 7),
+    "eager": (50, 58, 44, 23),
+    "skewrelay": (17, 25, 45),
+    "norelay": (6, 17, 23),
+    "nodeadline": (1, 2, 4),
+    "requester": (4, 18, 20),
+    "laxest": (0, 10),
 }
 
 
@@ -76,7 +77,8 @@ def test_equal_seeds_tell_one_story() -> None:
 
 @pytest.mark.parametrize("bug", NAMES)
 def test_every_planted_bug_is_caught(bug: str) -> None:
-    found = caught_by(bug, 1, LAST_CAUGHT.get(bug, 0)) or caught_by(bug, CONTROL_SEEDS)
+    hinted = (caught_by(bug, 1, seed) for seed in LAST_CAUGHT.get(bug, (0,)))
+    found = next(filter(None, hinted), None) or caught_by(bug, CONTROL_SEEDS)
     assert found is not None, f"the checks sleep: {meaning(bug)}"
 
 
