@@ -26,6 +26,8 @@ FIELDS_MAX: Final = 512
 DOTS_MAX: Final = 4096
 IDEMPOTENCY_BYTES: Final = 16
 DEPTH_MAX: Final = 40
+_MEMORY: Final = "memory"
+_NOTHING: Final[frozenset[str]] = frozenset()
 _PLAIN: Final = frozenset({str, int, bool, bytes, type(None)})
 KINDS: Final = {int(kind): kind for kind in Kind}
 
@@ -121,7 +123,8 @@ def _fields(value: object) -> dict[str, Any]:
     if type(value) is not dict or len(value) > FIELDS_MAX:
         raise OpError(f"the fields are not a map of at most {FIELDS_MAX}")
     for name, held in value.items():
-        _text(name, "a field name", FIELD_BYTES_MAX)
+        if not _is_short(name, FIELD_BYTES_MAX):
+            _text(name, "a field name", FIELD_BYTES_MAX)
         if type(held) not in _PLAIN:
             _check_value(held, 0)
     return value
@@ -148,7 +151,7 @@ def _check_value(value: object, depth: int) -> None:
 
 
 def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, ...]]) -> Op:
-    if not isinstance(row, list) or len(row) != _OP_WIDTH:
+    if type(row) is not list or len(row) != _OP_WIDTH:
         raise OpError(f"an operation is a list of {_OP_WIDTH}")
     kind, collection, ident, owner, namespace, agent, hlc = row[:7]
     births, fields, removed, supersedes, head_set, target, retry = row[7:]
@@ -159,19 +162,26 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
         raise OpError("the stamp is out of range")
     if type(head_set) is not int or not 0 <= head_set < len(heads):
         raise OpError("the heads are not in the bundle")
-    owner = _text(owner, "the owner", AGENT_BYTES_MAX)
+    if not (
+        _is_short(ident, ID_BYTES_MAX)
+        and _is_short(owner, AGENT_BYTES_MAX)
+        and _is_short(namespace, NAMESPACE_BYTES_MAX)
+    ):
+        _text(ident, "the id", ID_BYTES_MAX)
+        _text(owner, "the owner", AGENT_BYTES_MAX)
+        _text(namespace, "the namespace", NAMESPACE_BYTES_MAX)
     return Op(
         dot=dot,
         kind=known,
         collection=_collection(collection),
-        id=_text(ident, "the id", ID_BYTES_MAX),
+        id=ident,
         owner=owner,
-        namespace=_text(namespace, "the namespace", NAMESPACE_BYTES_MAX),
+        namespace=namespace,
         agent=owner if agent is None else _text(agent, "the agent", AGENT_BYTES_MAX),
         hlc=hlc,
         births=frozenset(_dots(actors, births)) if births else NO_DOTS,
         set=_fields(fields),
-        removed=_removed(removed),
+        removed=_removed(removed) if removed else _NOTHING,
         supersedes=frozenset(_dots(actors, supersedes)) if supersedes else NO_DOTS,
         heads=heads[head_set],
         target=None if target is None else _one(_dots(actors, target)),
@@ -179,7 +189,14 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
     )
 
 
+def _is_short(value: object, bytes_max: int) -> bool:
+    """Text that fits whatever its characters are; the rest is measured (RFC 3629: 4 bytes)."""
+    return type(value) is str and len(value) * 4 <= bytes_max
+
+
 def _collection(value: object) -> str:
+    if value == _MEMORY:
+        return _MEMORY
     name = _text(value, "the collection", COLLECTION_BYTES_MAX)
     if "/" in name:
         raise OpError("a collection's name holds no slash")
@@ -187,8 +204,6 @@ def _collection(value: object) -> str:
 
 
 def _removed(value: object) -> frozenset[str]:
-    if not value:
-        return frozenset()
     if not isinstance(value, list) or len(value) > FIELDS_MAX:
         raise OpError(f"removed fields are not a list of at most {FIELDS_MAX}")
     return frozenset(_text(name, "a field name", FIELD_BYTES_MAX) for name in value)
