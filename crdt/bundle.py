@@ -126,7 +126,9 @@ def read_bundle(data: bytes, *, cluster: bytes, ops_max: int) -> Bundle:
         raise BundleError("malformed", "a bundle is a list of seven")
     version, actor, first, count, prev, body, signature = row
     if version != FORMAT:
-        raise BundleError("unknown_format", f"bundle format {version!r}; this node reads {FORMAT}")
+        raise BundleError("unknown_format", f"another bundle format than {FORMAT}")
+    if _pack(row) != data:
+        raise BundleError("malformed", "not the one encoding that a bundle has")
     _check_header(actor, first, count, prev, body, signature, ops_max)
     try:
         ops = decode_ops(body, actor, first)

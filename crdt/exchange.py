@@ -96,7 +96,8 @@ class Exchange:
         groups = grouped(shared(self.durable))
         newest = max(groups, default=0)
         hashes = {g: group_hash(entries) for g, entries in groups.items() if g != newest}
-        self.send(peer, m.Hello(groups.get(newest, {}), hashes, self.replica.joined))
+        hello = m.Hello(groups.get(newest, {}), hashes, self.replica.joined, self.now_ms)
+        self.send(peer, hello)
         return peer
 
     def link_down(self, link: int) -> None:
@@ -201,6 +202,7 @@ class Exchange:
     def _hello(self, link: int, peer: Peer, hello: m.Hello) -> None:
         mine = grouped(shared(self.durable))
         peer.row, peer.joined = dict(hello.newest), hello.joined
+        peer.skew_ms = hello.now_ms - self.now_ms
         peer.lacks = set()
         for group, digest in hello.groups.items():
             entries = mine.get(group, {})
@@ -217,7 +219,7 @@ class Exchange:
         """The peer's whole clock is known: is this node behind it?"""
         if not peer.known or self.catchup.joining:
             return
-        found_on_contact(self, peer)
+        found_on_contact(self)
         if peer.is_ahead(self.replica.clock):
             if not self.catchup.running:
                 self.catchup.start(link)
@@ -383,6 +385,7 @@ class Exchange:
         for link, peer in self.peers.items():
             self.claim(peer)
             if peer.leaving_ms and self.now_ms - peer.leaving_ms > self.limits.leaving_ms:
+                peer.leaving_ms = self.now_ms  # said once a while; the link ends by it
                 self.effects.append(Close(link, "not_a_member"))
             if peer.shunned:
                 peer.forgive(self.now_ms)

@@ -53,6 +53,11 @@ def element_field(name: str, element: str) -> str:
     return f"{name}{ELEMENT_MARK}{element}"
 
 
+def number(value: object) -> int | float:
+    """The value of a counter or revision; what a faulty member wrote there counts nothing."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+
 def tier_rank(tier: object) -> int:
     """The order of tiers; what is no tier ranks below all."""
     return TIERS.index(tier) if tier in TIERS else -1

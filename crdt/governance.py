@@ -17,10 +17,11 @@ from typing import Any, Final
 
 from crdt.dot import Dot, NodeId, node_of
 from crdt.op import Kind, Op
-from crdt.policy import ALLOWED, DENIED, Policy, Question, Verdict, actions_of, judge
+from crdt.policy import ALLOWED, DENIED, Policy, Question, Verdict, actions_of, judge, well_formed
 
 _STATES_KEPT: Final = 512
 KEY_BYTES: Final = 32
+TEXT_CHARS_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,17 +286,15 @@ class Governance:
                 op.set.get("genesis") == self.genesis.id
                 and op.set.get("node") == author
                 and op.set.get("claim") in self.genesis.founders
-                and _key_fits(op)
+                and _is_proper(op)
                 and not self._claimed_by_another(op, author)
             )
         state = self.state(op.heads)
         if author not in state.members:
             return False
-        if op.kind is Kind.ADD:
-            return _key_fits(op)
         if op.kind is Kind.READY:
             return bool(op.births) and op.births <= state.members[author].adds
-        return True
+        return _is_proper(op)
 
     def _claimed_by_another(self, op: Op, author: NodeId) -> bool:
         tally = self._at(op.heads)[0]
@@ -341,9 +340,23 @@ def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
     return out
 
 
-def _key_fits(op: Op) -> bool:
+def _is_proper(op: Op) -> bool:
+    """Whether the body of an operation has the shape that others will rely on."""
+    if op.kind in {Kind.FOUND, Kind.ADD}:
+        return _names_a_member(op)
+    if op.kind is Kind.POLICY:
+        return well_formed(op.set.get("governance", {}))
+    if op.kind is Kind.AGENT:
+        return isinstance(op.set.get("agent_type", ""), str)
+    return True
+
+
+def _names_a_member(op: Op) -> bool:
     """A node id is the hash of its key, so who holds the id needs no other witness."""
     node, key = op.set.get("node"), op.set.get("key")
+    texts = (op.set.get("name", ""), op.set.get("url", ""))
+    if not all(isinstance(text, str) and len(text) <= TEXT_CHARS_MAX for text in texts):
+        return False
     return (
         isinstance(node, bytes)
         and isinstance(key, bytes)

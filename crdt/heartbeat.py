@@ -4,6 +4,7 @@ Law: equal clocks must mean equal digests. A mismatch alarms and stops that pair
 joins, because a join at equal clocks would delete what differs on one side from both.
 """
 
+from statistics import median_high, median_low
 from typing import TYPE_CHECKING
 
 from crdt import messages as m
@@ -58,6 +59,26 @@ class Heartbeat:
         sent = self._sent.get(link)
         if sent is not None and sent[0] == number:
             peer.round_trip_ms = self._exchange.now_ms - sent[1]
+
+    def skew_ms(self) -> int:
+        """How far this clock is ahead of the median of all in sight, its own among them.
+
+        Of two clocks nobody can tell which is right: the one that is ahead stops, since its
+        stamps are the ones that do harm. An even split stops nobody.
+        """
+        others = [peer.skew_ms for peer in self._exchange.peers.values() if peer.row is not None]
+        if len(others) <= 1:
+            return max((-offset for offset in others), default=0)
+        clocks = [*others, 0]
+        return -min(median_low(clocks), median_high(clocks), key=abs)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether this node's clock may stamp anything."""
+        limit = self._exchange.limits.skew_ms_max
+        if all(abs(peer.skew_ms) <= limit for peer in self._exchange.peers.values()):
+            return True  # then so is their median
+        return abs(self.skew_ms()) <= limit
 
     def forget(self, link: int) -> None:
         """A link ended."""

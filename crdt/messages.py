@@ -37,11 +37,15 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The newest group of the sender's durable clock in full, older groups as hashes."""
+    """The newest group of the sender's durable clock in full, older groups as hashes.
+
+    Its wall clock too, so that a wrong one is known before anything is minted.
+    """
 
     newest: Clock
     groups: dict[int, bytes]
     joined: bool
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,7 @@ def decode(data: bytes) -> Message:
         raise MessageError("malformed", "a message is a list that begins with its kind")
     number = row[0]
     if type(number) is not int or not 0 <= number < len(_KINDS):
-        raise MessageError("unknown_kind", f"message kind {number!r}")
+        raise MessageError("unknown_kind", "no message has this kind")
     kind = _KINDS[number]
     checks = _CHECKS[kind]
     if len(row) != len(checks) + 1:
@@ -278,7 +282,7 @@ def _is_flag(value: object) -> bool:
 _Check = Callable[[object], bool]
 
 _CHECKS: Final[dict[type[Any], tuple[_Check, ...]]] = {
-    Hello: (_is_clock, _is_hashes, _is_flag),
+    Hello: (_is_clock, _is_hashes, _is_flag, _is_count),
     Ask: (_is_groups,),
     Full: (_is_groups, _is_clock),
     Ack: (_is_clock, _is_bytes),

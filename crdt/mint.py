@@ -8,7 +8,7 @@ it saw. So concurrent work is never overwritten unseen, and never left as half a
 from dataclasses import dataclass
 
 from crdt.dot import Actor, Dot
-from crdt.fields import COUNTER_MARK, REVISION, is_counter
+from crdt.fields import COUNTER_MARK, REVISION, is_counter, number
 from crdt.op import NO_DOTS, Draft, Idempotency, Kind, Op, Value
 from crdt.record import Record
 from crdt.view import Approvals, Shown, shown
@@ -124,10 +124,10 @@ def _edit(
 def _own_count(part: Shown, name: str, actor: Actor) -> int | float:
     """What this actor has counted so far; others' counts are theirs to grow."""
     held = part.fields.get(name, ())
-    own: int | float = sum(v.value for v in held if v.origin.dot.actor == actor)
+    own: int | float = sum(number(v.value) for v in held if v.origin.dot.actor == actor)
     return own
 
 
 def _next_revision(part: Shown | None) -> int:
     versions = part.fields.get(REVISION, ()) if part else ()
-    return 1 + max((int(v.value) for v in versions), default=0)
+    return 1 + max((int(number(v.value)) for v in versions), default=0)

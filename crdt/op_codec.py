@@ -50,6 +50,32 @@ class _Table:
         return out
 
 
+def check_op(op: Op) -> None:
+    """Refuse to mint what others could not read.
+
+    Raises:
+        OpError: a limit of the format is exceeded, or a value cannot be said in it.
+    """
+    _collection(op.collection)
+    for text, what, bytes_max in (
+        (op.id, "the id", ID_BYTES_MAX),
+        (op.owner, "the owner", AGENT_BYTES_MAX),
+        (op.agent, "the agent", AGENT_BYTES_MAX),
+        (op.namespace, "the namespace", NAMESPACE_BYTES_MAX),
+    ):
+        if not _is_short(text, bytes_max):
+            _text(text, what, bytes_max)
+    _fields(op.set)
+    if op.removed:
+        _removed(list(op.removed))
+    if len(op.births) > DOTS_MAX or len(op.supersedes) > DOTS_MAX:
+        raise OpError(f"an operation refers to at most {DOTS_MAX} others")
+    try:
+        _pack(op.set)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OpError(f"a value cannot be encoded: {type(error).__name__}") from error
+
+
 def encode_ops(ops: Sequence[Op]) -> bytes:
     """Bytes of consecutive operations; their dots are implied by the bundle's header."""
     table = _Table()
@@ -157,7 +183,7 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
     births, fields, removed, supersedes, head_set, target, retry = row[7:]
     known = KINDS.get(kind) if type(kind) is int else None
     if known is None:
-        raise OpError(f"unknown operation kind {kind!r}")
+        raise OpError(f"unknown operation kind {str(kind)[:20]}")
     if type(hlc) is not int or not 0 <= hlc <= STAMP_MAX:
         raise OpError("the stamp is out of range")
     if type(head_set) is not int or not 0 <= head_set < len(heads):

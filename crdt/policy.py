@@ -56,6 +56,24 @@ ALLOWED: Final = Verdict(answer=Answer.ALLOW)
 DENIED: Final = Verdict(answer=Answer.DENY)
 
 
+def well_formed(rules: object) -> bool:
+    """Whether rules can be judged by; what cannot is refused and has no effect.
+
+    Unknown keys are left to later versions.
+    """
+    if not isinstance(rules, Mapping) or rules.get("inherit", False) not in (True, False):
+        return False
+    levels = (rules[action] for action in DEFAULTS if action in rules)
+    if not all(isinstance(level, str) and level in LEVELS for level in levels):
+        return False
+    approver = rules.get("approver", DEFAULT_APPROVER)
+    if not isinstance(approver, Mapping):
+        return bool(approver == DEFAULT_APPROVER)
+    wanted = approver.get("consensus")
+    several = type(wanted) is int and wanted >= 1
+    return len(approver) == 1 and (several or isinstance(approver.get("agent"), str))
+
+
 def chain(namespace: str) -> Iterator[str]:
     """The levels to ask, nearest first: the namespace, its ancestors, the root."""
     part = namespace

@@ -107,7 +107,7 @@ def apply(record: Record | None, op: Op, *, pending: bool = False) -> Record | N
     named = [b for b in op.births if b in births and _same_class(births[b], op)]
     if op.kind is Kind.DELETE:
         _bury(births, named, op, pending=pending)
-        return shed(births, fields) if not pending else Record(births, fields)
+        return shed(births, fields) if not pending or not births else Record(births, fields)
     _supersede(fields, op, pending=pending)
     if named:
         _write(fields, op, op.births, pending=pending)

@@ -23,6 +23,7 @@ from crdt.hlc import HybridClock
 from crdt.identity import Self
 from crdt.mint import Author, operation
 from crdt.op import DECISION_KINDS, RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
+from crdt.op_codec import OpError, check_op
 from crdt.overlay import Overlay
 from crdt.pending import Pending, decode_pending, op_hash
 from crdt.policy import Answer, Verdict
@@ -191,6 +192,7 @@ class Replica:
         Raises:
             DeniedError: governance refuses one of them.
             crdt.mint.MissingRecordError: one edits or deletes what is not there.
+            crdt.op_codec.OpError: one is beyond what the format can say, or all are together.
         """
         author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
         # Per key: the record as it stands, and as these drafts leave it.
@@ -208,6 +210,7 @@ class Replica:
             place = count[lane] = count.get(lane, 0) + 1
             dot = Dot(self._actor(lane), self._end(lane) + place)
             op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
+            check_op(op)
             verdict = self.verdict(op)
             if verdict.answer is Answer.DENY:
                 raise DeniedError(f"governance of {op.namespace!r} refuses {op.kind.name.lower()}")
@@ -226,6 +229,8 @@ class Replica:
     def _roll(self, ops: Sequence[Op]) -> None:
         """Close what is open when one request more would not fit into the same bundle."""
         size = sum(_weight(op) for op in ops)
+        if len(ops) > self.me.ops_max or size > self.me.bundle_bytes_max * 3 // 2:
+            raise OpError("the request is larger than a bundle; send it in parts")
         count = sum(map(len, self._open.values())) + len(ops)
         if self._open and (
             count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max

@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 from crdt.dot import Dot, node_of
 from crdt.op import Kind, Op
-from crdt.peer import Peer
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
     from crdt.replica import Replica
 
 
+def may_found(replica: "Replica") -> bool:
+    """Whether this node's founding place is still its to take."""
+    me = replica.me
+    state = replica.governance.now
+    return not replica.must_join and me.node_id not in state.members and me.claim in state.unbound
+
+
 def found(replica: "Replica", now_ms: int) -> bool:
-    """Mint this node's founding operation unless governance already knows it; then serve.
+    """Take this node's founding place unless it has it already; then serve.
 
     Returns:
         Whether the store serves now.
     """
-    if replica.joined:
-        return True
-    if replica.must_join or len(replica.governance):
-        return False
+    if not may_found(replica):
+        return replica.joined
     me = replica.me
 
     def make(dot: Dot, heads: tuple[Dot, ...], stamp: int) -> Op:
@@ -50,20 +54,24 @@ def found(replica: "Replica", now_ms: int) -> bool:
     return True
 
 
-def found_on_contact(exchange: "Exchange", peer: Peer) -> None:
-    """A founder that meets a peer founds, unless the peer remembers it from before."""
+def found_on_contact(exchange: "Exchange") -> None:
+    """A founder that knows its peers founds, unless one of them remembers it from before."""
     replica = exchange.replica
-    me = replica.me.node_id
-    if any(node_of(actor) == me for actor in peer.row or {}):
+    if not may_found(replica) or not exchange.heartbeat.trusted:
         return
-    found(replica, exchange.now_ms)
+    me = replica.me.node_id
+    rows = [peer.row for peer in exchange.peers.values() if peer.known and peer.row is not None]
+    if rows and not any(node_of(actor) == me for row in rows for actor in row):
+        found(replica, exchange.now_ms)
 
 
 def be_ready(exchange: "Exchange") -> None:
     """Caught up = the clock covers the row of a peer that is caught up; then say so, once."""
+    found_on_contact(exchange)
     replica = exchange.replica
     clock = replica.clock
-    if not replica.joined and any(
+    # A founder serves by taking its place, which needs a clock that can be trusted.
+    if not (replica.joined or may_found(replica)) and any(
         p.joined and p.known and not p.is_ahead(clock) for p in exchange.peers.values()
     ):
         replica.set_joined()
@@ -72,6 +80,8 @@ def be_ready(exchange: "Exchange") -> None:
         return
     me = replica.governance.now.members.get(replica.me.node_id)
     if me is None or me.ready or not exchange.tally.caught_up_with_all():
+        return
+    if not exchange.heartbeat.trusted:
         return
 
     def make(dot: Dot, heads: tuple[Dot, ...], stamp: int) -> Op:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from crdt.dot import Dot
-from crdt.fields import ELEMENT_MARK, REVISION, FieldKind, kind_of, tier_rank
+from crdt.fields import ELEMENT_MARK, REVISION, FieldKind, kind_of, number, tier_rank
 from crdt.op import Value
 from crdt.record import Birth, Record, Version
 
@@ -158,7 +158,7 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
             field, _, element = name.partition(ELEMENT_MARK)
             elements.setdefault(field, []).append((_place(versions), element))
         elif kind is FieldKind.COUNTER:
-            values[name] = sum(v.value for v in versions)
+            values[name] = sum(number(v.value) for v in versions)
         elif kind is FieldKind.TIER:
             values[name] = max((v.value for v in versions), key=tier_rank)
     for field, members in elements.items():
@@ -191,7 +191,7 @@ def revision(versions: list[Version]) -> int:
     """The number that grows with every change: the largest, plus one for every sibling."""
     if not versions:
         return 1
-    return max(int(v.value) for v in versions) + len(versions) - 1
+    return max(int(number(v.value)) for v in versions) + len(versions) - 1
 
 
 def etag(versions: list[Version]) -> str:

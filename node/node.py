@@ -6,6 +6,8 @@ be reached has touched nothing; facts are written when everything serves.
 """
 
 import asyncio
+import errno
+import functools
 import gc
 import os
 import signal
@@ -158,17 +160,18 @@ async def _serve(
         loop.add_signal_handler(number, _stop, ending)
     loop.add_signal_handler(signal.SIGHUP, _reload, settings, parts, log)
     interval = settings.federation.catchup_interval_secs
+    every = functools.partial(_every, ending=ending, log=log)
     async with asyncio.TaskGroup() as group:
         parts.tasks.open(group)
         running = [
             *(group.create_task(listener.run()) for listener in doors.listeners),
             group.create_task(_ticking(parts, loop)),
-            group.create_task(_every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
-            group.create_task(_every(_WATCH_SECONDS, parts.watch)),
-            group.create_task(_every(_MEASURE_SECONDS, parts.measure)),
-            group.create_task(_every(1.0, parts.upkeep.flush_access)),
+            group.create_task(every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
+            group.create_task(every(_WATCH_SECONDS, parts.watch)),
+            group.create_task(every(_MEASURE_SECONDS, parts.measure)),
+            group.create_task(every(1.0, parts.upkeep.flush_access)),
             group.create_task(
-                _every(settings.storage.maintenance_interval_secs, parts.upkeep.round)
+                every(settings.storage.maintenance_interval_secs, parts.upkeep.round)
             ),
         ]
         if parts.dialler is not None:
@@ -243,10 +246,15 @@ async def _ticking(parts: Parts, loop: asyncio.AbstractEventLoop) -> None:
         parts.engine.tick()
 
 
-async def _every(seconds: float, action: Callable[[], None]) -> None:
+async def _every(seconds: float, action: Callable[[], None], ending: Ending, log: EventLog) -> None:
     while True:
         await asyncio.sleep(seconds)
-        action()
+        try:
+            action()
+        except OSError as error:
+            if error.errno == errno.EIO:
+                ending.ask(error)  # a disk that fails outside the store fails the store too
+            log("maintenance_failed", error=error.strerror or str(error))
 
 
 def _stop(ending: Ending) -> None:

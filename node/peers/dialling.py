@@ -103,13 +103,13 @@ class Dialling:
         state = replica.governance.now
         if not replica.joined or len(state.members) <= 1 or state.members == self._noted:
             return
-        self._noted = state.members
         members = [
             {"node_id": m.node_id.hex(), "name": m.name, "url": m.url}
             for m in state.members.values()
             if m.node_id != replica.me.node_id
         ]
         leave_join_note(self._settings.paths.join, replica.genesis, members)
+        self._noted = state.members
 
     def watch(self) -> None:
         """Dial who has no link; give up on who is no member any more."""

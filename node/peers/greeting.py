@@ -113,9 +113,10 @@ def read_greeting(data: bytes, *, own_certificate: str, peer_certificate: str) -
     except Exception as error:
         raise GreetingRefused("malformed", "the greeting cannot be read") from error
     if not isinstance(row, list) or not row or row[0] != PROTOCOL_VERSION:
-        spoken = row[0] if isinstance(row, list) and row else None
+        spoken = row[0] if isinstance(row, list) and row and type(row[0]) is int else "unknown"
         raise GreetingRefused(
-            "protocol", f"the peer speaks protocol {spoken!r}, this node {PROTOCOL_VERSION}"
+            "protocol",
+            f"the peer speaks protocol {str(spoken)[:20]}, this node {PROTOCOL_VERSION}",
         )
     greeting = _parsed(row)
     message = _signed(body, peer_certificate, own_certificate)

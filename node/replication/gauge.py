@@ -6,7 +6,6 @@ drains, while the disk is full, and while the local clock cannot be trusted.
 """
 
 from dataclasses import dataclass
-from statistics import median_high, median_low
 from typing import TYPE_CHECKING
 
 from node import errors
@@ -65,25 +64,10 @@ class Readiness:
             raise errors.Recovering(
                 "this node is putting a joined store in place", fix="Retry in a moment"
             )
-        limit = self.engine.settings.limits.skew_ms_max
-        if all(abs(p.skew_ms) <= limit for p in self.engine.exchange.peers.values()):
-            return  # then so is their median
-        skew_ms = self.skew_ms()
-        if abs(skew_ms) > limit:
+        heartbeat = self.engine.exchange.heartbeat
+        if not heartbeat.trusted:
             raise errors.ClockSkew(
-                f"the clock of this node is off by {skew_ms / 1000:.1f} s",
+                f"the clock of this node is off by {heartbeat.skew_ms() / 1000:.1f} s",
                 why="its stamps would put writes into the wrong order",
                 fix="Set the clock of this machine",
             )
-
-    def skew_ms(self) -> int:
-        """How far this clock is ahead of the median of all clocks in sight, its own among them.
-
-        Of two clocks nobody can tell which is right: the one that is ahead stops, since its
-        stamps are the ones that do harm. An even split stops nobody.
-        """
-        others = [peer.skew_ms for peer in self.engine.exchange.peers.values()]
-        if len(others) <= 1:
-            return max((-offset for offset in others), default=0)
-        clocks = [*others, 0]
-        return -min(median_low(clocks), median_high(clocks), key=abs)

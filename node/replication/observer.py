@@ -89,8 +89,8 @@ class Observer:
         self._behind = behind
 
     def _clock(self) -> None:
-        skew_ms = self.engine.readiness.skew_ms()
-        skewed = abs(skew_ms) > self.engine.settings.limits.skew_ms_max
-        if skewed is not self._skewed:
-            self._skewed = skewed
-            self.log("clock_skewed" if skewed else "clock_recovered", skew_ms=skew_ms)
+        heartbeat = self.engine.exchange.heartbeat
+        if heartbeat.trusted is self._skewed:
+            self._skewed = not heartbeat.trusted
+            event = "clock_skewed" if self._skewed else "clock_recovered"
+            self.log(event, skew_ms=heartbeat.skew_ms())

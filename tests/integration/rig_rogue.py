@@ -115,7 +115,9 @@ class Rogue:
     async def settle(self, link: WebSocketLink) -> None:
         """Say a Hello that makes the node ask for what this side mints, and wait for that."""
         await self.until(lambda: any(isinstance(one, m.Hello) for one in self.heard), "a Hello")
-        await link.send([m.encode(m.Hello({}, {}, True))])
+        await link.send(
+            [m.encode(m.Hello({}, {}, joined=True, now_ms=time.time_ns() // 1_000_000))]
+        )
         await self.until(lambda: any(isinstance(one, m.Level) for one in self.heard), "a Level")
 
     async def until(self, state: Any, what: str) -> None:

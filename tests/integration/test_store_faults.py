@@ -47,8 +47,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     )
     if made.returncode:
         pytest.skip(f"cannot mount a tmpfs here: {made.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)  # noqa: S607 - the system's own
+    try:
+        yield place
+    finally:
+        # Lazily: a test that failed may still hold a file.
+        subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S607 - the system's own
 
 
 def fill(store: Store, maker: Maker) -> Batch:

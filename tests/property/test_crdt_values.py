@@ -235,7 +235,7 @@ def test_equal_records_have_equal_bytes_and_read_back(record: Record, r: Any) ->
 counts = st.integers(0, SEQ_MAX)
 hashes = st.binary(max_size=20)
 messages = st.one_of(
-    st.builds(m.Hello, clocks, st.dictionaries(counts, hashes, max_size=3), st.booleans()),
+    st.builds(m.Hello, clocks, st.dictionaries(counts, hashes, max_size=3), st.booleans(), counts),
     st.builds(m.Ask, st.lists(counts, max_size=4)),
     st.builds(m.Full, st.lists(counts, max_size=4), clocks),
     st.builds(m.Ack, clocks, hashes),

@@ -248,8 +248,8 @@ def remove(world: "World", process: Process) -> None:
     if len(nodes) <= 3 or state.unbound or process.me_id not in nodes or not enough:
         return
     member = state.members[world.random.choice(nodes)]
-    if member.node_id == process.me_id:
-        return
+    if member.node_id == process.me_id or member.name in world.stubborn:
+        return  # two wrong clocks can only relay for each other while both are members
     world.removed.add(member.name)
     world.stat["removed"] += 1
     process.replica.mint_governance(

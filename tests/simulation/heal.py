@@ -128,7 +128,9 @@ def _no_island(world: "World") -> None:
     }
     lost = world.stat["lose"] + world.stat["restore"] + world.stat["clone"]
     for pid, disk in world.disks.items():
-        apart = pid not in members and pid not in taken_out and bool(disk.clock())
+        # A founder that the others' wrong clocks keep from taking its place is no island.
+        waits = pid in world.founders and not world.procs[pid].replica.joined
+        apart = pid not in members and pid not in taken_out and bool(disk.clock()) and not waits
         need(not apart or lost > 1, "an island: its admission is gone", pid)
 
 
@@ -191,8 +193,11 @@ def _decisions(world: "World") -> None:
             process.pump()
         for _ in range(2):
             _round(world)
-    while not level(world):
+    for _ in range(200):
+        if level(world):
+            return
         _round(world)
+    need(level(world), "I15 votes and seals do not come level", _where(world))
 
 
 def _steady_state(world: "World") -> None:

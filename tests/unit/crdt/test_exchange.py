@@ -64,7 +64,7 @@ def test_old_groups_travel_as_hashes_and_in_full_when_unequal() -> None:
     heard(b)
     tell(b, hello)
     assert heard(b) == [m.Ask([0])]
-    tell(a, m.Hello({}, {}, joined=True))
+    tell(a, m.Hello({}, {}, joined=True, now_ms=0))
     tell(a, m.Ask([0]))
     assert m.Full([0], {old: 5}) in heard(a)
     tell(b, m.Full([0], {old: 5}))

@@ -9,7 +9,7 @@ from tests.unit.crdt.rig import actor
 
 CLOCK = {actor("a"): 3, actor("b"): SEQ_MAX}
 ONE_OF_EACH: list[m.Message] = [
-    m.Hello(CLOCK, {7: b"h" * 16}, joined=True),
+    m.Hello(CLOCK, {7: b"h" * 16}, joined=True, now_ms=5),
     m.Ask([1, 2]),
     m.Full([1, 2], CLOCK),
     m.Ack(CLOCK, b"d" * 16),

@@ -166,7 +166,6 @@ def test_a_record_is_compared_never_hashed() -> None:
     assert "births" in repr(after(BORN))
 
 
-@pytest.mark.xfail(strict=True, reason="a pending delete of what is gone leaves an empty record")
 def test_nothing_is_left_of_nothing() -> None:
     """A delete that waits for approval may arrive after another one ended the record."""
     assert apply(None, GONE, pending=True) is None
