@@ -1,8 +1,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from crdt.dot import Dot
 from crdt.op import Kind, Op
 from crdt.record import Record, apply, join, seal
