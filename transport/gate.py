@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from transport.ending import drop
+
 __all__ = ["Gate"]
 
 
@@ -54,7 +56,7 @@ class Gate(asyncio.Protocol):
         self.asked = True
         stream = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
         if self._deaf or not self._enter(self, stream):
-            stream.abort()
+            drop(stream)
             return
         self._transport = stream
         self._inner = self._factory()
@@ -97,4 +99,4 @@ class Gate(asyncio.Protocol):
         """End the connection now; what the loop has already read is dropped."""
         self._deaf = True
         if self._transport is not None:
-            self._transport.abort()
+            drop(self._transport)

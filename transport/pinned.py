@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from transport.certificate import fingerprint
+from transport.ending import drop
 from transport.errors import NotAllowlistedError
 from transport.tls import OwnCertificate, Trust, client_context, peer_certificate
 
@@ -77,7 +78,7 @@ class PinnedConnector(aiohttp.TCPConnector):
         except NotAllowlistedError:
             connection.close()
             if transport is not None:
-                transport.abort()
+                drop(transport)
             raise
         self.connection = connection
         return connection

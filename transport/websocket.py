@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMsgType, web
 from aiohttp.http import WebSocketError
 
+from transport.ending import drop
 from transport.errors import TransportError
 from transport.frames import FrameError, decode
 from transport.link import LinkClosed, LinkLimits, encode_within
@@ -107,7 +108,7 @@ class WebSocketLink:
         """See `Link`."""
         if self._ended is None:
             self._ended = ("closed_by_us", reason)
-        self._transport.abort()
+        drop(self._transport)
 
     async def close(self, reason: str) -> None:
         """See `Link`."""
@@ -123,14 +124,14 @@ class WebSocketLink:
                 await self._socket.close(
                     code=code, message=told.encode("ascii", "replace")[:_REASON_BYTES_MAX]
                 )
-        self._transport.abort()
+        drop(self._transport)
 
     async def _over(self, message: aiohttp.WSMessage) -> LinkClosed:
         if self._ended is None and message.type is WSMsgType.TEXT:
             await self._finish("text_frame", "links are binary", WSCloseCode.UNSUPPORTED_DATA)
         elif self._ended is None:
             self._ended = self._ending(message)
-            self._transport.abort()
+            drop(self._transport)
         return self._closed("lost", "")
 
     def _closed(self, reason: str, detail: str) -> LinkClosed:

@@ -92,7 +92,7 @@ def test_a_full_disk_undoes_one_batch_and_takes_it_when_there_is_room(small_disk
 
 def test_the_committer_waits_for_room_and_confirms_then(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(700_000))
+    ballast.write_bytes(bytes(1_500_000))  # too much for all batches in one transaction, too
     store, maker = open_store(small_disk / "s"), Maker()
     confirmed: list[int] = []
     full: list[bool] = []
