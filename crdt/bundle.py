@@ -95,6 +95,17 @@ def seal_bundle(
     signed = _signed(cluster, actor, first, len(ops), prev, body)
     signature = sign(signed)
     data = _pack([FORMAT, actor, first, len(ops), prev, body, signature])
+    return _bundle((actor, first, prev), ops, data, signed, signature)
+
+
+def _bundle(
+    header: tuple[Actor, int, bytes],
+    ops: Sequence[Op],
+    data: bytes,
+    signed: bytes,
+    signature: bytes,
+) -> Bundle:
+    actor, first, prev = header
     return Bundle(
         actor=actor,
         first=first,
@@ -138,16 +149,7 @@ def read_bundle(data: bytes, *, cluster: bytes, ops_max: int) -> Bundle:
         raise BundleError("malformed", f"says {count} operations, holds {len(ops)}")
     _check_lane(actor, ops)
     signed = _signed(cluster, actor, first, count, prev, body)
-    return Bundle(
-        actor=actor,
-        first=first,
-        prev=prev,
-        ops=ops,
-        data=data,
-        signed=signed,
-        signature=signature,
-        hash=hashlib.sha256(signed).digest(),
-    )
+    return _bundle((actor, first, prev), ops, data, signed, signature)
 
 
 def _check_header(

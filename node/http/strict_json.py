@@ -15,6 +15,7 @@ from node.memory_problems import RequestError
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1
 _DIGITS_MAX: Final = 20
+_FIELD_SHOWN_MAX: Final = 100
 
 
 class BadJsonError(RequestError):
@@ -80,23 +81,26 @@ def parse(body: bytes) -> Any:
 
 
 def _refuse_unprintable(value: Any) -> None:
-    waiting = [value]
+    """Walk the value; what is refused is named by the field it stands in."""
+    waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
-        one = waiting.pop()
+        field, one = waiting.pop()
         if isinstance(one, str):
-            _refuse_text(one)
+            _refuse_text(field, one)
         elif isinstance(one, list):
-            waiting.extend(one)
+            waiting.extend((f"{field}[{place}]", part) for place, part in enumerate(one))
         elif isinstance(one, dict):
-            waiting.extend(one)
-            waiting.extend(one.values())
+            for name, part in one.items():
+                _refuse_text(f"a key of {field}" if field else "a key", name)
+                waiting.append((f"{field}.{name}" if field else name, part))
 
 
-def _refuse_text(text: str) -> None:
+def _refuse_text(field: str, text: str) -> None:
+    where = field[:_FIELD_SHOWN_MAX] or "the text"
     if "\0" in text:
-        raise BadJsonError("a text contains U+0000")
+        raise BadJsonError(f"{where}: contains U+0000")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise BadJsonError("a text contains half a surrogate pair") from error
+            raise BadJsonError(f"{where}: contains half a surrogate pair") from error

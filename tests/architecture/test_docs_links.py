@@ -17,7 +17,7 @@ _CODE: Final = re.compile(r"`([^`\n]+)`")
 _PARTS: Final = ("crdt/", "transport/", "node/", "tests/", "docs/", "deploy/", "chaos/")
 _HAND_WRITTEN: Final = [d for d in documents() if not d.startswith(GENERATED)]
 _OUTSIDE: Final = frozenset({"https://msgpack.org", "https://semver.org"})
-_FOREIGN: Final = re.compile(r"/work/|/tmp/spec|/root/|/home/[a-z]", re.IGNORECASE)
+_FOREIGN: Final = re.compile(r"/root/|/home/[a-z]", re.IGNORECASE)
 _CONTROLS: Final = re.compile(r"simulator[^|]*?\(([^)]*)\)")
 
 
