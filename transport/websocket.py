@@ -88,7 +88,13 @@ class WebSocketLink:
         """See `Link`."""
         if self._ended is not None:
             raise LinkClosed(*self._ended)
-        message = await self._receive()
+        try:
+            message = await self._receive()
+        except (OSError, aiohttp.ClientError) as error:
+            # It answers pings by itself, which fails on a connection that is just ending.
+            self._ended = self._ended or ("lost", str(error))
+            drop(self._transport)
+            raise self._closed("lost", "") from error
         if message.type is not _BINARY:
             raise await self._over(message)
         limits = self._limits

@@ -384,3 +384,19 @@ async def test_links_are_not_compressed(alice: Party, bob: Party) -> None:
         assert not accepted.response.compress
         with pytest.raises(TypeError):
             _ = dialled.response
+
+
+@on_both_loops
+@pytest.mark.parametrize("side", [0, 1], ids=["dialled", "accepted"])
+async def test_a_ping_that_cannot_be_answered_ends_the_link(
+    alice: Party, bob: Party, side: int
+) -> None:
+    """A process that stood still wakes up to pings, and to a connection that is over."""
+    async with linked(alice, bob) as pair:
+        asked, other = pair[side], pair[1 - side]
+        await other._socket.ping()
+        await until(lambda: asked._socket._reader._buffer)
+        asked._transport.close()
+        with pytest.raises(LinkClosed) as over:
+            await asked.receive()
+        assert over.value.reason == "lost"
