@@ -82,7 +82,7 @@ class WebSocketLink:
         try:
             await self._send_bytes(frame)
         except (OSError, aiohttp.ClientError) as error:
-            raise self._closed("lost", str(error)) from error
+            raise self._lost(error) from error
 
     async def receive(self) -> list[bytes]:
         """See `Link`."""
@@ -92,9 +92,7 @@ class WebSocketLink:
             message = await self._receive()
         except (OSError, aiohttp.ClientError) as error:
             # It answers pings by itself, which fails on a connection that is just ending.
-            self._ended = self._ended or ("lost", str(error))
-            drop(self._transport)
-            raise self._closed("lost", "") from error
+            raise self._lost(error) from error
         if message.type is not _BINARY:
             raise await self._over(message)
         limits = self._limits
@@ -139,6 +137,12 @@ class WebSocketLink:
             self._ended = self._ending(message)
             drop(self._transport)
         return self._closed("lost", "")
+
+    def _lost(self, error: Exception) -> LinkClosed:
+        if self._ended is None:
+            self._ended = ("lost", str(error))
+        drop(self._transport)
+        return LinkClosed(*self._ended)
 
     def _closed(self, reason: str, detail: str) -> LinkClosed:
         # What this side did first is the reason, whatever became of the connection after.
