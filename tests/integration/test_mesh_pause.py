@@ -1,0 +1,34 @@
+"""A process that stands still for longer than its links bear, and goes on."""
+
+import os
+import signal
+
+import pytest
+
+from tests.integration.conftest import Found
+from tests.integration.rig import check_equal, until, until_linked
+from tests.integration.rig_load import Load
+
+pytestmark = pytest.mark.integration
+
+QUICK = {"limits": {"ping_interval_ms": 300}}
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_a_node_that_stood_still_comes_back_by_itself(found: Found, rounds: int) -> None:
+    nodes = found(3, config=QUICK)
+    load = Load(nodes, seed=7)
+    with load.running():
+        for turn in range(rounds):
+            load.until_written(60)
+            still = nodes[turn % len(nodes)]
+            awake = [node for node in nodes if node is not still]
+            os.kill(still.pid, signal.SIGSTOP)
+            try:
+                until(lambda: all(still.name not in n.links() for n in awake), "the links ended")
+                load.until_written(60)
+            finally:
+                os.kill(still.pid, signal.SIGCONT)
+            until_linked(nodes)
+            assert still.is_alive()
+    check_equal(nodes, load.promised)
