@@ -347,10 +347,7 @@ class Replica:
             tail = list(self.state.tail(actor, after, limit_bytes))
         except BelowFloorError:
             return None
-        reached = after
-        for data in tail:
-            bundle = self.read_bundle(data)
-            reached = bundle.last
+        reached = self.read_bundle(tail[-1]).last if tail else after
         for bundle in self.uncommitted:
             if bundle.actor == actor and bundle.first == reached + 1:
                 tail.append(bundle.data)

@@ -131,8 +131,6 @@ class Dialling:
             urls |= state.unbound
         else:
             urls |= set(self._founding.known_urls)
-        if not state.members:
-            urls |= set(self._settings.quorum.peers)
         urls -= {me.url, me.claim} | self._inbound
         return {url for url in urls if url.startswith("https://")}
 

@@ -28,7 +28,6 @@ class Observer:
     _in_reach: bool = True
     _behind: bool = False
     _skewed: bool = False
-    _sessions: int = 0
     _taken: int = 0
 
     def __post_init__(self) -> None:
