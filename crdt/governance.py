@@ -18,6 +18,7 @@ from typing import Any, Final
 from crdt.dot import Dot, NodeId, node_of
 from crdt.op import Kind, Op
 from crdt.policy import ALLOWED, DENIED, Policy, Question, Verdict, actions_of, judge, well_formed
+from crdt.roles import Grant
 
 _STATES_KEPT: Final = 512
 KEY_BYTES: Final = 32
@@ -73,6 +74,10 @@ class GovernanceState:
     policies: Mapping[str, tuple[Policy, ...]]
     agents: Mapping[str, Mapping[str, Any]]
     ready: frozenset[NodeId]
+    admins: frozenset[str] = frozenset()
+    roles: Mapping[str, Grant] = field(default_factory=dict)
+    modes: Mapping[NodeId, str] = field(default_factory=dict)
+    bound_keys: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def n(self) -> int:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from crdt.dot import Dot
-from crdt.op import Draft, Op, Value
+from crdt.governance import GovernanceState
+from crdt.op import Draft, Kind, Op, Value
+from crdt.pending import Pending
 from crdt.view import View
 
 
@@ -27,6 +29,48 @@ class RetryKey:
     agent: str
     key: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, and by what right.
+
+    Attributes:
+        agent: the name that acts; empty for a nameless reader.
+        role: of the API key it came with (one of `crdt.roles.ROLES`); None for the node's own
+            key and where no key is configured: then the replicated role alone counts.
+        namespaces: subtrees that the key is limited to; None for no limit.
+        local: whether the request came over loopback.
+        attested: whether the agent's own bound key signed the request.
+    """
+
+    agent: str
+    role: str | None = None
+    namespaces: tuple[str, ...] | None = None
+    local: bool = False
+    attested: bool = False
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the request named no agent."""
+        return not self.agent or self.agent.startswith("anonymous:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernanceDraft:
+    """A wanted change of governance; the core fills in what it supersedes, heads and stamp.
+
+    Attributes:
+        kind: POLICY (of `namespace`), AGENT (registration of `id`), ROLE (of `id`) or MODE.
+        namespace: for a policy, `*` or a path.
+        id: for an agent or a role, the agent.
+        set: the body, as `crdt.governance` describes it for each kind.
+    """
+
+    kind: Kind
+    namespace: str = ""
+    id: str = ""
+    set: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +221,7 @@ class Funnel(Protocol):
         self,
         drafts: Sequence[Draft],
         *,
-        agent: str,
+        caller: Caller,
         action: str,
         retry: RetryKey | None = None,
     ) -> Receipt:
@@ -193,6 +237,31 @@ class Funnel(Protocol):
             node.errors.Unavailable: joining, recovering, draining, overloaded, clock skew, or
                 disk full; nothing was minted.
             node.errors.RetryKeyReused: the key came with another request before.
+        """
+        ...
+
+    async def decide(
+        self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
+    ) -> Receipt:
+        """Gate a vote about a pending operation, mint it, and wait for the quorum.
+
+        Raises:
+            LookupError: no such pending operation is known here.
+            node.errors.WriteError: as `write`.
+        """
+        ...
+
+    async def govern(
+        self,
+        drafts: Sequence[GovernanceDraft],
+        *,
+        caller: Caller,
+        retry: RetryKey | None = None,
+    ) -> Receipt:
+        """Gate changes of governance, mint one operation each, and wait for the quorum.
+
+        Raises:
+            node.errors.WriteError: as `write`; `Denied` when the caller may not govern there.
         """
         ...
 
@@ -214,6 +283,22 @@ class Funnel(Protocol):
         Raises:
             ValueError: the text is no token of this mesh.
         """
+        ...
+
+
+class Governing(Protocol):
+    """What holds, and what waits for approval, on this node now. Nothing here waits."""
+
+    def state(self) -> GovernanceState:
+        """Members, policies, agents, roles and keys as this node has applied them."""
+        ...
+
+    def pendings(self) -> Mapping[Dot, Pending]:
+        """Every pending operation known, decided ones too."""
+        ...
+
+    def payload(self, pending: Dot) -> dict[str, Value]:
+        """The fields that a pending operation writes, as far as they are still kept."""
         ...
 
 

@@ -70,7 +70,7 @@ def make_services(
         protocol_version=PROTOCOL_VERSION,
         now_ms=now_ms,
         monotonic=time.monotonic,
-        administrators=lambda: frozenset(live.settings.admin.agents),
+        administrators=lambda: engine.replica.governance.now.admins,
         store_trouble=lambda: "the disk failed" if readiness.failed else None,
         permissions_mode=settings.permissions.mode,
     )

@@ -45,6 +45,17 @@ class Limits:
         128, minimum=8, unit="characters", help="Longest idempotency key."
     )
 
+    # What an agent may add at this node; 0 is no limit.
+    max_memories_per_day: int = setting(
+        0, minimum=0, reload=True, help="Most memories that one agent may make in a day (UTC)."
+    )
+    max_links_per_day: int = setting(
+        0, minimum=0, reload=True, help="Most links that one agent may make in a day (UTC)."
+    )
+    max_storage_bytes: int = setting(
+        0, minimum=0, reload=True, unit="bytes", help="Most bytes that one agent may hold."
+    )
+
     # How long an agent may take, and how many may talk at once.
     headers_timeout_ms: int = setting(
         5_000, minimum=100, unit="ms", help="Longest time for request headers to arrive."

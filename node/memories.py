@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from crdt.dot import Dot
 from crdt.op import Draft, Op, Value
-from node.contracts import ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
+from node.contracts import Caller, ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
 from node.errors import QuorumNotMet
 from node.memory_drafts import COLLECTION, DraftRules, delete
 from node.memory_problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
@@ -34,9 +34,14 @@ _ON_CONFLICT: Final = ("none", "update", "error")
 class Ask:
     """Who asks, with which body, and how a retry would be known."""
 
-    agent: str
+    caller: Caller
     body: Mapping[str, Any]
     retry: RetryKey | None = None
+
+    @property
+    def agent(self) -> str:
+        """The name that acts."""
+        return self.caller.agent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +286,9 @@ class Memories:
     ) -> Receipt:
         """Give drafts to the funnel; a shortfall is told with the facts of the answer."""
         try:
-            return await self.funnel.write(drafts, agent=ask.agent, action=action, retry=ask.retry)
+            return await self.funnel.write(
+                drafts, caller=ask.caller, action=action, retry=ask.retry
+            )
         except QuorumNotMet as error:
             raise Shortfall(error, facts) from error
 

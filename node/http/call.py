@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
-from node.contracts import RetryKey
+from node.contracts import Caller, RetryKey
 from node.http.problems import Problem
 from node.http.services import Door, Services
 from node.http.strict_json import parse
@@ -206,14 +206,19 @@ class Call:
         agent = memories.caller(fields, self.headers.get(_AGENT))
         key = self.headers.get(_RETRY)
         if key is None:
-            return Ask(agent=agent or memories.nameless(None), body=fields)
+            return Ask(caller=self._caller(agent or memories.nameless(None)), body=fields)
         most = self.services.limits.idempotency_key_chars_max
         if not 1 <= len(key) <= most or not key.isprintable():
             raise Problem(400, "invalid_field", f"{_RETRY}: expected 1 to {most} characters")
         agent = agent or memories.nameless(key)
         return Ask(
-            agent=agent, body=fields, retry=RetryKey(agent=agent, key=key, body=self._fingerprint())
+            caller=self._caller(agent),
+            body=fields,
+            retry=RetryKey(agent=agent, key=key, body=self._fingerprint()),
         )
+
+    def _caller(self, agent: str) -> Caller:
+        return Caller(agent=agent, local=not self.door.tls)
 
     def _fingerprint(self) -> bytes:
         """32 bytes that stand for this very request."""

@@ -16,7 +16,7 @@ from crdt.policy import Answer, Verdict
 from crdt.replica import DeniedError
 from crdt.standing import found
 from node import errors
-from node.contracts import Receipt, RetryKey
+from node.contracts import Caller, Receipt, RetryKey
 from node.record_ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
@@ -103,7 +103,7 @@ class LocalFunnel:
         self,
         drafts: Sequence[Draft],
         *,
-        agent: str,
+        caller: Caller,
         action: str,
         retry: RetryKey | None = None,
     ) -> Receipt:
@@ -118,7 +118,7 @@ class LocalFunnel:
                 return await self._replayed(earlier)
             mark = _mark(retry)
         self._admit()
-        ops, verdicts = self._mint(drafts, agent, mark)
+        ops, verdicts = self._mint(drafts, caller.agent, mark)
         self._allowed.inc(len(ops))
         self._engine.soon()
         del action

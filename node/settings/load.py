@@ -21,7 +21,9 @@ from node.settings.sections import (
     SECTIONS,
     TABLE,
     Admin,
+    Audit,
     Federation,
+    GovernanceRules,
     Identity,
     Listen,
     Logging,
@@ -59,6 +61,8 @@ class Settings:
     logging: Logging
     admin: Admin
     permissions: Permissions
+    governance: GovernanceRules
+    audit: Audit
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

@@ -83,6 +83,22 @@ class Federation:
     share_private: bool = setting(
         False, help="Replicate private memories to the members of the mesh."
     )
+    require_signature: bool = setting(
+        True, reload=True, help="Refuse a push over REST that its enrolled key did not sign."
+    )
+    require_nonce: bool = setting(
+        True, reload=True, help="Refuse a push over REST that brings no fresh nonce."
+    )
+    foreign_peers: tuple[str, ...] = setting(
+        (), help="Addresses of nodes of other meshes to exchange memories with, with commas."
+    )
+    foreign_interval_secs: float = setting(
+        2.0,
+        minimum=0.1,
+        maximum=86_400,
+        unit="s",
+        help="Time between two rounds with each foreign peer.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +212,9 @@ class Admin:
     api_key_env: str | None = setting(
         None, help="Name of an environment variable that holds the API key."
     )
-    agents: tuple[str, ...] = setting((), reload=True, help="Agent ids that are administrators.")
+    agent_ids: tuple[str, ...] = setting(
+        (), help="Agent ids that are system administrators of the mesh that this node founds."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +225,40 @@ class Permissions:
         "enforce",
         reload=True,
         choices=("enforce", "advisory", "off"),
-        help="enforce obeys verdicts, advisory only logs them, off does not ask.",
+        help="enforce obeys verdicts, advisory only counts them, off does not ask.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernanceRules:
+    """How this node asks for approval, and what it does when its own gate fails."""
+
+    approval_timeout_secs: int = setting(
+        604_800,
+        minimum=1,
+        reload=True,
+        unit="s",
+        help="How long an approval may take under a policy that does not say.",
+    )
+    approval_timeout_secs_max: int = setting(
+        2_592_000, minimum=1, reload=True, unit="s", help="Longest time that a policy may give."
+    )
+    fail_open_on_error: bool = setting(
+        False,
+        reload=True,
+        help="Let a request pass when this node's own part of the gate (keys, quotas) fails.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """The chain of events of this node, for others to read."""
+
+    path: Path | None = setting(
+        None, help="File that gets every event of the audit chain as one JSON line."
+    )
+    retention_days: float = setting(
+        365.0, minimum=1.0, unit="days", help="Age above which closed parts of the chain go."
     )
 
 
@@ -221,6 +272,8 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "logging": Logging,
     "admin": Admin,
     "permissions": Permissions,
+    "governance": GovernanceRules,
+    "audit": Audit,
 }
 
 TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)

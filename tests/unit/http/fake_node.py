@@ -21,6 +21,7 @@ from crdt.op import Draft, Op, record_key
 from crdt.record import Record, apply
 from crdt.view import NothingPending, order, shown, view
 from node.contracts import (
+    Caller,
     ConcurrentValue,
     FeedEntry,
     Held,
@@ -170,14 +171,14 @@ class FakeNode:
         return FakeReader(self)
 
     async def write(
-        self, drafts: Sequence[Draft], *, agent: str, action: str, retry: RetryKey | None = None
+        self, drafts: Sequence[Draft], *, caller: Caller, action: str, retry: RetryKey | None = None
     ) -> Receipt:
         known = None if retry is None else self.known(retry)
         if known is None:
             if self.refuse is not None:
                 raise self.refuse
-            self.actions.append((action, agent))
-            known = tuple(self._mint(draft, agent) for draft in drafts)
+            self.actions.append((action, caller.agent))
+            known = tuple(self._mint(draft, caller.agent) for draft in drafts)
             if retry is not None:
                 self.retries[retry.agent, retry.key] = (retry.body, known)
             replayed = False
