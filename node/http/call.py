@@ -163,6 +163,11 @@ class Call:
             self.request.writer.output_size = 0
 
     @property
+    def body(self) -> bytes:
+        """The body as received."""
+        return self._body
+
+    @property
     def json(self) -> Any:
         """The body as a JSON value.
 

@@ -7,13 +7,18 @@ funnel, reader and mesh that keep the contracts.
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from node.contracts import Funnel, MeshView
+from crdt.dot import Dot
+from crdt.governance import GovernanceState
+from crdt.op import Value
+from crdt.pending import Pending
+from node.auth.credentials import Credentials
+from node.contracts import Funnel, Governing, MeshView
 from node.http.hosts import HostRule
 from node.limits import Limits
 from node.memories import Memories
@@ -22,6 +27,28 @@ from node.metrics import Metrics
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 """Takes a request and the peer's fingerprint, speaks WebSocket, returns when it is over."""
+
+
+_UNGOVERNED: Final = GovernanceState(
+    members={}, unbound=frozenset(), policies={}, agents={}, ready=frozenset()
+)
+
+
+class NothingGoverned:
+    """A `Governing` for a face without governance: no agent, no policy, nothing pending."""
+
+    def state(self) -> GovernanceState:
+        """Nothing."""
+        return _UNGOVERNED
+
+    def pendings(self) -> Mapping[Dot, Pending]:
+        """Nothing."""
+        return {}
+
+    def payload(self, pending: Dot) -> dict[str, Value]:
+        """Nothing."""
+        del pending
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +69,8 @@ class Services:
         administrators: agent ids that may do everything, asked anew each time.
         store_trouble: None while the store can be used, else why not.
         permissions_mode: enforce, advisory or off.
+        governing: what holds and what waits for approval.
+        credentials: by what senders of requests are known.
     """
 
     memories: Memories
@@ -57,6 +86,17 @@ class Services:
     administrators: Callable[[], frozenset[str]]
     store_trouble: Callable[[], str | None]
     permissions_mode: str = "enforce"
+    governing: Governing = field(default_factory=NothingGoverned)
+    credentials: Credentials = field(default_factory=Credentials)
+
+    def bound_key(self, agent: str) -> bytes | None:
+        """The public key that an agent has bound to its name; None when it has none."""
+        registered = self.governing.state().agents.get(agent)
+        return None if registered is None else registered.get("public_key") or None
+
+    def requires_signature(self, agent: str) -> bool:
+        """Whether writes in the name of an agent must be signed by it."""
+        return self.bound_key(agent) is not None
 
     @property
     def funnel(self) -> Funnel:

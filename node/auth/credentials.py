@@ -1,0 +1,36 @@
+"""What a running node knows of keys, peers and nonces: one value for the HTTP face.
+
+Law: composition only. Everything is asked anew at each use, so a change of a file or of a
+setting counts from the next request on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from node.auth.enrolments import Enrolments
+from node.auth.nonces import NonceMemory, NoNonces
+
+_NOBODY = Enrolments()
+
+
+def _yes() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """By what senders of requests are known.
+
+    Attributes:
+        enrolments: the REST peers enrolled now.
+        nonces: remembers what was used.
+        demands_signature: whether a push must be signed.
+        demands_nonce: whether a push must bring a nonce.
+        close: lets go of files and threads.
+    """
+
+    enrolments: Callable[[], Enrolments] = field(default=lambda: _NOBODY)
+    nonces: NonceMemory = field(default_factory=NoNonces)
+    demands_signature: Callable[[], bool] = field(default=_yes)
+    demands_nonce: Callable[[], bool] = field(default=_yes)
+    close: Callable[[], None] = field(default=lambda: None)

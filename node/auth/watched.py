@@ -1,0 +1,106 @@
+"""A small file that a command rewrites while a node reads it.
+
+Law: the reader looks at the file's stamp at most twice a second and never on the path of
+every request; a file that cannot be read leaves what was read last in force and says so, so
+a slip neither opens a door nor closes one. Writers replace the file whole, one at a time.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from transport.errors import TransportError
+from transport.secret_files import read_secret, replace_file
+
+T = TypeVar("T")
+LOOK_SECONDS: Final = 0.5
+
+Stamp = tuple[int, int, int] | None
+
+
+class Watched(Generic[T]):
+    """The content of a file as it is now, give or take half a second.
+
+    Args:
+        path: the file; it may be absent.
+        parse: reads its bytes; b"" stands for an absent file. Raises ValueError.
+        log: writes events.
+        monotonic: seconds that only grow.
+
+    Raises:
+        ValueError: the file is there and cannot be read or parsed at the start.
+        transport.errors.LooseModeError: others can reach it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        parse: Callable[[bytes], T],
+        *,
+        log: Callable[..., None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._path = path
+        self._parse = parse
+        self._log = log
+        self._monotonic = monotonic
+        self._stamp = self._look()
+        self._value = parse(read_file(path))
+        self._due = monotonic() + LOOK_SECONDS
+
+    def __call__(self) -> T:
+        """What the file says."""
+        now = self._monotonic()
+        if now >= self._due:
+            self._due = now + LOOK_SECONDS
+            self._refresh()
+        return self._value
+
+    def _refresh(self) -> None:
+        stamp = self._look()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._value = self._parse(read_file(self._path))
+        except (ValueError, OSError, TransportError) as error:
+            self._log("auth_file_refused", file=self._path.name, error=str(error))
+            return
+        self._log("auth_file_loaded", file=self._path.name)
+
+    def _look(self) -> Stamp:
+        try:
+            held = self._path.stat()
+        except OSError:
+            return None
+        return held.st_mtime_ns, held.st_size, held.st_ino
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of such a file; b"" when it is absent.
+
+    Raises:
+        transport.errors.KeyFileError: it cannot be read.
+        transport.errors.LooseModeError: others can reach it.
+    """
+    if not path.exists():
+        return b""
+    return read_secret(path)
+
+
+@contextlib.contextmanager
+def rewriting(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Be the only writer; gives a function that puts new content in place, 0600.
+
+    The folder is made (0700) when absent, and locked, because the file itself is replaced.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield lambda data: replace_file(path, data)
+    finally:
+        os.close(descriptor)
