@@ -10,6 +10,7 @@ Certainty is part of the type: an indefinite error means the write may still sur
     |- WriteError                what the funnel can answer to one write
     |  |- Denied 403             governance said no                       definite
     |  |- RetryKeyReused 409                                              definite
+    |  |- QuotaExceeded 429 (4)  the agent has used up what it may add    definite
     |  |- QuorumNotMet 503 (3)   stored here, not confirmed by W         indefinite
     |  '- Unavailable 503       nothing was minted
     |     |- ClockSkew, Joining, Recovering, Draining, Overloaded          definite
@@ -165,11 +166,23 @@ class WriteError(NodeError):
 
 
 class Denied(WriteError):
-    """Governance refused the action."""
+    """Governance refused the action; `code` says which part of it."""
 
     exit_code = Exit.REFUSED
     http_status = 403
     code = "denied"
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", code: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        if code:
+            self.code = code  # type: ignore[misc]  # here it depends on the reason
+
+
+class GateFailed(WriteError):
+    """A part of this node's own gate failed; nothing was written."""
+
+    http_status = 500
+    code = "gate_failed"
 
 
 class RetryKeyReused(WriteError):
@@ -177,6 +190,46 @@ class RetryKeyReused(WriteError):
 
     http_status = 409
     code = "idempotency_key_reused"
+
+
+class QuotaExceeded(WriteError):
+    """The agent may add no more at this node for now; nothing was minted.
+
+    Args:
+        name: the setting that says so.
+        limit: how much it allows.
+        current: how much the agent has used.
+        wanted: how much more this request would add.
+        reset_at: when the count starts again, as RFC 3339 text; empty when it does not.
+        seconds: until then, or until it is worth trying again.
+    """
+
+    exit_code = Exit.REFUSED
+    http_status = 429
+    code = "quota_exceeded"
+
+    def __init__(
+        self, name: str, *, limit: int, current: int, wanted: int, reset_at: str, seconds: int
+    ) -> None:
+        super().__init__(
+            f"{name} is {limit}, {current} are used, and this request would add {wanted}",
+            fix=f"Come back at {reset_at}" if reset_at else "Delete what is not needed any more",
+        )
+        self.name = name
+        self.limit = limit
+        self.current = current
+        self.reset_at = reset_at
+        # Shadows the class attribute: here it depends on the time of day.
+        self.retry_after_seconds = seconds  # type: ignore[misc]  # see above
+
+    def extra(self) -> dict[str, object]:
+        """Further fields of the answer."""
+        return {
+            "quota": self.name,
+            "limit": self.limit,
+            "current": self.current,
+            "reset_at": self.reset_at or None,
+        }
 
 
 class QuorumNotMet(WriteError):

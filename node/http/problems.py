@@ -10,7 +10,7 @@ from typing import Any
 
 from crdt.dot import dot_text
 from node.contracts import Receipt
-from node.errors import NodeError, QuorumNotMet, WriteError
+from node.errors import NodeError, QuorumNotMet, QuotaExceeded, WriteError
 from node.http.answer import Answer, json_answer
 from node.memory_problems import RequestError, Shortfall
 
@@ -74,7 +74,7 @@ def refusal(error: NodeError) -> Answer:
     """The answer to an error of the node."""
     if isinstance(error, QuorumNotMet):
         return shortfall(error, {})
-    extra = error.extra() if isinstance(error, RequestError) else {}
+    extra = error.extra() if isinstance(error, RequestError | QuotaExceeded) else {}
     headers = None
     if isinstance(error, WriteError) and error.retry_after_seconds is not None:
         headers = {"Retry-After": str(error.retry_after_seconds)}
