@@ -13,9 +13,10 @@ from aiohttp import web
 from crdt.dot import DATA
 from crdt.op import record_key
 from node import __version__
+from node.auth.keys import key_digest
 from node.http.hosts import HostRule
 from node.http.server import build_server
-from node.http.services import Door, Services, key_digest
+from node.http.services import Door, Services
 from node.live import Live
 from node.logs import EventLog
 from node.memories import Memories

@@ -29,6 +29,9 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "setting_warning": ("warning", "a setting looks wrong but prevents nothing"),
     "settings_reloaded": ("info", "SIGHUP was obeyed; says what changed"),
     "settings_refused": ("error", "SIGHUP found a configuration that cannot be used"),
+    "switch_weakened": ("warning", "a setting that protects is off, to stage a rollout"),
+    "mode_announced": ("info", "the mesh knows the permissions.mode of this node"),
+    "mode_refused": ("warning", "the mesh refused the permissions.mode; this node enforces"),
     "identity_made": ("warning", "a node without init made its signing key"),
     "library_message": ("warning", "a library complained; only its kind is shown"),
     # store
@@ -79,6 +82,8 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "join_refused": ("warning", "a newcomer was turned away; says why"),
     # agents
     "auth_rejected": ("warning", "a request without a valid key or certificate"),
+    "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),
+    "auth_file_refused": ("error", "keys or enrolled peers cannot be read; the old ones stay"),
     "request_failed": ("error", "a request ended in an unexpected error"),
     "request_slow": ("debug", "a request took longer than expected"),
 }

@@ -5,7 +5,9 @@ by its declared length before the first byte of it is read.
 """
 
 import asyncio
+import functools
 import hashlib
+import ipaddress
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -13,13 +15,16 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
+from crdt.roles import SYSTEM_ADMIN
+from node.auth.door import AGENT, objection
+from node.auth.keys import UNLIMITED, KeyGrant
+from node.auth.refusals import AuthRefused
 from node.contracts import Caller, RetryKey
 from node.http.problems import Problem
 from node.http.services import Door, Services
 from node.http.strict_json import parse
 from node.memories import Ask
 
-_AGENT: Final = "X-Agent-Id"
 _RETRY: Final = "Idempotency-Key"
 _UNREAD: Final[Any] = object()
 _PARAMETERS_MAX: Final = 100
@@ -35,6 +40,8 @@ class Call:
         query_text: as received.
         params: what the pattern of the route took out of the path.
         peer: fingerprint of the allowlisted certificate, when one was checked.
+        grant: what the API key admits to.
+        signer: the agent whose bound key signed the request; empty when none did.
         services: the node.
         door: the listener it came through.
     """
@@ -44,6 +51,7 @@ class Call:
         "_json",
         "_query",
         "door",
+        "grant",
         "headers",
         "method",
         "params",
@@ -52,6 +60,7 @@ class Call:
         "query_text",
         "request",
         "services",
+        "signer",
     )
 
     def __init__(self, request: web.BaseRequest, services: Services, door: Door) -> None:
@@ -64,6 +73,8 @@ class Call:
         self.headers = request.headers
         self.params: tuple[str, ...] = ()
         self.peer: str | None = None
+        self.grant: KeyGrant = UNLIMITED
+        self.signer = ""
         self._body = b""
         self._json: Any = _UNREAD
         self._query: dict[str, str] | None = None
@@ -191,13 +202,23 @@ class Call:
         return value
 
     @property
+    def reader(self) -> Caller:
+        """Who reads: the agent of the key, else the header alone; nameless without both."""
+        agent = self.grant.agent_id
+        if not agent:
+            agent = self.services.memories.caller({}, self.headers.get(AGENT))
+        return self._caller(agent)
+
+    @property
     def reader_agent(self) -> str:
-        """Who reads: the header alone; empty for a nameless caller."""
-        return self.services.memories.caller({}, self.headers.get(_AGENT))
+        """The name of `reader`; empty for a nameless caller."""
+        return self.reader.agent
 
     @property
     def is_administrator(self) -> bool:
-        """Whether the header names an administrator."""
+        """Whether an administrator asks, with a key that does not say less."""
+        if not self.grant.admits(SYSTEM_ADMIN):
+            return False
         return self.reader_agent in self.services.administrators()
 
     def ask(self, body: dict[str, Any] | None = None) -> Ask:
@@ -205,10 +226,17 @@ class Call:
 
         Args:
             body: fields that may name the caller; those of the request when left out.
+
+        Raises:
+            AuthRefused: the request may not write in the name of that agent.
+            node.memory_problems.InvalidField: a name does not have the shape of one.
         """
         memories = self.services.memories
         fields = self.fields if body is None else body
-        agent = memories.caller(fields, self.headers.get(_AGENT))
+        agent = memories.caller(fields, self.headers.get(AGENT)) or self.grant.agent_id
+        refusal = self.objection(agent)
+        if refusal is not None:
+            raise refusal
         key = self.headers.get(_RETRY)
         if key is None:
             return Ask(caller=self._caller(agent or memories.nameless(None)), body=fields)
@@ -222,8 +250,24 @@ class Call:
             retry=RetryKey(agent=agent, key=key, body=self._fingerprint()),
         )
 
+    def objection(self, agent: str) -> AuthRefused | None:
+        """Why this request may not write in the name of an agent; None when it may."""
+        return objection(self, agent)
+
+    @property
+    def local(self) -> bool:
+        """Whether the request came over loopback."""
+        return not self.door.tls or from_loopback(self.request.transport)
+
     def _caller(self, agent: str) -> Caller:
-        return Caller(agent=agent, local=not self.door.tls)
+        grant = self.grant
+        return Caller(
+            agent=agent,
+            role=grant.role,
+            namespaces=grant.namespaces or None,
+            local=self.local,
+            attested=bool(agent) and agent == self.signer,
+        )
 
     def _fingerprint(self) -> bytes:
         """32 bytes that stand for this very request."""
@@ -231,3 +275,19 @@ class Call:
         state = hashlib.sha256(line.encode(errors="surrogateescape"))
         state.update(self._body)
         return state.digest()
+
+
+def from_loopback(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the other side of a connection is on this machine (RFC 1122, 3.2.1.3)."""
+    name = None if transport is None else transport.get_extra_info("peername")
+    return isinstance(name, tuple) and _is_loopback(str(name[0]))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

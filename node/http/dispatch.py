@@ -1,18 +1,19 @@
 """From a request to its answer: the order of checks, in one place.
 
-Law: address, then route, then caller, then size, then body, then what the route needs of the
-node, then the handler. Nothing that is refused early has cost anything later. Every answer
-is counted under the name of its route, never under its address.
+Law: address, then route, then caller, then size, then body, then what its agent signed, then
+what the route needs of the node, then the handler. Nothing that is refused early has cost
+anything later. Every answer is counted under the name of its route, never under its address.
 """
 
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 
+from node.auth.refusals import AuthRefused
 from node.http.answer import Answer
 from node.http.call import Call
 from node.http.gate import Gate
-from node.http.problems import Problem, refused
-from node.http.routes import Needs, Route, Router, Touches
+from node.http.problems import Problem, refusal, refused
+from node.http.routes import Route, Router, Touches
 from node.http.services import Door, Services
 from node.memory_query import number
 
@@ -44,14 +45,15 @@ class Dispatcher:
         started = services.monotonic()
         route: Route | None = None
         result: Answer | web.StreamResponse
+        call = Call(request, services, self._door)
         try:
-            call = Call(request, services, self._door)
             self._gate.check_address(call)
             route, call.params, allowed = self._router.find(call.method, call.path)
-            self._gate.check_caller(call, Needs.AGENT if route is None else route.needs)
+            self._gate.check_caller(call, route)
             if route is None:
                 raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
             await call.receive()
+            await self._gate.check_signature(call, route)
             if route.touches is not Touches.NOTHING:
                 self._check_state()
             shown = await self._reached(call) if route.touches is Touches.READS else None
@@ -60,6 +62,9 @@ class Dispatcher:
                 result.headers = {**(result.headers or {}), _TOKEN: shown}
         except ConnectionError:
             raise
+        except AuthRefused as error:
+            self._gate.note(call, error)
+            result = refusal(error)
         except Exception as error:  # noqa: BLE001 - the last resort of a server
             result = self._refused(error, route)
         self._count(route.path if route is not None else _UNMATCHED, result.status, started)

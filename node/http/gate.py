@@ -1,20 +1,22 @@
-"""Who may come in: Host, Origin, API key, certificate.
+"""Who may come in: Host, Origin, API key with its role, certificate, agent's signature.
 
-Law: checked before the body is read, and before it is told whether a route exists. Keys are
-compared by hash, in constant time. A key in an address is refused even when it is right,
-because addresses end up in logs.
+Law: all but the signature is checked before the body is read, and who comes in before it is
+told whether a route exists. Keys are compared by hash, in constant time. A key in an address
+is refused even when it is right, because addresses end up in logs. What a key admits to is
+kept on the call and never asked again.
 """
 
 import hmac
-import ipaddress
 from typing import Final, NoReturn
 
 from aiohttp import hdrs
 
-from node.http.call import Call
+from node.auth.door import check_agent_of_key, check_signature, needs_check
+from node.auth.keys import UNLIMITED, KeyGrant, KeyRing, key_digest
+from node.auth.refusals import AuthRefused
+from node.http.call import Call, from_loopback
 from node.http.problems import Problem
-from node.http.routes import Needs
-from node.http.services import key_digest
+from node.http.routes import Needs, Route, Touches
 
 _KEY: Final = "x-api-key"
 _KEY_CHARS_MAX: Final = 256
@@ -62,24 +64,29 @@ class Gate:
                 "a key does not belong into an address; send it in the header x-api-key",
             )
 
-    def check_caller(self, call: Call, needs: Needs) -> None:
-        """Refuse callers who may not use a route.
+    def check_caller(self, call: Call, route: Route | None) -> None:
+        """Refuse callers who may not use a route; without a route, who may use none.
 
         Raises:
             Problem: 401 or 403.
+            AuthRefused: 403, the key speaks for another agent.
         """
+        needs = Needs.AGENT if route is None else route.needs
         if needs is Needs.OPEN:
             return
         if needs is Needs.PEER:
             self._check_peer(call)
             return
-        keys = call.door.api_keys()
-        if keys:
-            self._check_key(call, keys)
+        keys, ring = call.door.api_keys(), call.door.key_ring()
+        if keys or ring.demanded:
+            self._check_key(call, keys, ring)
+            if call.grant is not UNLIMITED:
+                check_agent_of_key(call)
+                self._check_role(call, route)
         elif needs is Needs.AGENT:
             if call.door.tls:  # without TLS the listener is on loopback
                 self._check_peer(call)
-        elif not _from_loopback(call):
+        elif not from_loopback(call.request.transport):
             self._refuse(
                 call,
                 "not_loopback",
@@ -88,11 +95,34 @@ class Gate:
                 "without an API key this is for callers on the machine itself",
             )
 
-    def _check_key(self, call: Call, keys: tuple[bytes, ...]) -> None:
+    async def check_signature(self, call: Call, route: Route) -> None:
+        """Verify what an agent signed, where its name demands that; the body is there now.
+
+        Raises:
+            AuthRefused: 401.
+        """
+        if route.touches is Touches.WRITES and route.needs is not Needs.PEER and needs_check(call):
+            await check_signature(call)
+
+    def _check_key(self, call: Call, keys: tuple[bytes, ...], ring: KeyRing) -> None:
         given = call.headers.get(_KEY)
         if given is None:
             bearer = call.headers.get(hdrs.AUTHORIZATION, "")
             given = bearer[len(_BEARER) :] if bearer[: len(_BEARER)].lower() == _BEARER else ""
+        grant = self._grant_of(call, given, keys, ring) if given else None
+        if grant is None:
+            self._refuse(
+                call,
+                "key" if given else "no_key",
+                401,
+                "missing or invalid API key",
+                "send the key in the header x-api-key, or as Authorization: Bearer",
+            )
+        call.grant = grant
+
+    def _grant_of(
+        self, call: Call, given: str, keys: tuple[bytes, ...], ring: KeyRing
+    ) -> KeyGrant | None:
         digest = self._digests.get(given)
         if digest is None:
             digest = key_digest(given)
@@ -100,13 +130,18 @@ class Gate:
                 self._digests[given] = digest
         # No early end: the time must not tell which of several keys came close.
         matches = [hmac.compare_digest(digest, key) for key in keys]
-        if not given or not any(matches):
+        if any(matches):
+            return UNLIMITED
+        return ring.find(digest, call.services.now_ms()) if ring.demanded else None
+
+    def _check_role(self, call: Call, route: Route | None) -> None:
+        if route is not None and not call.grant.admits(route.role):
             self._refuse(
                 call,
-                "key" if given else "no_key",
-                401,
-                "missing or invalid API key",
-                "send the key in the header x-api-key, or as Authorization: Bearer",
+                "role",
+                403,
+                "role_forbids",
+                f"the API key has the role {call.grant.role}; this needs {route.role}",
             )
 
     def _check_peer(self, call: Call) -> None:
@@ -124,25 +159,19 @@ class Gate:
             "this needs a client certificate that is on the allowlist of this node",
         )
 
+    def note(self, call: Call, refusal: AuthRefused) -> None:
+        """Count and log a refusal that was raised elsewhere."""
+        self._note(call, refusal.code)
+
     def _refuse(self, call: Call, reason: str, status: int, error: str, detail: str) -> NoReturn:
+        self._note(call, reason)
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110
+        raise Problem(status, error, detail, headers=headers)
+
+    def _note(self, call: Call, reason: str) -> None:
         services = call.services
         services.metrics.counter("auth_rejected_total", reason).inc()
         now = services.monotonic()
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
             services.log("auth_rejected", reason=reason)
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110
-        raise Problem(status, error, detail, headers=headers)
-
-
-def _from_loopback(call: Call) -> bool:
-    transport = call.request.transport
-    name = None if transport is None else transport.get_extra_info("peername")
-    if not isinstance(name, tuple):
-        return False
-    try:
-        address = ipaddress.ip_address(str(name[0]).partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from crdt.roles import READER, WRITER
 from node.http.answer import Answer
 from node.http.call import Call
 
@@ -43,7 +44,10 @@ class Touches(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One row: a method and a path, who may come in, and what happens."""
+    """One row: a method and a path, who may come in, and what happens.
+
+    `role` is the least that an API key must be of to come in; the node's own key is of all.
+    """
 
     method: str
     path: str
@@ -51,6 +55,12 @@ class Route:
     summary: str
     needs: Needs = Needs.AGENT
     touches: Touches = Touches.NOTHING
+    role: str = READER
+
+
+def least_role(touches: Touches) -> str:
+    """What a key must be of where a row does not say: a writer to write, else a reader."""
+    return WRITER if touches is Touches.WRITES else READER
 
 
 Methods = dict[str, Route]

@@ -14,10 +14,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from crdt.dot import Dot
-from crdt.governance import GovernanceState
+from crdt.governance_state import GovernanceState
 from crdt.op import Value
 from crdt.pending import Pending
 from node.auth.credentials import Credentials
+from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing, MeshView
 from node.http.hosts import HostRule
 from node.limits import Limits
@@ -29,6 +30,7 @@ PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 """Takes a request and the peer's fingerprint, speaks WebSocket, returns when it is over."""
 
 
+_NO_KEYS: Final = KeyRing()
 _UNGOVERNED: Final = GovernanceState(
     members={}, unbound=frozenset(), policies={}, agents={}, ready=frozenset()
 )
@@ -44,6 +46,11 @@ class NothingGoverned:
     def pendings(self) -> Mapping[Dot, Pending]:
         """Nothing."""
         return {}
+
+    def shown(self, pending: Dot) -> bool:
+        """Nothing is."""
+        del pending
+        return False
 
     def payload(self, pending: Dot) -> dict[str, Value]:
         """Nothing."""
@@ -120,8 +127,9 @@ class Door:
     Attributes:
         tls: whether it speaks TLS; without, it is bound to loopback only.
         hosts: under which names it answers.
-        api_keys: SHA-256 digests of the keys in force, asked anew each time; empty when no
-            key is configured.
+        api_keys: SHA-256 digests of the node's own keys, asked anew each time; empty when it
+            has none.
+        key_ring: the keys given out beside them, asked anew each time.
         peer_allowed: whether a certificate fingerprint is on the allowlist now.
         peer_fingerprint: reads it from a connection.
         accept_peer: takes over `GET /api/v1/peer`; None where peers cannot come in.
@@ -130,11 +138,7 @@ class Door:
     tls: bool
     hosts: Callable[[], HostRule]
     api_keys: Callable[[], tuple[bytes, ...]]
+    key_ring: Callable[[], KeyRing] = field(default=lambda: _NO_KEYS)
     peer_allowed: Callable[[str], bool] = field(default=lambda _fingerprint: False)
     peer_fingerprint: Callable[[asyncio.BaseTransport], str | None] = certificate_fingerprint
     accept_peer: PeerUpgrade | None = None
-
-
-def key_digest(key: str) -> bytes:
-    """What is kept and compared of an API key."""
-    return hashlib.sha256(key.strip().encode(errors="surrogateescape")).digest()

@@ -5,23 +5,37 @@ Law: the table is complete; the router, the checks and later the OpenAPI page re
 
 from typing import Final
 
+from crdt.roles import SYSTEM_ADMIN
+from node.auth.keys import METRICS
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import node_routes as node
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
-from node.http.routes import API, Handler, Needs, Route, Touches
+from node.http.routes import API, Handler, Needs, Route, Touches, least_role
 
 READS, WRITES, NOTHING = Touches.READS, Touches.WRITES, Touches.NOTHING
 AGENT, OPEN, OPERATOR, PEER = Needs.AGENT, Needs.OPEN, Needs.OPERATOR, Needs.PEER
 
-_Row = tuple[str, str, Handler, Touches, Needs, str]
+_Row = (
+    tuple[str, str, Handler, Touches, Needs, str]
+    | tuple[str, str, Handler, Touches, Needs, str, str]
+)
+"""The last text is the least role of an API key, where `least_role` does not say it."""
 
 _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", "/livez", node.livez, NOTHING, OPEN, "whether the process is alive"),
     ("GET", "/readyz", node.readyz, NOTHING, OPEN, "whether reads and writes are served"),
-    ("GET", "/metrics", node.metrics, NOTHING, AGENT, "figures for Prometheus"),
-    ("GET", f"{API}/metrics", node.metrics_of_node, NOTHING, AGENT, "the same without process_*"),
+    ("GET", "/metrics", node.metrics, NOTHING, AGENT, "figures for Prometheus", METRICS),
+    (
+        "GET",
+        f"{API}/metrics",
+        node.metrics_of_node,
+        NOTHING,
+        AGENT,
+        "the same without process_*",
+        METRICS,
+    ),
     ("GET", f"{API}/health", node.health, NOTHING, OPEN, "whether the store can be used"),
     ("GET", f"{API}/version", node.version, NOTHING, AGENT, "versions of program and protocols"),
     ("GET", f"{API}/capabilities", node.capabilities, NOTHING, AGENT, "what this node can do"),
@@ -36,18 +50,45 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/memories/{{id}}/conflicts", memory.conflicts, READS, AGENT, "open conflicts"),
     ("GET", f"{API}/memories/{{id}}/history", memory.history, READS, AGENT, "its operations"),
     ("GET", f"{API}/export", transfer.export, READS, AGENT, "all memories, as a stream"),
-    ("POST", f"{API}/import", transfer.take_in, WRITES, AGENT, "take exported memories in"),
+    (
+        "POST",
+        f"{API}/import",
+        transfer.take_in,
+        WRITES,
+        AGENT,
+        "take exported memories in",
+        SYSTEM_ADMIN,
+    ),
     ("GET", f"{API}/mesh", mesh.status, NOTHING, AGENT, "this node and the members"),
     ("POST", f"{API}/cluster", mesh.status, NOTHING, AGENT, "the same, for older clients"),
     ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
     ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
-    ("POST", f"{API}/mesh/remove", mesh.remove, NOTHING, OPERATOR, "take a member out"),
+    (
+        "POST",
+        f"{API}/mesh/remove",
+        mesh.remove,
+        NOTHING,
+        OPERATOR,
+        "take a member out",
+        SYSTEM_ADMIN,
+    ),
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),
 )
 
-TABLE: Final[tuple[Route, ...]] = tuple(
-    Route(method=method, path=path, handler=handler, touches=touches, needs=needs, summary=summary)
-    for method, path, handler, touches, needs, summary in _ROWS
-)
+
+def _route(row: _Row) -> Route:
+    method, path, handler, touches, needs, summary, *named = row
+    return Route(
+        method=method,
+        path=path,
+        handler=handler,
+        touches=touches,
+        needs=needs,
+        summary=summary,
+        role=named[0] if named else least_role(touches),
+    )
+
+
+TABLE: Final[tuple[Route, ...]] = tuple(_route(row) for row in _ROWS)
