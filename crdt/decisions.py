@@ -8,7 +8,7 @@ without an approval in sight) leaves everything as it is.
 from dataclasses import replace
 
 from crdt.dot import node_of
-from crdt.governance import GovernanceState
+from crdt.governance_state import GovernanceState
 from crdt.op import Kind, Op
 from crdt.pending import Pending, Vote
 

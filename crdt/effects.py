@@ -61,4 +61,14 @@ class Alarm:
     detail: str
 
 
-Effect = Close | Freeze | Serve | Stage | BuildJoin | Alarm
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A peer said something that is not for the core."""
+
+    link: int
+    node_id: bytes
+    topic: str
+    data: bytes
+
+
+Effect = Heard | Close | Freeze | Serve | Stage | BuildJoin | Alarm

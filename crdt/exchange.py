@@ -19,7 +19,7 @@ from crdt.bundle import Bundle, BundleError
 from crdt.catchup import CatchUp
 from crdt.clock import Clock, beyond, group_hash, grouped, shared
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, NodeId, lane_of, node_of
-from crdt.effects import Alarm, Close, Effect
+from crdt.effects import Alarm, Close, Effect, Heard
 from crdt.heartbeat import Heartbeat
 from crdt.hlc import millis
 from crdt.messages import Message, decode, encode
@@ -196,6 +196,8 @@ class Exchange:
                 self.heartbeat.heard(link, peer, message)
             case m.Echo(number):
                 self.heartbeat.echoed(link, peer, number)
+            case m.Aside(topic, data):
+                self.effects.append(Heard(link, peer.node_id, topic, data))
             case _:
                 self.catchup.receive(link, peer, message)
 

@@ -28,6 +28,7 @@ class Self:
         draw_actor: a new actor for a lane, with fresh random bytes.
         sign: by the node's key.
         verify: Ed25519.
+        admins: agents that its founding names as system administrators.
         ops_max: most operations in a bundle.
         bundle_bytes_max: size at which an open bundle is closed, although the disk is busy.
     """
@@ -40,6 +41,7 @@ class Self:
     draw_actor: Callable[[bytes], Actor]
     sign: Sign
     verify: Verify
+    admins: tuple[str, ...] = ()
     joins: bool = False
     ops_max: int = 4096
     bundle_bytes_max: int = 2 * 2**20

@@ -10,6 +10,7 @@ the kind and the fields in order, so a message is encoded once however many peer
     Level, Push          the live stream of the sender's own bundles
     Behind, Gap, Skewed  the stream stops, and why
     Beat, Echo           time, digest and round trip
+    Aside                what the processes around the cores have to say
 """
 
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 ENTRIES_MAX: Final = 1_000_000
 GROUPS_MAX: Final = 10_000
+TOPIC_CHARS_MAX: Final = 64
+ASIDE_BYTES_MAX: Final = 64 * 1024
 
 
 class MessageError(ValueError):
@@ -165,6 +168,14 @@ class Echo:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something between the processes around the cores; the topic says whose it is."""
+
+    topic: str
+    data: bytes
+
+
 Message = (
     Hello
     | Ask
@@ -182,6 +193,7 @@ Message = (
     | Skewed
     | Beat
     | Echo
+    | Aside
 )
 
 _KINDS: Final[tuple[type[Any], ...]] = (
@@ -201,6 +213,7 @@ _KINDS: Final[tuple[type[Any], ...]] = (
     Skewed,
     Beat,
     Echo,
+    Aside,
 )
 """The position is the number on the wire: never reorder, only append."""
 
@@ -279,6 +292,14 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _is_topic(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= TOPIC_CHARS_MAX
+
+
+def _is_aside(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) <= ASIDE_BYTES_MAX
+
+
 _Check = Callable[[object], bool]
 
 _CHECKS: Final[dict[type[Any], tuple[_Check, ...]]] = {
@@ -298,4 +319,5 @@ _CHECKS: Final[dict[type[Any], tuple[_Check, ...]]] = {
     Skewed: (is_actor, _is_count),
     Beat: (_is_count, _is_count, _is_flag, _is_bytes, _is_bytes),
     Echo: (_is_count,),
+    Aside: (_is_topic, _is_aside),
 }

@@ -5,7 +5,7 @@ names the births it saw and those that what it supersedes hangs on; a delete nam
 it saw. So concurrent work is never overwritten unseen, and never left as half a record.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crdt.dot import Actor, Dot
 from crdt.fields import COUNTER_MARK, REVISION, is_counter, number
@@ -40,9 +40,25 @@ def operation(
         return _create(draft, part, dot, stamp, author)
     if part is None:
         raise MissingRecordError(f"{draft.collection}/{draft.id}")
+    if draft.seen is not None:
+        part = _as_seen(part, draft.seen)
+        if not part.births:
+            raise MissingRecordError(f"{draft.collection}/{draft.id}")
     if draft.kind is Kind.DELETE:
         return _op(draft, part, dot, stamp, author, births=part.births)
     return _edit(draft, part, dot, stamp, author)
+
+
+def _as_seen(part: Shown, seen: frozenset[Dot]) -> Shown:
+    """The part of a record that somebody knew who had seen these dots alone."""
+    fields = {
+        name: [version for version in held if version.origin.dot in seen]
+        for name, held in part.fields.items()
+        if name != REVISION
+    }
+    # The revision is this node's own count, and grows whatever the other side knew.
+    fields[REVISION] = part.fields.get(REVISION, [])
+    return replace(part, births=part.births & seen, fields=fields)
 
 
 def _create(draft: Draft, part: Shown | None, dot: Dot, stamp: int, author: Author) -> Op:

@@ -33,12 +33,24 @@ class Kind(IntEnum):
     POLICY = 20
     AGENT = 21
     FORK = 22
+    ROLE = 23
+    MODE = 24
 
 
 RECORD_KINDS: Final = frozenset({Kind.CREATE, Kind.EDIT, Kind.DELETE})
 DECISION_KINDS: Final = frozenset({Kind.VOTE, Kind.SEAL})
 GOVERNANCE_KINDS: Final = frozenset(
-    {Kind.FOUND, Kind.ADD, Kind.REMOVE, Kind.READY, Kind.POLICY, Kind.AGENT, Kind.FORK}
+    {
+        Kind.FOUND,
+        Kind.ADD,
+        Kind.REMOVE,
+        Kind.READY,
+        Kind.POLICY,
+        Kind.AGENT,
+        Kind.FORK,
+        Kind.ROLE,
+        Kind.MODE,
+    }
 )
 
 
@@ -68,7 +80,8 @@ class Op:
         removed: fields unset.
         supersedes: the exact dots whose versions of the touched fields it hides.
         heads: the governance dots it saw.
-        target: the pending operation that a vote or a seal is about.
+        target: the pending operation that a vote or a seal is about; for a record operation the
+            first one of its request, with which it is decided.
         idempotency: set when the request carried a key.
     """
 
@@ -103,6 +116,8 @@ class Draft:
         removed: fields to unset.
         private: write to the lane that never leaves this node.
         fresh: the id was just drawn at random, so nothing can stand under it: no look-up.
+        seen: when given, only what stands among these dots counts as seen: an edit supersedes
+            no other version, a delete ends no other birth.
     """
 
     kind: Kind
@@ -114,6 +129,7 @@ class Draft:
     removed: frozenset[str] = frozenset()
     private: bool = False
     fresh: bool = False
+    seen: frozenset[Dot] | None = None
 
 
 def record_key(lane: bytes, collection: str, record_id: str) -> bytes:

@@ -5,7 +5,7 @@ leaves only when the batch that holds it is durable. Values that changed since t
 are remembered as they were, so the digest and the indexes move by the difference.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from crdt.digest import move, weight
 from crdt.dot import PRIVATE, Actor, Dot
@@ -14,18 +14,20 @@ from crdt.pending import Pending, encode_pending
 from crdt.record import Record
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow, LoggedBundle, State
+from crdt.view import Approved
 
 
 class Overlay:
     """Uncommitted values over a `State`, gathered into batches."""
 
-    def __init__(self, state: State, digest: int) -> None:
+    def __init__(self, state: State, digest: int, approved: Callable[[bytes], Approved]) -> None:
         self.state = state
+        self._approved = approved
         self.digest = digest
         self.number = 0
         self._records: dict[bytes, tuple[int, Record | None]] = {}
         self._retries: dict[bytes, tuple[int, IdempotencyRow]] = {}
-        self._before: dict[bytes, Record | None] = {}
+        self._before: dict[bytes, tuple[Record | None, Approved]] = {}
         self._bundles: list[LoggedBundle] = []
         self._actors: dict[Actor, ActorRow] = {}
         self._pending: dict[Dot, bytes | None] = {}
@@ -50,7 +52,8 @@ class Overlay:
 
     def put(self, key: bytes, before: Record | None, after: Record | None) -> None:
         """Change a record that now is `before` into `after`."""
-        self._before.setdefault(key, before)
+        if key not in self._before:
+            self._before[key] = (before, self._approved(key))
         self._records[key] = (self.number, after)
 
     def put_pending(self, dot: Dot, before: Pending | None, after: Pending) -> None:
@@ -83,11 +86,11 @@ class Overlay:
     def take(self, now_ms: int, genesis: bytes | None) -> Batch:
         """Everything that changed since the last call, as one transaction."""
         records = {}
-        for key, before in self._before.items():
+        for key, (before, approved) in self._before.items():
             after = self._records[key][1]
             if before is None and after is None:
                 continue
-            change = _change(key, before, after)
+            change = _change(key, before, after, (approved, self._approved(key)))
             if key[:1] != PRIVATE:
                 self.digest = move(self.digest, before.weight if before else 0, change.weight)
             records[key] = change
@@ -119,12 +122,14 @@ class Overlay:
                 del self._retries[scope]
 
 
-def _change(key: bytes, before: Record | None, after: Record | None) -> Change:
+def _change(
+    key: bytes, before: Record | None, after: Record | None, approved: tuple[Approved, Approved]
+) -> Change:
     if after is None:
-        return Change(before, None, None, 0)
+        return Change(before, None, None, 0, approved[0])
     data = encode(after)
     after.weight = weight(key, data)
-    return Change(before, after, data, after.weight)
+    return Change(before, after, data, after.weight, *approved)
 
 
 def pending_key(dot: Dot) -> bytes:

@@ -2,15 +2,16 @@
 
 Law: a verdict is a pure function of the operation and of the governance state below its
 heads. Each concurrent version of a policy is asked on its own and the strictest answer
-counts: deny over pending over allow. Comparing level names instead would be laxer: of
-`owner` and `registered` neither is stricter for every caller.
+counts: deny over pending over allow, and of several approvers all. Comparing level names
+instead would be laxer: of `owner` and `registered` neither is stricter for every caller.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
+from crdt.dot import Dot
 from crdt.op import Kind, Op
 
 ROOT: Final = "*"
@@ -27,6 +28,9 @@ class Answer(IntEnum):
 LEVELS: Final = frozenset({"any", "allow", "registered", "owner", "approve", "deny"})
 DEFAULTS: Final[Mapping[str, str]] = {"write": "any", "promote": "any", "delete": "owner"}
 DEFAULT_APPROVER: Final = "human"
+TIMEOUT: Final = "approval_timeout_secs"
+TIMEOUT_SECONDS_MAX: Final = 2**31
+_LEVELS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,20 +40,49 @@ class Policy:
     Attributes:
         namespace: `*` or a path.
         rules: write, promote, delete, approver, inherit ... as given; empty asks above.
-        author: the agent who wrote it; the owner of creations under level `owner`.
+        author: the agent who wrote it; with `owner` the owner of creations under level `owner`.
+        dot: the operation that wrote it.
+        parent: where to ask above; the path's own parent when empty.
+        owner: the agent to whom the namespace belongs; empty for none.
+        standard_id: the memory that explains it; empty for none.
+        hlc: the stamp of the operation.
     """
 
     namespace: str
     rules: Mapping[str, Any]
     author: str
+    dot: Dot | None = None
+    parent: str = ""
+    owner: str = ""
+    standard_id: str = ""
+    hlc: int = 0
+
+    @property
+    def keepers(self) -> frozenset[str]:
+        """The agents who may change it without being administrators; none once it is cleared."""
+        if not (self.rules or self.owner or self.standard_id):
+            return frozenset()
+        return frozenset({self.author, self.owner} - {""})
+
+    @property
+    def above(self) -> str:
+        """The level to ask next."""
+        return self.parent or parent_of(self.namespace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer for one operation, and who may approve when it is pending."""
+    """The answer for one operation.
+
+    Attributes:
+        answer: allow, pending or deny.
+        approver: who may approve, when it is pending.
+        timeout_seconds: how long an approval may take; 0 for ever.
+    """
 
     answer: Answer
     approver: Any = None
+    timeout_seconds: int = 0
 
 
 ALLOWED: Final = Verdict(answer=Answer.ALLOW)
@@ -57,14 +90,17 @@ DENIED: Final = Verdict(answer=Answer.DENY)
 
 
 def well_formed(rules: object) -> bool:
-    """Whether rules can be judged by; what cannot is refused and has no effect.
+    """Whether every node can judge by these rules.
 
-    Unknown keys are left to later versions.
+    Levels and the shape of the approver are checked, unknown keys are left to later versions.
     """
     if not isinstance(rules, Mapping) or rules.get("inherit", False) not in (True, False):
         return False
     levels = (rules[action] for action in DEFAULTS if action in rules)
     if not all(isinstance(level, str) and level in LEVELS for level in levels):
+        return False
+    seconds = rules.get(TIMEOUT, 1)
+    if type(seconds) is not int or not 1 <= seconds <= TIMEOUT_SECONDS_MAX:
         return False
     approver = rules.get("approver", DEFAULT_APPROVER)
     if not isinstance(approver, Mapping):
@@ -74,13 +110,17 @@ def well_formed(rules: object) -> bool:
     return len(approver) == 1 and (several or isinstance(approver.get("agent"), str))
 
 
-def chain(namespace: str) -> Iterator[str]:
-    """The levels to ask, nearest first: the namespace, its ancestors, the root."""
-    part = namespace
-    while part and part != ROOT:
-        yield part
-        part = part.rpartition("/")[0]
-    yield ROOT
+def parent_of(namespace: str) -> str:
+    """The path one level up; the root above all."""
+    return namespace.rpartition("/")[0] or ROOT
+
+
+def chain(namespace: str) -> list[str]:
+    """The levels to ask by path, nearest first: the namespace, its ancestors, the root."""
+    out = [namespace]
+    while out[-1] != ROOT:
+        out.append(parent_of(out[-1]))
+    return out
 
 
 def actions_of(op: Op) -> tuple[str, ...]:
@@ -118,57 +158,110 @@ def judge(
         namespace: where the record lies.
         question: what is wanted.
     """
-    return _ask(policies, agents, list(chain(namespace)), question)
+    return _Inquiry(policies, agents, question).at(namespace).verdict
 
 
-def _ask(
-    policies: Mapping[str, Sequence[Policy]],
-    agents: Mapping[str, Mapping[str, Any]],
-    levels: list[str],
-    question: Question,
-) -> Verdict:
-    for place, level in enumerate(levels):
-        versions = policies.get(level)
-        if versions:
-            above = levels[place + 1 :]
-            answers = [_version(policies, agents, above, question, v) for v in versions]
-            return max(answers, key=_strictness)
-    return ALLOWED
-
-
-def _strictness(verdict: Verdict) -> tuple[int, str]:
-    return verdict.answer, repr(verdict.approver)
-
-
-def _version(
-    policies: Mapping[str, Sequence[Policy]],
-    agents: Mapping[str, Mapping[str, Any]],
-    above: list[str],
-    question: Question,
-    policy: Policy,
-) -> Verdict:
-    rules = policy.rules
-    level = rules.get(question.action)
-    if level is None:
-        if not rules or rules.get("inherit") is True:
-            return _ask(policies, agents, above, question)
-        level = DEFAULTS[question.action]
-    answer = _level(level, agents, question, policy)
+def strictest(verdicts: Sequence[Verdict]) -> Verdict:
+    """One answer for several that all must hold."""
+    answer = max(verdict.answer for verdict in verdicts)
     if answer is not Answer.PENDING:
         return ALLOWED if answer is Answer.ALLOW else DENIED
-    return Verdict(answer=answer, approver=rules.get("approver", DEFAULT_APPROVER))
+    held = [verdict for verdict in verdicts if verdict.answer is Answer.PENDING]
+    return Verdict(
+        answer=answer,
+        approver=_all_of([verdict.approver for verdict in held]),
+        timeout_seconds=min((v.timeout_seconds for v in held if v.timeout_seconds), default=0),
+    )
 
 
-def _level(
-    level: object, agents: Mapping[str, Mapping[str, Any]], question: Question, policy: Policy
-) -> Answer:
-    if level in {"any", "allow"}:
-        return Answer.ALLOW
-    if level == "registered":
-        return Answer.ALLOW if question.agent in agents else Answer.DENY
-    if level == "owner":
-        owner = policy.author if question.creates else question.owner
-        return Answer.ALLOW if question.agent == owner else Answer.DENY
-    if level == "approve":
-        return Answer.PENDING
-    return Answer.DENY
+def _all_of(approvers: Sequence[Any]) -> Any:
+    """The approver that stands for all of several; each once, in an order all nodes share."""
+    flat: dict[str, Any] = {}
+    for one in approvers:
+        for part in one["all"] if isinstance(one, Mapping) and "all" in one else [one]:
+            flat[repr(part)] = part
+    parts = [flat[text] for text in sorted(flat)]
+    return parts[0] if len(parts) == 1 else {"all": parts}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a level answers, and the keys that levels below it may leave to it."""
+
+    verdict: Verdict
+    approver: Any
+    timeout: int
+
+
+_NOTHING: Final = _Found(ALLOWED, DEFAULT_APPROVER, 0)
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """One question on its way up the chain. Every level is asked once."""
+
+    policies: Mapping[str, Sequence[Policy]]
+    agents: Mapping[str, Mapping[str, Any]]
+    question: Question
+    found: dict[str, _Found] = field(default_factory=dict)
+
+    def at(self, level: str) -> _Found:
+        held = self.found.get(level)
+        if held is not None:
+            return held
+        # Parents that concurrent edits have tied into a loop, or endless ones, end at the root.
+        self.found[level] = _NOTHING if level == ROOT else self.at(ROOT)
+        if len(self.found) > _LEVELS_MAX:
+            return self.found[level]
+        versions = self.policies.get(level)
+        if not versions:
+            made = _NOTHING if level == ROOT else self.at(parent_of(level))
+        else:
+            answers = [self._version(policy) for policy in versions]
+            made = _Found(
+                strictest([answer.verdict for answer in answers]),
+                _all_of([answer.approver for answer in answers]),
+                min((answer.timeout for answer in answers if answer.timeout), default=0),
+            )
+        self.found[level] = made
+        return made
+
+    def _version(self, policy: Policy) -> _Found:
+        rules = policy.rules
+        inherits = not rules or rules.get("inherit") is True
+        above = self._above(policy) if inherits else _NOTHING
+        approver = rules.get("approver", above.approver)
+        timeout = rules.get(TIMEOUT, above.timeout)
+        level = rules.get(self.question.action)
+        if level is None and inherits:
+            verdict = above.verdict
+            if verdict.answer is Answer.PENDING:
+                verdict = Verdict(
+                    answer=verdict.answer,
+                    approver=rules.get("approver", verdict.approver),
+                    timeout_seconds=rules.get(TIMEOUT, verdict.timeout_seconds),
+                )
+            return _Found(verdict, approver, timeout)
+        answer = self._level(level or DEFAULTS[self.question.action], policy)
+        verdict = ALLOWED if answer is Answer.ALLOW else DENIED
+        if answer is Answer.PENDING:
+            verdict = Verdict(answer=answer, approver=approver, timeout_seconds=timeout)
+        return _Found(verdict, approver, timeout)
+
+    def _above(self, policy: Policy) -> _Found:
+        if policy.namespace == ROOT and not policy.parent:
+            return _NOTHING
+        return self.at(policy.above)
+
+    def _level(self, level: object, policy: Policy) -> Answer:
+        question = self.question
+        if level in {"any", "allow"}:
+            return Answer.ALLOW
+        if level == "registered":
+            return Answer.ALLOW if question.agent in self.agents else Answer.DENY
+        if level == "owner":
+            owners = policy.keepers if question.creates else {question.owner}
+            return Answer.ALLOW if question.agent in owners else Answer.DENY
+        if level == "approve":
+            return Answer.PENDING
+        return Answer.DENY

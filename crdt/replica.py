@@ -13,26 +13,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from crdt.admission import Fit, fit
+from crdt.applying import Applying, key_of
 from crdt.bundle import NO_PREV, Bundle, cluster_hash, read_bundle, seal_bundle
 from crdt.clock import Clock
-from crdt.decisions import decided
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of
 from crdt.genesis import Standing, decode_standing, encode_standing
 from crdt.governance import Genesis, Governance
 from crdt.hlc import HybridClock
 from crdt.identity import Self
 from crdt.mint import Author, operation
-from crdt.op import DECISION_KINDS, RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
+from crdt.notes import Note
+from crdt.op import RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
 from crdt.op_codec import OpError, check_op
 from crdt.overlay import Overlay
-from crdt.pending import Pending, decode_pending, op_hash
-from crdt.policy import Answer, Verdict
-from crdt.record import Record, apply, seal
+from crdt.pending import Pending, decode_pending
+from crdt.pending_table import PendingTable
+from crdt.policy import Verdict
+from crdt.record import Record
+from crdt.request import HalfHeldError, Request, weight
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
-
-
-class DeniedError(PermissionError):
-    """Governance refuses one of the drafts; nothing was minted."""
 
 
 class Replica:
@@ -51,13 +50,11 @@ class Replica:
         self.governance = Governance(self.genesis)
         self.actors: dict[Actor, ActorRow] = dict(loaded.actors)
         self.clock: Clock = {actor: row.seq for actor, row in loaded.actors.items()}
-        self.pending: dict[Dot, Pending] = {
-            dot: decode_pending(data) for dot, data in loaded.pending.items()
-        }
-        self.overlay = Overlay(state, loaded.digest)
+        self.held = PendingTable({d: decode_pending(data) for d, data in loaded.pending.items()})
+        self.overlay = Overlay(state, loaded.digest, self.held.approved)
+        self.applying = Applying(self.governance, self.held, self.overlay)
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
-        self.refused = 0
         self.taken = 0
         self._open: dict[bytes, list[Op]] = {}
         self._open_bytes = 0
@@ -79,15 +76,32 @@ class Replica:
         """Whether others founded this mesh, or know it better: this node can only join it."""
         return self.me.joins or self.me.claim not in self.genesis.founders
 
+    @property
+    def pending(self) -> dict[Dot, Pending]:
+        """Every operation that was ever held for approval."""
+        return self.held.ops
+
     def shown(self, dot: Dot) -> bool:
         """Whether a pending operation is approved at this clock."""
-        held = self.pending.get(dot)
-        return held is not None and held.approved()
+        return self.held.shown(dot)
 
     def stamp(self, dot: Dot) -> int:
         """The stamp that orders a pending operation."""
-        held = self.pending.get(dot)
-        return held.stamp() if held else 0
+        return self.held.stamp(dot)
+
+    @property
+    def refused(self) -> int:
+        """How many operations had no effect, by governance."""
+        return self.applying.refused
+
+    def verdict(self, op: Op) -> Verdict:
+        """What governance below its heads says of an operation on a record."""
+        return self.applying.verdict(op)
+
+    def take_notes(self) -> list[Note]:
+        """What happened since the last call."""
+        notes, self.applying.notes = self.applying.notes, []
+        return notes
 
     @property
     def digest(self) -> int:
@@ -111,7 +125,7 @@ class Replica:
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""
         for op in bundle.ops:
-            self._effect(op)
+            self.applying.take(op)
         self.taken += len(bundle.ops)
         self.hlc.observe(max(op.hlc for op in bundle.ops), now_ms)
         self._log(bundle)
@@ -127,56 +141,6 @@ class Replica:
         logged = LoggedBundle(actor, bundle.first, bundle.last, bundle.data, tuple(keys))
         self.overlay.log(logged, fresh)
 
-    # --- effects -----------------------------------------------------------------
-
-    def _effect(self, op: Op) -> None:
-        lane = lane_of(op.dot.actor)
-        if lane == GOVERNANCE:
-            self.refused += not self.governance.apply(op)
-            return
-        if op.kind in DECISION_KINDS:
-            self._decide(op)
-            return
-        verdict = self.verdict(op)
-        self._before_effect(op, verdict)
-        if verdict.answer is Answer.DENY:
-            self.refused += 1
-            return
-        key = key_of(op)
-        held = verdict.answer is Answer.PENDING
-        before = self.read(key)
-        self.overlay.put(key, before, apply(before, op, pending=held))
-
-    def _before_effect(self, op: Op, verdict: Verdict) -> None:
-        """What an operation leaves besides its record: the retry it answers, the wait it begins."""
-        if op.idempotency is not None:
-            self.overlay.remember(op.idempotency, op.dot)
-        if verdict.answer is Answer.PENDING:
-            self._put_pending(op.dot, Pending(key_of(op), op_hash(op), op.agent, verdict.approver))
-
-    def verdict(self, op: Op) -> Verdict:
-        """What governance below its heads says of an operation on a record."""
-        if lane_of(op.dot.actor) == PRIVATE:
-            return Verdict(answer=Answer.ALLOW)
-        return self.governance.state(op.heads).verdict(op)
-
-    def _decide(self, op: Op) -> None:
-        held = self.pending.get(op.target) if op.target else None
-        state = self.governance.state(op.heads)
-        after = decided(op, held, state) if held is not None else None
-        if held is None or after is None or op.target is None:
-            self.refused += 1
-            return
-        self._put_pending(op.target, after)
-        if op.kind is Kind.SEAL:
-            before = self.read(held.key)
-            self.overlay.put(held.key, before, seal(before, op.target, after.sealed))
-
-    def _put_pending(self, dot: Dot, pending: Pending) -> None:
-        before = self.pending.get(dot)
-        self.pending[dot] = pending
-        self.overlay.put_pending(dot, before, pending)
-
     # --- minting -----------------------------------------------------------------
 
     def mint(
@@ -186,49 +150,63 @@ class Replica:
         agent: str,
         now_ms: int,
         idempotency: Idempotency | None = None,
+        check: Callable[[Op], None] | None = None,
     ) -> tuple[list[Op], list[Verdict]]:
         """Turn drafts into operations, all or none, and show their effect at once.
 
+        Args:
+            drafts: what is wanted.
+            agent: who wants it.
+            now_ms: the time.
+            idempotency: how a retry is known.
+            check: asked about every operation; raises `DeniedError` to refuse them all.
+
         Raises:
-            DeniedError: governance refuses one of them.
+            DeniedError: governance refuses one of them, or holds only a part of what belongs
+                together.
             crdt.mint.MissingRecordError: one edits or deletes what is not there.
             crdt.op_codec.OpError: one is beyond what the format can say, or all are together.
         """
         author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
-        # Per key: the record as it stands, and as these drafts leave it.
-        scratch: dict[bytes, tuple[Record | None, Record | None]] = {}
+        try:
+            request = self._request(drafts, author, now_ms)
+        except HalfHeldError:
+            # The held part first: then the rest is held with it.
+            request = self._request(list(reversed(drafts)), author, now_ms)
+        if check is not None:
+            for op in request.ops:
+                check(op)
+        self.applying.tolerate(request.ops, self.me.node_id)
+        self._roll(request.ops)
+        for op, verdict in zip(request.ops, request.verdicts, strict=True):
+            self._open.setdefault(lane_of(op.dot.actor), []).append(op)
+            self.applying.begin(op, verdict)
+        for key, (before, after) in request.scratch.items():
+            self.overlay.put(key, before, after)
+        return request.ops, request.verdicts
+
+    def _request(self, drafts: Sequence[Draft], author: Author, now_ms: int) -> Request:
+        request = Request()
         count: dict[bytes, int] = {}
-        ops: list[Op] = []
-        verdicts: list[Verdict] = []
         for draft in drafts:
             lane = PRIVATE if draft.private else DATA
             key = record_key(lane, draft.collection, draft.id)
-            if key not in scratch:
+            if key not in request.scratch:
                 held = None if draft.fresh else self.read(key)
-                scratch[key] = (held, held)
-            before, record = scratch[key]
+                request.scratch[key] = (held, held)
             place = count[lane] = count.get(lane, 0) + 1
             dot = Dot(self._actor(lane), self._end(lane) + place)
+            record = request.scratch[key][1]
             op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
+            if request.ops:
+                op = request.leader(op)
             check_op(op)
-            verdict = self.verdict(op)
-            if verdict.answer is Answer.DENY:
-                raise DeniedError(f"governance of {op.namespace!r} refuses {op.kind.name.lower()}")
-            after = apply(record, op, pending=verdict.answer is Answer.PENDING)
-            scratch[key] = (before, after)
-            ops.append(op)
-            verdicts.append(verdict)
-        self._roll(ops)
-        for op, verdict in zip(ops, verdicts, strict=True):
-            self._open.setdefault(lane_of(op.dot.actor), []).append(op)
-            self._before_effect(op, verdict)
-        for key, (before, after) in scratch.items():
-            self.overlay.put(key, before, after)
-        return ops, verdicts
+            request.take(op, key, request.verdict_with(op, self.applying.verdict(op)))
+        return request
 
     def _roll(self, ops: Sequence[Op]) -> None:
         """Close what is open when one request more would not fit into the same bundle."""
-        size = sum(_weight(op) for op in ops)
+        size = sum(weight(op) for op in ops)
         if len(ops) > self.me.ops_max or size > self.me.bundle_bytes_max * 3 // 2:
             raise OpError("the request is larger than a bundle; send it in parts")
         count = sum(map(len, self._open.values())) + len(ops)
@@ -239,7 +217,14 @@ class Replica:
         self._open_bytes += size
 
     def mint_decision(
-        self, kind: Kind, target: Dot, *, agent: str, now_ms: int, yes: bool = True
+        self,
+        kind: Kind,
+        target: Dot,
+        *,
+        agent: str,
+        now_ms: int,
+        yes: bool = True,
+        idempotency: Idempotency | None = None,
     ) -> Op:
         """Mint a vote about a pending operation, or the seal that ends it.
 
@@ -261,6 +246,7 @@ class Replica:
                 supersedes=frozenset(held.votes),
                 heads=self.governance.heads,
                 target=target,
+                idempotency=idempotency,
             )
         )
 
@@ -270,8 +256,9 @@ class Replica:
         return self._stage(make(dot, self.governance.heads, self.hlc.tick(now_ms)))
 
     def _stage(self, op: Op) -> Op:
+        self._roll([op])
         self._open.setdefault(lane_of(op.dot.actor), []).append(op)
-        self._effect(op)
+        self.applying.take(op)
         return op
 
     def _actor(self, lane: bytes) -> Actor:
@@ -368,24 +355,11 @@ class Replica:
             # The snapshot came with the standing of its source, which had caught up.
             self.joined, self._standing_unsaved = False, True
         self.hlc = before.hlc
-        self.refused, self.taken = before.refused, before.taken
+        self.applying.refused, self.taken = before.refused, before.taken
+        self.applying.notes = before.applying.notes
 
     def committed(self, batch: Batch) -> None:
         """The batch is on disk: reads may go there."""
         self.overlay.committed(batch)
         on_disk = {(b.actor, b.last) for b in batch.bundles}
         self.uncommitted = [b for b in self.uncommitted if (b.actor, b.last) not in on_disk]
-
-
-def _weight(op: Op) -> int:
-    """Roughly how many bytes an operation takes; texts are what grows."""
-    size = 200 + 16 * len(op.set)
-    for value in op.set.values():
-        if type(value) is str:
-            size += len(value)
-    return size
-
-
-def key_of(op: Op) -> bytes:
-    """The key of the record that an operation is about."""
-    return record_key(lane_of(op.dot.actor), op.collection, op.id)

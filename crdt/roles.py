@@ -5,9 +5,9 @@ function of role, action and record, used by the replicated verdict and by API k
 that both mean the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 READER: Final = "agent-reader"
 WRITER: Final = "agent-writer"
@@ -16,6 +16,8 @@ SYSTEM_ADMIN: Final = "system-admin"
 
 ROLES: Final = (READER, WRITER, TEAM_ADMIN, SYSTEM_ADMIN)
 """From the weakest to the strongest."""
+
+NAMESPACES_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +58,43 @@ class Grant:
 
 def within(namespace: str, subtrees: Sequence[str]) -> bool:
     """Whether a namespace is one of these or lies below one; `*` is above all."""
-    return any(
-        tree in ("*", namespace) or namespace.startswith(f"{tree}/") for tree in subtrees
-    )
+    return any(tree in ("*", namespace) or namespace.startswith(f"{tree}/") for tree in subtrees)
 
 
-def weakest(grants: Sequence[Grant]) -> Grant:
-    """Of concurrent grants the weakest role counts, where all of them hold."""
-    role = min((grant.role for grant in grants), key=ROLES.index)
-    spaces = [grant.namespaces for grant in grants]
+def weakest(roles: Sequence[Grant | None]) -> Grant | None:
+    """What holds of concurrent grants: nothing that one of them does not allow.
+
+    None is an agent without a role: it has no power over others' governance, and no limit of
+    its own. Beside a team administrator, who has both, only a writer is within the two.
+    """
+    grants = [grant for grant in roles if grant is not None]
+    if not grants:
+        return None
+    lowest = min(grants, key=lambda grant: ROLES.index(grant.role))
+    if len(grants) < len(roles) and lowest.role == SYSTEM_ADMIN:
+        return None
+    if len(grants) < len(roles) and lowest.role == TEAM_ADMIN:
+        return Grant(role=WRITER)
+    spaces = [grant.namespaces for grant in grants if grant.role != SYSTEM_ADMIN]
     common = tuple(
         space
-        for space in dict.fromkeys(name for names in spaces for name in names)
+        for space in sorted({name for names in spaces for name in names})
         if all(within(space, names) for names in spaces)
     )
-    return Grant(role=role, namespaces=common)
+    return Grant(role=lowest.role, namespaces=common)
+
+
+def read_grant(body: Mapping[str, Any]) -> Grant | None:
+    """The grant in the body of an operation; None when it takes the role away.
+
+    Raises:
+        ValueError: the body has another shape.
+    """
+    role, spaces = body.get("role", ""), body.get("namespaces", [])
+    if role != "" and role not in ROLES:
+        raise ValueError("the role is unknown")
+    if not isinstance(spaces, list) or len(spaces) > NAMESPACES_MAX:
+        raise ValueError(f"namespaces are a list of at most {NAMESPACES_MAX}")
+    if not all(isinstance(space, str) and space for space in spaces):
+        raise ValueError("a namespace is a text")
+    return Grant(role=role, namespaces=tuple(spaces)) if role else None

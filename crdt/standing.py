@@ -46,6 +46,7 @@ def found(replica: "Replica", now_ms: int) -> bool:
                 "claim": me.claim,
                 "name": me.name,
                 "url": me.url,
+                **({"admins": list(me.admins)} if me.admins else {}),
             },
         )
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from crdt.dot import Actor, Dot
 from crdt.record import Record
+from crdt.view import NOTHING_APPROVED, Approved
 
 
 class BelowFloorError(LookupError):
@@ -62,12 +63,16 @@ class Change:
         after: the record now.
         data: its canonical bytes; None when it is gone.
         weight: its share of the digest, which is also its stored checksum.
+        approved_before: what showed of `before` although it was held for approval.
+        approved_after: what shows of `after`.
     """
 
     before: Record | None
     after: Record | None
     data: bytes | None
     weight: int
+    approved_before: Approved = NOTHING_APPROVED
+    approved_after: Approved = NOTHING_APPROVED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

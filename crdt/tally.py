@@ -5,6 +5,7 @@ this node by its own disk. A data operation is counted by the membership known n
 membership operation by the membership below its heads.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from crdt.clock import ahead
@@ -66,6 +67,17 @@ class Tally:
         held = self._claimants(dot) & before.ready
         mine = self._exchange.replica.me.node_id in self._claimants(dot)
         return mine and len(held) >= before.quorum(self._exchange.wanted_w)
+
+    def covered_by_all(self, dots: Iterable[Dot]) -> bool:
+        """Whether every member is known, on its present link, to hold these operations."""
+        exchange = self._exchange
+        state = exchange.replica.governance.now
+        rows = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row is not None}
+        others = state.members.keys() - {exchange.replica.me.node_id}
+        if state.unbound or not others <= rows.keys():
+            return False
+        held = [exchange.durable, *(rows[node] or {} for node in others)]
+        return all(row.get(dot.actor, 0) >= dot.seq for dot in dots for row in held)
 
     def reachable(self) -> int:
         """How many ready members are on present links, this node counted."""

@@ -8,8 +8,9 @@ owner and namespace are one record; others are rivals: kept, reported, not shown
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from crdt.dot import Dot
@@ -42,6 +43,27 @@ class NothingPending:
     def stamp(self, dot: Dot) -> int:  # noqa: ARG002 - the protocol's signature
         """No pending operation has a stamp."""
         return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The approvals of one record, written down: dot -> stamp of what shows."""
+
+    stamps: Mapping[Dot, int]
+
+    def shown(self, dot: Dot) -> bool:
+        """Whether the pending operation is approved."""
+        return dot in self.stamps
+
+    def stamp(self, dot: Dot) -> int:
+        """The largest stamp of its yes-votes."""
+        return self.stamps.get(dot, 0)
+
+    def __bool__(self) -> bool:
+        return bool(self.stamps)
+
+
+NOTHING_APPROVED: Final = Approved(MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

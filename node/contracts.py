@@ -6,11 +6,11 @@ store or a link. There is one funnel, so no lane can bypass gate, log or quorum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crdt.dot import Dot
-from crdt.governance import GovernanceState
+from crdt.governance_state import GovernanceState
 from crdt.op import Draft, Kind, Op, Value
 from crdt.pending import Pending
 from crdt.view import View
@@ -86,6 +86,7 @@ class Receipt:
         token: causal token that covers the write.
         replayed: whether this was a retry of a request already known.
         pending_id: set when governance holds the write for approval.
+        held: record id -> pending id of every operation that is held.
     """
 
     dots: tuple[Dot, ...]
@@ -96,6 +97,7 @@ class Receipt:
     token: str
     replayed: bool = False
     pending_id: str | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,15 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberStatus:
-    """One member of the mesh as this node sees it."""
+    """One member of the mesh as this node sees it.
+
+    Attributes:
+        lag_ops: operations on this node's disk that it has not acknowledged.
+        lag_seconds: for how long, at least, it has not acknowledged the oldest of them.
+        standing: `member`, or `revoked` when its certificate is not on the allowlist here.
+        fingerprint: of the certificate it last showed here; empty when it never did.
+        skew_ms: its clock minus the local one, as last measured.
+    """
 
     node_id: str
     name: str
@@ -141,11 +151,42 @@ class MemberStatus:
     lag_seconds: float
     digest_agree: bool | None
     last_success_at: int | None
+    standing: str = "member"
+    fingerprint: str = ""
+    skew_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsiderStatus:
+    """Somebody who is no member.
+
+    Attributes:
+        standing: `allowed` (may connect, never was a member) or `retired` (was removed).
+        allowed: whether the certificate is on the allowlist of this node.
+        by_node: through which member it was removed.
+        by_agent: who asked for that; empty when nobody said.
+        at_ms: when, milliseconds since the epoch.
+    """
+
+    standing: str
+    node_id: str
+    name: str
+    peer_url: str
+    fingerprint: str
+    allowed: bool
+    by_node: str = ""
+    by_agent: str = ""
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshStatus:
-    """This node and its mesh: the answer of GET /mesh."""
+    """This node and its mesh: the answer of GET /mesh.
+
+    Attributes:
+        reach: members that count and are on present links, this node included.
+        others: who is allowed or was removed, and is no member.
+    """
 
     node_id: str
     name: str
@@ -155,6 +196,17 @@ class MeshStatus:
     n: int
     w: int
     members: Sequence[MemberStatus]
+    reach: int = 0
+    others: Sequence[OutsiderStatus] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A member was taken out, and how durable that is."""
+
+    node_id: str
+    name: str
+    receipt: Receipt
 
 
 class Reader(Protocol):
@@ -297,6 +349,10 @@ class Governing(Protocol):
         """Every pending operation known, decided ones too."""
         ...
 
+    def shown(self, pending: Dot) -> bool:
+        """Whether a pending operation is approved, with all of its request."""
+        ...
+
     def payload(self, pending: Dot) -> dict[str, Value]:
         """The fields that a pending operation writes, as far as they are still kept."""
         ...
@@ -321,10 +377,14 @@ class MeshView(Protocol):
         """Keep the certificate of an allowlisted newcomer; returns its fingerprint."""
         ...
 
-    async def admit(self, request: Mapping[str, Value], peer_fingerprint: str) -> dict[str, Value]:
+    async def admit(
+        self, request: Mapping[str, Value], peer_fingerprint: str, *, caller: Caller
+    ) -> dict[str, Value]:
         """Add a newcomer that proved its key to the membership; returns what it must know."""
         ...
 
-    async def remove(self, node: str, *, force: bool) -> dict[str, Value]:
+    async def remove(
+        self, node: str, *, force: bool, caller: Caller, retry: RetryKey | None = None
+    ) -> Removal:
         """Take a member out of the membership, by node id or name."""
         ...

@@ -70,6 +70,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "equivocation_found": ("critical", "two signed bundles claim one place in one log"),
     "clock_skewed": ("warning", "the local clock is off; nothing is minted until it is right"),
     "clock_recovered": ("info", "the local clock is right again"),
+    "gate_refused": ("info", "the gate refused a change; says the code and the agent"),
     "quorum_lost": ("warning", "too few members are connected; writes answer 503"),
     "quorum_regained": ("info", "enough members are connected again"),
     # membership

@@ -50,6 +50,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "sync_ops_total": ("Operations exchanged with peers.", ("peer", "direction")),
     "ops_applied_total": ("Operations by what applying them gave.", ("outcome",)),
     "governance_decisions_total": ("Verdicts of the gate.", ("effect", "action")),
+    "gate_refused_total": ("Changes that the gate refused.", ("code",)),
     "auth_rejected_total": ("Requests without a valid key or certificate.", ("reason",)),
     "handshake_failures_total": ("TLS handshakes that failed.", ("reason",)),
     "frames_rejected_total": ("Frames or messages of peers that were refused.", ("reason",)),
@@ -85,6 +86,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "certificate_expiry_timestamp_seconds": ("When the served certificate expires.", ()),
     "backup_last_success_timestamp_seconds": ("When the last backup succeeded.", ()),
     "event_loop_lag_seconds": ("How late the event loop runs.", ()),
+    "security_switch_weakened": ("Whether a switch that protects is off.", ("switch",)),
     "last_exit_code": ("Exit code of the process before this one.", ()),
 }
 

@@ -22,9 +22,10 @@ from node import __version__
 from node.errors import DiskError, NodeError
 from node.facts import LastExit
 from node.founding import founding_of
+from node.ground import Ground
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
-from node.parts import Ground, Parts, build_parts
+from node.parts import Parts, build_parts
 from node.settings import (
     Settings,
     check_quorum_possible,

@@ -5,24 +5,21 @@ needs as an argument and knows nothing of the rest.
 """
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crdt.dot import new_actor
-from crdt.exchange import ExchangeLimits
-from crdt.identity import Self
 from node.alarms import Alarms
-from node.founding import Founding, read_join_note
+from node.founding import read_join_note
+from node.gate import Gate
+from node.ground import Ground, build_engine, build_gate
 from node.http_side import access_ledger, make_services, open_for_http
 from node.live import Live, Tasks
-from node.logs import EventLog
 from node.metrics import Metrics
 from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
-from node.replication.engine import Engine, EngineSettings
+from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
 from node.replication.observer import Observer
@@ -31,9 +28,7 @@ from node.replication.snapshots import SnapshotWorks
 from node.replication.upkeep import Upkeep
 from node.settings import Settings
 from node.sockets import OpenDoors
-from node.store import Store
 from transport.dialler import Dialler
-from transport.identity import NodeKey, verify
 from transport.listener import ListenerTls
 from transport.pinned import ClientTls
 
@@ -100,21 +95,6 @@ class Parts:
         self.engine.store.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What a node is built on: opened before any part exists."""
-
-    settings: Settings
-    key: NodeKey
-    founding: Founding
-    doors: OpenDoors
-    store: Store
-    api_key: str | None
-    metrics: Metrics
-    log: EventLog
-    now_ms: Callable[[], int]
-
-
 def build_parts(
     ground: Ground,
     *,
@@ -130,7 +110,7 @@ def build_parts(
     """
     settings, doors, log = ground.settings, ground.doors, ground.log
     live, tasks, alarms = Live(settings), Tasks(), Alarms(log, ground.metrics)
-    engine = _engine(ground, alarms, failed)
+    engine = build_engine(ground, alarms, failed)
     snapshots = _snapshots(ground, engine, tasks)
     dialling = Dialling(
         engine=engine,
@@ -142,6 +122,7 @@ def build_parts(
     )
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
+    gate = build_gate(ground, live, engine)
     mesh = Mesh(
         engine=engine,
         links=links,
@@ -150,7 +131,7 @@ def build_parts(
         timeout_ms=live.quorum_timeout_ms,
         log=log,
     )
-    upkeep = _agents_side(ground, live, engine, mesh, links, snapshots)
+    upkeep = _agents_side(ground, live, engine, mesh, links, snapshots, gate)
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
         live=live,
@@ -194,11 +175,13 @@ def _agents_side(
     mesh: Mesh,
     links: PeerLinks,
     snapshots: SnapshotWorks,
+    gate: Gate,
 ) -> Upkeep:
     """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
         engine=engine,
+        gate=gate,
         reader=reader,
         readiness=engine.readiness,
         timeout_ms=live.quorum_timeout_ms,
@@ -226,50 +209,6 @@ def _agents_side(
         data_dir=ground.settings.paths.data_dir,
         log=ground.log,
         now_ms=ground.now_ms,
-    )
-
-
-def _engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException], None]) -> Engine:
-    limits = ground.settings.limits
-    exchange = ExchangeLimits(
-        page_bytes_max=limits.catchup_page_bytes_max,
-        peer_queue_bytes_max=limits.peer_queue_bytes_max,
-        relay_ms=limits.relay_ms,
-        session_deadline_ms=limits.session_timeout_ms,
-        skew_ms_max=limits.clock_skew_ms_max,
-    )
-    return Engine(
-        me=_self(ground),
-        genesis=ground.founding.genesis,
-        store=ground.store,
-        settings=EngineSettings(
-            limits=exchange,
-            wanted_w=ground.settings.quorum.writes,
-            queue_bytes_max=limits.committer_queue_bytes_max,
-        ),
-        now_ms=ground.now_ms,
-        metrics=ground.metrics,
-        log=ground.log,
-        alarm=alarms,
-        failed=failed,
-    )
-
-
-def _self(ground: Ground) -> Self:
-    key, limits = ground.key, ground.settings.limits
-    node_id = key.node_id
-    return Self(
-        node_id=node_id,
-        key=key.public,
-        claim=ground.founding.claim,
-        name=ground.settings.identity.name,
-        url=ground.doors.url,
-        draw_actor=lambda lane: new_actor(lane, int(time.time()), os.urandom(8), node_id),
-        sign=key.sign,
-        verify=verify,
-        joins=ground.founding.joins,
-        ops_max=limits.bundle_ops_max,
-        bundle_bytes_max=limits.bundle_bytes_max * 2 // 3,
     )
 
 

@@ -5,17 +5,22 @@ one step; nothing is claimed before the commit has returned. The loop never wait
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from crdt.clock import Clock
-from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Serve, Stage
+from crdt.dot import NodeId
+from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Heard, Serve, Stage
 from crdt.exchange import Exchange, ExchangeLimits
 from crdt.governance import Genesis
 from crdt.identity import Self
+from crdt.messages import Aside
+from crdt.notes import Note
 from crdt.replica import Replica
+from crdt.sealing import seal_approved
 from crdt.state import Batch
+from node.errors import WriteError
 from node.logs import EventLog
 from node.metrics import Metrics
 from node.replication.gauge import Readiness
@@ -98,6 +103,9 @@ class Engine:
         self.close_link: Callable[[int, str], None] = _no_link
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
+        self.on_commit: list[Callable[[Batch], None]] = []
+        self.on_notes: list[Callable[[Sequence[Note]], None]] = []
+        self.asides: dict[str, Callable[[NodeId, int, bytes], None]] = {}
         self.waiting = Waiting(self)
         self.store = store
         self.committer = self._committer(store)
@@ -168,13 +176,16 @@ class Engine:
 
     def _submit(self) -> None:
         batch, sealed = self.replica.take_batch(self.exchange.now_ms)
+        notes = self.replica.take_notes()
         self._in_flight += 1
         self._drained.clear()
         began = self._loop.time()
-        self.committer.submit(batch, lambda error: self._committed(batch, began, error))
+        self.committer.submit(batch, lambda error: self._committed(batch, notes, began, error))
         self.exchange.minted(sealed)
 
-    def _committed(self, batch: Batch, began: float, error: BaseException | None) -> None:
+    def _committed(
+        self, batch: Batch, notes: list[Note], began: float, error: BaseException | None
+    ) -> None:
         self._in_flight -= 1
         if error is not None:
             return
@@ -186,6 +197,11 @@ class Engine:
         self.exchange.advance(self.now_ms())
         self.exchange.committed(batch)
         self.pump()
+        for watch in self.on_commit:
+            watch(batch)
+        if notes:
+            for hear in self.on_notes:
+                hear(notes)
         self._moved.set()
         self._moved = asyncio.Event()
         if not self._in_flight:
@@ -199,6 +215,10 @@ class Engine:
     def _carry(self, effect: Effect) -> None:
         if isinstance(effect, Alarm):
             self._alarm(effect)
+        elif isinstance(effect, Heard):
+            hear = self.asides.get(effect.topic)
+            if hear is not None:  # else a newer version speaks of what this one does not know
+                hear(effect.node_id, effect.link, effect.data)
         elif isinstance(effect, Close):
             self.close_link(effect.link, effect.reason)
         elif self.snapshots is not None:
@@ -223,6 +243,25 @@ class Engine:
         """Tell the peers the time and this node's digest."""
         self.exchange.advance(self.now_ms())
         self.exchange.heartbeat.beat()
+        try:
+            self.readiness.check_writable()
+        except WriteError:
+            return
+        if self.replica.joined and seal_approved(self.exchange):
+            self.soon()
+
+    def send_aside(self, topic: str, data: bytes, link: int | None = None) -> None:
+        """Say something to the process around one peer, or around all that are linked.
+
+        Args:
+            topic: names the handler on the other side.
+            data: at most 64 KiB.
+            link: one link; all known peers when None.
+        """
+        message = Aside(topic, data)
+        for number, peer in self.exchange.peers.items():
+            if peer.row is not None and link in {None, number}:
+                self.exchange.send(peer, message)
 
     # --- draining and swapping -----------------------------------------------------
 

@@ -7,16 +7,20 @@ Retries are known by (agent, key) on every node that has seen the first one.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from crdt.dot import DATA, PRIVATE, Dot, actor_text, lane_of
+from prometheus_client import Counter
+
+from crdt.dot import DATA, PRIVATE, Dot, actor_text, dot_text, lane_of
 from crdt.mint import MissingRecordError
-from crdt.op import Draft, Idempotency, Op
+from crdt.op import Draft, Idempotency, Kind, Op
+from crdt.op_codec import check_op
 from crdt.policy import Answer, Verdict
-from crdt.replica import DeniedError
+from crdt.request import DeniedError
 from crdt.standing import found
 from node import errors
-from node.contracts import Caller, Receipt, RetryKey
+from node.contracts import Caller, GovernanceDraft, Receipt, RetryKey
+from node.gate import Decision, Gate, Govern, Write
 from node.record_ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
@@ -24,6 +28,7 @@ from node.replication.reader import StoreReader
 from node.replication.tokens import decode_token
 
 _MARK_BYTES = 16
+_CODES_OF_KEY = frozenset({"role_forbids", "namespace_not_of_key"})
 
 
 class LocalFunnel:
@@ -31,6 +36,7 @@ class LocalFunnel:
 
     Args:
         engine: what mints, commits and replicates.
+        gate: what every change passes first.
         reader: reads over the same engine.
         readiness: why writes are refused at present, if they are.
         timeout_ms: how long a write waits for its quorum, asked anew each time.
@@ -42,6 +48,7 @@ class LocalFunnel:
         self,
         *,
         engine: Engine,
+        gate: Gate,
         reader: StoreReader,
         readiness: Readiness,
         timeout_ms: Callable[[], int],
@@ -49,6 +56,7 @@ class LocalFunnel:
         entropy: Callable[[int], bytes],
     ) -> None:
         self._engine = engine
+        self.gate = gate
         self._reader = reader
         self._readiness = readiness
         self._timeout_ms = timeout_ms
@@ -61,7 +69,7 @@ class LocalFunnel:
             outcome: metrics.counter("quorum_writes_total", outcome)
             for outcome in ("committed", "short")
         }
-        self._allowed = metrics.counter("governance_decisions_total", "allow", "any")
+        self._decisions: dict[tuple[str, str], Counter] = {}
         self._texts: dict[bytes, str] = {}
 
     def reader(self) -> StoreReader:
@@ -111,18 +119,93 @@ class LocalFunnel:
 
         See `node.contracts.Funnel.write`.
         """
-        mark = None
-        if retry is not None:
-            earlier = self.known(retry)
-            if earlier is not None:
-                return await self._replayed(earlier)
-            mark = _mark(retry)
+        earlier, mark = self._earlier(retry)
+        if earlier is not None:
+            return await self._replayed(earlier)
         self._admit()
-        ops, verdicts = self._mint(drafts, caller.agent, mark)
-        self._allowed.inc(len(ops))
+        self.gate.check(caller, Write(drafts=drafts))
+        ops, verdicts = self._mint(drafts, caller, action, mark)
+        self.gate.quotas.spent(caller.agent, drafts)
         self._engine.soon()
-        del action
         return await self._confirmed(ops, verdicts)
+
+    async def decide(
+        self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
+    ) -> Receipt:
+        """Gate a vote, mint it for all of the held request, and wait for the quorum.
+
+        See `node.contracts.Funnel.decide`.
+        """
+        earlier, mark = self._earlier(retry)
+        if earlier is not None:
+            return await self._replayed(earlier)
+        self._admit()
+        replica = self._engine.replica
+        held = replica.pending.get(pending)
+        if held is None:
+            raise LookupError("no such pending operation")
+        self.gate.check(caller, Decision(pending=held))
+        now_ms = self._begin()
+        ops = [
+            replica.mint_decision(
+                Kind.VOTE, one, agent=caller.agent, now_ms=now_ms, yes=yes, idempotency=mark
+            )
+            for one in replica.held.group(pending)
+        ]
+        self._engine.soon()
+        return await self._confirmed(ops, [])
+
+    async def govern(
+        self,
+        drafts: Sequence[GovernanceDraft],
+        *,
+        caller: Caller,
+        retry: RetryKey | None = None,
+    ) -> Receipt:
+        """Gate changes of governance, mint one operation each, and wait for the quorum.
+
+        See `node.contracts.Funnel.govern`.
+        """
+        earlier, mark = self._earlier(retry)
+        if earlier is not None:
+            return await self._replayed(earlier)
+        self._admit()
+        self.gate.check(caller, Govern(drafts=drafts))
+        now_ms = self._begin()
+        ops = [self._governing(draft, caller.agent, now_ms, mark) for draft in drafts]
+        self._engine.soon()
+        return await self._confirmed(ops, [])
+
+    def _governing(
+        self, draft: GovernanceDraft, agent: str, now_ms: int, mark: Idempotency | None
+    ) -> Op:
+        replica = self._engine.replica
+        subject = replica.me.node_id.hex() if draft.kind is Kind.MODE else draft.id
+        seen = replica.governance.live(draft.kind, namespace=draft.namespace, subject=subject)
+
+        def make(dot: Dot, heads: tuple[Dot, ...], stamp: int) -> Op:
+            op = Op(
+                dot=dot,
+                kind=draft.kind,
+                id=subject,
+                namespace=draft.namespace,
+                agent=agent,
+                hlc=stamp,
+                set=draft.set,
+                supersedes=seen,
+                heads=heads,
+                idempotency=mark,
+            )
+            check_op(op)
+            return op
+
+        return replica.mint_governance(make, now_ms)
+
+    def _earlier(self, retry: RetryKey | None) -> tuple[tuple[Dot, ...] | None, Idempotency | None]:
+        """What a retry made before, and how this request will be known."""
+        if retry is None:
+            return None, None
+        return self.known(retry), _mark(retry)
 
     def _admit(self) -> None:
         """Refuse what this node may not take now; nothing is minted then.
@@ -138,23 +221,55 @@ class LocalFunnel:
                 fix="Send fewer at once, or retry with the same idempotency key",
             )
 
-    def _mint(
-        self, drafts: Sequence[Draft], agent: str, mark: Idempotency | None
-    ) -> tuple[list[Op], list[Verdict]]:
-        engine = self._engine
-        now_ms = engine.now_ms()
-        if not engine.replica.joined and not found(engine.replica, now_ms):
+    def _begin(self) -> int:
+        """The time, once this node serves.
+
+        Raises:
+            node.errors.Joining: it does not yet.
+        """
+        now_ms = self._engine.now_ms()
+        if not self._engine.replica.joined and not found(self._engine.replica, now_ms):
             raise errors.Joining("this node has not caught up with its mesh yet")
+        return now_ms
+
+    def _mint(
+        self, drafts: Sequence[Draft], caller: Caller, action: str, mark: Idempotency | None
+    ) -> tuple[list[Op], list[Verdict]]:
+        now_ms = self._begin()
         try:
             drafts = self._reader.with_ended(drafts)
-            return engine.replica.mint(drafts, agent=agent, now_ms=now_ms, idempotency=mark)
+            ops, verdicts = self._engine.replica.mint(
+                drafts,
+                agent=caller.agent,
+                now_ms=now_ms,
+                idempotency=mark,
+                check=self.gate.of_key(caller),
+            )
         except DeniedError as error:
-            engine.metrics.counter("governance_decisions_total", "deny", "any").inc()
+            self._counted(action, "deny", 1)
+            code, mark_of_code, rest = str(error).partition(": ")
+            known = code in _CODES_OF_KEY
             raise errors.Denied(
-                str(error), fix="Ask whoever governs the namespace, or write elsewhere"
+                rest if known and mark_of_code else str(error),
+                fix="Ask whoever governs the namespace, or write elsewhere",
+                code=code if known else "",
             ) from error
         except MissingRecordError as error:
             raise errors.Denied("the record is gone", why=str(error)) from error
+        held = sum(verdict.answer is Answer.PENDING for verdict in verdicts)
+        self._counted(action, "pending", held)
+        self._counted(action, "allow", len(ops) - held)
+        return ops, verdicts
+
+    def _counted(self, action: str, effect: str, count: int) -> None:
+        if not count:
+            return
+        counter = self._decisions.get((effect, action))
+        if counter is None:
+            metrics = self._engine.metrics
+            counter = metrics.counter("governance_decisions_total", effect, action)
+            self._decisions[effect, action] = counter
+        counter.inc(count)
 
     async def _confirmed(self, ops: list[Op], verdicts: list[Verdict]) -> Receipt:
         last = ops[-1].dot
@@ -167,16 +282,18 @@ class LocalFunnel:
             await self._engine.waiting.for_write(lane_of(other.actor), other.seq, deadline)
         met = await self._engine.waiting.for_write(lane, last.seq, deadline)
         self._waited.observe(self._loop.time() - began)
-        held = [op.dot for op, v in zip(ops, verdicts, strict=True) if v.answer is Answer.PENDING]
-        pending = f"{actor_text(held[0].actor)}:{held[0].seq}" if held else None
-        receipt = self._receipt(tuple(op.dot for op in ops), last, pending_id=pending)
+        held: dict[str, str] = {}
+        for op, verdict in zip(ops, verdicts, strict=False):
+            if verdict.answer is Answer.PENDING:
+                held.setdefault(op.id, dot_text(op.dot))
+        receipt = self._receipt(tuple(op.dot for op in ops), last, held=held)
         self._outcomes["committed" if met else "short"].inc()
         if not met:
             self._raise_short(receipt)
         return receipt
 
     def _receipt(
-        self, dots: tuple[Dot, ...], last: Dot, *, pending_id: str | None = None, old: bool = False
+        self, dots: tuple[Dot, ...], last: Dot, *, held: Mapping[str, str], old: bool = False
     ) -> Receipt:
         exchange = self._engine.exchange
         local = exchange.durable.get(last.actor, 0) >= last.seq
@@ -200,7 +317,8 @@ class LocalFunnel:
             peers=tuple(names),
             token=f"{self._text(last.actor)}.{last.seq}",
             replayed=old,
-            pending_id=pending_id,
+            pending_id=next(iter(held.values()), None),
+            held=held,
         )
 
     def _text(self, actor: bytes) -> str:
@@ -227,10 +345,16 @@ class LocalFunnel:
         waiting = self._engine.waiting.for_holders(last, deadline)
         self._engine.soon()
         met = lane_of(last.actor) == PRIVATE or await waiting
-        receipt = self._receipt(dots, last, old=True)
+        receipt = self._receipt(dots, last, held=self._still_held(dots), old=True)
         if not met:
             self._raise_short(receipt)
         return receipt
+
+    def _still_held(self, dots: tuple[Dot, ...]) -> dict[str, str]:
+        """The operations of an earlier request that wait for approval to this day."""
+        replica = self._engine.replica
+        waiting = [d for d in dots if d in replica.pending and not replica.shown(d)]
+        return {replica.pending[d].key[1:].decode().partition("/")[2]: dot_text(d) for d in waiting}
 
     # --- causal reads ------------------------------------------------------------
 

@@ -7,12 +7,12 @@ once; what has expired is not, whatever the index still says.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from crdt.applying import key_of
 from crdt.bundle import read_bundle
 from crdt.dot import DATA, PRIVATE, node_of
 from crdt.fields import FieldKind, kind_of
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
-from crdt.replica import key_of
 from crdt.view import View, in_conflict, order, shown, view
 from node.contracts import ConcurrentValue, FeedEntry, Held
 from node.replication.engine import Engine

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdt.dot import DATA, PRIVATE, Actor, Dot
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot
 from crdt.op import Op
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Waiting:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._writes: dict[bytes, deque[_Write]] = {DATA: deque(), PRIVATE: deque()}
+        self._writes: dict[bytes, deque[_Write]] = {
+            lane: deque() for lane in (GOVERNANCE, DATA, PRIVATE)
+        }
         self._held: list[_Held] = []
         self._governed: list[_Governed] = []
         self._clocks: list[_Clock] = []

@@ -12,6 +12,7 @@ from typing import Final, Self
 from crdt.digest import move, weight
 from crdt.dot import DATA, PRIVATE, Actor
 from crdt.record import Record
+from crdt.view import NOTHING_APPROVED, Approved
 from node.store.environment import Environment
 from node.store.errors import JoinRefused
 from node.store.projection import facts, index_rows
@@ -78,7 +79,14 @@ class Filler:
         if lane in self._log_bytes:
             self._log_bytes[lane] += len(value)
 
-    def record(self, key: bytes, record: Record, data: bytes, arrival: int) -> None:
+    def record(
+        self,
+        key: bytes,
+        record: Record,
+        data: bytes,
+        arrival: int,
+        approved: Approved = NOTHING_APPROVED,
+    ) -> None:
         """A record with its index rows, at the end of the feed."""
         load = weight(key, data)
         if key[:1] != PRIVATE:
@@ -87,7 +95,7 @@ class Filler:
         self._feed(key)
         place = Place(self._position, arrival)
         self.put("records", key, encode_record(key, load, data, place))
-        memory = facts(key, record)
+        memory = facts(key, record, approved)
         if memory is None:
             return
         rows = index_rows(name_of(key), memory)

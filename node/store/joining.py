@@ -17,7 +17,8 @@ from crdt.clock import Clock, ahead, shared
 from crdt.digest import move, weight
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot
 from crdt.overlay import pending_key
-from crdt.pending import decode_pending, encode_pending
+from crdt.pending import Pending, decode_pending, encode_pending
+from crdt.pending_table import PendingTable
 from crdt.record import Record, join
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, LoggedBundle
@@ -136,6 +137,7 @@ def build_join(
                 own, incoming, filler, joiner or DottedJoin(my_clock, their_clock), progress
             )
             actors = work.actors(mine, theirs)
+            work.pendings()
             work.logs(mine, {actor for actor in actors if actors[actor] is not mine.get(actor)})
             work.records()
             work.gone()
@@ -169,6 +171,7 @@ class _Join:
         self._incoming = incoming
         self._filler = filler
         self._joiner = joiner
+        self._table = PendingTable({})
         self._progress = progress
 
     def actors(
@@ -204,6 +207,20 @@ class _Join:
                 again = sealed(fresh, encode_entry(bundle, self._filler.now_ms, b""))
                 self._filler.log(GOVERNANCE, fresh, again, entry.actor, entry.last)
 
+    def pendings(self) -> None:
+        """Pending operations with the votes of both sides; what is listed depends on them."""
+        ours = {
+            key_dot(key): unseal("pending", key, value) for key, value in self._own.walk("pending")
+        }
+        received = self._incoming.pending()
+        joined: dict[Dot, Pending] = {}
+        for dot in ours.keys() | received.keys():
+            data = self._joiner.pending(ours.get(dot), received.get(dot))
+            if data is not None:
+                joined[dot] = decode_pending(data)
+                self._pending(dot, data)
+        self._table = PendingTable(joined)
+
     def records(self) -> None:
         """Both record tables, merged in order of key."""
         for done, (key, mine, theirs) in enumerate(
@@ -219,16 +236,19 @@ class _Join:
         their_data = None if theirs is None else unseal("records", key, theirs)
         if my_data is not None and (my_data == their_data or key[:1] == PRIVATE):
             # Equal on both sides, or never shared: nothing to join.
-            self._filler.record(key, decode(key, my_data), my_data, arrival)
+            self._keep(key, decode(key, my_data), my_data, arrival)
             return
         joined = self._joiner.record(
             None if my_data is None else decode(key, my_data),
             None if their_data is None else decode(key, their_data),
         )
         if joined is not None:
-            self._filler.record(key, joined, encode(joined), arrival)
+            self._keep(key, joined, encode(joined), arrival)
         elif my_data is not None:
             self._filler.gone(key, arrival)
+
+    def _keep(self, key: bytes, record: Record, data: bytes, arrival: int) -> None:
+        self._filler.record(key, record, data, arrival, self._table.approved(key))
 
     def gone(self) -> None:
         """Records that were deleted here before stay in the feed as gone."""
@@ -238,13 +258,7 @@ class _Join:
                 self._filler.gone(key, 0)
 
     def small_rows(self, now_ms: int) -> None:
-        """Pending operations, remembered requests, local read counters."""
-        ours = {
-            key_dot(key): unseal("pending", key, value) for key, value in self._own.walk("pending")
-        }
-        received = self._incoming.pending()
-        for dot in ours.keys() | received.keys():
-            self._pending(dot, self._joiner.pending(ours.get(dot), received.get(dot)))
+        """Remembered requests, local read counters."""
         for scope, value in self._theirs.walk("idempotency"):
             row, _ = decode_idempotency(unseal("idempotency", scope, value))
             self._filler.request(scope, encode_idempotency(row, now_ms), now_ms)
@@ -254,9 +268,7 @@ class _Join:
         for key, value in self._own.walk("access"):
             self._filler.put("access", key, sealed(key, unseal("access", key, value)))
 
-    def _pending(self, dot: Dot, data: bytes | None) -> None:
-        if data is None:
-            return
+    def _pending(self, dot: Dot, data: bytes) -> None:
         key = dot_key(dot)
         self._filler.put("pending", key, sealed(key, data))
         if dot.actor[:1] != PRIVATE:

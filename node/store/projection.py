@@ -1,8 +1,8 @@
 """From records to index rows.
 
-Law: pure. The rows of a record are a function of the record alone, so the indexes can be
-thrown away and rebuilt. Only memories are listed, and only while a birth of theirs shows
-without approval; everything else has no rows.
+Law: pure. The rows of a record are a function of it and of what is approved of it, so the
+indexes can be thrown away and rebuilt. Only memories are listed, and only while a birth of
+theirs shows, by itself or by an approval; everything else has no rows.
 """
 
 import functools
@@ -13,12 +13,11 @@ from crdt.dot import DATA, PRIVATE, Dot
 from crdt.fields import tier_rank
 from crdt.op import Value
 from crdt.record import Record, Version
-from crdt.view import NothingPending, shown, winner
+from crdt.view import NOTHING_APPROVED, Approved, shown, winner
 from node.store.schema import name_of, number
 
 _MEMORY: Final = b"memory/"
 _LISTED: Final = (DATA + _MEMORY, PRIVATE + _MEMORY)
-_NOTHING_PENDING: Final = NothingPending()
 _MS_MAX: Final = 2**63 - 1
 
 
@@ -46,12 +45,12 @@ class IndexRows(NamedTuple):
     expiry: bytes | None
 
 
-def facts(key: bytes, record: Record | None) -> Facts | None:
+def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROVED) -> Facts | None:
     """What the indexes know of a record; None when it is not listed."""
     if record is None or not key.startswith(_LISTED):
         return None
     births = record.births
-    if len(births) == 1:
+    if len(births) == 1 and not approved:
         (birth,) = births.values()
         if birth.pending:
             return None
@@ -63,11 +62,12 @@ def facts(key: bytes, record: Record | None) -> Facts | None:
                 _settled(record.fields.get("tier")),
                 _settled(record.fields.get("expires_at")),
             )
-    part = shown(record, _NOTHING_PENDING)
+    part = shown(record, approved)
     if part is None:
         return None
+    fields = part.fields
     return _facts(
-        part.created, part.namespace, part.fields.get("tier"), part.fields.get("expires_at")
+        part.created, part.namespace, fields.get("tier"), fields.get("expires_at"), approved
     )
 
 
@@ -81,12 +81,16 @@ def _settled(held: Mapping[Dot, Version] | None) -> list[Version] | None:
 
 
 def _facts(
-    created: int, namespace: str, tiers: list[Version] | None, expiries: list[Version] | None
+    created: int,
+    namespace: str,
+    tiers: list[Version] | None,
+    expiries: list[Version] | None,
+    approved: Approved = NOTHING_APPROVED,
 ) -> Facts:
     tier: Value = ""
     if tiers:
         tier = tiers[0].value if len(tiers) == 1 else max((v.value for v in tiers), key=tier_rank)
-    expires = winner(expiries, _NOTHING_PENDING).value if expiries else None
+    expires = winner(expiries, approved).value if expiries else None
     dated = type(expires) is int and 0 <= expires <= _MS_MAX
     return Facts(
         created,

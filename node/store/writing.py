@@ -122,8 +122,10 @@ def _fold(batches: Sequence[Batch]) -> _Folded:
         out.idempotency.update(batch.idempotency)
         for key, change in batch.records.items():
             earlier = out.records.get(key)
-            before = change.before if earlier is None else earlier.before
-            out.records[key] = Change(before, change.after, change.data, change.weight)
+            first = change if earlier is None else earlier
+            out.records[key] = replace(
+                change, before=first.before, approved_before=first.approved_before
+            )
     return out
 
 
@@ -215,9 +217,9 @@ def _put_indexes(
     by_namespace: Pairs = []
     by_expiry: Pairs = []
     for key, change in records.items():
-        after = facts(key, change.after)
+        after = facts(key, change.after, change.approved_after)
         if change.before is not None:
-            before = facts(key, change.before)
+            before = facts(key, change.before, change.approved_before)
             if before == after:
                 continue
             if before is not None:

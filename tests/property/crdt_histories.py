@@ -14,7 +14,7 @@ from crdt.bundle import Bundle
 from crdt.dot import DATA, GOVERNANCE
 from crdt.mint import MissingRecordError
 from crdt.op import Kind
-from crdt.replica import DeniedError
+from crdt.request import DeniedError
 from tests.simulation.twin import Twin
 from tests.unit.crdt.rig import Node, draft, node_of
 

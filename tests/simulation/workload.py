@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from crdt.dot import Dot
 from crdt.mint import MissingRecordError
 from crdt.op import Draft, Kind, Op
-from crdt.replica import DeniedError, key_of
+from crdt.applying import key_of
+from crdt.request import DeniedError
 from crdt.view import shown
 from tests.simulation.broken import need
 

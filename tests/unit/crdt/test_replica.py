@@ -7,7 +7,7 @@ from crdt.bundle import NO_PREV, BundleError, seal_bundle
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
 from crdt.mint import MissingRecordError
 from crdt.op import Idempotency, Kind, Op
-from crdt.replica import DeniedError
+from crdt.request import DeniedError
 from tests.unit.crdt.rig import Node, actor, draft, mesh, shared_state, signed, snapshot, spread
 
 

@@ -1,0 +1,174 @@
+"""Plain sums over a governance history, from which a state is read off.
+
+Law: a sum is a function of the set of operations that count, not of their order, as long as
+what an operation supersedes comes before it. An operation supersedes only what is about the
+very same thing: a policy none of another namespace, a registration none of another agent.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from crdt.dot import Dot, NodeId, node_of
+from crdt.governance_state import ENFORCE, MODES, GovernanceState, Member
+from crdt.hlc import millis
+from crdt.op import Kind, Op
+from crdt.policy import Policy
+from crdt.roles import SYSTEM_ADMIN, Grant, read_grant, weakest
+
+
+@dataclass(slots=True)
+class Tally:
+    """Plain sums over a history, from which a state is read off."""
+
+    adds: dict[Dot, Op] = field(default_factory=dict)
+    removed: set[Dot] = field(default_factory=set)
+    ready: set[Dot] = field(default_factory=set)
+    policies: dict[Dot, Op] = field(default_factory=dict)
+    agents: dict[Dot, Op] = field(default_factory=dict)
+    roles: dict[tuple[str, Dot], Grant | None] = field(default_factory=dict)
+    modes: dict[Dot, Op] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
+
+    def copy(self) -> "Tally":
+        """The same sums, to go on from."""
+        return Tally(
+            dict(self.adds),
+            set(self.removed),
+            set(self.ready),
+            dict(self.policies),
+            dict(self.agents),
+            dict(self.roles),
+            dict(self.modes),
+            set(self.claimed),
+        )
+
+    def take(self, op: Op) -> None:
+        """Add one operation that counts."""
+        match op.kind:
+            case Kind.FOUND | Kind.ADD:
+                self._add(op)
+            case Kind.REMOVE:
+                self.removed |= op.supersedes
+            case Kind.READY:
+                self.ready |= op.births
+            case Kind.POLICY:
+                _replace(self.policies, op, lambda other: other.namespace == op.namespace)
+            case Kind.AGENT:
+                _replace(self.agents, op, lambda other: other.id == op.id)
+            case Kind.MODE:
+                _replace(self.modes, op, lambda other: _author(other) == _author(op))
+            case Kind.ROLE:
+                for dot in op.supersedes:
+                    self.roles.pop((op.id, dot), None)
+                self.roles[op.id, op.dot] = read_grant(op.set)
+
+    def _add(self, op: Op) -> None:
+        self.adds[op.dot] = op
+        if op.kind is Kind.FOUND:
+            self.ready.add(op.dot)
+            self.claimed.add(op.set["claim"])
+            for agent in op.set.get("admins", ()):
+                self.roles[agent, op.dot] = Grant(role=SYSTEM_ADMIN)
+
+
+def _author(op: Op) -> NodeId:
+    return node_of(op.dot.actor)
+
+
+def _replace(held: dict[Dot, Op], op: Op, same: Callable[[Op], bool]) -> None:
+    """Put an operation in the place of those it saw about the very same thing."""
+    for dot in op.supersedes:
+        other = held.get(dot)
+        if other is not None and same(other):
+            del held[dot]
+    held[op.dot] = op
+
+
+def read(tally: Tally, founders: frozenset[str]) -> GovernanceState:
+    """The state that a history of these sums has led to."""
+    members: dict[NodeId, Member] = {}
+    for dot, op in sorted(tally.adds.items()):
+        if dot in tally.removed:
+            continue
+        node = bytes(op.set["node"])
+        held = members.get(node)
+        ready = dot in tally.ready
+        if held is None:
+            members[node] = Member(
+                node_id=node,
+                name=op.set.get("name", ""),
+                url=op.set.get("url", ""),
+                key=bytes(op.set["key"]),
+                adds=frozenset((dot,)),
+                ready=ready,
+            )
+        else:
+            members[node] = replace(held, adds=held.adds | {dot}, ready=held.ready or ready)
+    roles = _roles(tally.roles)
+    return GovernanceState(
+        members=members,
+        unbound=founders - tally.claimed,
+        policies=_policies(tally.policies),
+        agents=_agents(tally.agents),
+        ready=frozenset(m.node_id for m in members.values() if m.ready),
+        roles=roles,
+        modes=_modes(tally.modes),
+        admins=frozenset(a for a, grant in roles.items() if grant.role == SYSTEM_ADMIN),
+    )
+
+
+def _policies(ops: Mapping[Dot, Op]) -> dict[str, tuple[Policy, ...]]:
+    out: dict[str, tuple[Policy, ...]] = {}
+    for dot, op in sorted(ops.items()):
+        policy = Policy(
+            namespace=op.namespace,
+            rules=op.set.get("governance") or {},
+            author=op.agent,
+            dot=dot,
+            parent=op.set.get("parent", ""),
+            owner=op.set.get("owner", ""),
+            standard_id=op.set.get("standard_id", ""),
+            hlc=op.hlc,
+        )
+        out[op.namespace] = (*out.get(op.namespace, ()), policy)
+    return out
+
+
+def _roles(grants: Mapping[tuple[str, Dot], Grant | None]) -> dict[str, Grant]:
+    """Of concurrent grants the weakest counts, so that none undoes a withdrawal unseen."""
+    by_agent: dict[str, list[Grant | None]] = {}
+    for (agent, _), grant in sorted(grants.items(), key=lambda item: item[0]):
+        by_agent.setdefault(agent, []).append(grant)
+    found = {agent: weakest(held) for agent, held in by_agent.items()}
+    return {agent: grant for agent, grant in found.items() if grant is not None}
+
+
+def _modes(ops: Mapping[Dot, Op]) -> dict[NodeId, str]:
+    """Members in another mode than enforcing; of concurrent words of one the strictest."""
+    said: dict[NodeId, set[str]] = {}
+    for op in ops.values():
+        said.setdefault(_author(op), set()).add(op.set["mode"])
+    strictest_of = {node: min(words, key=MODES.index) for node, words in said.items()}
+    return {node: mode for node, mode in strictest_of.items() if mode != ENFORCE}
+
+
+def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
+    """Registered agents; of concurrent registrations the latest shows.
+
+    Being human opens approvals, so it takes all concurrent registrations to say so. A key
+    that one of them binds stays bound.
+    """
+    out: dict[str, Mapping[str, Any]] = {}
+    for op in sorted(ops.values(), key=lambda op: (op.hlc, op.dot)):
+        held = out.get(op.id)
+        fields = {"registered_at": millis(op.hlc), **op.set}
+        if held is not None:
+            fields["registered_at"] = min(held["registered_at"], fields["registered_at"])
+            kinds = {held.get("agent_type"), fields.get("agent_type")}
+            if "human" in kinds:
+                fields["agent_type"] = "human" if kinds == {"human"} else "system"
+            if "public_key" in held:
+                fields.setdefault("public_key", held["public_key"])
+        out[op.id] = fields
+    return out

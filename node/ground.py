@@ -1,0 +1,101 @@
+"""What a node is built on, and the two parts that everything else hangs on.
+
+Law: the engine owns the state, the gate guards it; both are built before anything can ask.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crdt.dot import new_actor
+from crdt.exchange import ExchangeLimits
+from crdt.identity import Self
+from node.alarms import Alarms
+from node.contracts import Caller
+from node.founding import Founding
+from node.gate import Gate, Unlimited
+from node.live import Live
+from node.logs import EventLog
+from node.metrics import Metrics
+from node.replication.engine import Engine, EngineSettings
+from node.settings import Settings
+from node.sockets import OpenDoors
+from node.store import Store
+from transport.identity import NodeKey, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a node is built on: opened before any part exists."""
+
+    settings: Settings
+    key: NodeKey
+    founding: Founding
+    doors: OpenDoors
+    store: Store
+    api_key: str | None
+    metrics: Metrics
+    log: EventLog
+    now_ms: Callable[[], int]
+
+
+def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException], None]) -> Engine:
+    """The replicated side over the open store."""
+    limits = ground.settings.limits
+    exchange = ExchangeLimits(
+        page_bytes_max=limits.catchup_page_bytes_max,
+        peer_queue_bytes_max=limits.peer_queue_bytes_max,
+        relay_ms=limits.relay_ms,
+        session_deadline_ms=limits.session_timeout_ms,
+        skew_ms_max=limits.clock_skew_ms_max,
+    )
+    return Engine(
+        me=_self(ground),
+        genesis=ground.founding.genesis,
+        store=ground.store,
+        settings=EngineSettings(
+            limits=exchange,
+            wanted_w=ground.settings.quorum.writes,
+            queue_bytes_max=limits.committer_queue_bytes_max,
+        ),
+        now_ms=ground.now_ms,
+        metrics=ground.metrics,
+        log=ground.log,
+        alarm=alarms,
+        failed=failed,
+    )
+
+
+def _self(ground: Ground) -> Self:
+    key, limits = ground.key, ground.settings.limits
+    node_id = key.node_id
+    return Self(
+        node_id=node_id,
+        key=key.public,
+        claim=ground.founding.claim,
+        name=ground.settings.identity.name,
+        url=ground.doors.url,
+        draw_actor=lambda lane: new_actor(lane, int(time.time()), os.urandom(8), node_id),
+        sign=key.sign,
+        verify=verify,
+        admins=ground.settings.admin.agent_ids,
+        joins=ground.founding.joins,
+        ops_max=limits.bundle_ops_max,
+        bundle_bytes_max=limits.bundle_bytes_max * 2 // 3,
+    )
+
+
+def build_gate(ground: Ground, live: Live, engine: Engine) -> Gate:
+    """The gate of every change; told of what it refuses, the log and the counters know too."""
+
+    def refused(code: str, caller: Caller, what: str) -> None:
+        engine.metrics.counter("gate_refused_total", code).inc()
+        ground.log("gate_refused", code=code, agent=caller.agent, what=what)
+
+    return Gate(
+        state=lambda: engine.replica.governance.now,
+        quotas=Unlimited(),
+        fail_open=lambda: live.settings.governance.fail_open_on_error,
+        refused=refused,
+    )
