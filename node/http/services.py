@@ -20,11 +20,15 @@ from crdt.pending import Pending
 from node.auth.credentials import Credentials
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing, MeshView
+from node.governing.activity import LastSeen
+from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
+from node.http.streams import OpenStreams
 from node.limits import Limits
 from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
+from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 """Takes a request and the peer's fingerprint, speaks WebSocket, returns when it is over."""
@@ -78,6 +82,10 @@ class Services:
         permissions_mode: enforce, advisory or off.
         governing: what holds and what waits for approval.
         credentials: by what senders of requests are known.
+        approval_times: how long approvals may take, asked anew each time.
+        last_seen: when agents were last active here.
+        pending_feed: numbers the changes of held actions.
+        streams: the streams of events that are open.
     """
 
     memories: Memories
@@ -95,6 +103,10 @@ class Services:
     permissions_mode: str = "enforce"
     governing: Governing = field(default_factory=NothingGoverned)
     credentials: Credentials = field(default_factory=Credentials)
+    approval_times: Callable[[], GovernanceRules] = GovernanceRules
+    last_seen: LastSeen = field(default_factory=LastSeen)
+    pending_feed: PendingFeed = field(default_factory=PendingFeed)
+    streams: OpenStreams = field(default_factory=OpenStreams)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
