@@ -13,6 +13,8 @@ from aiohttp import web
 from crdt.dot import DATA
 from crdt.op import record_key
 from node import __version__
+from node.auth.credentials import Credentials
+from node.auth.door import bound_key
 from node.auth.keys import key_digest
 from node.http.hosts import HostRule
 from node.http.server import build_server
@@ -29,7 +31,7 @@ from node.peers.mesh import Mesh
 from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
-from node.replication.gauge import Readiness
+from node.replication.governing import StoreGoverning
 from node.sockets import OpenDoors
 from transport.link import LinkClosed
 from transport.websocket import accept_link
@@ -49,7 +51,7 @@ def make_services(
     mesh: Mesh,
     access: AccessLedger,
     engine: Engine,
-    readiness: Readiness,
+    credentials: Credentials,
     log: EventLog,
     now_ms: Callable[[], int],
 ) -> Services:
@@ -60,8 +62,16 @@ def make_services(
         default_namespace=settings.storage.default_namespace,
         share_private=settings.federation.share_private,
     )
+    governing = StoreGoverning(engine)
+    memories = Memories(
+        funnel=funnel,
+        rules=rules,
+        now_ms=now_ms,
+        entropy=os.urandom,
+        requires_signature=lambda agent: bound_key(governing, agent) is not None,
+    )
     return Services(
-        memories=Memories(funnel=funnel, rules=rules, now_ms=now_ms, entropy=os.urandom),
+        memories=memories,
         mesh=mesh,
         limits=settings.limits,
         access=access,
@@ -72,8 +82,10 @@ def make_services(
         now_ms=now_ms,
         monotonic=time.monotonic,
         administrators=lambda: engine.replica.governance.now.admins,
-        store_trouble=lambda: "the disk failed" if readiness.failed else None,
+        store_trouble=lambda: "the disk failed" if engine.readiness.failed else None,
         permissions_mode=settings.permissions.mode,
+        governing=governing,
+        credentials=credentials,
     )
 
 
@@ -102,6 +114,7 @@ def open_for_http(
             tls=trust is not None,
             hosts=lambda: rule,
             api_keys=lambda: keys,
+            key_ring=services.credentials.key_ring,
             peer_allowed=trust.allows if trust is not None else _nobody,
             peer_fingerprint=main.peer_of,
             accept_peer=accept_peer if trust is not None else None,
@@ -110,9 +123,13 @@ def open_for_http(
     if doors.agent is not None:
         bound = [str(host) for host, _ in doors.agent.addresses]
         local = HostRule(bound=bound, names=settings.listen.hostnames)
-        doors.servers["agent"] = build_server(
-            services, Door(tls=False, hosts=lambda: local, api_keys=lambda: keys)
+        door = Door(
+            tls=False,
+            hosts=lambda: local,
+            api_keys=lambda: keys,
+            key_ring=services.credentials.key_ring,
         )
+        doors.servers["agent"] = build_server(services, door)
 
 
 def _nobody(_fingerprint: str) -> bool:

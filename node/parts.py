@@ -4,11 +4,15 @@ Law: built once, in the order in which they depend on each other; every part get
 needs as an argument and knows nothing of the rest.
 """
 
+import asyncio
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.alarms import Alarms
+from node.auth.credentials import Credentials
+from node.auth.opening import open_credentials
 from node.founding import read_join_note
 from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
@@ -51,6 +55,7 @@ class Parts:
     observer: Observer
     links: PeerLinks
     mesh: Mesh
+    credentials: Credentials
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -91,6 +96,7 @@ class Parts:
     def close(self) -> None:
         """Put everything on the disk and let go of it."""
         self.snapshots.close()
+        self.credentials.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
 
@@ -131,7 +137,16 @@ def build_parts(
         timeout_ms=live.quorum_timeout_ms,
         log=log,
     )
-    upkeep = _agents_side(ground, live, engine, mesh, links, snapshots, gate)
+    credentials = open_credentials(
+        live,
+        log=log,
+        now_ms=ground.now_ms,
+        monotonic=time.monotonic,
+        post=asyncio.get_running_loop().call_soon_threadsafe,
+    )
+    upkeep = _agents_side(
+        ground, live, engine, mesh, links, snapshots, gate, credentials=credentials
+    )
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
         live=live,
@@ -145,6 +160,7 @@ def build_parts(
         observer=Observer(engine, log),
         links=links,
         mesh=mesh,
+        credentials=credentials,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -176,6 +192,8 @@ def _agents_side(
     links: PeerLinks,
     snapshots: SnapshotWorks,
     gate: Gate,
+    *,
+    credentials: Credentials,
 ) -> Upkeep:
     """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
     reader = StoreReader(engine)
@@ -195,7 +213,7 @@ def _agents_side(
         mesh=mesh,
         access=access,
         engine=engine,
-        readiness=engine.readiness,
+        credentials=credentials,
         log=ground.log,
         now_ms=ground.now_ms,
     )

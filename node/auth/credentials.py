@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node.auth.enrolments import Enrolments
+from node.auth.keys import KeyRing
 from node.auth.nonces import NonceMemory, NoNonces
 
+_NO_KEYS = KeyRing()
 _NOBODY = Enrolments()
 
 
@@ -22,6 +24,7 @@ class Credentials:
     """By what senders of requests are known.
 
     Attributes:
+        key_ring: the API keys given out.
         enrolments: the REST peers enrolled now.
         nonces: remembers what was used.
         demands_signature: whether a push must be signed.
@@ -29,6 +32,7 @@ class Credentials:
         close: lets go of files and threads.
     """
 
+    key_ring: Callable[[], KeyRing] = field(default=lambda: _NO_KEYS)
     enrolments: Callable[[], Enrolments] = field(default=lambda: _NOBODY)
     nonces: NonceMemory = field(default_factory=NoNonces)
     demands_signature: Callable[[], bool] = field(default=_yes)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.auth.refusals import FORBIDDEN, AuthRefused
 from node.auth.signatures import agent_bytes, is_nonce, signature_in, verifies
+from node.contracts import Governing
 
 if TYPE_CHECKING:
     from node.http.call import Call
@@ -16,6 +17,12 @@ AGENT: Final = "X-Agent-Id"
 SIGNATURE: Final = "x-agent-sig"
 NONCE: Final = "x-agent-nonce"
 _NONCE_KIND: Final = "agent"
+
+
+def bound_key(governing: Governing, agent: str) -> bytes | None:
+    """The public key that an agent has bound to its name; None when it has none."""
+    registered = governing.state().agents.get(agent)
+    return None if registered is None else registered.get("public_key") or None
 
 
 def check_agent_of_key(call: "Call") -> None:

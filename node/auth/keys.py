@@ -79,14 +79,18 @@ UNLIMITED: Final = KeyGrant(id="", name="", role=None)
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """All keys that were given out, by digest."""
+    """All keys that were given out, by digest.
+
+    `lasting` says that there were keys before, of which none is left in the file.
+    """
 
     grants: Mapping[bytes, KeyGrant] = field(default_factory=dict)
+    lasting: bool = False
 
     @property
     def demanded(self) -> bool:
         """Whether a key was ever given out, so that one has to be shown."""
-        return bool(self.grants)
+        return self.lasting or bool(self.grants)
 
     def find(self, digest: bytes, now_ms: int) -> KeyGrant | None:
         """What the key with this SHA-256 admits to; None when it is unknown or over."""

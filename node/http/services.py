@@ -18,6 +18,7 @@ from crdt.governance_state import GovernanceState
 from crdt.op import Value
 from crdt.pending import Pending
 from node.auth.credentials import Credentials
+from node.auth.door import bound_key
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing, MeshView
 from node.governing.activity import LastSeen
@@ -110,8 +111,7 @@ class Services:
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
-        registered = self.governing.state().agents.get(agent)
-        return None if registered is None else registered.get("public_key") or None
+        return bound_key(self.governing, agent)
 
     def requires_signature(self, agent: str) -> bool:
         """Whether writes in the name of an agent must be signed by it."""

@@ -1,0 +1,83 @@
+"""The credentials of a running node, opened over its folders.
+
+Law: a file of keys or peers that is there and cannot be read refuses the start, for a node
+without it would let in whom its operator shut out. Once a key was demanded it stays demanded
+as long as the process lives, whatever becomes of the file.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from node.auth.credentials import Credentials
+from node.auth.enrolments import parse_enrolments
+from node.auth.keys import KeyRing, parse_keys
+from node.auth.nonces import NonceStore
+from node.auth.places import enrolments_path, keys_path, nonces_path
+from node.auth.watched import Watched
+from node.errors import ConfigError
+from node.live import Live
+
+T = TypeVar("T")
+
+
+def open_credentials(
+    live: Live,
+    *,
+    log: Callable[..., None],
+    now_ms: Callable[[], int],
+    monotonic: Callable[[], float],
+    post: Callable[..., object],
+) -> Credentials:
+    """Open what a node knows senders by; the caller closes it.
+
+    Args:
+        live: the settings in force.
+        log: writes events.
+        now_ms: wall clock, milliseconds since the epoch.
+        monotonic: seconds that only grow.
+        post: brings calls back to the loop: `loop.call_soon_threadsafe`.
+
+    Raises:
+        ConfigError: a file is there and cannot be understood.
+        transport.errors.LooseModeError: others can reach one.
+        node.errors.Unavailable: the memory of nonces cannot be opened.
+    """
+    paths = live.settings.paths
+
+    def watch(path: str, watched: Callable[[], T]) -> T:
+        try:
+            return watched()
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} cannot be read", why=str(error), fix="Mend it, or move it aside"
+            ) from error
+
+    keys, peers = keys_path(paths), enrolments_path(paths)
+    ring = watch(
+        str(keys), lambda: Watched(keys, lasting(parse_keys), log=log, monotonic=monotonic)
+    )
+    enrolments = watch(
+        str(peers), lambda: Watched(peers, parse_enrolments, log=log, monotonic=monotonic)
+    )
+    nonces = NonceStore(nonces_path(paths), post=post, now_ms=now_ms)
+    return Credentials(
+        key_ring=ring,
+        enrolments=enrolments,
+        nonces=nonces,
+        demands_signature=lambda: live.settings.federation.require_signature,
+        demands_nonce=lambda: live.settings.federation.require_nonce,
+        close=nonces.close,
+    )
+
+
+def lasting(parse: Callable[[bytes], KeyRing]) -> Callable[[bytes], KeyRing]:
+    """A reader of keys that goes on demanding one after it has seen any."""
+    demanded = False
+
+    def read(data: bytes) -> KeyRing:
+        nonlocal demanded
+        ring = parse(data)
+        demanded = demanded or ring.demanded
+        return ring if ring.demanded is demanded else KeyRing(ring.grants, lasting=True)
+
+    return read
