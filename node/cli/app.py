@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import typer
 from typer.exceptions import Abort, TyperException
 
-from node.cli import join, members, memories, mesh, setup, status, transfer
+from node.cli import identity, join, keys, members, memories, mesh, setup, status, transfer
 from node.cli.demo_command import demo
 from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
@@ -32,7 +32,11 @@ app = typer.Typer(
 )
 node_app = typer.Typer(help="Who belongs to the mesh, and who may connect.", no_args_is_help=True)
 mesh_app = typer.Typer(help="Several local nodes at once, to try things.", no_args_is_help=True)
+identity_app = typer.Typer(help="Keys of agents and of REST peers.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys with a role, an agent and namespaces.", no_args_is_help=True)
 app.add_typer(node_app, name="node")
+app.add_typer(identity_app, name="identity")
+app.add_typer(key_app, name="key")
 app.add_typer(mesh_app, name="mesh")
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
@@ -63,9 +67,23 @@ _MESH_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "status": mesh.status,
     "down": mesh.down,
 }
+_IDENTITY_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "generate": identity.generate,
+    "list": identity.list_identities,
+    "export-pub": identity.export_public,
+    "import": identity.import_public,
+    "rm": identity.remove,
+}
+_KEY_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "create": keys.create,
+    "list": keys.list_keys,
+    "revoke": keys.revoke_key,
+}
 for _tree, _commands in (
     (app, _COMMANDS),
     (node_app, _NODE_COMMANDS),
+    (identity_app, _IDENTITY_COMMANDS),
+    (key_app, _KEY_COMMANDS),
     (mesh_app, _MESH_COMMANDS),
 ):
     for _name, _command in _commands.items():
