@@ -16,6 +16,7 @@ from node import __version__
 from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import key_digest
+from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
 from node.http.server import build_server
 from node.http.services import Door, Services
@@ -35,6 +36,8 @@ from node.replication.governing import StoreGoverning
 from node.sockets import OpenDoors
 from transport.link import LinkClosed
 from transport.websocket import accept_link
+
+_LIFE_BYTES = 4
 
 
 def access_ledger(engine: Engine) -> AccessLedger:
@@ -63,6 +66,8 @@ def make_services(
         share_private=settings.federation.share_private,
     )
     governing = StoreGoverning(engine)
+    feed = PendingFeed(governing.pendings, now_ms, os.urandom(_LIFE_BYTES).hex())
+    engine.on_commit.append(feed.committed)
     memories = Memories(
         funnel=funnel,
         rules=rules,
@@ -86,6 +91,8 @@ def make_services(
         permissions_mode=settings.permissions.mode,
         governing=governing,
         credentials=credentials,
+        approval_times=lambda: live.settings.governance,
+        pending_feed=feed,
     )
 
 

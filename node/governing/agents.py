@@ -3,7 +3,7 @@
 Law: a registration says what an agent is, a bound key makes its name provable, a role limits
 what it may do at most. Registering twice changes what it says and keeps what it does not:
 the first moment, and the key. A key that is bound is replaced or dropped only by who holds
-it, or by a system administrator.
+it, or by a system administrator; the gate sees to that.
 """
 
 import base64
@@ -13,17 +13,12 @@ from typing import Any, Final
 
 from crdt.governance_state import GovernanceState
 from crdt.op import Kind
-from crdt.roles import NAMESPACES_MAX, ROLES, SYSTEM_ADMIN, TEAM_ADMIN, Grant
+from crdt.roles import NAMESPACES_MAX, ROLES, TEAM_ADMIN, Grant
 from node.auth.public_keys import parse_public_key
-from node.contracts import Caller, GovernanceDraft, Governing, Receipt
+from node.contracts import GovernanceDraft, Governing, Receipt
 from node.governing.activity import LastSeen
-from node.governing.authority import check_administers, govern, is_administrator
-from node.governing.problems import (
-    AttestationRequired,
-    KeyBoundElsewhere,
-    LastAdministrator,
-    MalformedKey,
-)
+from node.governing.changes import govern
+from node.governing.problems import KeyBoundElsewhere, MalformedKey
 from node.memories import Ask, Memories
 from node.memory_problems import InvalidField
 from node.memory_rules import agent_id, namespace, one_of
@@ -76,13 +71,14 @@ class Agents:
         """Make an agent known to the whole mesh, or change what is known of it.
 
         Raises:
-            InvalidField, MalformedKey, KeyBoundElsewhere, AttestationRequired: nothing minted.
+            InvalidField, MalformedKey, KeyBoundElsewhere: nothing was minted.
+            node.errors.Denied: only who holds the bound key, or an administrator, may.
             node.memory_problems.Shortfall: stored here, not on W members.
         """
         agent = self.named("agent_id", body.get("agent_id"))
         drafts = []
         if self._memories.known(ask.retry) is None:
-            wanted = self._read(agent, ask.caller, body)
+            wanted = self._read(agent, body)
             drafts = [GovernanceDraft(kind=Kind.AGENT, id=agent, set=wanted)]
         receipt = await govern(self._memories.funnel, drafts, ask, {"agent_id": agent})
         return Registered(agent=self.one(agent), receipt=receipt)
@@ -91,21 +87,14 @@ class Agents:
         """Say what an agent may do at most; no role leaves it to the policies alone.
 
         Raises:
-            InvalidField, GovernanceDenied, LastAdministrator: nothing was minted.
+            InvalidField: nothing was minted.
+            node.errors.Denied: the caller is no administrator, or would leave none.
             node.memory_problems.Shortfall: stored here, not on W members.
         """
         agent = self.named("agent_id", agent)
         drafts = []
         if self._memories.known(ask.retry) is None:
-            state = self._governing.state()
-            check_administers(ask.caller, state)
             grant = self._grant(body)
-            if state.admins == {agent} and grant.role != SYSTEM_ADMIN:
-                raise LastAdministrator(
-                    f"{agent} is the only system administrator",
-                    why="without one, whoever reaches a node's own machine could govern the mesh",
-                    fix="Name another one first",
-                )
             wanted = {"role": grant.role, "namespaces": list(grant.namespaces)}
             drafts = [GovernanceDraft(kind=Kind.ROLE, id=agent, set=wanted)]
         receipt = await govern(self._memories.funnel, drafts, ask, {"agent_id": agent})
@@ -124,7 +113,7 @@ class Agents:
             raise InvalidField(name, "a name that begins with anonymous: stands for nobody")
         return agent
 
-    def _read(self, agent: str, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, agent: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body of a registration."""
         state = self._governing.state()
         held = state.agents.get(agent, {})
@@ -134,8 +123,12 @@ class Agents:
             "registered_at": held.get("registered_at", self._now_ms()),
         }
         key = _key_of(body, held)
-        self._check_key(agent, caller, state, key)
         if key is not None:
+            if state.bound_keys.get(key, agent) != agent:
+                raise KeyBoundElsewhere(
+                    "public_key: another agent has bound this key",
+                    fix="Make a key of its own for each agent",
+                )
             wanted[_KEY] = key
         return wanted
 
@@ -146,25 +139,6 @@ class Agents:
         if given not in _TYPES:
             raise InvalidField("agent_type", "expected human, system or ai:<name>")
         return str(given)
-
-    def _check_key(
-        self, agent: str, caller: Caller, state: GovernanceState, key: bytes | None
-    ) -> None:
-        held = state.agents.get(agent, {}).get(_KEY)
-        if key is not None and state.bound_keys.get(key, agent) != agent:
-            raise KeyBoundElsewhere(
-                "public_key: another agent has bound this key",
-                fix="Make a key of its own for each agent",
-            )
-        if held is None or is_administrator(caller, state):
-            return
-        itself = caller.agent == agent
-        if not itself or (key != held and not caller.attested):
-            raise AttestationRequired(
-                f"{agent} has bound a key to its name",
-                why="only who holds that key may change this",
-                fix="Sign the request with the bound key, or ask a system administrator",
-            )
 
     def _grant(self, body: Mapping[str, Any]) -> Grant:
         role, spaces = body.get("role", _UNSAID), body.get("namespaces") or []

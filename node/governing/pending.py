@@ -14,13 +14,11 @@ from crdt.hlc import millis
 from node.contracts import Caller, Governing, Receipt
 from node.errors import QuorumNotMet
 from node.governing.problems import (
-    AgentNotRegistered,
     AlreadyDecided,
     AlreadyVoted,
     ApprovalExpired,
     NotAnApprover,
     PayloadMismatch,
-    SelfApproval,
 )
 from node.governing.waiting import (
     APPROVED,
@@ -166,13 +164,11 @@ class PendingActions:
 
         Raises:
             NotFound, Ambiguous, InvalidField: nothing was minted.
-            AgentNotRegistered, SelfApproval, NotAnApprover: the caller has no vote.
+            NotAnApprover, node.errors.Denied: the caller has no vote.
             AlreadyDecided, AlreadyVoted, ApprovalExpired, PayloadMismatch: it is too late, or
                 about something else.
             Shortfall: stored here, not on W members.
         """
-        if self._memories.known(ask.retry) is None:
-            self._check_voter(ask.caller)
         action = self.find(wanted, ask.caller)
         if self._memories.known(ask.retry) is None:
             self._check(action, ask)
@@ -187,27 +183,17 @@ class PendingActions:
         self._check_in_time(now, ask.agent, yes=yes)
         return Decided(action=now, status=now.status(self._now_ms()), receipt=receipt)
 
-    def _check_voter(self, caller: Caller) -> None:
-        if caller.nameless or caller.agent not in self._governing.state().agents:
-            raise AgentNotRegistered(
-                "only registered agents decide",
-                why="the request names none"
-                if caller.nameless
-                else f"{caller.agent} is not registered",
-                fix="Name the agent in X-Agent-Id, and register it with POST /api/v1/agents",
-            )
-
     def _check(self, action: Action, ask: Ask) -> None:
-        agent, first = ask.agent, action.first
-        if agent == first.requester:
-            raise SelfApproval("nobody decides about its own request", fix="Ask another agent")
+        agent, agents = ask.agent, self._governing.state().agents
+        if agent == action.first.requester or agent not in agents:
+            return  # the gate refuses this, and puts it on record
         status = action.status(self._now_ms())
         if status == EXPIRED:
             raise ApprovalExpired("the time for an approval is over", fix="Make the request again")
         if status != WAITING:
             decisive = action.decisive()
             raise AlreadyDecided(status, None if decisive is None else decisive.agent)
-        if not action.entitles(agent, self._governing.state().agents[agent]):
+        if not action.entitles(agent, agents[agent]):
             raise NotAnApprover(
                 f"{agent} is not one of those who decide about this",
                 why=f"the rule is {action.approver}",

@@ -8,10 +8,11 @@ status and the stable code. All are raised before anything is minted.
     |- PolicyLoop            the parents would lead back to the namespace
     '- MalformedKey          no Ed25519 key under which a signature proves anything
     RequestError
-    |- GovernanceDenied 403  the caller has no say over this
-    |- AttestationRequired 403, SelfApproval 403, AgentNotRegistered 403, NotAnApprover 403
+    |- NotAnApprover 403
     '- KeyBoundElsewhere 409, AlreadyDecided 409, AlreadyVoted 409, ApprovalExpired 409,
-       PayloadMismatch 409, LastAdministrator 409
+       PayloadMismatch 409
+
+What only the gate may refuse (`node.gate`) is not here.
 """
 
 # ruff: noqa: N818 - the names say what happened, as in node/errors.py
@@ -40,38 +41,6 @@ class MalformedKey(InvalidField):
     code = "malformed_key"
 
 
-class GovernanceDenied(RequestError):
-    """The caller may not set this policy, or give this role."""
-
-    exit_code = Exit.REFUSED
-    http_status = 403
-    code = "governance_denied"
-
-
-class AttestationRequired(RequestError):
-    """Only the holder of the bound key, or an administrator, may do this."""
-
-    exit_code = Exit.REFUSED
-    http_status = 403
-    code = "attestation_required"
-
-
-class AgentNotRegistered(RequestError):
-    """Only registered agents decide."""
-
-    exit_code = Exit.REFUSED
-    http_status = 403
-    code = "agent_not_registered"
-
-
-class SelfApproval(RequestError):
-    """Nobody decides about what it asked for itself."""
-
-    exit_code = Exit.REFUSED
-    http_status = 403
-    code = "self_approval"
-
-
 class NotAnApprover(RequestError):
     """The rule gives the decision to others."""
 
@@ -85,13 +54,6 @@ class KeyBoundElsewhere(RequestError):
 
     http_status = 409
     code = "key_bound_elsewhere"
-
-
-class LastAdministrator(RequestError):
-    """Without it there would be no system administrator any more."""
-
-    http_status = 409
-    code = "last_administrator"
 
 
 class AlreadyDecided(RequestError):

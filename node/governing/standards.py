@@ -16,7 +16,7 @@ from crdt.hlc import millis
 from crdt.op import Kind
 from crdt.policy import ROOT, Policy
 from node.contracts import Caller, GovernanceDraft, Governing, Receipt
-from node.governing.authority import check_governs, govern
+from node.governing.changes import govern
 from node.governing.policies import (
     check_parent,
     is_standing,
@@ -90,14 +90,14 @@ class Standards:
         """Give a namespace a standard, or change the one it has.
 
         Raises:
-            InvalidField, NotFound, GovernanceDenied: nothing was minted.
+            InvalidField, NotFound: nothing was minted.
+            node.errors.Denied: the caller has no say over the namespace.
             node.memory_problems.Shortfall: stored here, not on W members.
         """
         state = self._governing.state()
         drafts: list[GovernanceDraft] = []
         ignored: tuple[str, ...] = ()
         if self._memories.known(ask.retry) is None:
-            check_governs(ask.caller, state, space)
             wanted, ignored = self._read(space, ask, body, state)
             drafts = [GovernanceDraft(kind=Kind.POLICY, namespace=space, set=wanted)]
         receipt = await govern(self._memories.funnel, drafts, ask, {"namespace": space})
@@ -109,7 +109,7 @@ class Standards:
         """Let the levels above decide about a namespace again.
 
         Raises:
-            GovernanceDenied: nothing was minted.
+            node.errors.Denied: the caller has no say over the namespace.
             node.memory_problems.Shortfall: stored here, not on W members.
         """
         state = self._governing.state()
@@ -117,7 +117,6 @@ class Standards:
         if self._memories.known(ask.retry) is None:
             if not self._standing(state, space):
                 return Changed(standard=None, receipt=None)
-            check_governs(ask.caller, state, space)
             nothing: dict[str, Any] = {"governance": {}}
             drafts = [GovernanceDraft(kind=Kind.POLICY, namespace=space, set=nothing)]
         receipt = await govern(self._memories.funnel, drafts, ask, {"namespace": space})

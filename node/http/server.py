@@ -28,6 +28,7 @@ class HttpServer(web.Server):
         self._dispatcher = Dispatcher(services, door, Router(TABLE))
         # aiohttp takes any answer that `Connection.finish_response` understands.
         super().__init__(cast("Any", self._dispatcher.answer))
+        self._streams = services.streams
         limits = services.limits
         self._now_ms = services.now_ms
         self._heads = Heads()
@@ -70,6 +71,7 @@ class HttpServer(web.Server):
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Finish what is in flight, at most for so many seconds, then close."""
         self._ended = True
+        self._streams.close()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

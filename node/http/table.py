@@ -5,11 +5,14 @@ Law: the table is complete; the router, the checks and later the OpenAPI page re
 
 from typing import Final
 
-from crdt.roles import SYSTEM_ADMIN
+from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN
 from node.auth.keys import METRICS
+from node.http import agent_routes as agents
+from node.http import governance_routes as governance
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import node_routes as node
+from node.http import pending_routes as pending
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
 from node.http.routes import API, Handler, Needs, Route, Touches, least_role
@@ -22,6 +25,8 @@ _Row = (
     | tuple[str, str, Handler, Touches, Needs, str, str]
 )
 """The last text is the least role of an API key, where `least_role` does not say it."""
+
+_STANDARD: Final = f"{API}/namespaces/{{ns}}/standard"
 
 _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", "/livez", node.livez, NOTHING, OPEN, "whether the process is alive"),
@@ -59,6 +64,35 @@ _ROWS: Final[tuple[_Row, ...]] = (
         "take exported memories in",
         SYSTEM_ADMIN,
     ),
+    ("GET", f"{API}/namespaces", governance.spaces, READS, AGENT, "namespaces, or one's standards"),
+    ("POST", f"{API}/namespaces", governance.put, WRITES, AGENT, "set a standard", TEAM_ADMIN),
+    (
+        "DELETE",
+        f"{API}/namespaces",
+        governance.clear,
+        WRITES,
+        AGENT,
+        "clear a standard",
+        TEAM_ADMIN,
+    ),
+    ("GET", _STANDARD, governance.read, READS, AGENT, "the standards of a namespace"),
+    ("POST", _STANDARD, governance.put_one, WRITES, AGENT, "set a standard", TEAM_ADMIN),
+    ("DELETE", _STANDARD, governance.clear_one, WRITES, AGENT, "clear a standard", TEAM_ADMIN),
+    ("GET", f"{API}/agents", agents.page, READS, AGENT, "registered agents, and roles"),
+    ("POST", f"{API}/agents", agents.register, WRITES, AGENT, "register an agent"),
+    (
+        "POST",
+        f"{API}/agents/{{id}}/role",
+        agents.give_role,
+        WRITES,
+        AGENT,
+        "give or take a role",
+        SYSTEM_ADMIN,
+    ),
+    ("GET", f"{API}/pending", pending.page, READS, AGENT, "actions held for approval"),
+    ("GET", f"{API}/pending/stream", pending.follow, READS, AGENT, "their changes, as they come"),
+    ("POST", f"{API}/pending/{{id}}/approve", pending.approve, WRITES, AGENT, "vote for an action"),
+    ("POST", f"{API}/pending/{{id}}/reject", pending.reject, WRITES, AGENT, "vote against it"),
     ("GET", f"{API}/mesh", mesh.status, NOTHING, AGENT, "this node and the members"),
     ("POST", f"{API}/cluster", mesh.status, NOTHING, AGENT, "the same, for older clients"),
     ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
