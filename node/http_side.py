@@ -25,10 +25,10 @@ from node.logs import EventLog
 from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.memory_drafts import DraftRules
+from node.oversight import Oversight
 from node.peers.dialling import link_limits
 from node.peers.greeting import PROTOCOL_VERSION
 from node.peers.links import PeerLinks
-from node.peers.mesh import Mesh
 from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
@@ -51,7 +51,7 @@ def make_services(
     live: Live,
     *,
     funnel: LocalFunnel,
-    mesh: Mesh,
+    oversight: Oversight,
     access: AccessLedger,
     engine: Engine,
     credentials: Credentials,
@@ -77,7 +77,8 @@ def make_services(
     )
     return Services(
         memories=memories,
-        mesh=mesh,
+        mesh=oversight.mesh,
+        doctor=oversight.doctor.examine,
         limits=settings.limits,
         access=access,
         metrics=engine.metrics,

@@ -19,6 +19,7 @@ from node.ground import Ground, build_engine, build_gate
 from node.http_side import access_ledger, make_services, open_for_http
 from node.live import Live, Tasks
 from node.metrics import Metrics
+from node.oversight import Oversight, build_oversight
 from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
 from node.peers.links import PeerLinks
@@ -55,6 +56,7 @@ class Parts:
     observer: Observer
     links: PeerLinks
     mesh: Mesh
+    oversight: Oversight
     credentials: Credentials
     dialling: Dialling
     dialler: Dialler | None
@@ -66,6 +68,7 @@ class Parts:
             self.doors.trust.check()
         self.dialling.watch()
         self.observer.look()
+        self.oversight.watch()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
@@ -75,6 +78,7 @@ class Parts:
         """Put reloaded settings in force."""
         self.live.settings = settings
         self.engine.exchange.wanted_w = settings.quorum.writes
+        self.oversight.switches.tell(settings)
 
     def adopt_join_note(self) -> None:
         """A join was made while this node ran: start over with what the sponsor said."""
@@ -129,14 +133,7 @@ def build_parts(
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
     gate = build_gate(ground, live, engine)
-    mesh = Mesh(
-        engine=engine,
-        links=links,
-        trust=doors.trust,
-        readiness=engine.readiness,
-        timeout_ms=live.quorum_timeout_ms,
-        log=log,
-    )
+    oversight = build_oversight(ground, live, tasks, engine, links, gate)
     credentials = open_credentials(
         live,
         log=log,
@@ -145,7 +142,14 @@ def build_parts(
         post=asyncio.get_running_loop().call_soon_threadsafe,
     )
     upkeep = _agents_side(
-        ground, live, engine, mesh, links, snapshots, gate, credentials=credentials
+        ground,
+        live,
+        engine,
+        links,
+        snapshots,
+        gate,
+        credentials=credentials,
+        oversight=oversight,
     )
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
@@ -159,7 +163,8 @@ def build_parts(
         upkeep=upkeep,
         observer=Observer(engine, log),
         links=links,
-        mesh=mesh,
+        mesh=oversight.mesh,
+        oversight=oversight,
         credentials=credentials,
         dialling=dialling,
         dialler=dialler,
@@ -188,12 +193,12 @@ def _agents_side(
     ground: Ground,
     live: Live,
     engine: Engine,
-    mesh: Mesh,
     links: PeerLinks,
     snapshots: SnapshotWorks,
     gate: Gate,
     *,
     credentials: Credentials,
+    oversight: Oversight,
 ) -> Upkeep:
     """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
     reader = StoreReader(engine)
@@ -206,11 +211,12 @@ def _agents_side(
         in_flight_max=ground.settings.limits.writes_in_flight_max,
         entropy=os.urandom,
     )
+    oversight.govern_through(funnel)
     access = access_ledger(engine)
     services = make_services(
         live,
         funnel=funnel,
-        mesh=mesh,
+        oversight=oversight,
         access=access,
         engine=engine,
         credentials=credentials,
@@ -220,6 +226,7 @@ def _agents_side(
     open_for_http(live, services, ground.doors, ground.api_key, links)
     return Upkeep(
         engine=engine,
+        lags=oversight.lags,
         snapshots=snapshots,
         access=access,
         reader=reader,

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import typer
 from typer.exceptions import Abort, TyperException
 
-from node.cli import identity, join, keys, members, memories, mesh, setup, status, transfer
+from node.cli import doctor, identity, join, keys, members, memories, mesh, setup, status, transfer
 from node.cli.demo_command import demo
 from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
@@ -44,6 +44,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "serve": serve,
     "stop": status.stop,
     "status": status.status,
+    "doctor": doctor.doctor,
     "store": memories.store,
     "get": memories.get,
     "list": memories.list_memories,

@@ -9,10 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from node.contracts import MemberStatus
+from crdt.dot import dot_text
+from node.contracts import Caller, MemberStatus, OutsiderStatus
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
-from node.http.problems import Problem
+from node.http.problems import Problem, told
 from node.memory_problems import InvalidField
 from node.memory_times import format_ms
 
@@ -21,6 +22,14 @@ def _member(member: MemberStatus) -> dict[str, Any]:
     out = asdict(member)
     last = member.last_success_at
     out["last_success_at"] = None if last is None else format_ms(last)
+    out["clock_skew_seconds"] = out.pop("skew_ms") / 1000
+    return out
+
+
+def _other(other: OutsiderStatus) -> dict[str, Any]:
+    out = asdict(other)
+    at_ms = out.pop("at_ms")
+    out["at"] = None if at_ms is None else format_ms(at_ms)
     return out
 
 
@@ -34,7 +43,9 @@ async def status(call: Call) -> Answer:
         "clock": mesh.clock,
         "digest": mesh.digest,
         "quorum": {"n": mesh.n, "w": mesh.w},
+        "in_reach": mesh.reach,
         "members": [_member(member) for member in mesh.members],
+        "others": [_other(other) for other in mesh.others],
     }
     return json_answer(body)
 
@@ -55,15 +66,18 @@ async def join(call: Call) -> Answer:
     """POST /mesh/join: admit a newcomer that proves its key."""
     if call.peer is None:
         raise Problem(401, "certificate_required", "a join needs a client certificate")
+    # The newcomer's certificate is what speaks for it; no agent does.
+    caller = Caller(agent="")
     try:
-        return json_answer(await call.services.mesh.admit(call.fields, call.peer))
+        return json_answer(await call.services.mesh.admit(call.fields, call.peer, caller=caller))
     except ValueError as error:
         raise Problem(400, "invalid_join", str(error)) from error
 
 
 async def remove(call: Call) -> Answer:
-    """POST /mesh/remove: take a member out."""
-    fields = call.fields
+    """POST /mesh/remove: take a member out; `Idempotency-Key` makes it safe to ask again."""
+    ask = call.ask()
+    fields = ask.body
     node = fields.get("node_id", fields.get("name"))
     if not isinstance(node, str) or not node:
         raise InvalidField("node_id", "expected the id or the name of a member")
@@ -71,9 +85,14 @@ async def remove(call: Call) -> Answer:
     if not isinstance(force, bool):
         raise InvalidField("force", "expected true or false")
     try:
-        return json_answer(await call.services.mesh.remove(node, force=force))
+        gone = await call.services.mesh.remove(
+            node, force=force, caller=ask.caller, retry=ask.retry
+        )
     except LookupError as error:
         raise Problem(404, "not_found", f"no member is called {node[:80]!r}") from error
+    dot = dot_text(gone.receipt.dots[-1])
+    body = told(gone.receipt, removed=True, node_id=gone.node_id, name=gone.name, dot=dot)
+    return json_answer(body)
 
 
 async def peer(call: Call) -> web.StreamResponse:

@@ -7,7 +7,7 @@ funnel, reader and mesh that keep the contracts.
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,14 +21,18 @@ from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing, MeshView
+from node.doctor.finding import Section
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
 from node.limits import Limits
+from node.link_index import LinkIndex
+from node.links import Links
 from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
+from node.quota import Quotas
 from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
@@ -79,6 +83,7 @@ class Services:
         now_ms: wall clock, milliseconds since the epoch.
         monotonic: seconds that only grow.
         administrators: agent ids that may do everything, asked anew each time.
+        doctor: finds what is wrong with the node; None where there is nobody to ask.
         store_trouble: None while the store can be used, else why not.
         permissions_mode: enforce, advisory or off.
         governing: what holds and what waits for approval.
@@ -87,6 +92,8 @@ class Services:
         last_seen: when agents were last active here.
         pending_feed: numbers the changes of held actions.
         streams: the streams of events that are open.
+        link_index: which links end at a memory.
+        quotas: what agents have used up here.
     """
 
     memories: Memories
@@ -102,12 +109,15 @@ class Services:
     administrators: Callable[[], frozenset[str]]
     store_trouble: Callable[[], str | None]
     permissions_mode: str = "enforce"
+    doctor: Callable[[], Sequence[Section]] | None = None
     governing: Governing = field(default_factory=NothingGoverned)
     credentials: Credentials = field(default_factory=Credentials)
     approval_times: Callable[[], GovernanceRules] = GovernanceRules
     last_seen: LastSeen = field(default_factory=LastSeen)
     pending_feed: PendingFeed = field(default_factory=PendingFeed)
     streams: OpenStreams = field(default_factory=OpenStreams)
+    link_index: LinkIndex = field(default_factory=LinkIndex)
+    quotas: Quotas = field(default_factory=Quotas)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
@@ -116,6 +126,11 @@ class Services:
     def requires_signature(self, agent: str) -> bool:
         """Whether writes in the name of an agent must be signed by it."""
         return self.bound_key(agent) is not None
+
+    @property
+    def links(self) -> Links:
+        """What can be done with links."""
+        return Links(self.memories, self.link_index)
 
     @property
     def funnel(self) -> Funnel:

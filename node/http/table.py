@@ -8,11 +8,14 @@ from typing import Final
 from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN
 from node.auth.keys import METRICS
 from node.http import agent_routes as agents
+from node.http import doctor_routes as doctor
 from node.http import governance_routes as governance
+from node.http import link_routes as link
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import node_routes as node
 from node.http import pending_routes as pending
+from node.http import quota_routes as quota
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
 from node.http.routes import API, Handler, Needs, Route, Touches, least_role
@@ -54,6 +57,13 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/memories/{{id}}/promote", memory.promote, WRITES, AGENT, "make it last"),
     ("GET", f"{API}/memories/{{id}}/conflicts", memory.conflicts, READS, AGENT, "open conflicts"),
     ("GET", f"{API}/memories/{{id}}/history", memory.history, READS, AGENT, "its operations"),
+    ("GET", f"{API}/memories/{{id}}/lineage", link.of_lineage, READS, AGENT, "where it comes from"),
+    ("POST", f"{API}/memories/{{id}}/grant", link.grant, WRITES, AGENT, "let an agent see it"),
+    ("POST", f"{API}/memories/{{id}}/revoke", link.revoke, WRITES, AGENT, "take that back"),
+    ("POST", f"{API}/links", link.create, WRITES, AGENT, "say how two memories belong together"),
+    ("DELETE", f"{API}/links", link.delete, WRITES, AGENT, "take that back"),
+    ("GET", f"{API}/links/{{id}}", link.of_memory, READS, AGENT, "links of a memory, both ways"),
+    ("GET", f"{API}/quota", quota.quota, READS, AGENT, "limits and use of the caller"),
     ("GET", f"{API}/export", transfer.export, READS, AGENT, "all memories, as a stream"),
     (
         "POST",
@@ -95,6 +105,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/pending/{{id}}/reject", pending.reject, WRITES, AGENT, "vote against it"),
     ("GET", f"{API}/mesh", mesh.status, NOTHING, AGENT, "this node and the members"),
     ("POST", f"{API}/cluster", mesh.status, NOTHING, AGENT, "the same, for older clients"),
+    ("GET", f"{API}/doctor", doctor.doctor, NOTHING, OPERATOR, "what is wrong with this node"),
     ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
     ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
     (

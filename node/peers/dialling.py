@@ -7,7 +7,7 @@ until it does. Where a peer's own link stands, it is not dialled.
 import random
 from collections.abc import Callable, Mapping
 
-from crdt.governance import Member
+from crdt.governance_state import Member
 from node.founding import Founding, leave_join_note
 from node.logs import EventLog
 from node.metrics import Metrics

@@ -99,6 +99,14 @@ class PeerLinks:
         """The live ones."""
         return list(self._live.values())
 
+    def fingerprints(self) -> dict[bytes, str]:
+        """Node id -> SHA-256 of the certificate that it shows, for every live link."""
+        return {
+            held.greeting.node_id: held.link.peer_certificate_fingerprint
+            for held in self._live.values()
+            if held.link.peer_certificate_fingerprint is not None
+        }
+
     def close(self, number: int, reason: str) -> None:
         """End a link; its tasks notice."""
         held = self._live.get(number)

@@ -40,6 +40,7 @@ class TrustKeeper:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._swap: Swap | None = None
+        self._audit: Callable[..., None] | None = None
         self._own_certificate = material.tls_cert
         self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
         client_cert = material.client_cert or material.tls_cert
@@ -65,12 +66,45 @@ class TrustKeeper:
 
     def allows(self, fingerprint: str) -> bool:
         """Whether a fingerprint may connect now; the node's own counts, for its operator."""
-        own = {self._server.fingerprint, self._client.fingerprint}
-        return fingerprint in self.allowlist or fingerprint in own
+        return fingerprint in self.allowlist or self.is_own(fingerprint)
+
+    def is_own(self, fingerprint: str) -> bool:
+        """Whether this is a certificate that the node itself shows."""
+        return fingerprint in {self._server.fingerprint, self._client.fingerprint}
 
     def on_change(self, swap: Swap) -> None:
         """Whom to tell about new contexts."""
         self._swap = swap
+
+    def audited_by(self, audit: Callable[..., None], before: frozenset[str] | None) -> None:
+        """Tell changes of the list from now on, and the one that was made while no node ran.
+
+        Args:
+            audit: writes an entry of the audit chain: its kind, then facts.
+            before: the fingerprints when an earlier process last looked; None when none did.
+        """
+        self._audit = audit
+        self._tell_change(self.allowlist.fingerprints if before is None else before)
+
+    def _tell_change(self, before: frozenset[str]) -> None:
+        now = self.allowlist.fingerprints
+        if self._audit is not None and now != before:
+            self._audit(
+                "allowlist_changed", added=sorted(now - before), removed=sorted(before - now)
+            )
+
+    def trouble(self) -> str:
+        """Why the list cannot be read as it stands now; empty when it can."""
+        try:
+            self._read()
+        except TransportError as error:
+            return str(error)
+        return ""
+
+    @property
+    def allowlist_path(self) -> Path | None:
+        """The file."""
+        return self._material.allowlist
 
     def _read(self) -> Allowlist:
         path = self._material.allowlist
@@ -141,6 +175,7 @@ class TrustKeeper:
 
     def reload(self) -> None:
         """Read the list and the certificates again and put them in force."""
+        before = self.allowlist.fingerprints
         try:
             self.allowlist = self._read()
             material = self._material
@@ -152,6 +187,8 @@ class TrustKeeper:
         except TransportError as error:
             self._log("allowlist_refused", error=str(error))
             return
+        finally:
+            self._tell_change(before)
         self._log("allowlist_loaded", allowed=len(self.allowlist.fingerprints), aborted=aborted)
 
     def _renew(self) -> int:

@@ -14,12 +14,13 @@ from typing import Any
 from crdt.dot import DATA
 from crdt.mint import MissingRecordError
 from crdt.op import Draft, Kind, record_key
-from crdt.replica import DeniedError
+from crdt.request import DeniedError
 from node.errors import WriteError
 from node.logs import EventLog
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
 from node.replication.engine import Engine
+from node.replication.lag import Lags
 from node.replication.reader import StoreReader
 from node.replication.snapshots import SnapshotWorks
 from node.settings import Storage
@@ -35,6 +36,7 @@ class Upkeep:
 
     Args:
         engine: whose store.
+        lags: how far members are behind.
         snapshots: frozen copies to sweep.
         access: read counts to flush.
         reader: what has expired.
@@ -44,10 +46,11 @@ class Upkeep:
         now_ms: wall clock.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is composed once, of exactly these parts
         self,
         *,
         engine: Engine,
+        lags: Lags,
         snapshots: SnapshotWorks,
         access: AccessLedger,
         reader: StoreReader,
@@ -64,7 +67,7 @@ class Upkeep:
         self._data_dir = data_dir
         self._log = log
         self._now_ms = now_ms
-        self._lagging: dict[str, int] = {}
+        self._lags = lags
 
     def flush_access(self) -> None:
         """Store the read counts that changed."""
@@ -143,13 +146,6 @@ class Upkeep:
         if done.more:
             self.round()
 
-    def _lag_seconds(self, name: str, lag: int) -> float:
-        """Since when a peer has not acknowledged all of this node's operations."""
-        if not lag:
-            self._lagging.pop(name, None)
-            return 0.0
-        return (self._now_ms() - self._lagging.setdefault(name, self._now_ms())) / 1000
-
     def measure(self, metrics: Metrics, names: Mapping[bytes, str]) -> None:
         """Put the present state into the gauges."""
         engine = self._engine
@@ -165,16 +161,17 @@ class Upkeep:
         metrics.gauge("log_floor_ops").set(floors)
         waiting = [p for p in engine.replica.pending.values() if not p.approved()]
         metrics.gauge("pending_actions").set(len(waiting))
-        own = {a: n for a, n in exchange.durable.items() if a in engine.replica.own.values()}
+        lags = self._lags.look()
         linked = {p.node_id: p for p in exchange.peers.values()}
         for node, name in names.items():
             peer = linked.get(node)
             metrics.gauge("peer_up", name).set(peer is not None and peer.row is not None)
+            lag = lags.get(node)
+            if lag is not None:
+                metrics.gauge("replication_lag_ops", name).set(lag.ops)
+                metrics.gauge("replication_lag_seconds", name).set(lag.seconds)
             if peer is None or peer.row is None:
                 continue
-            lag = sum(max(n - peer.row.get(a, 0), 0) for a, n in own.items())
-            metrics.gauge("replication_lag_ops", name).set(lag)
-            metrics.gauge("replication_lag_seconds", name).set(self._lag_seconds(name, lag))
             metrics.gauge("clock_skew_seconds", name).set(peer.skew_ms / 1000)
             metrics.gauge("queue_bytes", name).set(peer.outbox.size_bytes)
             metrics.gauge("digest_agree", name).set(not peer.stopped)

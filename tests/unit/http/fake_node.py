@@ -28,6 +28,7 @@ from node.contracts import (
     MemberStatus,
     MeshStatus,
     Receipt,
+    Removal,
     RetryKey,
 )
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
@@ -76,12 +77,15 @@ class FakeReader:
             if held is not None:
                 yield held
 
+    def _memories(self) -> Iterator[Held]:
+        return (held for held in self._all() if held.collection == "memory")
+
     def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
         ids = {h.id for h in self._all() if h.collection == collection and h.id.startswith(prefix)}
         return sorted(ids)[:limit]
 
     def recent(self, namespace: str | None = None) -> Iterator[Held]:
-        found = [h for h in self._all() if namespace in (None, h.view.namespace)]
+        found = [h for h in self._memories() if namespace in (None, h.view.namespace)]
         return iter(sorted(found, key=lambda held: held.view.created, reverse=True))
 
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
@@ -103,10 +107,10 @@ class FakeReader:
         return found[::-1][:limit]
 
     def counts(self) -> Mapping[tuple[str, str], int]:
-        return Counter((h.view.namespace, h.view.values["tier"]) for h in self._all())
+        return Counter((h.view.namespace, h.view.values["tier"]) for h in self._memories())
 
     def expiring_before(self, ms: int) -> int:
-        return sum(1 for h in self._all() if (h.view.values.get("expires_at") or ms) < ms)
+        return sum(1 for h in self._memories() if (h.view.values.get("expires_at") or ms) < ms)
 
     def size_bytes(self) -> int:
         return 4096
@@ -305,12 +309,27 @@ class FakeMesh:
             raise ValueError("not a certificate in PEM")
         return hashlib.sha256(certificate_pem.encode()).hexdigest()
 
-    async def admit(self, request: Mapping[str, Any], peer_fingerprint: str) -> dict[str, Any]:
+    async def admit(
+        self, request: Mapping[str, Any], peer_fingerprint: str, *, caller: Caller
+    ) -> dict[str, Any]:
+        del caller
         self.admitted.append((dict(request), peer_fingerprint))
         return {"cluster": "lab", "members": []}
 
-    async def remove(self, node: str, *, force: bool) -> dict[str, Any]:
+    async def remove(
+        self, node: str, *, force: bool, caller: Caller, retry: RetryKey | None = None
+    ) -> Removal:
         if node != "node-b":
             raise LookupError(node)
         self.removed.append((node, force))
-        return {"removed": node}
+        dot = Dot(b"G" + bytes(44), 3)
+        receipt = Receipt(
+            dots=(dot,),
+            local=True,
+            acks=2,
+            needed=2,
+            peers=("node-c",),
+            token=caller.agent,
+            replayed=retry is not None,
+        )
+        return Removal(node_id="ab" * 32, name=node, receipt=receipt)

@@ -1,0 +1,20 @@
+"""What is wrong with a node, in words an operator can act on.
+
+Law: findings are pure functions of facts; only `gathering` and `offline` look at anything. One
+table names the sections, and one the switches that weaken a node.
+"""
+
+from node.doctor.facts import Facts
+from node.doctor.finding import Finding, Section, Severity, worst_of
+from node.doctor.table import SECTIONS, Check, examine
+
+__all__ = [
+    "SECTIONS",
+    "Check",
+    "Facts",
+    "Finding",
+    "Section",
+    "Severity",
+    "examine",
+    "worst_of",
+]

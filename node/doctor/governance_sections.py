@@ -1,0 +1,160 @@
+"""Sections about who may do what: governance, what waits for approval, and the audit chain.
+
+Law: pure; every function takes the facts and returns what follows from them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from crdt.governance_state import GovernanceState
+from crdt.policy import DEFAULT_APPROVER, DEFAULTS, ROOT, Policy, parent_of
+from node.doctor import finding as say
+from node.doctor.facts import Facts
+from node.doctor.finding import Finding
+from node.doctor.node_sections import switched
+
+_MS_PER_HOUR: Final = 3_600_000
+_PENDING_OLD_MS: Final = 24 * _MS_PER_HOUR
+_PENDING_MANY: Final = 100
+_LEVELS_MAX: Final = 64
+
+
+def governance(facts: Facts) -> list[Finding]:
+    """Who may set policies, whether they are obeyed, and whether they can be met."""
+    about = facts.governance
+    if about is None:
+        return []
+    out = switched(facts, "governance")
+    if about.mode_refused:
+        out.append(
+            say.critical(
+                "the mesh refuses the permissions.mode of this node, which goes on enforcing",
+                fix="Name an administrator of the mesh in [admin] agent_ids, or set it to enforce",
+                link=say.GOVERNANCE,
+            )
+        )
+    out += [*_weak_members(about.state, facts), *_unmet(about.state)]
+    if not about.state.admins:
+        out.append(
+            say.info(
+                "no system administrator is named: whoever reaches a node over loopback, with "
+                "its key when it has one, may set policies",
+                fix="Give an agent the role system-admin; a new mesh: mnemesh init --admin ID",
+                link=say.GOVERNANCE,
+            )
+        )
+    return out or [say.ok("policies are enforced, and administrators are named")]
+
+
+def _weak_members(state: GovernanceState, facts: Facts) -> Iterator[Finding]:
+    own = facts.governance.own if facts.governance is not None else b""
+    for node_id, mode in sorted(state.modes.items()):
+        member = state.members.get(node_id)
+        if member is None or (node_id == own and _told_already(facts)):
+            continue
+        yield say.critical(
+            f"{member.name} does not enforce policies: permissions.mode is {mode} there",
+            fix=f"Set permissions.mode to enforce on {member.name} and reload it",
+            link=say.GOVERNANCE,
+        )
+
+
+def _told_already(facts: Facts) -> bool:
+    """Whether this node's own setting says the same."""
+    return facts.settings is not None and facts.settings.permissions.mode != "enforce"
+
+
+def _unmet(state: GovernanceState) -> Iterator[Finding]:
+    """Policies that hold everybody off for ever."""
+    for namespace, versions in sorted(state.policies.items()):
+        for policy in versions:
+            why = _why_unmet(state, policy)
+            if why:
+                yield say.warning(
+                    f"nobody can meet the policy of {namespace}: {why}",
+                    fix="Register the agents that it asks for, or change it",
+                    link=say.GOVERNANCE,
+                )
+
+
+def _why_unmet(state: GovernanceState, policy: Policy) -> str:
+    levels = {policy.rules.get(action) for action in DEFAULTS}
+    if "registered" in levels and not state.agents:
+        return "it asks for registered agents and there are none"
+    if "approve" not in levels:
+        return ""
+    return _why_nobody_approves(state.agents, _approver(state, policy))
+
+
+def _why_nobody_approves(agents: Mapping[str, Mapping[str, Any]], approver: Any) -> str:
+    if approver == DEFAULT_APPROVER:
+        humans = any(fields.get("agent_type") == "human" for fields in agents.values())
+        return "" if humans else "a human must approve and none is registered"
+    if not isinstance(approver, Mapping):
+        return ""
+    named, wanted = approver.get("agent"), approver.get("consensus")
+    if named is not None and named not in agents:
+        return f"{named} must approve and is not registered"
+    if isinstance(wanted, int) and wanted > len(agents):
+        return f"{wanted} agents must approve and {len(agents)} are registered"
+    return ""
+
+
+def _approver(state: GovernanceState, policy: Policy) -> Any:
+    """Whom a version asks: its own word, else that of the levels above when it inherits."""
+    for _ in range(_LEVELS_MAX):
+        rules = policy.rules
+        if "approver" in rules:
+            return rules["approver"]
+        if (rules and rules.get("inherit") is not True) or policy.namespace == ROOT:
+            break
+        above = policy.above
+        while above not in state.policies and above != ROOT:
+            above = parent_of(above)
+        if not state.policies.get(above):
+            break
+        policy = state.policies[above][0]
+    return DEFAULT_APPROVER
+
+
+def pending(facts: Facts) -> list[Finding]:
+    """Whether decisions are made."""
+    about = facts.pending
+    if about is None:
+        return []
+    out = []
+    fix = "See mnemesh pending list; approve or reject"
+    if about.count > _PENDING_MANY:
+        out.append(
+            say.warning(f"{about.count} actions wait for approval", fix=fix, link=say.GOVERNANCE)
+        )
+    age_ms = 0 if about.oldest_ms is None else facts.now_ms - about.oldest_ms
+    if age_ms > _PENDING_OLD_MS:
+        text = f"an action has waited for approval for {age_ms / _MS_PER_HOUR:.0f} hours"
+        out.append(say.warning(text, fix=fix, link=say.GOVERNANCE))
+    return out or [say.ok(f"{about.count} actions wait for approval")]
+
+
+def audit(facts: Facts) -> list[Finding]:
+    """Whether the chain of events holds, and others could tell if its end were cut off."""
+    chain = facts.chain
+    if chain is None:
+        return []
+    if not chain.holds:
+        return [
+            say.critical(
+                "the audit chain of this node does not hold",
+                fix="Run mnemesh verify to see where, and keep the folder as it is",
+                link=say.GOVERNANCE,
+            )
+        ]
+    if chain.peers and not chain.countersigned and chain.length:
+        return [
+            say.warning(
+                "no peer has countersigned the head of the audit chain",
+                fix="Check the links; a countersignature comes within a minute of a link",
+                link=say.GOVERNANCE,
+            )
+        ]
+    said = f"{chain.length} entries, the head countersigned by {chain.countersigned} peers"
+    return [say.ok(said)]
