@@ -28,10 +28,13 @@ class Grant:
         role: one of `ROLES`.
         namespaces: subtrees in which a team administrator has its power; empty for none. The
             other roles do not look at them.
+        governs_nothing: a concurrent change took the role away: its limits stay, its power
+            over policies does not.
     """
 
     role: str
     namespaces: tuple[str, ...] = ()
+    governs_nothing: bool = False
 
     def allows(self, *, creates: bool, own: bool, namespace: str) -> bool:
         """Whether the role may change a record.
@@ -51,6 +54,8 @@ class Grant:
 
     def governs(self, namespace: str) -> bool:
         """Whether the role may set the policy of a namespace."""
+        if self.governs_nothing:
+            return False
         if self.role == SYSTEM_ADMIN:
             return True
         return self.role == TEAM_ADMIN and within(namespace, self.namespaces)
@@ -62,26 +67,28 @@ def within(namespace: str, subtrees: Sequence[str]) -> bool:
 
 
 def weakest(roles: Sequence[Grant | None]) -> Grant | None:
-    """What holds of concurrent grants: nothing that one of them does not allow.
+    """What holds of concurrent grants: exactly what all of them allow.
 
-    None is an agent without a role: it has no power over others' governance, and no limit of
-    its own. Beside a team administrator, who has both, only a writer is within the two.
+    None is an agent without a role: no power over governance, and no limit of its own.
     """
     grants = [grant for grant in roles if grant is not None]
     if not grants:
         return None
     lowest = min(grants, key=lambda grant: ROLES.index(grant.role))
-    if len(grants) < len(roles) and lowest.role == SYSTEM_ADMIN:
+    withdrawn = len(grants) < len(roles)
+    if withdrawn and lowest.role == SYSTEM_ADMIN:
         return None
-    if len(grants) < len(roles) and lowest.role == TEAM_ADMIN:
-        return Grant(role=WRITER)
     spaces = [grant.namespaces for grant in grants if grant.role != SYSTEM_ADMIN]
     common = tuple(
         space
         for space in sorted({name for names in spaces for name in names})
         if all(within(space, names) for names in spaces)
     )
-    return Grant(role=lowest.role, namespaces=common)
+    return Grant(
+        role=lowest.role,
+        namespaces=common,
+        governs_nothing=withdrawn or any(grant.governs_nothing for grant in grants),
+    )
 
 
 def read_grant(body: Mapping[str, Any]) -> Grant | None:

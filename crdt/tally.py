@@ -69,14 +69,20 @@ class Tally:
         return mine and len(held) >= before.quorum(self._exchange.wanted_w)
 
     def covered_by_all(self, dots: Iterable[Dot]) -> bool:
-        """Whether every member is known, on its present link, to hold these operations."""
+        """Whether every member is known, on its present link, to hold these operations.
+
+        And to hold nothing that this node lacks: it may have said something before it saw them.
+        """
         exchange = self._exchange
         state = exchange.replica.governance.now
         rows = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row is not None}
         others = state.members.keys() - {exchange.replica.me.node_id}
         if state.unbound or not others <= rows.keys():
             return False
-        held = [exchange.durable, *(rows[node] or {} for node in others)]
+        theirs = [rows[node] or {} for node in others]
+        if any(ahead(row, exchange.durable) for row in theirs):
+            return False
+        held = [exchange.durable, *theirs]
         return all(row.get(dot.actor, 0) >= dot.seq for dot in dots for row in held)
 
     def reachable(self) -> int:

@@ -6,6 +6,7 @@ from crdt.clock import Clock, shared
 from crdt.dot import Dot
 from crdt.memory_state import MemoryState
 from crdt.pending import decode_pending
+from crdt.pending_table import PendingTable
 from crdt.record import Record
 from crdt.record_codec import decode
 from crdt.view import Approvals, shown
@@ -20,13 +21,13 @@ class _Stored:
     """Approvals read straight from a disk."""
 
     def __init__(self, disk: MemoryState) -> None:
-        self.rows = {dot: decode_pending(data) for dot, data in disk.pending.items()}
+        self.table = PendingTable({d: decode_pending(data) for d, data in disk.pending.items()})
 
     def shown(self, dot: Dot) -> bool:
-        return dot in self.rows and self.rows[dot].approved()
+        return self.table.shown(dot)
 
     def stamp(self, dot: Dot) -> int:
-        return self.rows[dot].stamp()
+        return self.table.stamp(dot)
 
 
 def visible(records: dict[bytes, Record], approvals: Approvals) -> dict[str, Any]:

@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from crdt import catchup, exchange, mint, peer, replica
+from crdt import catchup, exchange, governance, governance_tally, mint, peer, policy, replica
 from crdt.admission import Fit
+from crdt.applying import Applying
 from crdt.bundle import Bundle
 from crdt.clock import Clock
 from crdt.dot import Dot, node_of
 from crdt.exchange import Exchange
-from crdt.governance import Governance, GovernanceState
+from crdt.governance import Governance
+from crdt.governance_state import GovernanceState
 from crdt.op import Kind, Op
 from crdt.pending import Pending
+from crdt.pending_table import PendingTable
 from crdt.record import seal
 from crdt.replica import Replica
+from crdt.roles import ROLES
+from crdt.tally import Tally
 
 IN_WORLD = {
     "reuse": "a restored node goes on under its old actor",
@@ -53,15 +58,15 @@ def _one_birth() -> list[tuple[Any, str, Any]]:
 
 
 def _eager() -> list[tuple[Any, str, Any]]:
-    original = Replica._put_pending
+    original = Applying._hold
 
-    def put(self: Replica, dot: Dot, pending: Pending) -> None:
+    def put(self: Applying, dot: Dot, pending: Pending) -> None:
         original(self, dot, pending)
         if pending.approved() and not pending.sealed:
-            before = self.read(pending.key)
+            before = self.overlay.read(pending.key)
             self.overlay.put(pending.key, before, seal(before, dot, pending.stamp()))
 
-    return [(Replica, "_put_pending", put)]
+    return [(Applying, "_hold", put)]
 
 
 def _skew_on_relay() -> list[tuple[Any, str, Any]]:
@@ -146,9 +151,53 @@ def _requester_votes() -> list[tuple[Any, str, Any]]:
 
 
 def _laxest_policy() -> list[tuple[Any, str, Any]]:
-    from crdt import policy  # noqa: PLC0415 - patched by name
+    def laxest(verdicts: list[Any]) -> Any:
+        return min(verdicts, key=lambda verdict: verdict.answer)
 
-    return [(policy, "_strictness", lambda verdict: (-verdict.answer, ""))]
+    return [(policy, "strictest", laxest)]
+
+
+def _anybody_governs() -> list[tuple[Any, str, Any]]:
+    return [(governance, "is_authorised", lambda _op, _state: True)]
+
+
+def _anybody_objects() -> list[tuple[Any, str, Any]]:
+    return [(Pending, "entitles", lambda self, vote: vote.agent != self.requester)]
+
+
+def _late_yes() -> list[tuple[Any, str, Any]]:
+    original = Pending._yes
+
+    def yes(self: Pending) -> dict[Dot, Any]:
+        return original(replace(self, expires=0))
+
+    return [(Pending, "_yes", yes)]
+
+
+def _half_shown() -> list[tuple[Any, str, Any]]:
+    return [(PendingTable, "group", lambda _self, dot: [dot])]
+
+
+def _strongest_role() -> list[tuple[Any, str, Any]]:
+    def strongest(roles: list[Any]) -> Any:
+        grants = [grant for grant in roles if grant is not None]
+        return max(grants, key=lambda grant: ROLES.index(grant.role), default=None)
+
+    return [(governance_tally, "weakest", strongest)]
+
+
+def _takes_any_place() -> list[tuple[Any, str, Any]]:
+    def replace_any(held: dict[Dot, Op], op: Op, same: Any) -> None:
+        del same
+        for dot in op.supersedes:
+            held.pop(dot, None)
+        held[op.dot] = op
+
+    return [(governance_tally, "_replace", replace_any)]
+
+
+def _early_seal() -> list[tuple[Any, str, Any]]:
+    return [(Tally, "covered_by_all", lambda _self, _dots: True)]
 
 
 def _late_push() -> list[tuple[Any, str, Any]]:
@@ -175,6 +224,13 @@ PATCHES = {
     "hash": (_hello_hash, "unequal groups of a clock are taken for equal"),
     "requester": (_requester_votes, "the requester's own vote counts"),
     "laxest": (_laxest_policy, "the laxest of concurrent policies counts"),
+    "anyone": (_anybody_governs, "whoever likes may change policies and roles"),
+    "veto": (_anybody_objects, "the no of somebody who is no approver counts"),
+    "lateyes": (_late_yes, "an approval after the deadline counts"),
+    "half": (_half_shown, "the parts of a held request show on their own"),
+    "strongest": (_strongest_role, "the strongest of concurrent roles counts"),
+    "usurp": (_takes_any_place, "a policy takes the place of another namespace's"),
+    "earlyseal": (_early_seal, "an approval is sealed before all members hold its votes"),
     "cutbundle": (_late_push, "a bundle is applied in part"),
 }
 

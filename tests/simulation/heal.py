@@ -109,7 +109,7 @@ def final_members(world: "World") -> list[str]:
             for op in world.procs[pid].replica.governance.history()
             if op.dot in world.twin.ops
         }
-        held = set(world.twin.members(frozenset(known)).values())
+        held = set(world.twin.rules.members(frozenset(known)).values())
         fresh = {pid for pid in world.disks if node_of(pid) in held}
         if fresh == names or not fresh:
             break

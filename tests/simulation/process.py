@@ -52,6 +52,7 @@ class Process:
             claim=name if name in world.founders else "",
             name=name,
             url=name,
+            admins=world.admins,
             draw_actor=self._draw_actor,
             sign=lambda message: hashlib.sha512(key_of(name) + message).digest(),
             verify=lambda key, message, sig: hashlib.sha512(key + message).digest() == sig,

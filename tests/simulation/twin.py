@@ -11,9 +11,9 @@ from crdt.bundle import Bundle
 from crdt.dot import DATA, GOVERNANCE, Dot
 from crdt.op import Kind, Op
 from tests.simulation.broken import need
+from tests.simulation.twin_rules import Answer, TwinRules
 
 RECORDS = {Kind.CREATE, Kind.EDIT, Kind.DELETE}
-STRICTNESS = {"allow": 0, "pending": 1, "deny": 2}
 Visible = dict[str, dict[str, dict[Dot, Any]]]
 
 
@@ -26,7 +26,7 @@ class Twin:
         self.ops: dict[Dot, Op] = {}
         self.hashes: dict[tuple[bytes, int], bytes] = {}
         self._histories: dict[tuple[Dot, ...], frozenset[Dot]] = {}
-        self._members: dict[frozenset[Dot], dict[Dot, bytes]] = {}
+        self.rules = TwinRules(self.ops, self.history, founders)
         self._states: dict[frozenset[Any], tuple[Visible, set[Dot]]] = {}
 
     def record(self, bundle: Bundle) -> None:
@@ -54,84 +54,20 @@ class Twin:
             self._histories[heads] = frozenset(seen)
         return self._histories[heads]
 
-    def counts(self, op: Op) -> bool:
-        author = op.dot.actor[13:]
-        if op.kind is Kind.FOUND:
-            return op.set["claim"] in self.founders
-        members = self.members(self.history(op.heads))
-        if author not in members.values():
-            return False
-        if op.kind is Kind.READY:
-            return all(members.get(dot) == author for dot in op.births)
-        return True
+    def judge(self, op: Op) -> Answer:
+        """The verdict; what belongs to a held operation of its request is held with it."""
+        answer = self.rules.judge(op)
+        leader = self._leader(op)
+        if leader is not None and answer[0] == "allow":
+            return "pending", self.judge(leader)[1], 0
+        return answer
 
-    def members(self, dots: frozenset[Dot]) -> dict[Dot, bytes]:
-        """{the dot that added it: node id} below some governance operations."""
-        if dots not in self._members:
-            ops = [self.ops[dot] for dot in dots]
-            gone: set[Dot] = set()
-            for op in ops:
-                if op.kind is Kind.REMOVE and self.counts(op):
-                    gone |= op.supersedes
-            self._members[dots] = {
-                op.dot: op.set["node"]
-                for op in ops
-                if op.kind in {Kind.FOUND, Kind.ADD} and op.dot not in gone and self.counts(op)
-            }
-        return self._members[dots]
-
-    def judge(self, op: Op) -> tuple[str, Any]:
-        """(allow, pending or deny; who approves) by the policies below the op's heads."""
-        below = self.history(op.heads)
-        if op.dot.actor[13:] not in self.members(below).values():
-            return "deny", None
-        rules = [self.ops[d] for d in below if self.ops[d].kind is Kind.POLICY]
-        rules = [rule for rule in rules if self.counts(rule)]
-        hidden = {dot for rule in rules for dot in rule.supersedes}
-        live = [rule for rule in rules if rule.dot not in hidden]
-        action = {Kind.DELETE: "delete"}.get(op.kind, "write")
-        wanted = {action}
-        if op.kind is Kind.EDIT and "tier" in op.set:
-            wanted = {"promote"} | (
-                {"write"} - ({"write"} if set(op.set) <= {"tier", "rev", "expires_at"} else set())
-            )
-        agents = {self.ops[d].id for d in below if self.ops[d].kind is Kind.AGENT}
-        answers = [self._ask(live, agents, op, each) for each in wanted]
-        return max(answers, key=lambda a: (STRICTNESS[a[0]], repr(a[1])))
-
-    def _ask(
-        self, live: list[Op], agents: set[str], op: Op, action: str, *, root: bool = False
-    ) -> tuple[str, Any]:
-        for level in ("*",) if root else (op.namespace, "*"):
-            versions = [rule for rule in live if rule.namespace == level]
-            answers = []
-            for rule in versions:
-                inherits = rule.set["governance"].get("inherit")
-                if action not in rule.set["governance"] and inherits:
-                    top = level == "*"
-                    nothing: tuple[str, Any] = ("allow", None)
-                    answers.append(
-                        nothing if top else self._ask(live, agents, op, action, root=True)
-                    )
-                else:
-                    answers.append(self._one(rule, agents, op, action))
-            if versions:
-                return max(answers, key=lambda a: (STRICTNESS[a[0]], repr(a[1])))
-        return "allow", None
-
-    def _one(self, rule: Op, agents: set[str], op: Op, action: str) -> tuple[str, Any]:
-        rules = rule.set["governance"]
-        level = rules.get(action, "owner" if action == "delete" else "any")
-        owner = rule.agent if op.kind is Kind.CREATE else op.owner
-        if level == "approve":
-            return "pending", rules.get("approver", "human")
-        good = {
-            "any": True,
-            "registered": op.agent in agents,
-            "owner": op.agent == owner,
-            "deny": False,
-        }[level]
-        return ("allow" if good else "deny"), None
+    def _leader(self, op: Op) -> Op | None:
+        leader = self.ops.get(op.target) if op.target else None
+        if leader is None or self.judge(leader)[0] != "pending":
+            return None
+        same = (leader.dot.actor, leader.id, leader.agent) == (op.dot.actor, op.id, op.agent)
+        return leader if same else None
 
     # --- the state at a clock ----------------------------------------------------
 
@@ -173,56 +109,62 @@ class Twin:
         return _show(effective)
 
     def _approved(self, ops: list[Op]) -> set[Dot]:
-        out = set()
+        """What shows of the held: approved, with all the others of its request."""
+        alone: dict[Dot, bool] = {}
         for op in ops:
             if op.kind not in RECORDS or op.dot.actor[:1] != DATA:
                 continue
-            answer, approver = self.judge(op)
-            if answer == "pending":
+            answer = self.judge(op)
+            if answer[0] == "pending":
                 votes = [v for v in ops if v.target == op.dot and self._may_vote(v)]
-                if self._sealed(op, votes, approver) or self._full(op, votes, approver):
-                    out.add(op.dot)
-        return out
+                alone[op.dot] = self._sealed(op, votes, answer) or self._full(op, votes, answer)
+        groups: dict[Dot, list[Dot]] = {}
+        for dot in alone:
+            leader = self._leader(self.ops[dot])
+            groups.setdefault(leader.dot if leader else dot, []).append(dot)
+        return {dot for group in groups.values() if all(alone[d] for d in group) for dot in group}
 
     def _may_vote(self, vote: Op) -> bool:
-        return vote.dot.actor[13:] in self.members(self.history(vote.heads)).values()
+        decides = vote.kind in {Kind.VOTE, Kind.SEAL}
+        below = self.history(vote.heads)
+        return decides and vote.dot.actor[13:] in self.rules.members(below).values()
 
-    def _sealed(self, op: Op, votes: list[Op], approver: Any) -> bool:
+    def _sealed(self, op: Op, votes: list[Op], answer: Answer) -> bool:
         for seal in votes:
             if seal.kind is Kind.SEAL and seal.dot.actor[13:] == op.dot.actor[13:]:
                 seen = [v for v in votes if v.dot in seal.supersedes]
-                if self._full(op, seen, approver):
+                if self._full(op, seen, answer):
                     return True
         return False
 
-    def _full(self, op: Op, votes: Iterable[Op], approver: Any) -> bool:
+    def _full(self, op: Op, votes: Iterable[Op], answer: Answer) -> bool:
         """Enough yes, and no no that had not already seen enough yes."""
+        _, approvers, seconds = answer
+        until = ((op.hlc >> 16) + 1000 * seconds) << 16
         valid = [v for v in votes if v.kind is Kind.VOTE and v.agent != op.agent]
-        yes = [v for v in valid if v.set["yes"]]
-        if not self._enough(yes, approver):
+        valid = [v for v in valid if any(self._entitled(v, rule) for rule in approvers)]
+        yes = [v for v in valid if v.set["yes"] and not (seconds and v.hlc > until)]
+        if not self._enough(yes, approvers):
             return False
         return all(
-            self._enough([v for v in yes if v.dot in no.supersedes], approver)
+            self._enough([v for v in yes if v.dot in no.supersedes], approvers)
             for no in valid
             if not no.set["yes"]
         )
 
-    def _enough(self, yes: list[Op], approver: Any) -> bool:
-        if approver == "human":
-            return any(self._type(v) == "human" for v in yes)
-        if "agent" in approver:
-            return any(v.agent == approver["agent"] for v in yes)
-        return len({v.agent for v in yes if self._type(v)}) >= approver["consensus"]
+    def _enough(self, yes: list[Op], approvers: tuple[Any, ...]) -> bool:
+        return all(
+            len({v.agent for v in yes if self._entitled(v, rule)})
+            >= (rule.get("consensus", 1) if isinstance(rule, dict) else 1)
+            for rule in approvers
+        )
 
-    def _type(self, vote: Op) -> str | None:
-        """What the voter is registered as: human only if no live registration denies it."""
-        below = [self.ops[dot] for dot in self.history(vote.heads)]
-        known = [o for o in below if o.kind is Kind.AGENT and o.id == vote.agent and self.counts(o)]
-        hidden = {dot for op in known for dot in op.supersedes}
-        kinds = {op.set["agent_type"] for op in known if op.dot not in hidden}
-        if not kinds:
-            return None
-        return "human" if kinds == {"human"} else "system"
+    def _entitled(self, vote: Op, rule: Any) -> bool:
+        if rule == "human":
+            return self.rules.kind_of(vote) == "human"
+        if "agent" in rule:
+            return bool(vote.agent == rule["agent"])
+        return self.rules.kind_of(vote) is not None
 
 
 def _show(effective: list[Op]) -> Visible:

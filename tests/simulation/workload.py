@@ -1,21 +1,19 @@
 """What agents and operators do in the simulated world."""
 
 import random
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from crdt.dot import Dot
+from crdt.applying import key_of
 from crdt.mint import MissingRecordError
 from crdt.op import Draft, Kind, Op
-from crdt.applying import key_of
 from crdt.request import DeniedError
+from crdt.sealing import seal_approved
 from crdt.view import shown
 from tests.simulation.broken import need
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
-
-RowsCover = Callable[[Iterable[Dot]], bool]
 
 AGENTS = ("ann", "bob", "cat")
 IDS = ("i", "j", "k")
@@ -26,8 +24,10 @@ FIELDS = ("title", "body")
 class Workload:
     """Draws operations from a seed."""
 
-    def __init__(self, r: random.Random, *, private: bool, pending: bool) -> None:
-        self.random, self.private, self.pending = r, private, pending
+    def __init__(
+        self, r: random.Random, *, private: bool, pending: bool, roles: bool = False
+    ) -> None:
+        self.random, self.private, self.pending, self.roles = r, private, pending, roles
 
     def draft(self, process: "Process", value: int) -> tuple[list[Draft], str]:
         r = self.random
@@ -35,7 +35,7 @@ class Workload:
         private = self.private and r.random() < 0.15
         lane = b"p" if private else b"d"
         there = process.replica.read(b"%bmemory/%b" % (lane, ident.encode()))
-        namespace = "x" if r.random() < 0.8 else "y"
+        namespace = r.choice(["x", "x", "x", "x/z", "y"])
         chance = r.random()
         fields = dict.fromkeys(FIELDS, value) | {"tier": r.choice(["short", "mid", "long"])}
         create = Draft(
@@ -53,6 +53,9 @@ class Workload:
             return [Draft(kind=Kind.DELETE, **rest)], agent
         if chance < 0.4:
             return [create, Draft(kind=Kind.DELETE, **rest)], agent
+        if chance < 0.45 and (part := shown(there, process.replica)) is not None:
+            moved = replace(create, namespace="y" if part.namespace == "x" else "x")
+            return [replace(moved, owner=part.owner), Draft(kind=Kind.DELETE, **rest)], agent
         return [Draft(kind=Kind.EDIT, set=self._edit(value), removed=self._unset(), **rest)], agent
 
     def _edit(self, value: int) -> dict[str, object]:
@@ -94,26 +97,25 @@ class Workload:
             need(single, "an edit left behind a value it had seen", name, len(held))
 
     def govern(self, process: "Process") -> None:
-        """A policy or an agent."""
+        """A policy, an agent, a role, or a word about the own mode."""
+        chance = self.random.random()
+        if chance < 0.4:
+            agent, kind = self.random.choice(AGENTS), self.random.choice(["human", "system"])
+            self._mint(process, Kind.AGENT, agent, subject=agent, set={"agent_type": kind})
+        elif chance < 0.9:
+            self._policy(process)
+        elif self.roles and chance < 0.97:
+            self._role(process)
+        elif self.roles:
+            mode = self.random.choice(["enforce", "enforce", "advisory", "off"])
+            self._mint(process, Kind.MODE, self._anybody(), set={"mode": mode})
+
+    def _anybody(self) -> str:
+        return self.random.choice(AGENTS)
+
+    def _policy(self, process: "Process") -> None:
         r = self.random
-        if r.random() < 0.5:
-            agent, kind = r.choice(AGENTS), r.choice(["human", "human", "system"])
-            known = process.replica.governance.live_agents(agent)
-            process.replica.mint_governance(
-                lambda dot, heads, hlc: Op(
-                    dot=dot,
-                    kind=Kind.AGENT,
-                    id=agent,
-                    agent=agent,
-                    hlc=hlc,
-                    heads=heads,
-                    supersedes=known,
-                    set={"agent_type": kind},
-                ),
-                process.now_ms,
-            )
-            return
-        namespace = r.choice(["*", "x", "y"])
+        namespace = r.choice(["*", "x", "y", "x/z"])
         levels = ("any", "approve", "approve", "owner") if self.pending else LEVELS
         rules: dict[str, object] = {
             action: r.choice(levels)
@@ -122,18 +124,55 @@ class Workload:
         }
         if r.random() < 0.3:
             rules["inherit"] = True
-        rules["approver"] = r.choice(["human", {"agent": "bob"}, {"consensus": 2}])
-        seen = process.replica.governance.live_policies(namespace)
-        process.replica.mint_governance(
+        if r.random() < 0.8:
+            rules["approver"] = r.choice(["human", {"agent": "bob"}, {"consensus": 2}])
+        if r.random() < 0.2:
+            rules["approval_timeout_secs"] = r.choice([1, 5, 60])
+        if r.random() < 0.1:
+            rules = {}
+        self._mint(
+            process, Kind.POLICY, self._anybody(), namespace=namespace, set={"governance": rules}
+        )
+
+    def _role(self, process: "Process") -> None:
+        r = self.random
+        role = r.choice(["", "", "agent-reader", "agent-writer", "team-admin", "system-admin"])
+        spaces = r.sample(["x", "x/z", "y"], r.randint(0, 2))
+        self._mint(
+            process,
+            Kind.ROLE,
+            self._anybody(),
+            subject=self._anybody(),
+            set={"role": role, "namespaces": spaces},
+        )
+
+    def _mint(
+        self,
+        process: "Process",
+        kind: Kind,
+        agent: str,
+        *,
+        set: dict[str, Any],  # noqa: A002 - the field's name
+        namespace: str = "",
+        subject: str = "",
+    ) -> None:
+        """Mint whatever may count or not: a peer that skips its own gate does as much."""
+        replica = process.replica
+        subject = replica.me.node_id.hex() if kind is Kind.MODE else subject
+        seen = replica.governance.live(kind, namespace=namespace, subject=subject)
+        if self.random.random() < 0.1:  # names what it has no business to take the place of
+            seen |= replica.governance.live(Kind.POLICY, namespace=self.random.choice(["*", "x"]))
+        replica.mint_governance(
             lambda dot, heads, hlc: Op(
                 dot=dot,
-                kind=Kind.POLICY,
+                kind=kind,
+                id=subject,
                 namespace=namespace,
-                agent=r.choice(AGENTS),
+                agent=agent,
                 hlc=hlc,
                 heads=heads,
                 supersedes=seen,
-                set={"governance": rules},
+                set=set,
             ),
             process.now_ms,
         )
@@ -153,12 +192,7 @@ class Workload:
         )
         return True
 
-    def seal(self, process: "Process", rows_cover: RowsCover) -> bool:
-        """Seal what every member's row covers and nothing contradicts."""
-        replica = process.replica
-        for dot, held in sorted(replica.pending.items()):
-            mine = dot.actor[13:] == process.me_id
-            if mine and not held.sealed and held.approved() and rows_cover(held.votes):
-                replica.mint_decision(Kind.SEAL, dot, agent="", now_ms=process.now_ms)
-                return True
-        return False
+    def seal(self, process: "Process") -> int:
+        """Seal what is due."""
+        process.exchange.advance(process.now_ms)
+        return seal_approved(process.exchange)

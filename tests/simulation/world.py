@@ -59,7 +59,10 @@ class World:
         self.chunk_rows = r.choice([2, 5, 20])
         self.keep = r.choice([2, 4, 8, 16, 999])
         self.twin = Twin({name: node_of(name) for name in self.founders})
-        self.workload = Workload(r, private=r.random() < 0.4, pending=r.random() < 0.6)
+        self.workload = Workload(
+            r, private=r.random() < 0.4, pending=r.random() < 0.6, roles=r.random() < 0.5
+        )
+        self.admins = ("ann",) if self.workload.roles and r.random() < 0.5 else ()
         self.disks: dict[str, MemoryState] = {}
         self.incoming: dict[str, tuple[bytes, MemoryState, bytes]] = {}
         self.procs: dict[str, Process] = {}

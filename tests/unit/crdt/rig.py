@@ -108,7 +108,7 @@ class Node:
         return self.write(draft(Kind.DELETE, name), agent=agent)[0].dot
 
     def policy(self, namespace: str = "*", agent: str = "ann", **rules: Any) -> Op:
-        seen = self.replica.governance.live_policies(namespace)
+        seen = self.replica.governance.live(Kind.POLICY, namespace=namespace)
         return self.govern(
             Kind.POLICY,
             namespace=namespace,
@@ -118,7 +118,7 @@ class Node:
         )
 
     def agent(self, name: str, kind: str = "human") -> Op:
-        seen = self.replica.governance.live_agents(name)
+        seen = self.replica.governance.live(Kind.AGENT, subject=name)
         return self.govern(
             Kind.AGENT, id=name, agent=name, supersedes=seen, set={"agent_type": kind}
         )

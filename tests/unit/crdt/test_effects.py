@@ -7,6 +7,7 @@ def test_every_effect_is_a_frozen_value() -> None:
     kinds = get_args(effects.Effect)
     assert {kind.__name__ for kind in kinds} == {
         "Alarm",
+        "Heard",
         "BuildJoin",
         "Close",
         "Freeze",

@@ -129,7 +129,7 @@ def test_a_later_policy_takes_the_place_of_what_it_saw() -> None:
     assert len(a.replica.governance.now.policies["*"]) == 2
     wanted = Op(dot=dot("a"), kind=Kind.CREATE, heads=a.replica.governance.heads)
     assert a.replica.governance.now.verdict(wanted).answer is Answer.PENDING
-    assert a.replica.governance.live_policies("n") == frozenset()
+    assert a.replica.governance.live(Kind.POLICY, namespace="n") == frozenset()
 
 
 def test_being_human_takes_all_concurrent_registrations() -> None:

@@ -25,6 +25,7 @@ ONE_OF_EACH: list[m.Message] = [
     m.Skewed(actor(), 1_750_000_000_000),
     m.Beat(9, 1_750_000_000_000, joined=False, clock_hash=b"c" * 16, digest=b"d" * 16),
     m.Echo(9),
+    m.Aside("topic", b"words"),
 ]
 
 
@@ -34,7 +35,7 @@ def test_each_message_reads_back(message: m.Message) -> None:
 
 
 def test_the_place_in_the_table_is_the_number_on_the_wire() -> None:
-    assert [m.encode(one)[1] for one in ONE_OF_EACH] == list(range(16))
+    assert [m.encode(one)[1] for one in ONE_OF_EACH] == list(range(17))
 
 
 @pytest.mark.parametrize("message", ONE_OF_EACH, ids=lambda one: type(one).__name__)
@@ -50,7 +51,7 @@ BAD: list[tuple[Any, str]] = [
     ({}, "malformed"),
     ([], "malformed"),
     (5, "malformed"),
-    ([16], "unknown_kind"),
+    ([17], "unknown_kind"),
     ([-1], "unknown_kind"),
     ([True], "unknown_kind"),
     (["Hello"], "unknown_kind"),
@@ -65,6 +66,8 @@ BAD: list[tuple[Any, str]] = [
     ([5, 1, [], 1], "malformed"),
     ([15, True], "malformed"),
     ([13, b"x", 1], "malformed"),
+    ([16, "", b"x"], "malformed"),
+    ([16, "t", b"x" * (m.ASIDE_BYTES_MAX + 1)], "malformed"),
 ]
 
 

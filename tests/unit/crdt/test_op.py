@@ -28,6 +28,8 @@ def test_numbers_on_the_wire_never_change() -> None:
         "POLICY": 20,
         "AGENT": 21,
         "FORK": 22,
+        "ROLE": 23,
+        "MODE": 24,
     }
 
 

@@ -6,6 +6,7 @@ from crdt.pending import Pending, encode_pending
 from crdt.record import Record
 from crdt.record_codec import encode
 from crdt.state import ActorRow, IdempotencyRow, LoggedBundle
+from crdt.view import NOTHING_APPROVED
 from tests.unit.crdt.rig import actor, dot
 from tests.unit.crdt.test_record import BORN, EDIT, after
 
@@ -14,7 +15,7 @@ KEY, SECRET = b"dmemory/r", b"pmemory/r"
 
 def over(disk: MemoryState | None = None) -> tuple[Overlay, MemoryState]:
     disk = disk or MemoryState()
-    return Overlay(disk, disk.digest), disk
+    return Overlay(disk, disk.digest, lambda _key: NOTHING_APPROVED), disk
 
 
 def put(overlay: Overlay, key: bytes, record: Record | None) -> None:
