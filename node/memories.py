@@ -17,6 +17,7 @@ from crdt.op import Draft, Op, Value
 from node.contracts import Caller, ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
 from node.errors import QuorumNotMet
 from node.memory_drafts import COLLECTION, DraftRules, delete
+from node.memory_history import known_history
 from node.memory_problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
 from node.memory_query import Query, select
 from node.memory_record import TIER_DEFAULT, visible_to
@@ -42,6 +43,10 @@ class Ask:
     def agent(self) -> str:
         """The name that acts."""
         return self.caller.agent
+
+    def attests(self, owner: str) -> bool:
+        """Whether the author of a memory signed this very request."""
+        return self.caller.attested and self.caller.agent == owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class Memories:
         rules: what shapes drafts.
         now_ms: wall clock, milliseconds since the epoch.
         entropy: gives so many random bytes.
+        requires_signature: whether writes in the name of an agent must be signed by it.
     """
 
     def __init__(
@@ -82,10 +88,12 @@ class Memories:
         rules: DraftRules,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
+        requires_signature: Callable[[str], bool] = lambda _agent: False,
     ) -> None:
         self.funnel = funnel
         self.rules = rules
         self.now_ms = now_ms
+        self.requires_signature = requires_signature
         self._entropy = entropy
 
     def caller(self, body: Mapping[str, Any], header: str | None) -> str:
@@ -112,8 +120,13 @@ class Memories:
 
     # Reading.
 
-    def find(self, wanted: str, agent: str) -> Held:
+    def find(self, wanted: str, viewer: Caller, *, everything: bool = False) -> Held:
         """The memory with an id, or with the only id that begins so.
+
+        Args:
+            wanted: the id, or 6 and more characters of it.
+            viewer: who looks.
+            everything: others' private memories too, for administrators.
 
         Raises:
             NotFound: there is none that the caller may see.
@@ -121,13 +134,14 @@ class Memories:
         """
         reader = self.funnel.reader()
         held = reader.get(COLLECTION, wanted)
-        if held is not None and visible_to(held, agent):
+        if held is not None and visible_to(held, viewer, everything=everything):
             return held
         if len(wanted) >= PREFIX_CHARS_MIN:
             found = [
                 one
                 for name in reader.with_prefix(COLLECTION, wanted, _CANDIDATES_MAX)
-                if (one := reader.get(COLLECTION, name)) is not None and visible_to(one, agent)
+                if (one := reader.get(COLLECTION, name)) is not None
+                and visible_to(one, viewer, everything=everything)
             ]
             if len(found) == 1:
                 return found[0]
@@ -135,28 +149,31 @@ class Memories:
                 raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
         raise NotFound("no memory has this id")
 
-    async def page(self, query: Query, agent: str) -> list[Held]:
+    async def page(self, query: Query, viewer: Caller) -> list[Held]:
         """The memories that a list shows, newest first."""
         recent = self.funnel.reader().recent(query.namespace)
-        return [held async for held in _patiently(select(recent, query, agent))]
+        return [held async for held in _patiently(select(recent, query, viewer))]
 
-    async def all_for(self, agent: str, *, administrator: bool) -> AsyncIterator[Held]:
+    async def all_for(self, viewer: Caller, *, administrator: bool) -> AsyncIterator[Held]:
         """Every memory that a caller may take home, newest first."""
         for step, held in enumerate(self.funnel.reader().recent(), start=1):
-            if administrator or visible_to(held, agent):
+            if visible_to(held, viewer, everything=administrator):
                 yield held
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
 
-    def conflicts(self, wanted: str, agent: str) -> tuple[Held, dict[str, list[ConcurrentValue]]]:
+    def conflicts(
+        self, wanted: str, viewer: Caller
+    ) -> tuple[Held, dict[str, list[ConcurrentValue]]]:
         """A memory and the concurrent values of its fields, the shown one first."""
-        held = self.find(wanted, agent)
+        held = self.find(wanted, viewer)
         return held, self.funnel.reader().conflicts(COLLECTION, held.id)
 
-    def history(self, wanted: str, agent: str, limit: int) -> tuple[Held, list[Op]]:
-        """A memory and its operations that are still in the log, newest first."""
-        held = self.find(wanted, agent)
-        return held, self.funnel.reader().history(COLLECTION, held.id, limit)
+    def history(self, wanted: str, viewer: Caller, limit: int) -> tuple[Held, list[Op]]:
+        """A memory and its operations still in the log that the caller may know, newest first."""
+        held = self.find(wanted, viewer)
+        ops = self.funnel.reader().history(COLLECTION, held.id, _HISTORY_MAX)
+        return held, known_history(held, ops, viewer)[:limit]
 
     # Writing.
 
@@ -170,22 +187,20 @@ class Memories:
             node.errors.WriteError: nothing was minted.
         """
         on_conflict = self.on_conflict(ask.body)
-        draft = self.draft(ask.body, ask.agent, ask.retry)
+        draft = self.draft(ask.body, ask.agent, ask)
         known = self.known(ask.retry)
         if known is not None:
-            twin = await self.titled(draft, ask.agent) if on_conflict == "update" else None
+            twin = await self.titled(draft, ask.caller) if on_conflict == "update" else None
             reader = self.funnel.reader()
             if twin is not None and made_by(reader, twin.id, known):
                 return await self._replayed(ask, twin)
             return await self._replayed(ask, draft)
         if on_conflict is not None:
-            twin = await self.titled(draft, ask.agent)
+            twin = await self.titled(draft, ask.caller)
             if twin is not None and on_conflict == "error":
                 raise AlreadyThere("a memory with this title is in the namespace", twin.id)
             if twin is not None:
-                changed = await self._change(
-                    twin, self.rules.update(twin, ask.body, self.now_ms()), ask, "store"
-                )
+                changed = await self.change(twin, self.edited(twin, ask.body, ask), ask, "store")
                 return _made(changed.held or twin, changed.receipt)
         given = ask.body.get("id") is not None
         if given and self.funnel.reader().get(COLLECTION, draft.id) is not None:
@@ -205,7 +220,7 @@ class Memories:
         self,
         body: Mapping[str, Any],
         owner: str,
-        retry: RetryKey | None,
+        ask: Ask,
         index: int = 0,
         *,
         keep_dates: bool = False,
@@ -214,23 +229,29 @@ class Memories:
         given = body.get("id")
         return self.rules.create(
             body,
-            record_id=self.funnel.draw_id(retry, index)
+            record_id=self.funnel.draw_id(ask.retry, index)
             if given is None
             else record_id("id", given, self.rules.limits),
-            fresh=given is None and retry is None,
+            fresh=given is None and ask.retry is None,
             owner=owner,
             now_ms=self.now_ms(),
             keep_dates=keep_dates,
+            attested=ask.attests(owner),
         )
 
-    async def titled(self, draft: Draft, agent: str) -> Held | None:
+    def edited(self, held: Held, body: Mapping[str, Any], ask: Ask) -> list[Draft]:
+        """The drafts that change a memory as a request wants it."""
+        attested = ask.attests(held.view.owner)
+        return self.rules.update(held, body, self.now_ms(), attested=attested)
+
+    async def titled(self, draft: Draft, viewer: Caller) -> Held | None:
         """The newest visible memory with the title and namespace of a draft."""
         title, space = draft.set["title"], draft.namespace
         newest: Held | None = None
         found: str | None = None
         for step, held in enumerate(self.funnel.reader().recent(space), start=1):
             newest = newest or held
-            if held.view.values.get("title") == title and visible_to(held, agent):
+            if held.view.values.get("title") == title and visible_to(held, viewer):
                 found = held.id
                 break
             if step % _STRIDE == 0:
@@ -239,7 +260,7 @@ class Memories:
         for held in self.funnel.reader().recent(space):
             if newest is None or held.view.created <= newest.view.created:
                 break
-            if held.view.values.get("title") == title and visible_to(held, agent):
+            if held.view.values.get("title") == title and visible_to(held, viewer):
                 return held
         return self.funnel.reader().get(COLLECTION, found) if found is not None else None
 
@@ -251,28 +272,26 @@ class Memories:
             Shortfall: stored here, not on W members.
         """
         if self.known(ask.retry) is not None:
-            return await self._again(wanted, ask)
-        held = self.find(wanted, ask.agent)
+            return await self.again(wanted, ask)
+        held = self.find(wanted, ask.caller)
         check_match(held, if_match)
-        return await self._change(
-            held, self.rules.update(held, ask.body, self.now_ms()), ask, "store"
-        )
+        return await self.change(held, self.edited(held, ask.body, ask), ask, "store")
 
     async def promote(self, wanted: str, ask: Ask) -> Changed:
         """Make a memory last; raises as `update`."""
         if self.known(ask.retry) is not None:
-            return await self._again(wanted, ask)
-        held = self.find(wanted, ask.agent)
+            return await self.again(wanted, ask)
+        held = self.find(wanted, ask.caller)
         given = ask.body.get("to_namespace")
         space = None if given is None else self.rules.namespace_of({"namespace": given})
-        return await self._change(held, self.rules.promote(held, space), ask, "promote")
+        return await self.change(held, self.rules.promote(held, space), ask, "promote")
 
     async def delete(self, wanted: str, ask: Ask, if_match: str | None) -> Changed:
         """End a memory; raises as `update`."""
         if self.known(ask.retry) is not None:
             receipt = await self.commit((), ask, "delete", id=wanted)
             return Changed(id=wanted, held=None, receipt=receipt)
-        held = self.find(wanted, ask.agent)
+        held = self.find(wanted, ask.caller)
         check_match(held, if_match)
         receipt = await self.commit([delete(held)], ask, "delete", id=held.id)
         return Changed(id=held.id, held=None, receipt=receipt)
@@ -292,17 +311,18 @@ class Memories:
         except QuorumNotMet as error:
             raise Shortfall(error, facts) from error
 
-    async def _change(self, held: Held, drafts: Sequence[Draft], ask: Ask, action: str) -> Changed:
+    async def change(self, held: Held, drafts: Sequence[Draft], ask: Ask, action: str) -> Changed:
+        """Give the drafts that change one memory to the funnel."""
         receipt = await self.commit(drafts, ask, action, id=held.id)
         return Changed(
             id=held.id, held=self.funnel.reader().get(COLLECTION, held.id), receipt=receipt
         )
 
-    async def _again(self, wanted: str, ask: Ask) -> Changed:
+    async def again(self, wanted: str, ask: Ask) -> Changed:
         """The answer to a change that was made before."""
         receipt = await self.commit((), ask, "store", id=wanted)
         try:
-            held = self.find(wanted, ask.agent)
+            held = self.find(wanted, ask.caller)
         except NotFound:  # it has ended since; the change stands as it was answered
             return Changed(id=wanted, held=None, receipt=receipt)
         return Changed(id=held.id, held=held, receipt=receipt)

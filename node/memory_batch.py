@@ -5,21 +5,21 @@ changes nothing for the others. More items than allowed is a refusal of the whol
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crdt.dot import Dot
 from crdt.op import Draft, Value
-from node.contracts import Receipt
+from node.contracts import Caller, Receipt
 from node.memories import Ask, Memories, made_by
 from node.memory_drafts import COLLECTION
 from node.memory_problems import (
     AlreadyOver,
     AlreadyThere,
     InvalidField,
-    NotAdministrator,
     RequestError,
+    SignatureMissing,
     TooManyItems,
 )
 from node.memory_record import visible_to
@@ -37,6 +37,8 @@ class Batch:
     ids: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     skipped: int = 0
+    links: int = 0
+    skipped_links: int = 0
     seen: set[str] = field(default_factory=set)
 
     def refuse(self, index: int, error: Exception) -> None:
@@ -61,7 +63,7 @@ def items_of(body: Any, name: str, most: int) -> list[Any]:
     """
     items = body.get(name) if isinstance(body, Mapping) else body
     if not isinstance(items, list):
-        raise InvalidField(name, "expected a list of memories")
+        raise InvalidField(name, f"expected a list of {name}")
     if len(items) > most:
         raise TooManyItems(len(items), most)
     return items
@@ -80,7 +82,7 @@ async def create_many(memories: Memories, items: Sequence[Any], ask: Ask) -> Wri
         node.errors.WriteError: nothing was minted.
     """
     known = memories.known(ask.retry)
-    titles = await _titles(memories, items, ask.agent)
+    titles = await _titles(memories, items, ask.caller)
     batch = Batch()
     for index, item in enumerate(items):
         try:
@@ -103,8 +105,10 @@ def _take(
         raise InvalidField("item", "expected an object")
     on_conflict = memories.on_conflict(item)
     owner = memories.caller(item, None) or ask.agent
-    draft = memories.draft(item, owner, ask.retry, index)
-    if on_conflict is not None and _meets(memories, batch, item, draft, titles, known):
+    if memories.requires_signature(owner) and not ask.attests(owner):
+        raise SignatureMissing(owner)
+    draft = memories.draft(item, owner, ask, index)
+    if on_conflict is not None and _meets(memories, batch, item, draft, ask, titles, known):
         return
     if item.get("id") is not None and _taken(memories, batch, draft, known):
         raise AlreadyThere("the id is taken", draft.id)
@@ -118,6 +122,7 @@ def _meets(
     batch: Batch,
     item: Mapping[str, Any],
     draft: Draft,
+    ask: Ask,
     titles: dict[tuple[str, str], str],
     known: Sequence[Dot] | None,
 ) -> bool:
@@ -142,7 +147,7 @@ def _meets(
         return False
     batch.seen.add(held.id)
     batch.ids.append(held.id)
-    batch.drafts += memories.rules.update(held, item, memories.now_ms())
+    batch.drafts += memories.edited(held, item, ask)
     return True
 
 
@@ -157,7 +162,7 @@ def _taken(memories: Memories, batch: Batch, draft: Draft, known: Sequence[Dot] 
 
 
 async def _titles(
-    memories: Memories, items: Sequence[Any], agent: str
+    memories: Memories, items: Sequence[Any], viewer: Caller
 ) -> dict[tuple[str, str], str]:
     """(namespace, title) -> id of the newest, for the items that ask about equal titles."""
     wanted = {
@@ -172,7 +177,7 @@ async def _titles(
     for space in {space for space, _ in wanted}:
         for step, held in enumerate(memories.funnel.reader().recent(space), start=1):
             key = (space, held.view.values.get("title"))
-            if key in wanted and visible_to(held, agent):
+            if key in wanted and visible_to(held, viewer):
                 found.setdefault((space, key[1] or ""), held.id)
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
@@ -180,7 +185,12 @@ async def _titles(
 
 
 async def import_many(
-    memories: Memories, items: Sequence[Any], ask: Ask, *, trust: bool, administrator: bool
+    memories: Memories,
+    items: Sequence[Any],
+    ask: Ask,
+    *,
+    trust: bool,
+    further: Callable[[Batch], None] | None = None,
 ) -> Written:
     """Take memories in that were exported elsewhere; ids already held are skipped.
 
@@ -189,15 +199,12 @@ async def import_many(
         items: memory records.
         ask: the caller and the retry.
         trust: keep the declared authors instead of stamping the caller.
-        administrator: whether the caller may ask for that.
+        further: adds what else belongs to the same write.
 
     Raises:
-        NotAdministrator: trust is for administrators.
         Shortfall: stored here, not on W members.
         node.errors.WriteError: nothing was minted.
     """
-    if trust and not administrator:
-        raise NotAdministrator("only administrators may import with trust_source")
     known = memories.known(ask.retry)
     batch = Batch()
     for index, item in enumerate(items):
@@ -213,6 +220,8 @@ async def import_many(
         batch.seen.add(draft.id)
         batch.ids.append(draft.id)
         batch.drafts.append(draft)
+    if further is not None:
+        further(batch)
     return await _write(
         memories, batch, ask, "import", imported=len(batch.ids), skipped=batch.skipped
     )
@@ -225,7 +234,7 @@ def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: boo
     declared = memories.caller(item, None)
     agent = declared if trust and declared else ask.agent
     try:
-        draft = memories.draft(item, agent, ask.retry, index, keep_dates=True)
+        draft = memories.draft(item, agent, ask, index, keep_dates=True)
     except AlreadyOver:
         return None
     if not declared or agent == declared:

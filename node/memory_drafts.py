@@ -3,7 +3,9 @@
 Law: only what was given is written, plus tier, title, content and the end of a tier's life;
 defaults are added on reading, so a later default reaches old memories. A tier never goes
 down. A move to another namespace, or between the lane that never leaves this node and the
-shared one, is a new birth with all fields, followed by the end of the old one.
+shared one, is a new birth with all fields, followed by the end of the old one. A time of
+change that was brought from elsewhere ends with the next change made here, and so does an
+attestation with a change that its author did not sign.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,16 @@ from crdt.op import Draft, Kind, Value
 from node.contracts import Held
 from node.limits import Limits
 from node.memory_problems import AlreadyOver, InvalidField
-from node.memory_record import CREATED_AT, GRANTS, PRIVATE_SCOPE, TIER_DEFAULT, created_ms
+from node.memory_record import (
+    ATTEST_LEVEL,
+    ATTESTED,
+    CREATED_AT,
+    GRANTS,
+    PRIVATE_SCOPE,
+    TIER_DEFAULT,
+    UPDATED_AT,
+    created_ms,
+)
 from node.memory_rules import checked, life_ms, moment, namespace
 
 COLLECTION: Final = "memory"
@@ -54,6 +65,7 @@ class DraftRules:
         now_ms: int,
         keep_dates: bool = False,
         fresh: bool = False,
+        attested: bool = False,
     ) -> Draft:
         """The draft of a new memory.
 
@@ -64,6 +76,7 @@ class DraftRules:
             now_ms: milliseconds since the epoch.
             keep_dates: an import: the declared `created_at` stays.
             fresh: the id was drawn at random just now, so nothing can have it.
+            attested: the author's own key signed the request.
 
         Raises:
             InvalidField: a field cannot be taken.
@@ -73,14 +86,7 @@ class DraftRules:
             if fields.get(name) is None:
                 raise InvalidField(name, "is required")
         tier = fields.get("tier") or TIER_DEFAULT
-        written: dict[str, Value] = {"tier": tier}
-        for name, value in fields.items():
-            if value is None:
-                continue
-            if name == "tags":
-                written.update(_elements("tags", value))
-            else:
-                written[name] = value
+        written: dict[str, Value] = {"tier": tier, **_given(fields)}
         expires = _end_of_life(body, fields, now_ms)
         if expires is None and LIFE_MS[tier] is not None:
             expires = now_ms + (LIFE_MS[tier] or 0)
@@ -88,6 +94,8 @@ class DraftRules:
             if expires <= now_ms:
                 raise AlreadyOver
             written["expires_at"] = expires
+        if attested:
+            written[ATTEST_LEVEL] = ATTESTED
         if keep_dates and body.get(CREATED_AT) is not None:
             written[CREATED_AT] = min(moment(CREATED_AT, body[CREATED_AT]), now_ms)
         return Draft(
@@ -106,8 +114,16 @@ class DraftRules:
         given = body.get("namespace")
         return None if given is None else namespace("namespace", given, self.limits)
 
-    def update(self, held: Held, body: Mapping[str, Any], now_ms: int) -> list[Draft]:
+    def update(
+        self, held: Held, body: Mapping[str, Any], now_ms: int, *, attested: bool = False
+    ) -> list[Draft]:
         """The drafts that change a memory as a request wants it.
+
+        Args:
+            held: the memory as it is.
+            body: the request.
+            now_ms: milliseconds since the epoch.
+            attested: the author's own key signed the request.
 
         Raises:
             InvalidField: a field cannot be taken.
@@ -124,6 +140,8 @@ class DraftRules:
             written["expires_at"] = expires
         elif "expires_at" in held.view.values and (_speaks_of_life(body) or _rises(held, written)):
             removed.add("expires_at")
+        if not attested and ATTEST_LEVEL in held.view.values:
+            removed.add(ATTEST_LEVEL)
         space = self.namespace_of(body) or held.view.namespace
         scope = written.get("scope", held.view.values.get("scope"))
         private = self.lane_is_private(None if "scope" in removed else scope)
@@ -145,7 +163,19 @@ def delete(held: Held) -> Draft:
     return Draft(kind=Kind.DELETE, collection=COLLECTION, id=held.id, private=held.private)
 
 
+def grant(held: Held, agent: str) -> Draft:
+    """The draft that lets an agent see a memory while it is private."""
+    return _edit(held, _elements(GRANTS, [agent]), set())
+
+
+def revoke(held: Held, agent: str) -> Draft:
+    """The draft that takes that back."""
+    return _edit(held, {}, {element_field(GRANTS, agent)})
+
+
 def _edit(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
+    if UPDATED_AT in held.view.values:
+        removed.add(UPDATED_AT)
     return Draft(
         kind=Kind.EDIT,
         collection=COLLECTION,
@@ -166,7 +196,7 @@ def _move(
             values.update(_elements(name, value))
         else:
             values[name] = value
-    for name in removed:
+    for name in (*removed, UPDATED_AT):
         values.pop(name, None)
     values.update(written)
     values[CREATED_AT] = created_ms(held)
@@ -180,6 +210,13 @@ def _move(
         private=private,
     )
     return [birth, delete(held)]
+
+
+def _given(fields: Mapping[str, Value]) -> dict[str, Value]:
+    """The fields of a new memory; a null is as if it had not been given."""
+    written = {name: value for name, value in fields.items() if value is not None}
+    written.update(_elements("tags", written.pop("tags", [])))
+    return written
 
 
 def _elements(name: str, members: list[str]) -> dict[str, Value]:

@@ -121,6 +121,30 @@ class NotAdministrator(RequestError):
     code = "administrators_only"
 
 
+class NotOwner(RequestError):
+    """Only who wrote the memory, or an administrator, may do this to it."""
+
+    http_status = 403
+    code = "owner_only"
+
+
+class SignatureMissing(RequestError):
+    """An item is written in the name of an agent whose own key must sign what it writes.
+
+    Args:
+        agent: whose signature is missing.
+    """
+
+    http_status = 401
+    code = "agent_signature_missing"
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"{self.code}: {agent} has a key of its own and did not sign this request",
+            fix="Let it send its memories itself, signed, or name another agent",
+        )
+
+
 class Shortfall(Exception):
     """A write is stored here but not on W members, told with what the request made.
 

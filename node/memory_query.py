@@ -10,7 +10,7 @@ from typing import Final
 
 from crdt.fields import TIERS
 from crdt.hlc import millis
-from node.contracts import Held
+from node.contracts import Caller, Held
 from node.limits import Limits
 from node.memory_problems import InvalidField
 from node.memory_record import PRIORITY_DEFAULT, TIER_DEFAULT, created_ms, visible_to
@@ -105,7 +105,7 @@ def number(name: str, text: str | None, default: int) -> int:
     return int(text)
 
 
-def select(newest_first: Iterable[Held], query: Query, agent: str) -> Iterator[Held | None]:
+def select(newest_first: Iterable[Held], query: Query, viewer: Caller) -> Iterator[Held | None]:
     """The memories of a page, and None for each one passed over.
 
     The Nones let the caller give way to others during a long search.
@@ -117,7 +117,7 @@ def select(newest_first: Iterable[Held], query: Query, agent: str) -> Iterator[H
         # A birth is never before the moment it shows, so nothing later can match any more.
         if query.since is not None and millis(held.view.created) < query.since:
             return
-        if not visible_to(held, agent) or not query.matches(held):
+        if not visible_to(held, viewer) or not query.matches(held):
             yield None
         elif skip:
             skip -= 1

@@ -2,16 +2,21 @@
 
 Law: the same view gives the same fields on every node, except `access_count` and
 `last_accessed_at`, which are this node's own. What was never given shows its default; an
-optional field that was never given is left out.
+optional field that was never given is left out. Whether a caller may know of a memory is
+decided here alone, by `visible_to`; every way of reading asks it.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final
+
+import orjson
 
 from crdt.dot import dot_text
 from crdt.hlc import millis
 from crdt.op import Op, Value
-from node.contracts import ConcurrentValue, Held
+from crdt.roles import within
+from node.contracts import Caller, ConcurrentValue, Held
 from node.memory_times import format_ms
 
 TIER_DEFAULT: Final = "mid"
@@ -22,6 +27,10 @@ KIND_DEFAULT: Final = "observation"
 PRIVATE_SCOPE: Final = "private"
 GRANTS: Final = "grants"
 CREATED_AT: Final = "created_at"
+UPDATED_AT: Final = "updated_at"
+ATTEST_LEVEL: Final = "attest_level"
+ATTESTED: Final = "attested"
+CLAIMED: Final = "claimed"
 
 _AS_GIVEN: Final = (
     "entity_id",
@@ -33,7 +42,19 @@ _AS_GIVEN: Final = (
     "confidence_decayed_at",
     "scope",
 )
-_MOMENTS: Final = frozenset(("expires_at", CREATED_AT))
+_MOMENTS: Final = frozenset(("expires_at", CREATED_AT, UPDATED_AT))
+_IDENTITY: Final = (
+    "title",
+    "content",
+    "metadata",
+    "entity_id",
+    "citations",
+    "source_uri",
+    "source_span",
+    "persona_version",
+)
+"""Fields of its author that say what a memory is; those of its keeping (tier, priority, scope,
+the end of its life) may change without making it another one."""
 
 Access = tuple[int, int]
 """(how often read on this node, when last: milliseconds since the epoch)."""
@@ -41,12 +62,24 @@ Access = tuple[int, int]
 UNREAD: Final[Access] = (0, 0)
 
 
-def visible_to(held: Held, agent: str) -> bool:
-    """Whether a caller may know that the memory exists; no name sees nothing private."""
-    values = held.view.values
-    if values.get("scope") != PRIVATE_SCOPE:
+def visible_to(held: Held, viewer: Caller, *, everything: bool = False) -> bool:
+    """Whether a caller may know that the memory exists: the one rule of every read.
+
+    Args:
+        held: the memory.
+        viewer: who looks. A key that is limited to subtrees sees nothing outside them.
+        everything: what is private to others too: an administrator's export and grants.
+    """
+    if viewer.namespaces is not None and not within(held.view.namespace, viewer.namespaces):
+        return False
+    if everything or held.view.values.get("scope") != PRIVATE_SCOPE:
         return True
-    return bool(agent) and (agent == held.view.owner or agent in values.get(GRANTS, ()))
+    return is_party(held, viewer.agent)
+
+
+def is_party(held: Held, agent: str) -> bool:
+    """Whether an agent wrote the memory or was let in by name; no name is nobody."""
+    return bool(agent) and (agent == held.view.owner or agent in held.view.values.get(GRANTS, ()))
 
 
 def created_ms(held: Held) -> int:
@@ -54,6 +87,27 @@ def created_ms(held: Held) -> int:
     kept = held.view.values.get(CREATED_AT)
     born = millis(held.view.created)
     return min(kept, born) if isinstance(kept, int) else born
+
+
+def updated_ms(held: Held) -> int:
+    """When the memory was last changed; what came from elsewhere keeps the time it brought."""
+    brought = held.view.values.get(UPDATED_AT)
+    changed = millis(held.view.updated)
+    return min(brought, changed) if isinstance(brought, int) else changed
+
+
+def content_id(held: Held) -> str:
+    """Lowercase hex of the SHA-256 over what the author said, in canonical JSON.
+
+    The same on every node and for every copy of the same words by the same author; no stamp,
+    counter or place of this mesh is in it.
+    """
+    get = held.view.values.get
+    said = {name: value for name in _IDENTITY if (value := get(name)) is not None}
+    said["agent_id"] = held.view.owner
+    said["memory_kind"] = get("memory_kind", KIND_DEFAULT)
+    said["tags"] = sorted(get("tags", ()))
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
@@ -73,12 +127,13 @@ def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
         "source": get("source", SOURCE_DEFAULT),
         "access_count": access[0],
         "created_at": format_ms(created_ms(held)),
-        "updated_at": format_ms(millis(view.updated)),
+        "updated_at": format_ms(updated_ms(held)),
         "metadata": {**metadata, "agent_id": view.owner} if metadata else {"agent_id": view.owner},
         "memory_kind": get("memory_kind", KIND_DEFAULT),
         "reflection_depth": get("reflection_depth", 0),
         "citations": get("citations", []),
         "version": view.version,
+        ATTEST_LEVEL: get(ATTEST_LEVEL, CLAIMED),
     }
     expires = get("expires_at")
     if expires is not None:

@@ -16,6 +16,7 @@ from node.memory_query import number, read_query
 from node.memory_record import concurrent_of, operation_of, record_of, records_of
 
 _HISTORY_DEFAULT = 100
+_LINKS_SHOWN_MAX = 100
 
 
 async def create(call: Call) -> Answer:
@@ -46,7 +47,7 @@ async def page(call: Call) -> Answer:
     """GET /memories."""
     services = call.services
     query = read_query(call.query, services.limits)
-    held = await services.memories.page(query, call.reader_agent)
+    held = await services.memories.page(query, call.reader)
     services.metrics.counter("memory_reads_total").inc(len(held))
     return json_answer({"memories": records_of(held, services.access.of), "count": len(held)})
 
@@ -54,11 +55,12 @@ async def page(call: Call) -> Answer:
 async def read(call: Call) -> Answer:
     """GET /memories/{id}."""
     services = call.services
-    held = services.memories.find(call.params[0], call.reader_agent)
+    held = services.memories.find(call.params[0], call.reader)
     services.metrics.counter("memory_reads_total").inc()
     services.access.touch(held.id, services.now_ms())
     record = record_of(held, services.access.of(held.id))
-    body = {**record, "memory": record, "links": []}
+    links = await services.links.of(held.id, call.reader, _LINKS_SHOWN_MAX)
+    body = {**record, "memory": record, "links": [link.shown() for link in links]}
     return json_answer(body, headers=_etag(held))
 
 
@@ -103,7 +105,7 @@ async def delete(call: Call) -> Answer:
 
 async def conflicts(call: Call) -> Answer:
     """GET /memories/{id}/conflicts: what the merge did not choose, and beside it what it did."""
-    held, found = call.services.memories.conflicts(call.params[0], call.reader_agent)
+    held, found = call.services.memories.conflicts(call.params[0], call.reader)
     fields = {name: [concurrent_of(name, one) for one in values] for name, values in found.items()}
     body = {
         "id": held.id,
@@ -119,6 +121,6 @@ async def history(call: Call) -> Answer:
     """GET /memories/{id}/history."""
     most = call.services.limits.page_items_max
     limit = min(number("limit", call.query.get("limit"), _HISTORY_DEFAULT), most)
-    held, ops = call.services.memories.history(call.params[0], call.reader_agent, limit)
+    held, ops = call.services.memories.history(call.params[0], call.reader, limit)
     shown = [operation_of(op) for op in ops]
     return json_answer({"id": held.id, "history": shown, "count": len(shown)})

@@ -13,8 +13,9 @@ from node.contracts import Receipt
 from node.http.answer import JSON, SERVER, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import told
+from node.link_transfer import take_links
 from node.memory_batch import Written, create_many, import_many, items_of
-from node.memory_problems import InvalidField
+from node.memory_problems import InvalidField, NotAdministrator
 from node.memory_record import record_of
 from node.memory_times import format_ms
 
@@ -61,24 +62,28 @@ async def take_in(call: Call) -> Answer:
     body = call.json
     items = items_of(body, "memories", call.services.limits.bulk_items_max)
     ask = call.ask(body if isinstance(body, dict) else {})
-    written = await import_many(
-        call.services.memories,
-        items,
-        ask,
-        trust=_trusts(call, body),
-        administrator=call.is_administrator,
-    )
+    memories, trust = call.services.memories, _trusts(call, body)
+    if trust and not call.is_administrator:
+        raise NotAdministrator("only administrators may import with trust_source")
+    links = take_links(memories, _links(call, body), ask, trust=trust)
+    written = await import_many(memories, items, ask, trust=trust, further=links)
     batch = written.batch
-    links = body.get("links") if isinstance(body, dict) else None
-    if links:
-        batch.errors.append({"error": "links were left out: this version stores none"})
     answer = told(
         _receipt(call, written),
         imported=len(batch.ids),
         skipped=batch.skipped,
+        links_imported=batch.links,
+        links_skipped=batch.skipped_links,
         errors=batch.errors,
     )
     return json_answer(answer)
+
+
+def _links(call: Call, body: Any) -> list[Any]:
+    """The links of an import, if it has any."""
+    if not isinstance(body, dict) or body.get("links") is None:
+        return []
+    return items_of(body, "links", call.services.limits.bulk_items_max)
 
 
 def _trusts(call: Call, body: Any) -> bool:
@@ -95,7 +100,7 @@ def _trusts(call: Call, body: Any) -> bool:
 async def export(call: Call) -> web.StreamResponse:
     """GET /export: one JSON object, piece by piece."""
     services = call.services
-    agent = call.reader_agent
+    viewer = call.reader
     response = web.StreamResponse(headers={"Content-Type": JSON, "Server": SERVER})
     await response.prepare(call.request)
     piece = bytearray(
@@ -103,7 +108,7 @@ async def export(call: Call) -> web.StreamResponse:
     )
     count = 0
     administrator = call.is_administrator
-    async for held in services.memories.all_for(agent, administrator=administrator):
+    async for held in services.memories.all_for(viewer, administrator=administrator):
         if count:
             piece += b","
         piece += orjson.dumps(record_of(held, services.access.of(held.id)))
@@ -111,7 +116,17 @@ async def export(call: Call) -> web.StreamResponse:
         if len(piece) >= _PIECE_BYTES:
             await response.write(bytes(piece))
             piece.clear()
-    piece += b'],"links":[],"count":%d}' % count
+    piece += b'],"links":['
+    links = 0
+    async for link in services.links.all_for(viewer, administrator=administrator):
+        if links:
+            piece += b","
+        piece += orjson.dumps(link.shown())
+        links += 1
+        if len(piece) >= _PIECE_BYTES:
+            await response.write(bytes(piece))
+            piece.clear()
+    piece += b'],"count":%d}' % count
     await response.write(bytes(piece))
     await response.write_eof()
     return response
