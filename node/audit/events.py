@@ -71,6 +71,7 @@ _FLOODING: Final[Mapping[str, str]] = {
     "gate_denied": "a request was refused at the door, or by the gate, and nothing was minted",
     "pending": "an action waits for approval",
     "vote_void": "a vote, or a seal, without effect",
+    "join_refused": "a newcomer whose certificate is allowed was turned away",
     "tolerated": "a member that does not enforce let this pass",
 }
 

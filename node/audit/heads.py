@@ -7,7 +7,7 @@ checked without knowing the mesh. Actors of the private lane stand in no head.
 
 Head (msgpack):     [1, key, audit seq, audit hash, at ms, [[actor, seq, chain hash] ...], sig]
     sig = Ed25519(tag "mnemesh-audit-head-1\0", SHA-256(msgpack of the first six))
-Witness (msgpack):  [1, key, at ms, head, earlier head or empty, sig]
+Witness (msgpack):  [1, key, at ms, head, sig]
     sig = Ed25519(tag "mnemesh-audit-witness-1\0", SHA-256(msgpack of the first four))
 """
 
@@ -23,15 +23,15 @@ from transport.identity import PUBLIC_KEY_BYTES as KEY_BYTES
 from transport.identity import node_id_of
 
 FORMAT: Final = 1
-ACTORS_MAX: Final = 300
-HEAD_BYTES_MAX: Final = 64 * 1024
+ACTORS_MAX: Final = 400
+ASIDE_BYTES_MAX: Final = 64 * 1024
 HASH_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _HEAD_TAG: Final = b"mnemesh-audit-head-1\x00"
 _WITNESS_TAG: Final = b"mnemesh-audit-witness-1\x00"
 _HEAD_WIDTH: Final = 7
-_WITNESS_WIDTH: Final = 6
+_WITNESS_WIDTH: Final = 5
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 
@@ -81,15 +81,12 @@ class Witness:
         by: who says so.
         at: when, milliseconds.
         head: the newest it keeps.
-        earlier: the one it kept before, when it has just taken this one; its own signature
-            vouches for it.
         data: its bytes as signed.
     """
 
     by: NodeId
     at: int
     head: Head
-    earlier: Head | None
     data: bytes
 
 
@@ -128,7 +125,7 @@ def read_head(data: bytes, verify: Verify) -> Head:
 
 
 def _unpacked(data: bytes, width: int) -> list[Any]:
-    if len(data) > HEAD_BYTES_MAX * 2:
+    if len(data) > ASIDE_BYTES_MAX:
         raise HeadError("too long")
     try:
         row = msgpack.unpackb(data, raw=False)
@@ -167,11 +164,10 @@ def _actors(rows: object, node_id: NodeId) -> tuple[ActorHead, ...]:
     return tuple(out)
 
 
-def write_witness(head: Head, earlier: Head | None, *, key: bytes, at: int, sign: Sign) -> bytes:
+def write_witness(head: Head, *, key: bytes, at: int, sign: Sign) -> bytes:
     """Countersign a head."""
     row: list[Any] = [FORMAT, key, at, head.data]
-    signature = sign(_digest(_WITNESS_TAG, row))
-    data: bytes = _pack([*row, b"" if earlier is None else earlier.data, signature])
+    data: bytes = _pack([*row, sign(_digest(_WITNESS_TAG, row))])
     return data
 
 
@@ -181,19 +177,16 @@ def read_witness(data: bytes, verify: Verify) -> Witness:
     Raises:
         HeadError: it is none, or somebody did not sign what it says they did.
     """
-    _, key, at, head, earlier, signature = row = _unpacked(data, _WITNESS_WIDTH)
+    _, key, at, head, signature = row = _unpacked(data, _WITNESS_WIDTH)
     _check_bytes(key, KEY_BYTES)
     _check_number(at)
     _check_bytes(signature, SIGNATURE_BYTES)
-    if not isinstance(head, bytes) or not isinstance(earlier, bytes):
+    if not isinstance(head, bytes):
         raise HeadError("another form")
-    if not verify(key, _digest(_WITNESS_TAG, row[:4]), signature):
+    if not verify(key, _digest(_WITNESS_TAG, row[:-1]), signature):
         raise HeadError("the countersignature is not by its node")
     held = read_head(head, verify)
-    before = read_head(earlier, verify) if earlier else None
-    if before is not None and before.node_id != held.node_id:
-        raise HeadError("two heads of different nodes")
-    return Witness(by=node_id_of(key), at=at, head=held, earlier=before, data=data)
+    return Witness(by=node_id_of(key), at=at, head=held, data=data)
 
 
 def contradiction(held: Head, said: Head) -> str:

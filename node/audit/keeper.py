@@ -44,7 +44,7 @@ class _Event(NamedTuple):
 
 class _Job(NamedTuple):
     work: Callable[[], Any]
-    done: Callable[[Any, BaseException | None], None]
+    done: Callable[[Any, BaseException | None], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class Keeper:
             self._queue.append(event)
 
     def run(
-        self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]
+        self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], object]
     ) -> None:
         """Do something on the keeper's thread, between two batches; for notes beside the chain.
 
