@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from node.auth.places import make_private
 from node.auth.public_keys import parse_public_key, public_pem
 from node.errors import Refused, UsageError
 from node.limits import Limits
@@ -183,7 +184,7 @@ class Identities:
         return sorted(found, key=lambda identity: identity.agent_id)
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         self._folder.chmod(0o700)
 
     def _taken(self, ident: str) -> Refused:

@@ -22,3 +22,14 @@ def enrolments_path(paths: Paths) -> Path:
 def nonces_path(paths: Paths) -> Path:
     """The environment that remembers nonces."""
     return paths.data_dir / "nonces"
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for their owner alone.
+
+    Raises:
+        OSError: the operating system says no.
+    """
+    if not folder.exists():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from node.auth.places import make_private
 from transport.errors import TransportError
 from transport.secret_files import read_secret, replace_file
 
@@ -97,7 +98,7 @@ def rewriting(path: Path) -> Iterator[Callable[[bytes], None]]:
 
     The folder is made (0700) when absent, and locked, because the file itself is replaced.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

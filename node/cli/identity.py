@@ -180,17 +180,26 @@ def remove(
     enrolled = ident in _read(paths).peers
     if not (private or enrolled or held.public_path(ident).exists()):
         raise UsageError(f"there is no key for {ident}", fix="See mnemesh identity list")
-    data = {"agent_id": ident, "private_key_deleted": private, "enrolment_ended": enrolled}
+    # Ending an enrolment is undone by another import; deleting a private key by nothing.
+    keeps = private and enrolled and not yes
+    data = {
+        "agent_id": ident,
+        "private_key_deleted": private and not keeps,
+        "enrolment_ended": enrolled,
+    }
     if dry_run:
-        out.answer({"dry_run": True, **data}, f"would delete the key of {ident}")
+        out.answer({"dry_run": True, **data}, f"would remove {ident}")
         return
-    if private:
+    if private and not keeps:
         out.confirm(f"Delete the private key of {ident} for ever?", yes=yes)
     if enrolled:
         with rewriting(enrolments_path(paths)) as put:
             put(format_enrolments(_read(paths).without(ident)))
-    held.remove(ident)
-    out.answer(data, f"{ident} is no longer known")
+    if not keeps:
+        held.remove(ident)
+    out.answer(data, f"{ident} is no longer {'enrolled' if keeps else 'known'}")
+    if keeps:
+        out.say("Its private key is here and stays; repeat with --yes to delete it.")
 
 
 def read_public_key(path: Path) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.auth.places import keys_path
 from node.errors import ConfigError, LooseModes
 from node.settings.checks import Address, agent_address, is_loopback, listen_hosts
 from node.settings.load import Settings
@@ -23,7 +24,7 @@ class Material:
     """Files in use; None where there is none. The API key itself is not here.
 
     Attributes:
-        has_api_key: agents must present the key.
+        has_api_key: agents must present a key: the node's own, or one that was given out.
         founded_by_flags: the operator brings the certificate.
     """
 
@@ -76,7 +77,7 @@ def find_material(settings: Settings, environ: Mapping[str, str]) -> Material:
         client_cert=quorum.client_cert or cert,
         client_key=quorum.client_key or key,
         ca_cert=quorum.ca_cert,
-        has_api_key=bool(variable) or api_key_file is not None,
+        has_api_key=bool(variable) or api_key_file is not None or keys_path(paths).exists(),
         founded_by_flags=named,
     )
     _check_files(material)
