@@ -5,12 +5,13 @@ takes peers.
 """
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
-from crdt.dot import DATA
+from crdt.dot import DATA, PRIVATE
 from crdt.op import record_key
 from node import __version__
 from node.auth.credentials import Credentials
@@ -20,6 +21,8 @@ from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
 from node.http.server import build_server
 from node.http.services import Door, Services
+from node.link_index import COLLECTION as LINK
+from node.link_index import LinkIndex
 from node.live import Live
 from node.logs import EventLog
 from node.memories import Memories
@@ -30,6 +33,7 @@ from node.peers.dialling import link_limits
 from node.peers.greeting import PROTOCOL_VERSION
 from node.peers.links import PeerLinks
 from node.peers.trust import TrustKeeper
+from node.quota import Quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning
@@ -47,6 +51,17 @@ def access_ledger(engine: Engine) -> AccessLedger:
     )
 
 
+def link_index(engine: Engine) -> LinkIndex:
+    """Which links end where, over the keys of the store."""
+
+    def scan() -> Iterator[bytes]:
+        for lane in (DATA, PRIVATE):
+            start = record_key(lane, LINK, "")
+            yield from engine.store.lists.with_prefix(start, sys.maxsize)
+
+    return LinkIndex(scan, lambda: engine.store.store_id)
+
+
 def make_services(
     live: Live,
     *,
@@ -55,6 +70,7 @@ def make_services(
     access: AccessLedger,
     engine: Engine,
     credentials: Credentials,
+    quotas: Quotas,
     log: EventLog,
     now_ms: Callable[[], int],
 ) -> Services:
@@ -68,6 +84,8 @@ def make_services(
     governing = StoreGoverning(engine)
     feed = PendingFeed(governing.pendings, now_ms, os.urandom(_LIFE_BYTES).hex())
     engine.on_commit.append(feed.committed)
+    index = link_index(engine)
+    engine.on_commit.append(index.saw)
     memories = Memories(
         funnel=funnel,
         rules=rules,
@@ -94,6 +112,8 @@ def make_services(
         credentials=credentials,
         approval_times=lambda: live.settings.governance,
         pending_feed=feed,
+        link_index=index,
+        quotas=quotas,
     )
 
 

@@ -24,6 +24,8 @@ from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
+from node.quota import Quotas
+from node.quota_keeping import QuotaKeeping, open_quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
@@ -58,6 +60,7 @@ class Parts:
     mesh: Mesh
     oversight: Oversight
     credentials: Credentials
+    quotas: QuotaKeeping
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -101,6 +104,7 @@ class Parts:
         """Put everything on the disk and let go of it."""
         self.snapshots.close()
         self.credentials.close()
+        self.quotas.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
 
@@ -133,6 +137,7 @@ def build_parts(
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
     gate = build_gate(ground, live, engine)
+    gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
     credentials = open_credentials(
         live,
@@ -149,6 +154,7 @@ def build_parts(
         snapshots,
         gate,
         credentials=credentials,
+        quotas=quotas,
         oversight=oversight,
     )
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
@@ -166,6 +172,7 @@ def build_parts(
         mesh=oversight.mesh,
         oversight=oversight,
         credentials=credentials,
+        quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -198,6 +205,7 @@ def _agents_side(
     gate: Gate,
     *,
     credentials: Credentials,
+    quotas: Quotas,
     oversight: Oversight,
 ) -> Upkeep:
     """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
@@ -212,6 +220,7 @@ def _agents_side(
         entropy=os.urandom,
     )
     oversight.govern_through(funnel)
+    quotas.reads(funnel.reader)
     access = access_ledger(engine)
     services = make_services(
         live,
@@ -220,6 +229,7 @@ def _agents_side(
         access=access,
         engine=engine,
         credentials=credentials,
+        quotas=quotas,
         log=ground.log,
         now_ms=ground.now_ms,
     )

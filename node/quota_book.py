@@ -9,6 +9,7 @@ Keys: `d`, the day as 4 bytes, the agent: counts of that day. `b`, the agent: by
 """
 
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class QuotaBook:
 
     def __init__(self, folder: Path) -> None:
         self._env = _opened(folder)
+        self._lock = threading.Lock()  # nobody closes it under the thread that writes
 
     def load(self, day: int) -> Page:
         """What is known of a day; rows of other days are passed over."""
@@ -77,7 +79,7 @@ class QuotaBook:
             OSError, lmdb.Error: the disk does not take it; nothing of it was written.
         """
         start = b"d" + _DAY.pack(page.day)
-        with self._env.begin(write=True) as txn:
+        with self._lock, self._env.begin(write=True) as txn:
             _drop(txn, b"d", start)
             if page.anew:
                 _drop(txn, b"b", b"c")
@@ -91,8 +93,9 @@ class QuotaBook:
                 txn.delete(_COMPLETE)
 
     def close(self) -> None:
-        """Close it; nothing may be writing."""
-        self._env.close()
+        """Close it, once a write that is under way is over."""
+        with self._lock:
+            self._env.close()
 
 
 def _drop(txn: lmdb.Transaction, first: bytes, end: bytes) -> None:
@@ -105,13 +108,18 @@ def _drop(txn: lmdb.Transaction, first: bytes, end: bytes) -> None:
 
 def _opened(folder: Path) -> lmdb.Environment:
     try:
-        return _open(folder)
+        env = _open(folder)
+        with env.begin() as txn:
+            for _ in txn.cursor():
+                pass
     except lmdb.Error:
         aside = folder.with_name(f"{folder.name}.damaged")
         for old in aside.glob("*") if aside.exists() else ():
             old.unlink()
+        aside.mkdir(mode=0o700, exist_ok=True)
         folder.replace(aside)
         return _open(folder)
+    return env
 
 
 def _open(folder: Path) -> lmdb.Environment:

@@ -6,12 +6,22 @@ take is tried again with the next round.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import lmdb
 
+from node.live import Live
 from node.logs import EventLog
 from node.quota import Quotas
+from node.quota_book import FOLDER, QuotaBook
+
+
+def open_quotas(data_dir: Path, live: Live, now_ms: Callable[[], int]) -> Quotas:
+    """The quotas of a node, as far as its disk remembers them."""
+    return Quotas(
+        limits=lambda: live.settings.limits, now_ms=now_ms, book=QuotaBook(data_dir / FOLDER)
+    )
 
 
 class QuotaKeeping:
