@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from node.cli.client import Client, running_facts, running_target
-from node.cli.options import AsJson, DataDir, DryRun, KeyDir, Yes, options_of, paths_of
+from node.cli.options import AgentId, AsJson, DataDir, DryRun, KeyDir, Yes, options_of, paths_of
 from node.cli.output import Output, table
 from node.cli.process import signal_node
 from node.errors import NodeError, UsageError
@@ -156,28 +156,49 @@ def _answer_change(
 
 
 def list_members(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show the members of the mesh as this node sees them."""
+    """Show who belongs to the mesh, who may connect, and who was removed, as seen here."""
     mesh = fetch_mesh(Client(running_target(paths_of(data_dir))))
-    members = mesh.get("members", [])
     quorum = mesh.get("quorum", {})
-    columns = ("NAME", "STATE", "LAG OPS", "LAG S", "DIGEST", "URL", "NODE ID")
-    rows = [
-        (
-            member.get("name", ""),
-            member.get("state", ""),
-            member.get("lag_ops", ""),
-            member.get("lag_seconds", ""),
-            {True: "agrees", False: "DIFFERS"}.get(member.get("digest_agree"), "-"),
-            member.get("peer_url", ""),
-            member.get("node_id", ""),
-        )
-        for member in members
-    ]
+    columns = ("NAME", "STANDING", "STATE", "LAG OPS", "LAG S", "DIGEST", "URL", "NODE ID", "NOTE")
+    rows = [_member_row(member) for member in mesh.get("members", [])]
+    rows += [_other_row(other) for other in mesh.get("others", [])]
     title = (
         f"{mesh.get('cluster', '')}: {quorum.get('n', '?')} members, "
         f"a write needs {quorum.get('w', '?')}"
     )
     Output(as_json=as_json).answer(mesh, [title, "", table(columns, rows)])
+
+
+def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
+    revoked = member.get("standing") == "revoked"
+    return (
+        member.get("name", ""),
+        member.get("standing", "member"),
+        member.get("state", ""),
+        member.get("lag_ops", ""),
+        member.get("lag_seconds", ""),
+        {True: "agrees", False: "DIFFERS"}.get(member.get("digest_agree"), "-"),
+        member.get("peer_url", ""),
+        member.get("node_id", ""),
+        "a member, not on the allowlist here" if revoked else "",
+    )
+
+
+def _other_row(other: dict[str, Any]) -> tuple[object, ...]:
+    """Somebody who is allowed or was removed, and is no member."""
+    notes = [f"fingerprint {str(other['fingerprint'])[:16]}"] if other.get("fingerprint") else []
+    if other.get("standing") == "retired":
+        by = " for ".join(str(who) for key in ("by_node", "by_agent") if (who := other.get(key)))
+        notes.insert(0, f"removed {other.get('at') or ''} through {by}")
+        notes += ["still allowed to connect"] if other.get("allowed") else []
+    return (
+        other.get("name", ""),
+        other.get("standing", ""),
+        *("-",) * 4,
+        other.get("peer_url", ""),
+        other.get("node_id", ""),
+        ", ".join(notes),
+    )
 
 
 def fetch_mesh(client: Client) -> dict[str, Any]:
@@ -198,6 +219,7 @@ def remove(
     force: Annotated[
         bool, typer.Option("--force", help="Do not wait for a quorum of the other members.")
     ] = False,
+    agent_id: AgentId = None,
     data_dir: DataDir = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -205,7 +227,7 @@ def remove(
 ) -> None:
     """Take a member out of the mesh; it no longer counts and cannot connect."""
     out = Output(as_json=as_json)
-    client = Client(running_target(paths_of(data_dir)))
+    client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     member = find_member(fetch_mesh(client).get("members", []), which)
     words = f"{member.get('name')} ({member.get('node_id')})"
     if dry_run:
@@ -213,9 +235,13 @@ def remove(
         return
     out.confirm(f"Remove {words} from the mesh?", yes=yes)
     answer = client.call(
-        "POST", "/api/v1/mesh/remove", body={"node_id": member["node_id"], "force": force}
+        "POST",
+        "/api/v1/mesh/remove",
+        body={"node_id": member["node_id"], "force": force},
     )
-    out.answer(answer.data, f"removed {words}")
+    told = answer.data.get("durability", {}) if isinstance(answer.data, dict) else {}
+    held = f"{told.get('acks', '?')} of {told.get('needed', '?')} needed members hold it"
+    out.answer(answer.data, f"removed {words}; {held}")
 
 
 def find_member(members: list[dict[str, Any]], which: str) -> dict[str, Any]:

@@ -30,7 +30,10 @@ from node.cli.options import (
 )
 from node.cli.output import Output, facts_table
 from node.errors import Refused, UsageError
+from node.limits import Limits
 from node.lock import find_holder, held_error
+from node.memory_problems import InvalidField
+from node.memory_rules import agent_id
 from node.paths import Paths
 from node.settings import is_wildcard, listen_hosts, load_settings
 from node.settings.checks import clean_url
@@ -72,6 +75,14 @@ def init(  # noqa: PLR0913 -- the options of a command are its parameters
             "--san", metavar="NAME", help="Further host name or address for the certificate."
         ),
     ] = None,
+    admin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--admin",
+            metavar="AGENT_ID",
+            help="Agent that administers the mesh which this node founds; may be repeated.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing identity; it is gone then.")
     ] = False,
@@ -87,6 +98,7 @@ def init(  # noqa: PLR0913 -- the options of a command are its parameters
     paths = paths_of(data_dir, key_dir, config)
     url = clean_url(advertise, "--advertise") if advertise else None
     sans = certificate_names(url, san or [])
+    admins = administrators(admin or [])
     _check_init(paths, name, url)
     present = [path for path in _secrets(paths) if path.exists()]
     if present and not force:
@@ -102,8 +114,8 @@ def init(  # noqa: PLR0913 -- the options of a command are its parameters
     if present:
         out.confirm(f"Replace the identity in {paths.key_dir} for ever?", yes=yes)
     made = make_identity(paths, name=name, sans=sans, force=force)
-    _remember(paths, name, url, sans)
-    _tell(out, paths, name, url, made)
+    _remember(paths, name, url, sans, admins)
+    _tell(out, paths, name, url, made, admins)
 
 
 def certificate_names(url: str | None, further: Sequence[str]) -> tuple[str, ...]:
@@ -116,6 +128,19 @@ def certificate_names(url: str | None, further: Sequence[str]) -> tuple[str, ...
                 fix="Write it as node-a.example or 192.0.2.7",
             )
     return tuple(dict.fromkeys([*([host] if host else []), *further, *_LOCAL_SANS]))
+
+
+def administrators(given: Sequence[str]) -> tuple[str, ...]:
+    """Agent ids, each once.
+
+    Raises:
+        UsageError: one is no agent id.
+    """
+    try:
+        checked = [agent_id("--admin", ident, Limits()) for ident in given]
+    except InvalidField as error:
+        raise UsageError(error.what, fix="Write it as ai:alice or human:bob") from error
+    return tuple(dict.fromkeys(checked))
 
 
 def _is_address(text: str) -> bool:
@@ -191,16 +216,22 @@ def _unwritable(folder: Path, why: str) -> Refused:
     )
 
 
-def _remember(paths: Paths, name: str, url: str | None, sans: Sequence[str]) -> None:
+def _remember(
+    paths: Paths, name: str, url: str | None, sans: Sequence[str], admins: Sequence[str]
+) -> None:
     values = read_config(paths.config) if paths.config.exists() else {}
     merged: dict[str, Mapping[str, object]] = dict(values)
     merged["identity"] = {**values.get("identity", {}), "name": name, "sans": list(sans)}
     if url:
         merged["listen"] = {**values.get("listen", {}), "advertise": url}
+    if admins:
+        merged["admin"] = {**values.get("admin", {}), "agent_ids": list(admins)}
     write_config(paths.config, merged)
 
 
-def _tell(out: Output, paths: Paths, name: str, url: str | None, made: Made) -> None:
+def _tell(
+    out: Output, paths: Paths, name: str, url: str | None, made: Made, admins: Sequence[str]
+) -> None:
     here = options_of(paths)
     member_url = url or "https://HOST:PORT"
     allow = f"mnemesh node allow {made.fingerprint} --name {shlex.quote(name)}"
@@ -215,6 +246,7 @@ def _tell(out: Output, paths: Paths, name: str, url: str | None, made: Made) -> 
         "node_id": made.node_id,
         "fingerprint": made.fingerprint,
         "advertise": url,
+        "admins": list(admins),
         "data_dir": str(paths.data_dir),
         "key_dir": str(paths.key_dir),
         "config": str(paths.config),
@@ -228,5 +260,6 @@ def _tell(out: Output, paths: Paths, name: str, url: str | None, made: Made) -> 
         ("keys", paths.key_dir),
         ("API key", paths.api_key),
         ("configuration", paths.config),
+        *([("administrators", ", ".join(admins))] if admins else []),
     ]
     out.answer(data, [facts_table(facts), "", "Next:", *("  " + step for step in steps)])

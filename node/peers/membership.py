@@ -247,7 +247,8 @@ class Membership:
                 dot=dot,
                 kind=kind,
                 id=subject,
-                agent=caller.agent,
+                # A name drawn for one request says nothing to whoever reads the history.
+                agent="" if caller.nameless else caller.agent,
                 hlc=stamp,
                 heads=heads,
                 set=dict(fields or {}),

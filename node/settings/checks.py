@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from node.errors import ConfigError, ImpossibleQuorum
+from node.memory_problems import InvalidField
+from node.memory_rules import agent_id
 
 if TYPE_CHECKING:
     from node.settings.load import Settings
@@ -114,6 +116,7 @@ def check_settings(settings: "Settings") -> None:
     _check_addresses(settings)
     _check_peers(settings)
     _check_limits(settings)
+    _check_administrators(settings)
 
 
 def _check_pairs(settings: "Settings") -> None:
@@ -179,6 +182,14 @@ def _check_limits(settings: "Settings") -> None:
     ):
         if getattr(limits, small) > getattr(limits, large):
             raise ConfigError(f"[limits] {small} is larger than {large}", why="it must fit into it")
+
+
+def _check_administrators(settings: "Settings") -> None:
+    for ident in settings.admin.agent_ids:
+        try:
+            agent_id("[admin] agent_ids", ident, settings.limits)
+        except InvalidField as error:
+            raise ConfigError(f"[admin] agent_ids has {ident!r}", why=error.what) from error
 
 
 def check_quorum_possible(writes: int | None, members: int) -> None:
