@@ -7,7 +7,7 @@ takes peers.
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from aiohttp import web
 
@@ -72,10 +72,9 @@ def make_services(
     credentials: Credentials,
     quotas: Quotas,
     log: EventLog,
-    now_ms: Callable[[], int],
 ) -> Services:
     """Everything the HTTP face is given."""
-    settings = live.settings
+    settings, now_ms = live.settings, engine.now_ms
     rules = DraftRules(
         limits=settings.limits,
         default_namespace=settings.storage.default_namespace,

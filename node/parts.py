@@ -196,7 +196,7 @@ def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
     return snapshots
 
 
-def _agents_side(
+def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     ground: Ground,
     live: Live,
     engine: Engine,
@@ -231,7 +231,6 @@ def _agents_side(
         credentials=credentials,
         quotas=quotas,
         log=ground.log,
-        now_ms=ground.now_ms,
     )
     open_for_http(live, services, ground.doors, ground.api_key, links)
     return Upkeep(
