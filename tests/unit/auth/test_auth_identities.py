@@ -68,9 +68,9 @@ def test_a_key_is_replaced_only_when_that_is_said(tmp_path: Path) -> None:
     held = Identities(tmp_path)
     held.generate("ai:alice", entropy, force=False)
     with pytest.raises(Refused, match="already"):
-        held.generate("ai:alice", lambda size: bytes(size), force=False)
+        held.generate("ai:alice", bytes, force=False)
     assert held.key_of("ai:alice").public == KEY
-    made = held.generate("ai:alice", lambda size: bytes(size), force=True)
+    made = held.generate("ai:alice", bytes, force=True)
     assert made.public_key == OTHER == held.key_of("ai:alice").public
 
 

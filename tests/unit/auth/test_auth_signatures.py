@@ -80,5 +80,5 @@ def test_a_message_of_one_kind_is_none_of_another() -> None:
         ("\udc80", False),
     ],
 )
-def test_what_can_be_a_nonce(text: str | None, good: bool) -> None:
+def test_what_can_be_a_nonce(text: str | None, *, good: bool) -> None:
     assert is_nonce(text) is good

@@ -56,7 +56,7 @@ def test_a_change_counts_within_half_a_second_and_is_read_once(rig: Rig) -> None
 def test_a_file_that_cannot_be_read_leaves_the_old_one_in_force(rig: Rig) -> None:
     rig.write(b"one")
     watched = rig.watch()
-    for spoil in (lambda: rig.write(b"bad"), lambda: os.chmod(rig.path, 0o644)):
+    for spoil in (lambda: rig.write(b"bad"), lambda: rig.path.chmod(0o644)):
         spoil()
         os.utime(rig.path, ns=(1, len(rig.events) + 2))
         rig.now += 1
