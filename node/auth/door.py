@@ -65,16 +65,21 @@ def _missing(agent: str) -> AuthRefused:
     )
 
 
-def needs_check(call: "Call") -> bool:
-    """Whether there is anything to verify before a write; dictionary look-ups alone."""
+def needs_check(call: "Call", *, writes: bool) -> bool:
+    """Whether there is anything to verify; dictionary look-ups alone.
+
+    What is signed must hold, whatever it asks; a signature is demanded for writes only.
+    """
     if SIGNATURE in call.headers:
         return True
+    if not writes:
+        return False
     agent = call.grant.agent_id or call.headers.get(AGENT, "")
     return bool(agent) and call.services.requires_signature(agent)
 
 
 async def check_signature(call: "Call") -> None:
-    """Verify the signature of a write, and remember who signed it in `call.signer`.
+    """Verify the signature of a request, and remember who signed it in `call.signer`.
 
     Raises:
         AuthRefused: 401 `agent_signature_missing`, `agent_signature_bad` or

@@ -96,12 +96,14 @@ class Gate:
             )
 
     async def check_signature(self, call: Call, route: Route) -> None:
-        """Verify what an agent signed, where its name demands that; the body is there now.
+        """Verify what an agent signed, and demand it where its name does; the body is there now.
 
         Raises:
             AuthRefused: 401.
         """
-        if route.touches is Touches.WRITES and route.needs is not Needs.PEER and needs_check(call):
+        if route.needs is Needs.PEER or route.needs is Needs.OPEN:
+            return
+        if needs_check(call, writes=route.touches is Touches.WRITES):
             await check_signature(call)
 
     def _check_key(self, call: Call, keys: tuple[bytes, ...], ring: KeyRing) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from crdt.roles import READER, WRITER
+from crdt.roles import READER, SYSTEM_ADMIN, WRITER
 from node.http.answer import Answer
 from node.http.call import Call
 
@@ -58,8 +58,10 @@ class Route:
     role: str = READER
 
 
-def least_role(touches: Touches) -> str:
-    """What a key must be of where a row does not say: a writer to write, else a reader."""
+def least_role(touches: Touches, needs: Needs) -> str:
+    """What a key must be of where a row does not say: a reader to read, a writer to write."""
+    if needs is Needs.OPERATOR:
+        return SYSTEM_ADMIN
     return WRITER if touches is Touches.WRITES else READER
 
 

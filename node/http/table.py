@@ -108,15 +108,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/doctor", doctor.doctor, NOTHING, OPERATOR, "what is wrong with this node"),
     ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
     ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
-    (
-        "POST",
-        f"{API}/mesh/remove",
-        mesh.remove,
-        NOTHING,
-        OPERATOR,
-        "take a member out",
-        SYSTEM_ADMIN,
-    ),
+    ("POST", f"{API}/mesh/remove", mesh.remove, NOTHING, OPERATOR, "take a member out"),
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),
@@ -132,7 +124,7 @@ def _route(row: _Row) -> Route:
         touches=touches,
         needs=needs,
         summary=summary,
-        role=named[0] if named else least_role(touches),
+        role=named[0] if named else least_role(touches, needs),
     )
 
 
