@@ -27,12 +27,14 @@ from node.live import Live
 from node.logs import EventLog
 from node.memories import Memories
 from node.memory_access import AccessLedger
+from node.memory_drafts import COLLECTION as MEMORY
 from node.memory_drafts import DraftRules
 from node.oversight import Oversight
 from node.peers.dialling import link_limits
 from node.peers.greeting import PROTOCOL_VERSION
 from node.peers.links import PeerLinks
 from node.peers.trust import TrustKeeper
+from node.private_census import PrivateCensus
 from node.quota import Quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
@@ -62,6 +64,19 @@ def link_index(engine: Engine) -> LinkIndex:
     return LinkIndex(scan, lambda: engine.store.store_id)
 
 
+def private_census(engine: Engine, funnel: LocalFunnel, *, everywhere: bool) -> PrivateCensus:
+    """Which memories the figures of this node do not tell everybody of."""
+
+    def scan() -> Iterator[str]:
+        if everywhere:
+            yield from (held.id for held in funnel.reader().recent())
+        start = record_key(PRIVATE, MEMORY, "")
+        for key in engine.store.lists.with_prefix(start, sys.maxsize):
+            yield key[len(start) :].decode()
+
+    return PrivateCensus(funnel.reader, scan, engine.now_ms)
+
+
 def make_services(
     live: Live,
     *,
@@ -84,7 +99,8 @@ def make_services(
     feed = PendingFeed(governing.pendings, now_ms, os.urandom(_LIFE_BYTES).hex())
     engine.on_commit.append(feed.committed)
     index = link_index(engine)
-    engine.on_commit.append(index.saw)
+    census = private_census(engine, funnel, everywhere=rules.share_private)
+    engine.on_commit += [index.saw, census.saw]
     memories = Memories(
         funnel=funnel,
         rules=rules,
@@ -112,6 +128,7 @@ def make_services(
         approval_times=lambda: live.settings.governance,
         pending_feed=feed,
         link_index=index,
+        census=census,
         quotas=quotas,
     )
 

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from typing import Final
 
+from crdt.roles import within
 from node.http.answer import TEXT, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem
@@ -101,7 +102,7 @@ async def capabilities(call: Call) -> Answer:
             "import": True,
             "recall": False,
             "search": False,
-            "links": False,
+            "links": True,
             "archive": False,
             "subscriptions": False,
             "documents": False,
@@ -124,21 +125,29 @@ async def capabilities(call: Call) -> Answer:
 
 
 async def stats(call: Call) -> Answer:
-    """GET /stats."""
-    reader = call.services.funnel.reader()
+    """GET /stats: without what the caller may not see, as far as counts can tell it apart."""
+    services, viewer = call.services, call.reader
+    soon = services.now_ms() + _SOON_MS
+    hidden = await services.census.hidden(viewer, soon)
+    reader = services.funnel.reader()
     tiers: Counter[str] = Counter()
     spaces: Counter[str] = Counter()
-    for (space, tier), count in reader.counts().items():
-        tiers[tier] += count
-        spaces[space] += count
+    for (space, tier), held in reader.counts().items():
+        count = held - hidden.counts[space, tier]
+        if count > 0 and (viewer.namespaces is None or within(space, viewer.namespaces)):
+            tiers[tier] += count
+            spaces[space] += count
+    # No count of these by namespace is kept, so a key that is limited to some is told none.
+    limited = viewer.namespaces is not None
+    expiring = max(0, reader.expiring_before(soon) - hidden.expiring)
     body = {
         "total": tiers.total(),
         "by_tier": [{"tier": tier, "count": count} for tier, count in tiers.most_common()],
         "by_namespace": [
             {"namespace": space, "count": count} for space, count in spaces.most_common()
         ],
-        "expiring_soon": reader.expiring_before(call.services.now_ms() + _SOON_MS),
-        "links_count": 0,
+        "expiring_soon": None if limited else expiring,
+        "links_count": None if limited else services.link_index.shared(),
         "db_size_bytes": reader.size_bytes(),
     }
     return json_answer(body)

@@ -32,6 +32,7 @@ from node.links import Links
 from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.metrics import Metrics
+from node.private_census import PrivateCensus
 from node.quota import Quotas
 from node.settings.sections import GovernanceRules
 
@@ -94,6 +95,7 @@ class Services:
         streams: the streams of events that are open.
         link_index: which links end at a memory.
         quotas: what agents have used up here.
+        census: private memories that figures leave out.
     """
 
     memories: Memories
@@ -118,6 +120,7 @@ class Services:
     streams: OpenStreams = field(default_factory=OpenStreams)
     link_index: LinkIndex = field(default_factory=LinkIndex)
     quotas: Quotas = field(default_factory=Quotas)
+    census: PrivateCensus = field(default_factory=PrivateCensus)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
