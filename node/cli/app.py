@@ -13,7 +13,19 @@ from typing import Any, Final, cast
 import typer
 from typer.exceptions import Abort, TyperException
 
-from node.cli import doctor, identity, join, keys, members, memories, mesh, setup, status, transfer
+from node.cli import (
+    doctor,
+    identity,
+    join,
+    keys,
+    links,
+    members,
+    memories,
+    mesh,
+    setup,
+    status,
+    transfer,
+)
 from node.cli.demo_command import demo
 from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
@@ -50,6 +62,9 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "list": memories.list_memories,
     "update": memories.update,
     "delete": memories.delete,
+    "link": links.link,
+    "links": links.links,
+    "lineage": links.lineage,
     "export": transfer.export_file,
     "import": transfer.import_path,
     "version": status.version,
