@@ -106,7 +106,7 @@ class PendingActions:
         for action in actions_of(self._governing.pendings()):
             if len(out) >= filters.limit:
                 break
-            if filters.namespace not in (None, action.first.namespace):
+            if filters.namespace not in (None, *action.namespaces):
                 continue
             if filters.statuses and action.status(now_ms) not in filters.statuses:
                 continue
@@ -121,7 +121,9 @@ class PendingActions:
 
     def told(self, action: Action, viewer: Caller) -> dict[str, Any] | None:
         """An action as a caller may see it; None when it may not know of it."""
-        payload = self._governing.payload(action.dot)
+        payload: dict[str, Any] = {}
+        for dot in action.dots:
+            payload |= self._governing.payload(dot)
         held = self._memories.funnel.reader().get(*action.record)
         if not may_see(action, payload, held, viewer):
             return None

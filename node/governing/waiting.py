@@ -33,12 +33,17 @@ class Action:
     """The operations of one request about one record, held together.
 
     Attributes:
-        dot: of the first of them; names the action.
-        parts: all of them, the first one first.
+        dots: of all of them; the first one names the action.
+        parts: all of them, in the same order.
     """
 
-    dot: Dot
+    dots: tuple[Dot, ...]
     parts: tuple[Pending, ...]
+
+    @property
+    def dot(self) -> Dot:
+        """What names the action."""
+        return self.dots[0]
 
     @property
     def first(self) -> Pending:
@@ -59,9 +64,15 @@ class Action:
     @property
     def kind(self) -> str:
         """store, update, promote or delete."""
-        # A move is a birth elsewhere that ends the old one.
-        moves = self.first.action == "store" and any(p.action == "delete" for p in self.parts[1:])
+        # A move is a birth elsewhere and the end of the old one, in either order.
+        moves = {"store", "delete"} <= {part.action for part in self.parts}
         return "update" if moves else self.first.action
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Where it takes place, the place it leads to first; several for a move."""
+        found = [part.namespace for part in self.parts if part.action != "delete"]
+        return tuple(dict.fromkeys([*found, *(part.namespace for part in self.parts)]))
 
     @property
     def approver(self) -> Any:
@@ -148,8 +159,7 @@ def actions_of(pendings: Mapping[Dot, Pending]) -> Iterator[Action]:
             followers.setdefault(pending.leader, []).append(dot)
     first = [dot for dot, pending in pendings.items() if pending.leader is None]
     for dot in sorted(first, key=lambda dot: (pendings[dot].asked, dot), reverse=True):
-        also = sorted(followers.get(dot, ()))
-        yield Action(dot=dot, parts=(pendings[dot], *(pendings[one] for one in also)))
+        yield _action(pendings, [dot, *sorted(followers.get(dot, ()))])
 
 
 def action_at(pendings: Mapping[Dot, Pending], dot: Dot) -> Action | None:
@@ -157,9 +167,13 @@ def action_at(pendings: Mapping[Dot, Pending], dot: Dot) -> Action | None:
     held = pendings.get(dot)
     if held is None:
         return None
-    leader = held.leader if held.leader in pendings else dot
+    leader = held.leader if held.leader is not None and held.leader in pendings else dot
     also = sorted(other for other, one in pendings.items() if one.leader == leader)
-    return Action(dot=leader or dot, parts=tuple(pendings[one] for one in (leader or dot, *also)))
+    return _action(pendings, [leader, *also])
+
+
+def _action(pendings: Mapping[Dot, Pending], dots: list[Dot]) -> Action:
+    return Action(dots=tuple(dots), parts=tuple(pendings[dot] for dot in dots))
 
 
 def may_see(
@@ -174,7 +188,7 @@ def may_see(
         viewer: who looks.
     """
     spaces = viewer.namespaces
-    if spaces is not None and not within(action.first.namespace, spaces):
+    if spaces is not None and not all(within(name, spaces) for name in action.namespaces):
         return False
     if held is not None and not visible_to(held, viewer):
         return False
@@ -196,7 +210,7 @@ def shown(action: Action, payload: Mapping[str, Value], now_ms: int) -> dict[str
         "id": action.id,
         "action_type": action.kind,
         "memory_id": ident,
-        "namespace": first.namespace,
+        "namespace": action.namespaces[0],
         "payload": _payload(payload),
         "requested_by": first.requester,
         "requested_at": format_ms(millis(first.asked)),

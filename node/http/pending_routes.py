@@ -33,7 +33,7 @@ async def approve(call: Call) -> Answer:
     """POST /pending/{id}/approve."""
     decided = await _actions(call).decide(call.params[0], call.ask(), yes=True)
     action = decided.action
-    about = {"id": action.id, "memory_id": action.record[1], "namespace": action.first.namespace}
+    about = {"id": action.id, "memory_id": action.record[1], "namespace": action.namespaces[0]}
     if decided.status != APPROVED:
         have, needed = action.progress()
         body = told(
@@ -54,7 +54,7 @@ async def reject(call: Call) -> Answer:
     action = decided.action
     body = told(
         decided.receipt, rejected=True, id=action.id, memory_id=action.record[1],
-        namespace=action.first.namespace, status=decided.status, decided_by=_by(decided),
+        namespace=action.namespaces[0], status=decided.status, decided_by=_by(decided),
     )  # fmt: skip
     return json_answer(body)
 
