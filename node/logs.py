@@ -45,6 +45,13 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "record_corrupt": ("critical", "a stored value does not match its checksum"),
     "log_truncated": ("info", "log that all members hold, or beyond the limits, is gone"),
     "maintenance_failed": ("warning", "a round of maintenance failed and will be tried again"),
+    # audit
+    "audit_chain_recovered": ("warning", "an incomplete last entry of the chain was cut"),
+    "audit_chain_broken": ("critical", "entries of the chain do not hold; see mnemesh verify"),
+    "audit_rollback": ("critical", "a node shows less than, or other than, it had countersigned"),
+    "audit_head_refused": ("warning", "what a peer said about a chain is not genuine"),
+    "audit_stalled": ("error", "the disk is full; entries of the chain wait for room"),
+    "audit_mirror_failed": ("warning", "the copy of the chain cannot be written; lines wait"),
     # peers
     "peer_connected": ("info", "a link is up and both sides have proven who they are"),
     "peer_disconnected": ("info", "a link ended; says why"),

@@ -58,6 +58,9 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "store_changes_total": ("Times this node took a new store id.", ()),
     "store_fsync_errors_total": ("Disk errors at a commit.", ()),
     "store_commits_total": ("Commits of the store.", ()),
+    "audit_entries_total": ("Entries of the audit chain.", ("event",)),
+    "audit_dropped_total": ("Events that found no room on their way to the chain.", ()),
+    "audit_rollbacks_total": ("Chains that end before what was countersigned.", ()),
     "scrub_corrupt_total": ("Stored values that do not match their checksum.", ()),
     "http_requests_total": ("Requests answered.", ("route", "code")),
 }
@@ -75,6 +78,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "clock_skew_seconds": ("Clock of the peer minus the local one.", ("peer",)),
     "digest_agree": ("Whether digests agreed at the last equal clocks.", ("peer",)),
     "queue_bytes": ("Bytes waiting for the peer.", ("peer",)),
+    "audit_head_countersigned": ("Members that hold the present end of the chain.", ()),
     "conflicts_open": ("Fields with concurrent values that nobody settled.", ()),
     "pending_actions": ("Actions that wait for approval.", ()),
     "pending_oldest_seconds": ("Age of the oldest of them.", ()),

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crdt.applying import key_of
 from crdt.bundle import Bundle, BundleError, read_bundle
 from crdt.dot import DATA, PRIVATE, NodeId, actor_text, node_of
 from crdt.op import RECORD_KINDS, record_key
-from crdt.replica import key_of
 from node.audit.chain import Verify
 from node.audit.ops_walk import OPS_MAX, Reading
 from node.store import CorruptRecord

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import lmdb
 
 from crdt.dot import NodeId
+from node.audit.chain import Bad, Link, Verdict
 from node.audit.countersign import Countersigning
 from node.audit.keeper import Keeper
 from node.audit.memory_ops import verify_memory
@@ -99,15 +100,15 @@ class Verifier:
         events = await asyncio.to_thread(self._events, claims, head)
         return Report(ops=await self._ops(claims), events=events, book=book, asked=asked)
 
-    def _events(self, claims: Claims, head: Any) -> Any:
+    def _events(self, claims: Claims, head: Link) -> Verdict:
         folder: Path = self._keeper.settings.folder
-        for left in reversed(range(_TRIES)):
+        owner = self._keeper.owner
+        for _ in range(_TRIES):
             try:
-                return verify_events(folder, self._keeper.owner, claims, head=head, step=self._step)
+                return verify_events(folder, owner, claims, head=head, step=self._step)
             except FileNotFoundError:
-                if not left:  # else the oldest segment was dropped meanwhile
-                    raise
-        raise AssertionError("unreachable")
+                continue  # the oldest segment was dropped meanwhile
+        return Verdict(holds=False, rows_checked=0, first_bad=Bad(1, "unreadable"), head=head)
 
     def _step(self, _count: int) -> None:
         self._pause(_PAUSE_SECONDS)
