@@ -15,6 +15,7 @@ from crdt.governance_state import GovernanceState
 from crdt.hlc import millis
 from crdt.op import Kind
 from crdt.policy import ROOT, Policy
+from crdt.roles import within
 from node.contracts import Caller, GovernanceDraft, Governing, Receipt
 from node.governing.changes import govern
 from node.governing.policies import (
@@ -194,12 +195,14 @@ class Standards:
         ]
         return Shown(namespace=space, standards=found, chain=chain)
 
-    def spaces(self, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    def spaces(self, counts: Mapping[str, int], viewer: Caller) -> list[dict[str, Any]]:
         """Every namespace that holds something or has a standard, by name.
 
         Args:
             counts: memories by namespace, as the caller may see them.
+            viewer: who looks; a key that is limited to subtrees is told of nothing else.
         """
+        limits = viewer.namespaces
         state = self._governing.state()
         versions = Counter(
             {
@@ -211,6 +214,7 @@ class Standards:
         return [
             {"namespace": space, "count": counts.get(space, 0), "standards": versions[space]}
             for space in sorted(counts.keys() | versions.keys())
+            if limits is None or within(space, limits)
         ]
 
     def _standing(self, state: GovernanceState, space: str) -> list[Policy]:

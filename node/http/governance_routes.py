@@ -29,10 +29,12 @@ async def spaces(call: Call) -> Answer:
     wanted = call.query.get("namespace")
     if wanted:
         return _shown(call, wanted)
+    services, viewer = call.services, call.reader
+    hidden = await services.census.hidden(viewer, services.now_ms())
     counts: Counter[str] = Counter()
-    for (space, _), count in call.services.funnel.reader().counts().items():
-        counts[space] += count
-    found = _standards(call).spaces(counts)
+    for (space, tier), held in services.funnel.reader().counts().items():
+        counts[space] += max(held - hidden.counts[space, tier], 0)
+    found = _standards(call).spaces(+counts, viewer)
     return json_answer({"namespaces": found, "count": len(found)})
 
 

@@ -196,9 +196,9 @@ async def test_concurrent_versions_are_all_shown_until_one_settles_them() -> Non
     for node in (a, b):
         found = shown(node, "team")
         assert {one["governance"]["write"] for one in found} == {"deny", "registered"}
-        assert {one["namespace"]: one["standards"] for one in node.standards.spaces({})} == {
-            "team": 2
-        }
+        assert {
+            one["namespace"]: one["standards"] for one in node.standards.spaces({}, at_home("ann"))
+        } == {"team": 2}
         with pytest.raises(InvalidField) as caught:
             await node.standards.set("team", asked("ann"), {"owner": "olga"})
         assert caught.value.field == "governance"
@@ -211,7 +211,8 @@ async def test_namespaces_are_listed_with_and_without_memories(node: Governed) -
     await node.policy("empty", write="deny")
     await node.policy("gone", write="deny")
     await node.standards.clear("gone", asked("ann"))
-    assert node.standards.spaces({"global": 3}) == [
+    assert node.standards.spaces({"global": 3}, at_home("ann", namespaces=("global/x",))) == []
+    assert node.standards.spaces({"global": 3}, at_home("ann")) == [
         {"namespace": "empty", "count": 0, "standards": 1},
         {"namespace": "global", "count": 3, "standards": 0},
     ]

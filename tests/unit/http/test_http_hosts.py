@@ -1,3 +1,4 @@
+import re
 import socket
 
 import pytest
@@ -49,10 +50,10 @@ def test_remembering_hosts_is_bounded() -> None:
 def test_every_route_can_be_found_and_says_what_it_is() -> None:
     router = Router(TABLE)
     for route in TABLE:
-        path = route.path.replace("{id}", "abcdef")
+        path = re.sub(r"{\w+}", "abcdef", route.path)
         found, params, _ = router.find(route.method, path)
         assert found is route
-        assert params == (("abcdef",) if "{id}" in route.path else ())
+        assert params == (("abcdef",) if "{" in route.path else ())
         assert route.summary
 
 
