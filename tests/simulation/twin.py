@@ -124,6 +124,18 @@ class Twin:
             groups.setdefault(leader.dot if leader else dot, []).append(dot)
         return {dot for group in groups.values() if all(alone[d] for d in group) for dot in group}
 
+    def overruled(self, clock: Mapping[bytes, int]) -> list[Dot]:
+        """Sealed operations that a valid no stands against: its caster had seen no approval."""
+        ops = self.covered(clock)
+        out = []
+        for op in ops:
+            if op.kind in RECORDS and op.dot.actor[:1] == DATA:
+                answer = self.judge(op)
+                votes = [v for v in ops if v.target == op.dot and self._may_vote(v)]
+                if answer[0] == "pending" and self._sealed(op, votes, answer):
+                    out += [] if self._full(op, votes, answer) else [op.dot]
+        return out
+
     def _may_vote(self, vote: Op) -> bool:
         decides = vote.kind in {Kind.VOTE, Kind.SEAL}
         below = self.history(vote.heads)

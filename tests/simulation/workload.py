@@ -99,16 +99,16 @@ class Workload:
     def govern(self, process: "Process") -> None:
         """A policy, an agent, a role, or a word about the own mode."""
         chance = self.random.random()
-        if chance < 0.4:
-            agent, kind = self.random.choice(AGENTS), self.random.choice(["human", "system"])
-            self._mint(process, Kind.AGENT, agent, subject=agent, set={"agent_type": kind})
-        elif chance < 0.9:
-            self._policy(process)
-        elif self.roles and chance < 0.97:
+        if self.roles and chance < 0.2:
             self._role(process)
-        elif self.roles:
+        elif self.roles and chance < 0.23:
             mode = self.random.choice(["enforce", "enforce", "advisory", "off"])
             self._mint(process, Kind.MODE, self._anybody(), set={"mode": mode})
+        elif chance < 0.5:
+            agent, kind = self.random.choice(AGENTS), self.random.choice(["human", "system"])
+            self._mint(process, Kind.AGENT, agent, subject=agent, set={"agent_type": kind})
+        else:
+            self._policy(process)
 
     def _anybody(self) -> str:
         return self.random.choice(AGENTS)
@@ -126,8 +126,8 @@ class Workload:
             rules["inherit"] = True
         if r.random() < 0.8:
             rules["approver"] = r.choice(["human", {"agent": "bob"}, {"consensus": 2}])
-        if r.random() < 0.2:
-            rules["approval_timeout_secs"] = r.choice([1, 5, 60])
+        if r.random() < 0.15:
+            rules["approval_timeout_secs"] = r.choice([1, 1, 2])
         if r.random() < 0.1:
             rules = {}
         self._mint(
@@ -142,7 +142,7 @@ class Workload:
             process,
             Kind.ROLE,
             self._anybody(),
-            subject=self._anybody(),
+            subject=r.choice(AGENTS[:2]),
             set={"role": role, "namespaces": spaces},
         )
 
@@ -160,7 +160,7 @@ class Workload:
         replica = process.replica
         subject = replica.me.node_id.hex() if kind is Kind.MODE else subject
         seen = replica.governance.live(kind, namespace=namespace, subject=subject)
-        if self.random.random() < 0.1:  # names what it has no business to take the place of
+        if self.random.random() < 0.3:  # names what it has no business to take the place of
             seen |= replica.governance.live(Kind.POLICY, namespace=self.random.choice(["*", "x"]))
         replica.mint_governance(
             lambda dot, heads, hlc: Op(
