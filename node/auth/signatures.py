@@ -10,9 +10,11 @@ import base64
 import binascii
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
-from transport.identity import NodeKey, verify
+from transport.errors import PublicKeyError
+from transport.identity import NodeKey, check_public_key, verify
 
 NONCE_CHARS_MAX: Final = 128
 _HEADER: Final = re.compile(r"ed25519=([A-Za-z0-9+/]{86}==)")
@@ -63,8 +65,18 @@ def _bytes(text: str) -> bytes:
 
 
 def verifies(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the holder of a 32-byte public key made this signature."""
-    return verify(public, message, signature)
+    """Whether the holder of a public key made this signature; never under a worthless key."""
+    # Keys of agents come from other members too, whom nobody obliges to have looked.
+    return _sound(public) and verify(public, message, signature)
+
+
+@lru_cache(maxsize=4096)
+def _sound(public: bytes) -> bool:
+    try:
+        check_public_key(public)
+    except PublicKeyError:
+        return False
+    return True
 
 
 def sign_agent(key: NodeKey, method: str, path: str, query: str, body: bytes, nonce: str) -> str:
