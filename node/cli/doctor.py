@@ -20,6 +20,7 @@ from node.errors import Exit, NodeError
 
 _EXITS: Final = {"warning": Exit.DOCTOR_WARNS, "critical": Exit.DOCTOR_CRITICAL}
 _WELL: Final = "ok"
+_WORST_FIRST: Final = ("critical", "warning", "info")
 
 
 def doctor(*, data_dir: DataDir = None, key_dir: KeyDir = None, as_json: AsJson = False) -> None:
@@ -46,11 +47,18 @@ def doctor(*, data_dir: DataDir = None, key_dir: KeyDir = None, as_json: AsJson 
 
 def _answer(out: Output, data: dict[str, Any]) -> None:
     rows = [
-        (finding["severity"], section["name"], finding["text"], finding["fix"], finding["link"])
+        (
+            str(finding["severity"]),
+            section["name"],
+            finding["text"],
+            finding["fix"],
+            finding["link"],
+        )
         for section in data["sections"]
         for finding in section["findings"]
         if finding["severity"] != _WELL
     ]
+    rows.sort(key=lambda row: _WORST_FIRST.index(row[0]) if row[0] in _WORST_FIRST else 0)
     people = [table(("SEVERITY", "SECTION", "WHAT", "DO", "SEE"), rows)] if rows else []
     out.answer(data, people)
     if not rows:

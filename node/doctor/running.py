@@ -7,6 +7,7 @@ nothing. What it reads from the disk is small: modes of files, the settings and 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from crdt.dot import Dot
 from crdt.hlc import millis, stamp_of
@@ -33,6 +34,9 @@ from node.live import Live
 from node.replication.engine import Engine
 from node.settings import Settings, is_loopback, load_settings, reload_differences
 from node.sockets import OpenDoors
+
+# An empty store asks for these; one with a mesh knows better.
+_ONLY_AT_FOUNDING: Final = frozenset({"quorum.peers", "federation.cluster"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,7 +103,8 @@ class Doctor:
             why = f"{error.what}: {error.why}" if error.why else error.what
             return ConfigFacts(path=path, warnings=settings.warnings, trouble=why)
         live, restart = reload_differences(settings, fresh)
-        return ConfigFacts(path=path, warnings=settings.warnings, waiting=(*live, *restart))
+        waiting = tuple(name for name in (*live, *restart) if name not in _ONLY_AT_FOUNDING)
+        return ConfigFacts(path=path, warnings=settings.warnings, waiting=waiting)
 
     def _expires_ms(self) -> int | None:
         trust = self.doors.trust
