@@ -86,12 +86,13 @@ def _self(ground: Ground) -> Self:
     )
 
 
-def build_gate(ground: Ground, live: Live, engine: Engine) -> Gate:
-    """The gate of every change; told of what it refuses, the log and the counters know too."""
+def build_gate(ground: Ground, live: Live, engine: Engine, record: Callable[..., None]) -> Gate:
+    """The gate of every change; told of what it refuses, log, counters and audit chain know."""
 
     def refused(code: str, caller: Caller, what: str) -> None:
         engine.metrics.counter("gate_refused_total", code).inc()
         ground.log("gate_refused", code=code, agent=caller.agent, what=what)
+        record("gate_denied", code=code, agent=caller.agent, what=what)
 
     return Gate(
         state=lambda: engine.replica.governance.now,

@@ -14,6 +14,7 @@ from aiohttp import web
 from crdt.dot import DATA, PRIVATE
 from crdt.op import record_key
 from node import __version__
+from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import key_digest
@@ -77,7 +78,7 @@ def private_census(engine: Engine, funnel: LocalFunnel, *, everywhere: bool) -> 
     return PrivateCensus(funnel.reader, scan, engine.now_ms)
 
 
-def make_services(
+def make_services(  # noqa: PLR0913 - it is composed once, of exactly these parts
     live: Live,
     *,
     funnel: LocalFunnel,
@@ -86,6 +87,7 @@ def make_services(
     engine: Engine,
     credentials: Credentials,
     quotas: Quotas,
+    audit: AuditSide,
     log: EventLog,
 ) -> Services:
     """Everything the HTTP face is given."""
@@ -130,6 +132,8 @@ def make_services(
         link_index=index,
         census=census,
         quotas=quotas,
+        audit=audit.record,
+        verifier=audit.verifier,
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.alarms import Alarms
+from node.audit.opening import open_audit
+from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
 from node.founding import read_join_note
@@ -61,6 +63,7 @@ class Parts:
     oversight: Oversight
     credentials: Credentials
     quotas: QuotaKeeping
+    audit: AuditSide
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -72,6 +75,7 @@ class Parts:
         self.dialling.watch()
         self.observer.look()
         self.oversight.watch()
+        self.audit.watch()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
@@ -96,6 +100,7 @@ class Parts:
         names = {m.node_id: m.name for m in members if m.node_id != self.engine.me.node_id}
         self.upkeep.measure(self.metrics, names)
         self.metrics.gauge("ready").set(self.mesh.ready() is None)
+        self.audit.measure()
         if self.doors.trust is not None:
             expires = self.metrics.gauge("certificate_expiry_timestamp_seconds")
             expires.set(self.doors.trust.expires_at)
@@ -107,6 +112,7 @@ class Parts:
         self.quotas.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
+        self.audit.close()
 
 
 def build_parts(
@@ -125,6 +131,7 @@ def build_parts(
     settings, doors, log = ground.settings, ground.doors, ground.log
     live, tasks, alarms = Live(settings), Tasks(), Alarms(log, ground.metrics)
     engine = build_engine(ground, alarms, failed)
+    audit = open_audit(ground, engine, failed)
     snapshots = _snapshots(ground, engine, tasks)
     dialling = Dialling(
         engine=engine,
@@ -136,9 +143,10 @@ def build_parts(
     )
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
-    gate = build_gate(ground, live, engine)
+    gate = build_gate(ground, live, engine, audit.record)
     gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
+    oversight.audited_by(audit.record, audit.facts)
     credentials = open_credentials(
         live,
         log=log,
@@ -156,6 +164,7 @@ def build_parts(
         credentials=credentials,
         quotas=quotas,
         oversight=oversight,
+        audit=audit,
     )
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
@@ -173,6 +182,7 @@ def build_parts(
         oversight=oversight,
         credentials=credentials,
         quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
+        audit=audit,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -207,6 +217,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     credentials: Credentials,
     quotas: Quotas,
     oversight: Oversight,
+    audit: AuditSide,
 ) -> Upkeep:
     """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
     reader = StoreReader(engine)
@@ -230,6 +241,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         engine=engine,
         credentials=credentials,
         quotas=quotas,
+        audit=audit,
         log=ground.log,
     )
     open_for_http(live, services, ground.doors, ground.api_key, links)

@@ -5,83 +5,25 @@ fails: that ends the node, as it does for the store. What can only be seen by lo
 store, a clock that went wrong) is looked at now and then.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from crdt.op import Op
 from node import __version__
-from node.audit.applied import Applied
-from node.audit.chain import Owner
 from node.audit.countersign import (
-    ASK_TOPIC,
     BEAT_SECONDS,
-    HEAD_TOPIC,
-    WITNESS_TOPIC,
     Countersigning,
 )
-from node.audit.events import EVENTS
-from node.audit.keeper import Keeper, KeeperSettings
-from node.audit.room import EngineRoom
-from node.audit.segments import FOLDER
+from node.audit.keeper import Keeper
 from node.audit.verifier import Verifier
 from node.doctor.facts import ChainFacts
 from node.facts import read_note, write_note
-from node.logs import EventLog
 from node.metrics import Metrics
 from node.replication.engine import Engine
-from node.settings import Settings
-from transport.identity import NodeKey, verify
 
 _STORE_NOTE: Final = "store.json"
 _DROP_EVERY_SECONDS: Final = 3600.0
-
-
-def open_keeper(
-    settings: Settings,
-    key: NodeKey,
-    *,
-    now_ms: Callable[[], int],
-    post: Callable[[Callable[[], None]], object],
-    failed: Callable[[BaseException], None],
-    log: EventLog,
-) -> Keeper:
-    """Open the chain of a data directory, whose lock is held.
-
-    Args:
-        settings: where, for how long, and the mirror.
-        key: signs the entries.
-        now_ms: wall clock.
-        post: brings a call to the loop from another thread.
-        failed: told once when the disk failed.
-        log: writes events.
-    """
-    keeper = Keeper(
-        KeeperSettings(
-            folder=settings.paths.data_dir / FOLDER,
-            mirror=settings.audit.path,
-            retention_days=settings.audit.retention_days,
-        ),
-        owner=Owner(node_id=key.node_id, key=key.public, verify=verify),
-        sign=key.sign,
-        now_ms=now_ms,
-        failed=lambda error: _posted(post, lambda: failed(error)),
-        trouble=lambda event, error: _posted(post, lambda: log(event, error=error)),
-    )
-    found = keeper.found
-    if found.reason:
-        log("audit_chain_broken", seq=found.bad_seq, reason=found.reason)
-    elif found.torn_bytes:
-        log("audit_chain_recovered", cut_bytes=found.torn_bytes, after=found.link.seq)
-    return keeper
-
-
-def _posted(post: Callable[[Callable[[], None]], object], call: Callable[[], None]) -> None:
-    try:
-        post(call)
-    except RuntimeError:  # the loop is closed: the node has ended, nobody is left to be told
-        return
 
 
 @dataclass(slots=True)
@@ -181,64 +123,11 @@ class AuditSide:
         )
 
     def close(self) -> None:
-        """Put everything that was recorded on the disk."""
+        """Say that the node ends, and put everything that was recorded on the disk."""
+        if not self.engine.readiness.failed:
+            self.record("stopped")
         self.keeper.close()
 
 
 def _ignored(_result: Any, _error: BaseException | None) -> None:
     """Written again at the next start."""
-
-
-def build_audit(
-    engine: Engine,
-    keeper: Keeper,
-    key: NodeKey,
-    *,
-    post: Callable[[Callable[[], None]], object],
-    monotonic: Callable[[], float],
-    log: EventLog,
-) -> AuditSide:
-    """Connect the chain of a node with its replicated side.
-
-    Args:
-        engine: its notes and its links are listened to from now on.
-        keeper: the open chain.
-        key: signs heads and countersignatures.
-        post: brings a call to the loop from another thread.
-        monotonic: seconds that only grow.
-        log: writes events.
-    """
-
-    def alarm(event: str, **facts: object) -> None:
-        if event == "audit_rollback":
-            engine.metrics.counter("audit_rollbacks_total").inc()
-        log(event, **facts)
-
-    countersigning = Countersigning(
-        keeper.settings.folder,
-        keeper=keeper,
-        owner=keeper.owner,
-        sign=key.sign,
-        room=EngineRoom(engine),
-        post=post,
-        now_ms=engine.now_ms,
-        alarm=alarm,
-    )
-
-    def history() -> Iterator[Op]:
-        return engine.replica.governance.history()  # of the present store, which may be swapped
-
-    engine.on_notes.append(Applied(keeper.record, history).hear)
-    engine.asides[HEAD_TOPIC] = countersigning.on_head
-    engine.asides[WITNESS_TOPIC] = countersigning.on_witness
-    engine.asides[ASK_TOPIC] = countersigning.on_ask
-    for event in EVENTS:
-        engine.metrics.counter("audit_entries_total", event)
-    return AuditSide(
-        engine=engine,
-        keeper=keeper,
-        countersigning=countersigning,
-        verifier=Verifier(engine=engine, keeper=keeper, countersigning=countersigning),
-        metrics=engine.metrics,
-        monotonic=monotonic,
-    )

@@ -92,6 +92,10 @@ class Verifier:
                 self._running = None
         return await asyncio.shield(self._running)
 
+    async def verify_all(self) -> dict[str, Any]:
+        """Verify both kinds of chain; as JSON can hold it."""
+        return (await self.verify()).data()
+
     async def _verify(self) -> Report:
         asked = await self._countersigning.ask_all(ASK_SECONDS)
         book = self._countersigning.witnesses

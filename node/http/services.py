@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from crdt.dot import Dot
 from crdt.governance_state import GovernanceState
 from crdt.op import Value
 from crdt.pending import Pending
+from node.audit.keeper import unrecorded
 from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import KeyRing
@@ -38,6 +39,18 @@ from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 """Takes a request and the peer's fingerprint, speaks WebSocket, returns when it is over."""
+
+
+class Verifier(Protocol):
+    """Holds what this node keeps against signatures, chains and what peers have seen."""
+
+    async def verify_all(self) -> dict[str, Any]:
+        """Both kinds of chain: `chain_holds`, and what there is to say about it."""
+        ...
+
+    async def verify_memory(self, ident: str) -> dict[str, Any]:
+        """The operations of one memory that are still in the log."""
+        ...
 
 
 _NO_KEYS: Final = KeyRing()
@@ -96,6 +109,8 @@ class Services:
         link_index: which links end at a memory.
         quotas: what agents have used up here.
         census: private memories that figures leave out.
+        audit: writes an entry of the audit chain: an event of `node.audit.events`, then facts.
+        verifier: verifies the chains of this node; None where there is nothing to verify.
     """
 
     memories: Memories
@@ -121,6 +136,8 @@ class Services:
     link_index: LinkIndex = field(default_factory=LinkIndex)
     quotas: Quotas = field(default_factory=Quotas)
     census: PrivateCensus = field(default_factory=PrivateCensus)
+    audit: Callable[..., None] = unrecorded
+    verifier: Verifier | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

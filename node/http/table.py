@@ -18,6 +18,7 @@ from node.http import pending_routes as pending
 from node.http import quota_routes as quota
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
+from node.http import verify_routes as audit
 from node.http.routes import API, Handler, Needs, Route, Touches, least_role
 
 READS, WRITES, NOTHING = Touches.READS, Touches.WRITES, Touches.NOTHING
@@ -109,6 +110,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/mesh/introduce", mesh.introduce, NOTHING, OPEN, "show a certificate"),
     ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
     ("POST", f"{API}/mesh/remove", mesh.remove, NOTHING, OPERATOR, "take a member out"),
+    ("GET", f"{API}/verify", audit.verify, NOTHING, OPERATOR, "hold the chains to their word"),
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),
