@@ -12,14 +12,15 @@ from typing import Any, Final
 from crdt.dot import Dot
 from crdt.op import Draft, Value
 from node.contracts import Caller, Receipt
+from node.errors import NodeError
 from node.memories import Ask, Memories, made_by
 from node.memory_drafts import COLLECTION
 from node.memory_problems import (
     AlreadyOver,
     AlreadyThere,
     InvalidField,
+    NotInThisName,
     RequestError,
-    SignatureMissing,
     TooManyItems,
 )
 from node.memory_record import visible_to
@@ -69,13 +70,23 @@ def items_of(body: Any, name: str, most: int) -> list[Any]:
     return items
 
 
-async def create_many(memories: Memories, items: Sequence[Any], ask: Ask) -> Written:
+def _nothing(_agent: str) -> None:
+    """No objection."""
+
+
+async def create_many(
+    memories: Memories,
+    items: Sequence[Any],
+    ask: Ask,
+    objection: Callable[[str], NodeError | None] = _nothing,
+) -> Written:
     """Make many memories in one write.
 
     Args:
         memories: where.
         items: bodies of creates.
         ask: the caller and the retry; its body is not used.
+        objection: why the request may not write in the name of an agent, if it may not.
 
     Raises:
         Shortfall: stored here, not on W members; tells the ids.
@@ -86,10 +97,30 @@ async def create_many(memories: Memories, items: Sequence[Any], ask: Ask) -> Wri
     batch = Batch()
     for index, item in enumerate(items):
         try:
+            refuse_name(memories, item, ask, objection)
             _take(memories, batch, index, item, ask, titles, known)
         except RequestError as error:
             batch.refuse(index, error)
     return await _write(memories, batch, ask, "store", created=len(batch.ids))
+
+
+def refuse_name(
+    memories: Memories, item: Any, ask: Ask, objection: Callable[[str], NodeError | None]
+) -> None:
+    """Hold an item to the names that its sender may write in.
+
+    Raises:
+        NotInThisName: it names somebody whose signature or key this request lacks.
+        InvalidField: the name does not have the shape of one.
+    """
+    owner = memories.caller(item, None) if isinstance(item, dict) else ""
+    if not owner or owner == ask.agent:
+        return
+    refusal = objection(owner)
+    if refusal is not None:
+        raise NotInThisName(refusal.code, str(refusal))
+    if memories.requires_signature(owner):
+        raise NotInThisName("agent_signature_missing", f"{owner} signs what it writes itself")
 
 
 def _take(
@@ -105,8 +136,6 @@ def _take(
         raise InvalidField("item", "expected an object")
     on_conflict = memories.on_conflict(item)
     owner = memories.caller(item, None) or ask.agent
-    if memories.requires_signature(owner) and not ask.attests(owner):
-        raise SignatureMissing(owner)
     draft = memories.draft(item, owner, ask, index)
     if on_conflict is not None and _meets(memories, batch, item, draft, ask, titles, known):
         return

@@ -128,21 +128,20 @@ class NotOwner(RequestError):
     code = "owner_only"
 
 
-class SignatureMissing(RequestError):
-    """An item is written in the name of an agent whose own key must sign what it writes.
+class NotInThisName(RequestError):
+    """An item of a request is written in a name in which its sender may not write.
 
     Args:
-        agent: whose signature is missing.
+        reason: stable code, as the refusal of a whole request has it.
+        words: what is wrong.
     """
 
-    http_status = 401
-    code = "agent_signature_missing"
+    http_status = 403
+    code = "agent_not_of_request"
 
-    def __init__(self, agent: str) -> None:
-        super().__init__(
-            f"{self.code}: {agent} has a key of its own and did not sign this request",
-            fix="Let it send its memories itself, signed, or name another agent",
-        )
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(f"{reason}: {words}")
+        self.reason = reason
 
 
 class Shortfall(Exception):

@@ -25,6 +25,12 @@ _NUMBER: Final = struct.Struct(">q")
 _DAY: Final = struct.Struct(">I")
 _AGENT_BYTES_MAX: Final = 500
 _COMPLETE: Final = b"mcomplete"
+_BROKEN: Final = (
+    lmdb.InvalidError,
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +118,7 @@ def _opened(folder: Path) -> lmdb.Environment:
         with env.begin() as txn:
             for _ in txn.cursor():
                 pass
-    except lmdb.Error:
+    except _BROKEN:
         aside = folder.with_name(f"{folder.name}.damaged")
         for old in aside.glob("*") if aside.exists() else ():
             old.unlink()

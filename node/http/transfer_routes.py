@@ -36,7 +36,7 @@ async def bulk(call: Call) -> Answer:
     body = call.json
     items = items_of(body, "memories", call.services.limits.bulk_items_max)
     ask = call.ask(body if isinstance(body, dict) else {})
-    written = await create_many(call.services.memories, items, ask)
+    written = await create_many(call.services.memories, items, ask, call.objection)
     receipt = _receipt(call, written)
     batch = written.batch
     waiting: list[dict[str, Any]] = []
