@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -31,6 +32,7 @@ from transport.identity import NodeKey
 API = "/api/v1"
 NODE_KEY = "the node's own key"
 CERT = "ab" * 32
+PUSH_BODY = orjson.dumps({"sender_agent_id": "peer-b", "memories": []})
 ALICE, BOB, PEER = (NodeKey(bytes([n]) * 32) for n in (1, 2, 3))
 
 
@@ -113,6 +115,16 @@ class World:
         self.ring = self.ring.with_key(grant)
         return text
 
+    def credentials(self) -> Credentials:
+        """What the face is given; asks this world anew each time."""
+        return Credentials(
+            key_ring=lambda: self.ring,
+            enrolments=lambda: self.enrolments,
+            nonces=self.nonces,
+            demands_signature=lambda: self.demands_signature,
+            demands_nonce=lambda: self.demands_nonce,
+        )
+
     def rejected(self, reason: str) -> float:
         """How many requests were refused for that reason."""
         wanted = f'mnemesh_auth_rejected_total{{reason="{reason}"}} '
@@ -137,6 +149,29 @@ class World:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         data = b"" if body is None else orjson.dumps(body)
         return await self.send(method, f"{API}{path}", data, sent)
+
+
+@dataclass
+class FakeCall:
+    """What a handler is given, without the socket."""
+
+    services: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = PUSH_BODY
+    peer: str | None = CERT
+    method: str = "POST"
+    path: str = "/api/v1/sync/push"
+    query_text: str = ""
+
+    @property
+    def fields(self) -> Any:
+        return orjson.loads(self.body)
+
+
+def peer_call(world: World, headers: dict[str, str], **more: Any) -> Any:
+    """A request of a REST peer; "" leaves a header out."""
+    kept = {name: value for name, value in headers.items() if value}
+    return FakeCall(SimpleNamespace(credentials=world.credentials()), kept, **more)
 
 
 @asynccontextmanager
@@ -168,13 +203,7 @@ async def started(folder: Path) -> AsyncIterator[World]:
         administrators=lambda: world.administrators,
         store_trouble=lambda: None,
         governing=world.governing,
-        credentials=Credentials(
-            key_ring=lambda: world.ring,
-            enrolments=lambda: world.enrolments,
-            nonces=nonces,
-            demands_signature=lambda: world.demands_signature,
-            demands_nonce=lambda: world.demands_nonce,
-        ),
+        credentials=world.credentials(),
     )
     rule = HostRule(bound=["127.0.0.1"], names=[])
     door = Door(

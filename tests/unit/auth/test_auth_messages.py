@@ -1,39 +1,19 @@
 """REST peers: certificate, enrolled key, signature, sender, nonce, in this order."""
 
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
-from node.auth.credentials import Credentials
 from node.auth.enrolments import Enrolled
 from node.auth.messages import authenticate_get, authenticate_push, sign_get, sign_push
 from node.auth.refusals import AuthRefused
-from tests.unit.auth.rig import ALICE, CERT, PEER, World
+from tests.unit.auth.rig import ALICE, CERT, PEER, PUSH_BODY, World, peer_call
 from transport.identity import NodeKey
 
 OTHER_CERT = "cd" * 32
 PATH = "/api/v1/sync/since"
-BODY = orjson.dumps({"sender_agent_id": "peer-b", "memories": []})
-
-
-@dataclass
-class FakeCall:
-    """What a handler is given, without the socket."""
-
-    services: Any
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = BODY
-    peer: str | None = CERT
-    method: str = "POST"
-    path: str = "/api/v1/sync/push"
-    query_text: str = ""
-
-    @property
-    def fields(self) -> Any:
-        return orjson.loads(self.body)
+BODY = PUSH_BODY
 
 
 @pytest.fixture
@@ -52,28 +32,17 @@ def pushed(key: NodeKey = PEER, nonce: str = "n", body: bytes = BODY) -> dict[st
     }
 
 
-def call(world: World, headers: dict[str, str], **more: Any) -> Any:
-    credentials = Credentials(
-        enrolments=lambda: world.enrolments,
-        nonces=world.nonces,
-        demands_signature=lambda: world.demands_signature,
-        demands_nonce=lambda: world.demands_nonce,
-    )
-    kept = {name: value for name, value in headers.items() if value}
-    return FakeCall(SimpleNamespace(credentials=credentials), kept, **more)
-
-
 async def refusal(world: World, headers: dict[str, str], **more: Any) -> tuple[int, str]:
     with pytest.raises(AuthRefused) as caught:
-        await authenticate_push(call(world, headers, **more))
+        await authenticate_push(peer_call(world, headers, **more))
     return caught.value.http_status, caught.value.code
 
 
 async def test_a_good_push_is_known_by_its_peer_once(enrolled: World) -> None:
-    peer = await authenticate_push(call(enrolled, pushed()))
+    peer = await authenticate_push(peer_call(enrolled, pushed()))
     assert (peer.peer_id, peer.fingerprint) == ("peer-b", CERT)
     assert await refusal(enrolled, pushed()) == (401, "x_memory_nonce_replay")
-    assert (await authenticate_push(call(enrolled, pushed(nonce="m")))).peer_id == "peer-b"
+    assert (await authenticate_push(peer_call(enrolled, pushed(nonce="m")))).peer_id == "peer-b"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +64,7 @@ async def test_each_fault_has_its_code_and_burns_no_nonce(
     enrolled: World, change: dict[str, str], error: str
 ) -> None:
     assert await refusal(enrolled, pushed() | change) == (401, error)
-    await authenticate_push(call(enrolled, pushed()))
+    await authenticate_push(peer_call(enrolled, pushed()))
 
 
 async def test_an_enrolment_holds_for_its_certificate_alone(enrolled: World) -> None:
@@ -112,13 +81,15 @@ async def test_the_sender_in_the_body_is_the_peer(enrolled: World, sender: objec
     assert await refusal(enrolled, headers, body=body) == (403, "sender_agent_id_mismatch")
     for good in (b"{}", b'{"sender_agent_id":null}'):
         nonce = f"n{len(good)}"
-        assert await authenticate_push(call(enrolled, pushed(nonce=nonce, body=good), body=good))
+        assert await authenticate_push(
+            peer_call(enrolled, pushed(nonce=nonce, body=good), body=good)
+        )
 
 
 async def test_without_signatures_demanded_the_certificate_is_enough(enrolled: World) -> None:
     enrolled.demands_signature = False
     headers = {"x-memory-nonce": "n1"}
-    assert (await authenticate_push(call(enrolled, headers))).peer_id == "peer-b"
+    assert (await authenticate_push(peer_call(enrolled, headers))).peer_id == "peer-b"
     assert await refusal(enrolled, headers) == (401, "x_memory_nonce_replay")
     assert await refusal(enrolled, {}) == (401, "x_memory_nonce_missing")
     assert await refusal(enrolled, {"x-memory-nonce": "n2", "x-peer-id": "peer-c"}) == (
@@ -128,7 +99,7 @@ async def test_without_signatures_demanded_the_certificate_is_enough(enrolled: W
     # One that is sent all the same must hold.
     assert await refusal(enrolled, pushed(ALICE)) == (401, "x_memory_sig_bad_signature")
     enrolled.demands_nonce = False
-    assert (await authenticate_push(call(enrolled, {}))).peer_id == "peer-b"
+    assert (await authenticate_push(peer_call(enrolled, {}))).peer_id == "peer-b"
     body = orjson.dumps({"sender_agent_id": "peer-c"})
     assert await refusal(enrolled, {}, body=body) == (403, "sender_agent_id_mismatch")
 
@@ -136,8 +107,8 @@ async def test_without_signatures_demanded_the_certificate_is_enough(enrolled: W
 async def test_without_nonces_demanded_a_signature_covers_an_empty_one(enrolled: World) -> None:
     enrolled.demands_nonce = False
     headers = pushed(nonce="") | {"x-memory-nonce": ""}
-    assert await authenticate_push(call(enrolled, headers))
-    assert await authenticate_push(call(enrolled, headers))
+    assert await authenticate_push(peer_call(enrolled, headers))
+    assert await authenticate_push(peer_call(enrolled, headers))
     assert await refusal(enrolled, {"x-peer-id": "peer-b"}) == (401, "x_memory_sig_missing")
 
 
@@ -145,7 +116,7 @@ async def test_a_get_may_be_signed_and_then_must_hold(enrolled: World) -> None:
     get = {"method": "GET", "path": PATH, "query_text": "limit=5", "body": b""}
     headers = {"x-peer-id": "peer-b", "x-memory-sig": sign_get(PEER, "GET", PATH, "limit=5")}
     for _ in range(2):
-        found = await authenticate_get(call(enrolled, headers, **get))
+        found = await authenticate_get(peer_call(enrolled, headers, **get))
         assert found is not None
         assert found.peer_id == "peer-b"
     for change in (
@@ -155,16 +126,16 @@ async def test_a_get_may_be_signed_and_then_must_hold(enrolled: World) -> None:
         {"peer": OTHER_CERT},
     ):
         with pytest.raises(AuthRefused):
-            await authenticate_get(call(enrolled, headers, **{**get, **change}))
+            await authenticate_get(peer_call(enrolled, headers, **{**get, **change}))
     with pytest.raises(AuthRefused) as caught:
-        await authenticate_get(call(enrolled, headers | {"x-memory-sig": "x"}, **get))
+        await authenticate_get(peer_call(enrolled, headers | {"x-memory-sig": "x"}, **get))
     assert caught.value.code == "x_memory_sig_malformed"
 
 
 async def test_an_unsigned_get_is_known_by_its_certificate(enrolled: World) -> None:
     get = {"method": "GET", "path": PATH, "body": b""}
-    found = await authenticate_get(call(enrolled, {}, **get))
+    found = await authenticate_get(peer_call(enrolled, {}, **get))
     assert found is not None
     assert found.peer_id == "peer-b"
-    assert await authenticate_get(call(enrolled, {}, **get, peer="ef" * 32)) is None
-    assert await authenticate_get(call(enrolled, {"x-peer-id": "peer-x"}, **get)) is None
+    assert await authenticate_get(peer_call(enrolled, {}, **get, peer="ef" * 32)) is None
+    assert await authenticate_get(peer_call(enrolled, {"x-peer-id": "peer-x"}, **get)) is None
