@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from node.cli import (
+    audit,
     doctor,
     identity,
     join,
@@ -25,6 +26,7 @@ from node.cli import (
     setup,
     status,
     transfer,
+    verify,
 )
 from node.cli.demo_command import demo
 from node.cli.faults import as_node_error
@@ -44,12 +46,14 @@ app = typer.Typer(
 )
 node_app = typer.Typer(help="Who belongs to the mesh, and who may connect.", no_args_is_help=True)
 mesh_app = typer.Typer(help="Several local nodes at once, to try things.", no_args_is_help=True)
+audit_app = typer.Typer(help="The chain of events of this node.", no_args_is_help=True)
 identity_app = typer.Typer(help="Keys of agents and of REST peers.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys with a role, an agent and namespaces.", no_args_is_help=True)
 app.add_typer(node_app, name="node")
 app.add_typer(identity_app, name="identity")
 app.add_typer(key_app, name="key")
 app.add_typer(mesh_app, name="mesh")
+app.add_typer(audit_app, name="audit")
 
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "init": setup.init,
@@ -57,6 +61,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "stop": status.stop,
     "status": status.status,
     "doctor": doctor.doctor,
+    "verify": verify.verify,
     "store": memories.store,
     "get": memories.get,
     "list": memories.list_memories,
@@ -95,8 +100,12 @@ _KEY_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "list": keys.list_keys,
     "revoke": keys.revoke_key,
 }
+_AUDIT_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "tail": audit.tail,
+}
 for _tree, _commands in (
     (app, _COMMANDS),
+    (audit_app, _AUDIT_COMMANDS),
     (node_app, _NODE_COMMANDS),
     (identity_app, _IDENTITY_COMMANDS),
     (key_app, _KEY_COMMANDS),
