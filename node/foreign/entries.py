@@ -1,0 +1,229 @@
+"""What is remembered of one peer and one id, and how it is written down.
+
+Law: an entry holds what the peer is known to have (hashes of its fields, as it stated them),
+what we had then, and which of our operations the peer has thereby seen. What was only offered,
+because the peer fetched a page and has not said yet that it took it, is kept apart.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgpack
+
+from crdt.dot import Dot
+from node.foreign.content import Hashes, whole_of
+
+PAST_MAX: Final = 16
+NO_DOTS: Final[frozenset[Dot]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The last exchange that is known to have happened.
+
+    Attributes:
+        theirs: what the peer stated, or was given.
+        ours: what we held right after.
+        dots: our births and versions that the peer has seen.
+        settled: hash of our content that need not be given to it; empty when there is none.
+        gone: the exchange was a deletion.
+        received: the peer gave it to us; else we gave it to the peer.
+        held: it waits here for an approval.
+    """
+
+    theirs: Hashes
+    ours: Hashes
+    dots: frozenset[Dot] = NO_DOTS
+    settled: bytes = b""
+    gone: bool = False
+    received: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a page showed to the peer.
+
+    Attributes:
+        hashes: of the content; empty for a deletion.
+        dots: our births and versions in it.
+        place: its place in the order of arrival here.
+        after: how many exchanges had been when it was made.
+        updated: the time of change that it stated (ms).
+        gone: it was a deletion.
+    """
+
+    hashes: Hashes
+    dots: frozenset[Dot]
+    place: int
+    after: int
+    updated: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Everything remembered of one peer and one id.
+
+    Attributes:
+        base: the last exchange; None when there were only offers.
+        stamp: the latest time of change that the peer itself has stated (ms).
+        given: the latest time of change that was stated to the peer (ms); by another clock.
+        past: hashes of whole contents exchanged before, the latest first.
+        count: how many exchanges there were.
+        store: the store whose order of arrival the offers speak of.
+        offers: at most two, the first and the latest.
+    """
+
+    base: Base | None = None
+    stamp: int = 0
+    given: int = 0
+    past: tuple[bytes, ...] = ()
+    count: int = 0
+    store: str = ""
+    offers: tuple[Offer, ...] = field(default=())
+
+    def exchanged(self, base: Base, *, stamp: int | None = None, given: int = 0) -> "Entry":
+        """After one more exchange.
+
+        Args:
+            base: what holds from now on.
+            stamp: the time of change that the peer stated; None when it stated none.
+            given: the time of change that the peer was given.
+        """
+        past = self.past
+        if self.base is not None and self.base.theirs != base.theirs and not self.base.gone:
+            past = (whole_of(self.base.theirs), *past)[:PAST_MAX]
+        return replace(
+            self,
+            base=base,
+            stamp=max(self.stamp, stamp or 0),
+            given=max(self.given, given),
+            past=past,
+            count=self.count + 1,
+        )
+
+    def offered(self, offer: Offer, store: str) -> "Entry":
+        """After a page showed something; between the first and the latest nothing is kept."""
+        earlier = self.offers[:1] if self.store == store else ()
+        return replace(self, store=store, offers=(*earlier, offer))
+
+    def confirmed(self, place: int, store: str) -> "Entry":
+        """After the peer asked for what comes after a place: it took all up to there."""
+        if self.store != store:
+            return replace(self, offers=()) if store else self
+        taken = [offer for offer in self.offers if offer.place <= place]
+        if not taken:
+            return self
+        left = tuple(offer for offer in self.offers if offer.place > place)
+        return replace(self._taken(taken[-1]), offers=left)
+
+    def _taken(self, offer: Offer) -> "Entry":
+        if self.base is not None and self.count != offer.after:
+            # Something was exchanged since: the offer only adds to what the peer has seen.
+            return replace(self, base=replace(self.base, dots=self.base.dots | offer.dots))
+        return self.exchanged(base_of(offer), given=offer.updated)
+
+    def assumed(self) -> Base | None:
+        """The base to judge by: the last exchange, else the first thing that was shown."""
+        if self.base is not None or not self.offers:
+            return self.base
+        return base_of(self.offers[0])
+
+
+def base_of(offer: Offer) -> Base:
+    """An offer, once the peer has taken it."""
+    return Base(
+        theirs=offer.hashes,
+        ours=offer.hashes,
+        dots=offer.dots,
+        settled=b"" if offer.gone else whole_of(offer.hashes),
+        gone=offer.gone,
+    )
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The stored form."""
+    base = entry.base
+    packed: bytes = msgpack.packb(
+        [
+            None
+            if base is None
+            else [
+                dict(base.theirs),
+                dict(base.ours),
+                _flat(base.dots),
+                base.settled,
+                base.gone,
+                base.received,
+                base.held,
+            ],
+            entry.stamp,
+            entry.given,
+            list(entry.past),
+            entry.count,
+            entry.store,
+            [
+                [dict(o.hashes), _flat(o.dots), o.place, o.after, o.updated, o.gone]
+                for o in entry.offers
+            ],
+        ]
+    )
+    return packed
+
+
+def decode_entry(data: bytes) -> Entry:
+    """Read what `encode_entry` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        base, stamp, given, past, count, store, offers = msgpack.unpackb(data, raw=False)
+        return Entry(
+            base=None if base is None else _base(base),
+            stamp=stamp,
+            given=given,
+            past=tuple(past),
+            count=count,
+            store=store,
+            offers=tuple(
+                Offer(
+                    hashes=hashes,
+                    dots=_dots(dots),
+                    place=place,
+                    after=after,
+                    updated=updated,
+                    gone=gone,
+                )
+                for hashes, dots, place, after, updated, gone in offers
+            ),
+        )
+    except Exception as error:
+        raise ValueError(f"stored bytes are no entry: {error}") from error
+
+
+def _base(row: list[Any]) -> Base:
+    theirs, ours, dots, settled, gone, received, held = row
+    return Base(
+        theirs=theirs,
+        ours=ours,
+        dots=_dots(dots),
+        settled=settled,
+        gone=gone,
+        received=received,
+        held=held,
+    )
+
+
+def _flat(dots: Iterable[Dot]) -> list[Any]:
+    return [list(dot) for dot in sorted(dots)]
+
+
+def _dots(rows: Iterable[Any]) -> frozenset[Dot]:
+    return frozenset(Dot(actor, seq) for actor, seq in rows)
+
+
+Entries = Mapping[tuple[str, str], Entry]
+"""(kind, id) -> entry."""

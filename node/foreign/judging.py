@@ -1,0 +1,299 @@
+"""What a row of a foreign peer means here: nothing, a creation, an edit, or a move.
+
+Law: pure. A row equal to ours, or to what was last exchanged, is nothing new. What the peer
+changed is what differs from the last exchange, field by field; that is written over the
+operations the peer has seen, and over no other. So a stale copy never reverts an edit, and a
+field that both changed is a conflict. Which side of a conflict shows is decided by times of
+change and contents alone, so that both meshes show the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from crdt.dot import Dot
+from crdt.fields import FieldKind, element_field, kind_of, tier_rank
+from crdt.op import Draft, Kind, Value
+from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
+from node.foreign.entries import NO_DOTS, Base, Entry
+from node.foreign.sight import Mine
+from node.memory_drafts import COLLECTION
+from node.memory_record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
+
+_SETS: Final = ("tags", GRANTS)
+
+
+class Why(Enum):
+    """Why a row is nothing new, or what it is."""
+
+    EQUAL = "equal to what is here"
+    EXCHANGED = "exchanged before"
+    STALE = "older than what was exchanged"
+    OLDER = "older than what is here"
+    DELETED = "deleted here"
+    OVER = "its life is over"
+    HELD_ALREADY = "every change of it is here"
+    NEW = "new"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do about one row.
+
+    Attributes:
+        why: in a word.
+        drafts: what to write, the first of them for the peer; empty for a duplicate.
+        base: what the judgement rests on.
+        seen: our operations that the peer is taken to have seen.
+    """
+
+    why: Why
+    drafts: tuple[Draft, ...] = ()
+    base: Base | None = None
+    seen: frozenset[Dot] = NO_DOTS
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.drafts
+
+
+def judge(row: Row, mine: Mine | None, entry: Entry) -> Plan:
+    """What a row means.
+
+    Args:
+        row: as the peer states it.
+        mine: the record of that id here; None when nothing visible is left of it.
+        entry: what is remembered of the peer and the id.
+    """
+    base = entry.assumed()
+    if mine is not None and equal(row, mine, base):
+        return Plan(why=Why.EQUAL, base=base)
+    if base is not None and not base.gone and row.content.hashes == base.theirs:
+        return Plan(why=Why.EXCHANGED, base=base)
+    if _stale(row, entry):
+        return Plan(why=Why.STALE, base=base)
+    if base is None or base.gone:
+        return _without_memory(row, mine)
+    if mine is None:
+        return _created(row) if base.held else Plan(why=Why.DELETED, base=base)
+    return _merged(row, mine, base)
+
+
+def equal(row: Row, mine: Mine, base: Base | None) -> bool:
+    """Whether a row says what ours says; a life that it does not speak of is not compared."""
+    theirs, ours = row.content.hashes, mine.content.hashes
+    if theirs == ours:
+        return True
+    silent = EXPIRES not in theirs and (base is None or EXPIRES not in base.theirs)
+    return silent and theirs == without(ours, EXPIRES)
+
+
+def _stale(row: Row, entry: Entry) -> bool:
+    if row.updated is not None and row.updated < entry.stamp:
+        return True
+    newer = row.updated is not None and row.updated > max(entry.stamp, entry.given)
+    return row.content.whole in entry.past and not newer
+
+
+def _without_memory(row: Row, mine: Mine | None) -> Plan:
+    if mine is None:
+        return Plan(why=Why.OVER) if row.over else _created(row)
+    if not _later(row, mine):
+        return Plan(why=Why.OLDER)
+    wanted = {name for name in _names(row, mine.content.hashes) if _differs(name, row, mine)}
+    if EXPIRES not in row.content.hashes:
+        wanted.discard(EXPIRES)
+    return _written(row, mine, wanted, seen=mine.dots)
+
+
+def _created(row: Row) -> Plan:
+    return Plan(why=Why.NEW, drafts=(row.draft,))
+
+
+def _merged(row: Row, mine: Mine, base: Base) -> Plan:
+    """What the peer changed since the last exchange, over what it has seen."""
+    theirs, ours = row.content.hashes, mine.content.hashes
+    changed = {
+        name for name in _names(row, base.theirs) if theirs.get(name) != base.theirs.get(name)
+    }
+    wanted = {name for name in changed if _differs(name, row, mine)}
+    clash = frozenset(name for name in wanted if ours.get(name) != base.ours.get(name))
+    return _written(row, mine, wanted, seen=base.dots, clash=clash, base=base)
+
+
+def _names(row: Row, others: Hashes) -> set[str]:
+    return {*row.content.hashes, *others}
+
+
+def _differs(name: str, row: Row, mine: Mine) -> bool:
+    if row.content.hashes.get(name) == mine.content.hashes.get(name):
+        return False
+    if name != "tier":
+        return True
+    # A tier never goes down.
+    return tier_rank(row.content.values[name]) > tier_rank(mine.content.values[name])
+
+
+def _later(row: Row, mine: Mine) -> bool:
+    if row.updated is None:
+        return False
+    return (row.updated, row.content.whole) > (mine.updated, mine.content.whole)
+
+
+def _written(
+    row: Row,
+    mine: Mine,
+    wanted: set[str],
+    *,
+    seen: frozenset[Dot],
+    clash: frozenset[str] = frozenset(),
+    base: Base | None = None,
+) -> Plan:
+    """The plan that writes some fields of a row over what the peer has seen of ours."""
+    lost = frozenset() if _later(row, mine) else clash
+    fields = wanted - {NAMESPACE}
+    if NAMESPACE in wanted - lost:
+        drafts = _move(row, mine, fields - lost)
+    elif not fields:
+        return Plan(why=Why.HELD_ALREADY, base=base, seen=seen)
+    elif not seen & mine.births:
+        return Plan(why=Why.DELETED, base=base)  # what the peer knew is gone; this is another
+    else:
+        values, removed = _fields(row, mine, fields)
+        if ATTEST_LEVEL in mine.view.values:
+            removed |= {ATTEST_LEVEL}  # its author did not sign this change here
+        first = _edit(mine.id, values, removed, seen)
+        if base is None or mine.content.hashes == base.ours:
+            drafts = (_dated(first, row.updated),)
+        else:
+            drafts = (first, _kept(row, mine, fields & lost))
+    return Plan(why=Why.CHANGED, drafts=drafts, base=base, seen=seen)
+
+
+def _kept(row: Row, mine: Mine, lost: set[str]) -> Draft:
+    """Ours once more where it shows, and the later time: what the other mesh comes to, too."""
+    values = mine.content.values
+    again: dict[str, Value] = {
+        name: values[name]
+        for name in lost
+        if name in values and name in row.content.values and kind_of(name) is FieldKind.REGISTER
+    }
+    again[UPDATED_AT] = max(row.updated or 0, mine.updated)
+    return _edit(mine.id, again, frozenset(), mine.dots)
+
+
+def _fields(row: Row, mine: Mine, wanted: set[str]) -> tuple[dict[str, Value], frozenset[str]]:
+    values = row.content.values
+    removed = {name for name in wanted if name not in values and name in mine.content.values}
+    return {name: values[name] for name in wanted if name in values}, frozenset(removed)
+
+
+def _edit(
+    ident: str, values: Mapping[str, Value], removed: frozenset[str], seen: frozenset[Dot]
+) -> Draft:
+    return Draft(
+        kind=Kind.EDIT,
+        collection=COLLECTION,
+        id=ident,
+        set=dict(values),
+        removed=removed,
+        seen=seen,
+    )
+
+
+def _dated(draft: Draft, updated: int | None) -> Draft:
+    if updated is None:
+        return replace(draft, removed=draft.removed | {UPDATED_AT})
+    return replace(draft, set={**draft.set, UPDATED_AT: updated})
+
+
+def _move(row: Row, mine: Mine, wanted: set[str]) -> tuple[Draft, ...]:
+    """A birth in the namespace that the peer states, then the end of what was here."""
+    written, removed = _fields(row, mine, wanted)
+    values: dict[str, Value] = {}
+    for name, value in mine.view.values.items():
+        if isinstance(value, list) and name in _SETS:
+            values.update({element_field(name, one): place for place, one in enumerate(value)})
+        else:
+            values[name] = value
+    for name in (*removed, UPDATED_AT, ATTEST_LEVEL):
+        values.pop(name, None)
+    values |= {**written, CREATED_AT: created_ms(mine.held)}
+    if row.updated is not None:
+        values[UPDATED_AT] = max(row.updated, mine.updated if mine.updated > row.updated else 0)
+    birth = Draft(
+        kind=Kind.CREATE,
+        collection=COLLECTION,
+        id=mine.id,
+        namespace=row.namespace,
+        owner=mine.view.owner,
+        set=values,
+    )
+    return birth, Draft(kind=Kind.DELETE, collection=COLLECTION, id=mine.id, seen=mine.dots)
+
+
+def deleted(mine: Mine | None, entry: Entry) -> Plan:
+    """What a deletion by the peer means: the end of the births it has seen, and of no other."""
+    base = entry.assumed()
+    seen = NO_DOTS if base is None or base.gone or mine is None else base.dots & mine.births
+    if mine is None or not seen:
+        return Plan(why=Why.EXCHANGED, base=base)
+    end = Draft(kind=Kind.DELETE, collection=COLLECTION, id=mine.id, seen=seen)
+    return Plan(why=Why.CHANGED, drafts=(end,), base=base, seen=seen)
+
+
+# --- afterwards ----------------------------------------------------------------------
+
+_TELLS_NOTHING: Final = frozenset({Why.STALE, Why.OLDER, Why.DELETED, Why.OVER})
+
+
+def after_row(
+    row: Row, plan: Plan, entry: Entry, now: Mine | None, minted: frozenset[Dot], *, held: bool
+) -> Entry:
+    """The entry once a row was judged and what it meant is written.
+
+    Args:
+        row: as it came.
+        plan: what was done.
+        entry: as it is now.
+        now: our record as it is now.
+        minted: the operations that speak for the peer.
+        held: whether governance holds them for approval.
+    """
+    if plan.why in _TELLS_NOTHING or (now is None and not held):
+        return entry
+    if plan.why is Why.EXCHANGED:
+        return replace(entry, stamp=max(entry.stamp, row.updated or 0))
+    if now is None:
+        base = Base(theirs=row.content.hashes, ours={}, received=True, held=True)
+        return entry.exchanged(base, stamp=row.updated)
+    level = equal(row, now, plan.base)
+    known = NO_DOTS if entry.base is None else entry.base.dots
+    base = Base(
+        theirs=row.content.hashes,
+        ours=now.content.hashes,
+        dots=now.dots if level else (plan.seen | known | minted) & now.dots,
+        settled=now.content.whole if level else b"",
+        received=True,
+        held=held,
+    )
+    if entry.base == base and (row.updated or 0) <= entry.stamp:
+        return entry
+    return entry.exchanged(base, stamp=row.updated)
+
+
+def after_deletion(entry: Entry, *, received: bool) -> Entry:
+    """The entry once a deletion was exchanged."""
+    if entry.base is not None and entry.base.gone:
+        return entry
+    return entry.exchanged(Base(theirs={}, ours={}, gone=True, received=received))
+
+
+def after_giving(given: Mine, entry: Entry) -> Entry:
+    """The entry once the peer has said that it took, or already had, what was given."""
+    hashes = given.content.hashes
+    base = Base(theirs=hashes, ours=hashes, dots=given.dots, settled=given.content.whole)
+    return entry if entry.base == base else entry.exchanged(base, given=given.updated)

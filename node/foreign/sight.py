@@ -1,0 +1,101 @@
+"""A record of ours as the exchange sees it: what it says, and which operations carry that.
+
+Law: a look changes nothing. What has only expired is still seen here, because a peer may
+know of a longer life; what nothing visible is left of is not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crdt.dot import DATA, Dot
+from crdt.op import record_key
+from crdt.record import Record
+from crdt.view import Approvals, View, shown, view
+from node.contracts import Held
+from node.foreign.content import Content, content_of
+from node.memory_drafts import COLLECTION
+from node.memory_record import PRIVATE_SCOPE, updated_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine:
+    """One record of ours.
+
+    Attributes:
+        id: its id.
+        view: as readers see it.
+        content: what it says.
+        updated: when it was last changed (ms).
+        births: the operations that made it.
+        dots: those, and all whose values are visible or in conflict.
+    """
+
+    id: str
+    view: View
+    content: Content
+    updated: int
+    births: frozenset[Dot]
+    dots: frozenset[Dot]
+
+    @property
+    def held(self) -> Held:
+        """As the rest of the node names it."""
+        return Held(collection=COLLECTION, id=self.id, private=False, view=self.view)
+
+    @property
+    def private(self) -> bool:
+        """Whether it is nobody's business elsewhere."""
+        return self.view.values.get("scope") == PRIVATE_SCOPE
+
+
+class Sight:
+    """Looks at records.
+
+    Args:
+        read: the record under a key, committed or not.
+        approvals: which pending operations show; asked anew each time.
+    """
+
+    def __init__(
+        self, read: Callable[[bytes], Record | None], approvals: Callable[[], Approvals]
+    ) -> None:
+        self._read = read
+        self._approvals = approvals
+
+    @property
+    def approvals(self) -> Approvals:
+        """Which pending operations show."""
+        return self._approvals()
+
+    def record(self, collection: str, ident: str) -> Record | None:
+        """A record of the shared lane with everything that is kept of it."""
+        return self._read(record_key(DATA, collection, ident))
+
+    def memory(self, ident: str) -> Mine | None:
+        """A memory in the shared lane, expired or not."""
+        found = self.look(COLLECTION, ident)
+        if found is None:
+            return None
+        seen, births, dots = found
+        held = Held(collection=COLLECTION, id=ident, private=False, view=seen)
+        return Mine(
+            id=ident,
+            view=seen,
+            content=content_of(seen.values, seen.namespace),
+            updated=updated_ms(held),
+            births=births,
+            dots=dots,
+        )
+
+    def look(
+        self, collection: str, ident: str
+    ) -> tuple[View, frozenset[Dot], frozenset[Dot]] | None:
+        """(view, births, births and versions) of a record in the shared lane."""
+        record = self.record(collection, ident)
+        approvals = self.approvals
+        part = shown(record, approvals)
+        seen = view(record, approvals)
+        if part is None or seen is None:
+            return None
+        versions = {one.origin.dot for held in part.fields.values() for one in held}
+        return seen, part.births, part.births | versions
