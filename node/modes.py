@@ -24,7 +24,7 @@ class ModeKeeper:
     Args:
         node_id: of this node.
         settings: those in force, asked anew each time.
-        state: the governance state, asked anew each time; None while this node does not serve.
+        state: the governance state, asked anew each time; None while this node may not know all.
         funnel: the way to change governance.
         spawn: runs a coroutine as a task with an owner.
         monotonic: seconds that only grow.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crdt.governance_state import GovernanceState
 from node.contracts import Funnel
 from node.doctor.facts import ChainFacts
 from node.doctor.running import Doctor
@@ -59,7 +60,7 @@ class Oversight:
         self.modes = ModeKeeper(
             node_id=engine.me.node_id,
             settings=lambda: self.live.settings,
-            state=lambda: engine.replica.governance.now if engine.replica.joined else None,
+            state=lambda: _settled(engine),
             funnel=funnel,
             spawn=self.tasks.spawn,
             monotonic=time.monotonic,
@@ -126,6 +127,7 @@ def build_oversight(
         doors=ground.doors,
         live=live,
         environ=os.environ,
+        started_ms=ground.now_ms(),
         last_exit=last.code if last is not None else 0,
     )
     switches = Switches(metrics=ground.metrics, log=ground.log)
@@ -141,3 +143,16 @@ def build_oversight(
         switches=switches,
         faces=faces,
     )
+
+
+def _settled(engine: Engine) -> GovernanceState | None:
+    """Governance, once this node serves and knows of nothing that it lacks.
+
+    Founders take their places at the same time; who asks before it has heard a quorum of them
+    does not know yet whom they named administrators.
+    """
+    tally, replica = engine.exchange.tally, engine.replica
+    state = replica.governance.now
+    if not replica.joined or not tally.caught_up_with_all():
+        return None
+    return state if tally.reachable() >= state.quorum(engine.exchange.wanted_w) else None

@@ -19,9 +19,11 @@ class NodeFacts:
         trouble: why it does not serve; empty when it does.
         running: whether there is a process at all.
         last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
+        up_ms: for how long it has run.
     """
 
     running: bool
+    up_ms: int = 0
     trouble: str = ""
     last_exit: int = 0
 

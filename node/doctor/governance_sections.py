@@ -15,6 +15,7 @@ from node.doctor.node_sections import switched
 
 _MS_PER_HOUR: Final = 3_600_000
 _PENDING_OLD_MS: Final = 24 * _MS_PER_HOUR
+_COUNTERSIGNED_WITHIN_MS: Final = 120_000
 _PENDING_MANY: Final = 100
 _LEVELS_MAX: Final = 64
 
@@ -148,7 +149,8 @@ def audit(facts: Facts) -> list[Finding]:
                 link=say.GOVERNANCE,
             )
         ]
-    if chain.peers and not chain.countersigned and chain.length:
+    late = facts.node.up_ms > _COUNTERSIGNED_WITHIN_MS
+    if late and chain.peers and chain.length and not chain.countersigned:
         return [
             say.warning(
                 "no peer has countersigned the head of the audit chain",

@@ -49,6 +49,7 @@ class Doctor:
         doors: listeners and TLS.
         live: the settings in force.
         environ: as the process was started with.
+        started_ms: when this process began to run, milliseconds since the epoch.
         last_exit: exit code of the process before this one.
         mode_refused: whether the mesh refused the mode that is set here.
         chain: about the audit chain; None where none is kept.
@@ -59,6 +60,7 @@ class Doctor:
     doors: OpenDoors
     live: Live
     environ: Mapping[str, str]
+    started_ms: int
     last_exit: int
     mode_refused: Callable[[], bool] = lambda: False
     chain: Callable[[], ChainFacts] | None = None

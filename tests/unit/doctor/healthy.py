@@ -118,7 +118,7 @@ def healthy(**changes: Any) -> Facts:
     """A healthy member of a healthy mesh, with what is other."""
     held: dict[str, Any] = {
         "now_ms": NOW_MS,
-        "node": NodeFacts(running=True),
+        "node": NodeFacts(running=True, up_ms=DAY_MS),
         "config": ConfigFacts(path="/nowhere/data/config.toml"),
         "settings": settings_with(),
         "identity": IdentityFacts(

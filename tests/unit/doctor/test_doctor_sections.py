@@ -317,6 +317,12 @@ def test_an_own_weakened_mode_is_told_once() -> None:
     assert [f.severity for f in found] == [CRITICAL]
 
 
+def test_a_countersignature_may_take_its_time_after_a_start() -> None:
+    chain = ChainFacts(holds=True, length=4, countersigned=0, peers=2)
+    young = healthy(chain=chain, node=NodeFacts(running=True, up_ms=5_000))
+    assert by_name(young)["audit"].severity is Severity.OK
+
+
 def test_what_cannot_be_looked_at_is_left_out() -> None:
     bare = Facts(
         now_ms=NOW_MS, node=NodeFacts(running=False, trouble="x"), config=ConfigFacts(path="c")
