@@ -92,6 +92,7 @@ class PeerLinks:
         self._on_other_mesh = on_other_mesh
         self._number = 0
         self._live: dict[int, Connection] = {}
+        self._shown: dict[bytes, str] = {}
         self.failures: dict[str, int] = {}
 
     @property
@@ -100,12 +101,8 @@ class PeerLinks:
         return list(self._live.values())
 
     def fingerprints(self) -> dict[bytes, str]:
-        """Node id -> SHA-256 of the certificate that it shows, for every live link."""
-        return {
-            held.greeting.node_id: held.link.peer_certificate_fingerprint
-            for held in self._live.values()
-            if held.link.peer_certificate_fingerprint is not None
-        }
+        """Node id -> SHA-256 of the certificate that it showed last, to this process."""
+        return dict(self._shown)
 
     def close(self, number: int, reason: str) -> None:
         """End a link; its tasks notice."""
@@ -229,6 +226,7 @@ class PeerLinks:
         held = Connection(self._number, link, greeting, dialled, Outbox(wake.set), wake)
         self._live[held.number] = held
         self._names[held.number] = greeting.name
+        self._shown[greeting.node_id] = link.peer_certificate_fingerprint or ""
         engine = self._engine
         engine.exchange.advance(engine.now_ms())
         engine.exchange.link_up(held.number, greeting.node_id, greeting.claim, held.outbox)

@@ -174,8 +174,11 @@ class Mesh:
         if trust is None:
             return
         known = set(prints.values())
-        # A member that has not been met yet is known by the name that the list gives it.
-        unmet = {member.name for node, member in members.items() if not prints[node]}
+        # One that has not been met yet is known by the name that the list gives it.
+        left = self._membership.leavers.of(self._engine.replica.governance)
+        named = [(node, member.name) for node, member in members.items()]
+        named += [(node, leaver.name) for node, leaver in left.items()]
+        unmet = {name for node, name in named if not prints[node]}
         for fingerprint, name in sorted(trust.allowlist.entries.items()):
             if trust.is_own(fingerprint) or fingerprint in known or (name and name in unmet):
                 continue
