@@ -25,7 +25,7 @@ from node.auth.places import keys_path
 from node.auth.watched import read_file, rewriting
 from node.cli.options import AsJson, DataDir, DryRun, KeyDir, paths_of
 from node.cli.output import Output, facts_table, table
-from node.errors import Refused
+from node.errors import Refused, UsageError
 from node.memory_times import format_ms
 from node.paths import Paths
 from transport.secret_files import write_secret
@@ -81,6 +81,8 @@ def create(  # noqa: PLR0913 -- the options of a command are its parameters
         expires_days=expires_days,
         name=name,
     )
+    if file is not None and file.exists():
+        raise UsageError(f"{file} exists already", why="nothing is overwritten with a key")
     now_ms = time.time_ns() // 1_000_000
     if dry_run:
         _, grant = make_key(_read(paths), wish, now_ms=now_ms, entropy=os.urandom)

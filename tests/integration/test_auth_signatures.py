@@ -1,0 +1,166 @@
+"""Agents that bound a key, on a real node: signed writes, and replays after flood and restart."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, TCPConnector
+
+from node.auth.identities import FOLDER, Identities
+from node.auth.signatures import sign_agent
+from tests.integration.rig import RealNode, Reply, free_ports, until
+from transport.identity import NodeKey
+
+pytestmark = pytest.mark.integration
+
+FLOOD, REPLAYS, AT_ONCE = 20_000, 1_000, 64
+MEMORIES = "/api/v1/memories"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """One request of an agent, as it goes over the wire."""
+
+    method: str
+    path: str
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass
+class Agent:
+    """An agent with a key of its own."""
+
+    name: str
+    key: NodeKey
+
+    def signed(
+        self, nonce: str, method: str = "POST", path: str = MEMORIES, **body: object
+    ) -> Signed:
+        data = json.dumps(body).encode() if body else b""
+        headers = {
+            "x-agent-id": self.name,
+            "x-agent-nonce": nonce,
+            "x-agent-sig": sign_agent(self.key, method, path, "", data, nonce),
+        }
+        return Signed(method, path, data, headers)
+
+    def memory(self, nonce: str) -> Signed:
+        return self.signed(nonce, title=nonce, content="c")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RealNode]:
+    main, plain = free_ports(2)
+    flags = ["--port", str(main), "--agent-listen", f"127.0.0.1:{plain}"]
+    made = RealNode(name="a", data_dir=tmp_path / "a", flags=flags, agent=("127.0.0.1", plain))
+    try:
+        made.start()
+        until(made.ready, "ready", seen=made.tail)
+        yield made
+    finally:
+        made.clean_up()
+
+
+def bound(node: RealNode, name: str) -> Agent:
+    """An agent whose key was made by the node's own tool and is bound on the node."""
+    held = Identities(node.data_dir / "keys" / FOLDER)
+    seed = name.encode().ljust(32, b".")
+    made = held.generate(name, lambda _size: seed, force=False)
+    public = base64.b64encode(made.public_key).decode()
+    body = {"agent_id": name, "agent_type": "system", "public_key": public}
+    node.tell("POST", "/agents", body, x_agent_id=name)
+    return Agent(name, held.key_of(name))
+
+
+def send(node: RealNode, request: Signed) -> Reply:
+    path = request.path.removeprefix("/api/v1")
+    headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
+    return node.ask(request.method, path, request.body or None, **headers)
+
+
+def error(reply: Reply) -> tuple[int, str]:
+    return reply.status, reply.body.get("error", "")
+
+
+def test_a_bound_name_is_used_with_its_signature_or_not_at_all(node: RealNode) -> None:
+    alice = bound(node, "ai:alice")
+    reply = node.ask("POST", "/memories", {"title": "t", "content": "c"}, x_agent_id="ai:alice")
+    assert error(reply) == (401, "agent_signature_missing")
+    body = {"title": "t", "content": "c", "agent_id": "ai:alice"}
+    assert error(node.ask("POST", "/memories", body)) == (401, "agent_signature_missing")
+    good = alice.memory("n1")
+    assert send(node, good).status == 201
+    assert error(send(node, good)) == (401, "agent_nonce_replay")
+    forged = Agent("ai:alice", NodeKey(bytes(32))).memory("n2")
+    assert error(send(node, forged)) == (401, "agent_signature_bad")
+    assert send(node, alice.memory("n2")).status == 201
+    assert len(node.held()) == 2
+    for reason, count in (("missing", 2), ("bad", 1)):
+        name = f"agent_signature_{reason}"
+        assert node.metric("mnemesh_auth_rejected_total", reason=name) == count
+    # Others may not take the name over, nor its key.
+    taken = {"agent_id": "ai:alice", "agent_type": "human"}
+    assert node.ask("POST", "/agents", taken).status in {401, 403}
+    assert node.ask("POST", "/agents", taken, x_agent_id="ai:eve").status in {401, 403}
+
+
+def test_items_of_a_bulk_in_a_bound_name_are_refused_one_by_one(node: RealNode) -> None:
+    alice = bound(node, "ai:alice")
+    items = [
+        {"title": "own", "content": "c"},
+        {"title": "hers", "content": "c", "agent_id": "ai:alice"},
+        {"title": "another", "content": "c", "agent_id": "ai:carol"},
+    ]
+    reply = node.ask("POST", "/memories/bulk", items, x_agent_id="ai:bob")
+    assert reply.status == 207
+    assert [one["index"] for one in reply.body["errors"]] == [1]
+    signed = alice.signed("n1", path=f"{MEMORIES}/bulk", memories=items)
+    reply = send(node, signed)
+    assert (reply.status, reply.body["errors"]) == (201, [])
+
+
+async def _send_all(node: RealNode, requests: Sequence[Signed]) -> list[tuple[int, str]]:
+    """(status, error) of each, in order."""
+    host, port = node.agent
+    outcomes: list[tuple[int, str]] = [(0, "")] * len(requests)
+    places = iter(range(len(requests)))
+    async with ClientSession(
+        f"http://{host}:{port}", connector=TCPConnector(limit=AT_ONCE)
+    ) as session:
+
+        async def work() -> None:
+            for place in places:
+                request = requests[place]
+                async with session.request(
+                    request.method, request.path, data=request.body, headers=request.headers
+                ) as answer:
+                    said = await answer.json()
+                    outcomes[place] = (answer.status, said.get("error", ""))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+    return outcomes
+
+
+def test_replays_are_refused_after_a_flood_and_a_restart(node: RealNode) -> None:
+    alice, bob = bound(node, "ai:alice"), bound(node, "ai:bob")
+    early = [alice.memory(f"early-{number}") for number in range(REPLAYS)]
+    assert set(asyncio.run(_send_all(node, early))) == {(201, "")}
+    held = len(node.held())
+    flood = [bob.signed(f"flood-{number}", "GET", "/api/v1/version") for number in range(FLOOD)]
+    assert set(asyncio.run(_send_all(node, flood))) == {(200, "")}
+    replayed = {(401, "agent_nonce_replay")}
+    assert set(asyncio.run(_send_all(node, early))) == replayed
+    node.kill()
+    node.start()
+    until(node.ready, "ready", seen=node.tail)
+    assert set(asyncio.run(_send_all(node, early))) == replayed
+    assert set(asyncio.run(_send_all(node, flood[:REPLAYS]))) == replayed
+    assert len(node.held()) == held == REPLAYS
+    assert send(node, alice.memory("fresh")).status == 201
