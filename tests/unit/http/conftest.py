@@ -17,6 +17,7 @@ from node.memories import Memories
 from node.memory_access import AccessLedger
 from node.memory_drafts import DraftRules
 from node.metrics import Metrics
+from node.private_census import PrivateCensus
 from tests.unit.http.fake_node import FakeMesh, FakeNode
 
 API = "/api/v1"
@@ -124,6 +125,11 @@ async def start() -> AsyncIterator[Started]:
             monotonic=time.monotonic,
             administrators=lambda: world.administrators,
             store_trouble=lambda: world.trouble,
+            census=PrivateCensus(
+                world.node.reader,
+                lambda: (held.id for held in world.node.reader().recent()),
+                world.node.clock.now_ms,
+            ),
         )
         rule = HostRule(bound=["127.0.0.1"], names=["node-a.example"])
         door = Door(
