@@ -69,6 +69,15 @@ async def test_a_key_names_its_agent(world: World) -> None:
     assert world.rejected("agent_not_of_key") == 7
 
 
+async def test_items_of_a_bulk_that_name_others_are_refused_one_by_one(world: World) -> None:
+    text = world.give("agent-writer", agent_id="ai:alice")
+    items = [MEMORY, {**MEMORY, "agent_id": "ai:bob"}, {**MEMORY, "agent_id": "ai:alice"}]
+    reply = await world.ask("POST", "/memories/bulk", items, x_api_key=text)
+    assert (reply.status, reply.json["created"]) == (207, 2)
+    assert [error["index"] for error in reply.json["errors"]] == [1]
+    assert {op.agent for op in world.node.log} == {"ai:alice"}
+
+
 async def test_the_agent_of_a_key_reads_what_is_private_to_it(world: World) -> None:
     made = await stored(world, {"scope": "private"}, x_agent_id="ai:alice")
     path = f"/memories/{made.json['id']}"
