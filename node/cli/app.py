@@ -14,8 +14,10 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from node.cli import (
+    agents,
     audit,
     doctor,
+    governance,
     identity,
     join,
     keys,
@@ -23,6 +25,8 @@ from node.cli import (
     members,
     memories,
     mesh,
+    namespaces,
+    pending,
     setup,
     status,
     transfer,
@@ -49,7 +53,15 @@ mesh_app = typer.Typer(help="Several local nodes at once, to try things.", no_ar
 audit_app = typer.Typer(help="The chain of events of this node.", no_args_is_help=True)
 identity_app = typer.Typer(help="Keys of agents and of REST peers.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys with a role, an agent and namespaces.", no_args_is_help=True)
+namespace_app = typer.Typer(help="Which rules hold where.", no_args_is_help=True)
+governance_app = typer.Typer(help="All rules, agents and roles at once.", no_args_is_help=True)
+pending_app = typer.Typer(help="What waits for approval.", no_args_is_help=True)
+agent_app = typer.Typer(help="Registered agents and their roles.", no_args_is_help=True)
 app.add_typer(node_app, name="node")
+app.add_typer(namespace_app, name="namespace")
+app.add_typer(governance_app, name="governance")
+app.add_typer(pending_app, name="pending")
+app.add_typer(agent_app, name="agent")
 app.add_typer(identity_app, name="identity")
 app.add_typer(key_app, name="key")
 app.add_typer(mesh_app, name="mesh")
@@ -103,8 +115,32 @@ _KEY_COMMANDS: Final[dict[str, Callable[..., None]]] = {
 _AUDIT_COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "tail": audit.tail,
 }
+_NAMESPACE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "set-standard": namespaces.set_standard,
+    "get-standard": namespaces.get_standard,
+    "clear-standard": namespaces.clear_standard,
+    "list": namespaces.list_spaces,
+}
+_GOVERNANCE_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "export": governance.export,
+    "import": governance.import_file,
+}
+_PENDING_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "list": pending.list_pending,
+    "approve": pending.approve,
+    "reject": pending.reject,
+}
+_AGENT_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "register": agents.register,
+    "list": agents.list_agents,
+    "role": agents.role,
+}
 for _tree, _commands in (
     (app, _COMMANDS),
+    (namespace_app, _NAMESPACE_COMMANDS),
+    (governance_app, _GOVERNANCE_COMMANDS),
+    (pending_app, _PENDING_COMMANDS),
+    (agent_app, _AGENT_COMMANDS),
     (audit_app, _AUDIT_COMMANDS),
     (node_app, _NODE_COMMANDS),
     (identity_app, _IDENTITY_COMMANDS),

@@ -101,9 +101,7 @@ def _approver(value: object, agents: Collection[str], limits: Limits) -> Any:
 
 def shown_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
     """A stored value as agents see it: with its defaults, unless those come from above."""
-    if not rules:
-        return {}
-    inherits = rules.get(_INHERIT) is True
+    inherits = not rules or rules.get(_INHERIT) is True
     out: dict[str, Any] = {} if inherits else {**DEFAULTS, "approver": DEFAULT_APPROVER}
     out.update((key, rules[key]) for key in _KEYS if key in rules)
     out[_INHERIT] = inherits

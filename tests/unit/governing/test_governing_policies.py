@@ -110,11 +110,11 @@ def test_what_cannot_be_judged_by_is_refused_by_its_name(value: Any, field: str,
 
 def test_what_comes_from_above_is_not_shown_as_a_default() -> None:
     assert shown_rules({"inherit": True, "write": "deny"}) == {"write": "deny", "inherit": True}
-    assert shown_rules({}) == {}
+    assert shown_rules({}) == {"inherit": True}
 
 
 def test_what_is_shown_can_be_set_again_and_stays_the_same() -> None:
-    for value in ({"write": "approve"}, {"inherit": True, "delete": "deny"}, {}):
+    for value in ({"write": "approve"}, {"inherit": True, "delete": "deny"}, {"inherit": True}, {}):
         once = shown_rules(read(value))
         assert shown_rules(read(once)) == once
 

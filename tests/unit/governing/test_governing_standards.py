@@ -72,7 +72,7 @@ async def test_a_standard_may_be_a_memory_alone_and_then_asks_above(node: Govern
     memory = await node.store(agent="ann")
     await node.policy("*", write="deny")
     await node.standards.set("team", asked("ann"), {"id": memory})
-    assert shown(node, "team")[0]["governance"] == {}
+    assert shown(node, "team")[0]["governance"] == {"inherit": True}
     with pytest.raises(Denied):
         await node.store(space="team")
 
