@@ -88,6 +88,13 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "member_ready": ("info", "a member has caught up and counts in the quorum"),
     "member_removed": ("info", "a node was taken out of the membership"),
     "join_refused": ("warning", "a newcomer was turned away; says why"),
+    # other meshes
+    "foreign_peer_added": ("info", "this node exchanges with a foreign peer from now on"),
+    "foreign_peer_dropped": ("info", "an exchange with a foreign peer was withdrawn"),
+    "foreign_peer_level": ("info", "a foreign peer was reached and has what it is owed"),
+    "foreign_peer_failed": ("warning", "rounds with a foreign peer failed 1, 3, 6, 12 ... times"),
+    "foreign_peer_is_member": ("critical", "a foreign peer belongs to this mesh; it is stopped"),
+    "foreign_items_untaken": ("warning", "items of an exchange were refused; says the first"),
     # agents
     "auth_rejected": ("warning", "a request without a valid key or certificate"),
     "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),

@@ -8,13 +8,14 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node.alarms import Alarms
 from node.audit.opening import open_audit
 from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
+from node.foreign.side import ForeignSide, open_foreign
 from node.founding import read_join_note
 from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
@@ -64,6 +65,7 @@ class Parts:
     credentials: Credentials
     quotas: QuotaKeeping
     audit: AuditSide
+    foreign: ForeignSide
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -76,6 +78,7 @@ class Parts:
         self.observer.look()
         self.oversight.watch()
         self.audit.watch()
+        self.foreign.watch()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
@@ -109,6 +112,7 @@ class Parts:
         """Put everything on the disk and let go of it."""
         self.snapshots.close()
         self.credentials.close()
+        self.foreign.close()
         self.quotas.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
@@ -154,9 +158,10 @@ def build_parts(
         monotonic=time.monotonic,
         post=asyncio.get_running_loop().call_soon_threadsafe,
     )
-    upkeep = _agents_side(
+    upkeep, foreign = _agents_side(
         ground,
         live,
+        tasks,
         engine,
         links,
         snapshots,
@@ -183,6 +188,7 @@ def build_parts(
         credentials=credentials,
         quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
         audit=audit,
+        foreign=foreign,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -209,6 +215,7 @@ def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
 def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     ground: Ground,
     live: Live,
+    tasks: Tasks,
     engine: Engine,
     links: PeerLinks,
     snapshots: SnapshotWorks,
@@ -218,8 +225,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     quotas: Quotas,
     oversight: Oversight,
     audit: AuditSide,
-) -> Upkeep:
-    """Funnel, reader and HTTP servers; and the upkeep of what they fill."""
+) -> tuple[Upkeep, ForeignSide]:
+    """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
         engine=engine,
@@ -244,8 +251,10 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         audit=audit,
         log=ground.log,
     )
+    foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
+    services = replace(services, foreign=foreign.foreign)
     open_for_http(live, services, ground.doors, ground.api_key, links)
-    return Upkeep(
+    upkeep = Upkeep(
         engine=engine,
         lags=oversight.lags,
         snapshots=snapshots,
@@ -256,6 +265,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
+    return upkeep, foreign
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

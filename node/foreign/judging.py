@@ -292,8 +292,16 @@ def after_deletion(entry: Entry, *, received: bool) -> Entry:
     return entry.exchanged(Base(theirs={}, ours={}, gone=True, received=received))
 
 
-def after_giving(given: Mine, entry: Entry) -> Entry:
-    """The entry once the peer has said that it took, or already had, what was given."""
-    hashes = given.content.hashes
-    base = Base(theirs=hashes, ours=hashes, dots=given.dots, settled=given.content.whole)
-    return entry if entry.base == base else entry.exchanged(base, given=given.updated)
+def after_giving(given: Base, entry: Entry, before: int, updated: int) -> Entry:
+    """The entry once the peer has said that it took, or already had, what was given.
+
+    Args:
+        given: what it has now.
+        entry: as it is now.
+        before: how many exchanges there were when it was given.
+        updated: the time of change that it was given with (ms).
+    """
+    if entry.base is not None and entry.count != before:
+        # Something else was exchanged meanwhile: this only adds to what the peer has seen.
+        return replace(entry, base=replace(entry.base, dots=entry.base.dots | given.dots))
+    return entry if entry.base == given else entry.exchanged(given, given=updated)

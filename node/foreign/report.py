@@ -98,9 +98,10 @@ class Report:
         if receipt is not None and (held is None or receipt.acks <= held.acks):
             self.receipt = receipt
 
-    def counted(self, kind: str, status: str) -> int:
-        """How many items of a kind ended so."""
-        return sum(1 for one in self.results if (one.kind, one.status) == (kind, status))
+    @property
+    def taken(self) -> int:
+        """How many items had an effect."""
+        return sum(1 for one in self.results if one.status == APPLIED)
 
     def untaken(self) -> list[Result]:
         """The items that were refused, or make no sense."""

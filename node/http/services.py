@@ -23,6 +23,7 @@ from node.auth.door import bound_key
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing, MeshView
 from node.doctor.finding import Section
+from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
@@ -111,6 +112,7 @@ class Services:
         census: private memories that figures leave out.
         audit: writes an entry of the audit chain: an event of `node.audit.events`, then facts.
         verifier: verifies the chains of this node; None where there is nothing to verify.
+        foreign: the exchange with nodes of other meshes; None where there is none.
     """
 
     memories: Memories
@@ -138,6 +140,7 @@ class Services:
     census: PrivateCensus = field(default_factory=PrivateCensus)
     audit: Callable[..., None] = unrecorded
     verifier: Verifier | None = None
+    foreign: Foreign | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

@@ -31,6 +31,7 @@ _Row = (
 """The last text is the least role of an API key, where `least_role` does not say it."""
 
 _STANDARD: Final = f"{API}/namespaces/{{ns}}/standard"
+_PEERS: Final = f"{API}/federation/peers"
 
 _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", "/livez", node.livez, NOTHING, OPEN, "whether the process is alive"),
@@ -114,6 +115,9 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),
+    ("GET", _PEERS, sync.peers, NOTHING, OPERATOR, "foreign peers this node exchanges with"),
+    ("POST", _PEERS, sync.add_peers, NOTHING, OPERATOR, "exchange with more, as long as asked"),
+    ("DELETE", _PEERS, sync.drop_peers, NOTHING, OPERATOR, "withdraw what was added"),
 )
 
 

@@ -1,0 +1,275 @@
+"""The exchange with one foreign peer: rounds of pull and push, for as long as it is wanted.
+
+Law: what comes in goes through the same intake as what is pushed to us; what goes out is what
+the peer has not been given, judged by its word about each item. Cursors are on the disk and
+move behind what was done, so a round that breaks off is done again and changes nothing twice.
+Where both sides have changed a memory, ours is pushed before theirs is taken in: then both see
+both, and come to the same.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from node.foreign.entries import Entry, base_of
+from node.foreign.giving import Giving, Item
+from node.foreign.here import Here
+from node.foreign.intake import Intake
+from node.foreign.judging import after_deletion, after_giving
+from node.foreign.memory import LINK, MEMORY, Cursor
+from node.foreign.problems import PeerIsMember, PeerRefused
+from node.foreign.remote import Remote, Said, TooLarge
+from node.foreign.report import (
+    APPLIED,
+    DELETION,
+    DUPLICATE,
+    FIELDS,
+    LINK_DELETION,
+    Report,
+)
+from node.foreign.report import LINK as LINK_KIND
+from node.foreign.report import MEMORY as MEMORY_KIND
+from node.foreign.writing import Sender
+
+_PAGE_ITEMS: Final = 500
+_PUSH_ITEMS_MAX: Final = 500
+_PUSH_BYTES_MAX: Final = 1_500_000
+_CONFLICT: Final = 409
+_TOO_LARGE: Final = 413
+_SHORT: Final = "quorum_not_met"
+_KINDS: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
+    # (kind, whether it tells of an end): (field of a push, kind of its result)
+    (MEMORY, False): ("memories", MEMORY_KIND),
+    (MEMORY, True): ("deletions", DELETION),
+    (LINK, False): ("links", LINK_KIND),
+    (LINK, True): ("link_deletions", LINK_DELETION),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What one round did.
+
+    Attributes:
+        pulled: items of the peer that had an effect here.
+        pushed: items of ours that had an effect there.
+        untaken: (direction, kind, error) of items that were refused or made no sense.
+    """
+
+    pulled: int = 0
+    pushed: int = 0
+    untaken: list[tuple[str, str, str]]
+
+
+class Bridge:
+    """Rounds with one peer.
+
+    Args:
+        here: this node.
+        intake: takes in what comes.
+        remote: the peer.
+        is_member: whether a fingerprint is that of a member of our own mesh.
+        name_of: what a peer is called here, by its fingerprint.
+    """
+
+    def __init__(
+        self,
+        *,
+        here: Here,
+        intake: Intake,
+        remote: Remote,
+        is_member: Callable[[str], bool],
+        name_of: Callable[[str], str],
+    ) -> None:
+        self._here = here
+        self._intake = intake
+        self._giving = Giving(here)
+        self._remote = remote
+        self._is_member = is_member
+        self._name_of = name_of
+        self._page_items = _PAGE_ITEMS
+
+    async def round(self) -> Counts:
+        """Fetch all there is, take it in, give all there is.
+
+        Raises:
+            PeerIsMember: there is no exchange with a member of the same mesh.
+            PeerAway, PeerRefused, node.errors.WriteError, Shortfall: it broke off; what was
+                done stays done.
+        """
+        counts = Counts(untaken=[])
+        cursor = self._here.memory.cursor(self._remote.url)
+        while True:
+            said = await self._page(cursor.token)
+            if cursor.peer not in ("", said.peer):
+                # Another node stands at the address now: its tokens are not ours to use.
+                cursor = cursor.of(said.peer)
+                continue
+            cursor = await self._take(said, cursor.of(said.peer), counts)
+            if said.body.get("complete") is not False:
+                break
+        await self._give(cursor, counts)
+        return counts
+
+    # --- pulling -------------------------------------------------------------------------
+
+    async def _page(self, token: str) -> Said:
+        while True:
+            try:
+                said = await self._remote.since(token, self._page_items)
+            except TooLarge:
+                if self._page_items == 1:
+                    raise
+                self._page_items = max(1, self._page_items // 4)
+                continue
+            if self._is_member(said.peer):
+                raise PeerIsMember(f"{self._remote.url} is a member of this mesh")
+            return said
+
+    async def _take(self, said: Said, cursor: Cursor, counts: Counts) -> Cursor:
+        peer, body = said.peer, said.body
+        items = {
+            name: body[name] for name in FIELDS if isinstance(body.get(name), list) and body[name]
+        }
+        if items:
+            # As things stand now, before ours is pushed: what both changed is a conflict here.
+            known = self._known(peer, items.get("memories", ()))
+            await self._push(peer, self._changed(known), counts)
+            sender = Sender(key=peer, name=self._name_of(peer))
+            report = await self._intake.take(sender, items, known=known)
+            _count(counts, "in", report)
+        token = body.get("next_since")
+        moved = replace(cursor, token=token if isinstance(token, str) else cursor.token)
+        if moved != self._here.memory.cursor(self._remote.url):
+            await self._here.memory.remember(peer, {}, at=(self._remote.url, moved))
+        return moved
+
+    def _known(self, peer: str, rows: Sequence[Any]) -> dict[tuple[str, str], Entry]:
+        names = [row.get("id") for row in rows if isinstance(row, dict)]
+        return {
+            (MEMORY, name): self._here.memory.entry(peer, MEMORY, name)
+            for name in names
+            if isinstance(name, str)
+        }
+
+    def _changed(self, known: Mapping[tuple[str, str], Entry]) -> list[Item]:
+        """Of the memories that the peer states, those that were changed here since."""
+        out: list[Item] = []
+        for (kind, name), entry in known.items():
+            item = self._giving.item(kind, name, 0)
+            if item is not None and entry.base is not None and not entry.base.gone:
+                ours = item.memory.content.hashes if item.memory is not None else {}
+                if ours != entry.base.ours:
+                    out.append(item)
+        return out
+
+    # --- pushing -------------------------------------------------------------------------
+
+    async def _give(self, cursor: Cursor, counts: Counts) -> None:
+        reader = self._here.funnel.reader()
+        cursor = cursor.in_store(reader.store_id)
+        while True:
+            feed = reader.feed(cursor.place, _PAGE_ITEMS)
+            if not feed:
+                return
+            page = self._giving.owed_to(cursor.peer, feed)
+            await self._push(cursor.peer, [item for item, _ in page.items], counts)
+            cursor = replace(cursor, place=feed[-1].arrival)
+            at = (self._remote.url, cursor)
+            await self._here.memory.remember(cursor.peer, {}, at=at)
+
+    async def _push(self, peer: str, items: Sequence[Item], counts: Counts) -> None:
+        for part in _parts(items):
+            await self._push_part(peer, part, counts)
+
+    async def _push_part(self, peer: str, items: Sequence[Item], counts: Counts) -> None:
+        before = {
+            (item.kind, item.id): self._here.memory.entry(peer, item.kind, item.id).count
+            for item in items
+        }
+        body: dict[str, list[Any]] = {}
+        for item in items:
+            field, _ = _KINDS[item.kind, item.gone]
+            body.setdefault(field, []).append(item.id if item.gone else item.row())
+        try:
+            said = await self._remote.push(body)
+        except PeerRefused as error:
+            if error.status == _CONFLICT:
+                raise PeerIsMember(f"{self._remote.url} says that this node is a member") from error
+            if error.status == _TOO_LARGE and len(items) > 1:
+                middle = len(items) // 2
+                await self._push_part(peer, items[:middle], counts)
+                await self._push_part(peer, items[middle:], counts)
+                return
+            if error.error != _SHORT:
+                raise
+            said = Said(peer=peer, body=error.body)  # stored there; it spreads there later
+        if said.peer != peer:
+            raise PeerRefused(0, {"error": "another node answers now"})
+        await self._judge(peer, items, before, said.body, counts)
+
+    async def _judge(
+        self,
+        peer: str,
+        items: Sequence[Item],
+        before: Mapping[tuple[str, str], int],
+        answer: Mapping[str, Any],
+        counts: Counts,
+    ) -> None:
+        """Remember what the peer says it took, or had."""
+        results = _results(answer)
+        taken: dict[tuple[str, str], Entry] = {}
+        for item in items:
+            _, kind = _KINDS[item.kind, item.gone]
+            status, error = results.get((kind, item.id), ("", "no result"))
+            if status not in (APPLIED, DUPLICATE):
+                counts.untaken.append(("out", kind, f"{status} {error}".strip()))
+                continue
+            counts.pushed += status == APPLIED
+            entry = self._here.memory.entry(peer, item.kind, item.id)
+            taken[item.kind, item.id] = _given(item, entry, before[item.kind, item.id])
+        await self._here.memory.remember(peer, taken)
+
+
+def _given(item: Item, entry: Entry, before: int) -> Entry:
+    if item.gone:
+        return after_deletion(entry, received=False)
+    given = base_of(item.offer(entry))
+    updated = 0 if item.memory is None else item.memory.updated
+    return after_giving(replace(given, settled=item.mark), entry, before, updated)
+
+
+def _count(counts: Counts, direction: str, report: Report) -> None:
+    counts.pulled += report.taken
+    counts.untaken += [(direction, one.kind, one.error) for one in report.untaken()]
+
+
+def _results(answer: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str]]:
+    rows = answer.get("results")
+    if not isinstance(rows, list):
+        return {}
+    return {
+        (str(row.get("kind")), str(row.get("id"))): (
+            str(row.get("status")),
+            str(row.get("error", ""))[:200],
+        )
+        for row in rows
+        if isinstance(row, dict)
+    }
+
+
+def _parts(items: Sequence[Item]) -> list[list[Item]]:
+    """Items in pushes that fit."""
+    parts: list[list[Item]] = []
+    size = 0
+    for item in items:
+        weight = len(orjson.dumps(item.id if item.gone else item.row()))
+        full = not parts or len(parts[-1]) >= _PUSH_ITEMS_MAX or size + weight > _PUSH_BYTES_MAX
+        if full:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += weight
+    return parts
