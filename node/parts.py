@@ -137,14 +137,7 @@ def build_parts(
     engine = build_engine(ground, alarms, failed)
     audit = open_audit(ground, engine, failed)
     snapshots = _snapshots(ground, engine, tasks)
-    dialling = Dialling(
-        engine=engine,
-        settings=settings,
-        founding=ground.founding,
-        log=log,
-        metrics=ground.metrics,
-        start_over=start_over,
-    )
+    dialling = _dialling(ground, engine, start_over)
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
     gate = build_gate(ground, live, engine, audit.record)
@@ -196,6 +189,17 @@ def build_parts(
     if doors.trust is not None:
         doors.trust.on_change(parts.swap)
     return parts
+
+
+def _dialling(ground: Ground, engine: Engine, start_over: Callable[[], None]) -> Dialling:
+    return Dialling(
+        engine=engine,
+        settings=ground.settings,
+        founding=ground.founding,
+        log=ground.log,
+        metrics=ground.metrics,
+        start_over=start_over,
+    )
 
 
 def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
