@@ -165,9 +165,12 @@ class Countersigning:
             if self.witnesses.take(witness):
                 self._save()
             self._compare(witness)
+        new = node not in self._state.met
         self._state.met.add(node)
         self._state.heard.add(node)
         self._answered.set()
+        if new:
+            self.beat()
 
     def _read_witness(self, node: NodeId, data: bytes) -> Witness:
         witness = read_witness(data, self._owner.verify)

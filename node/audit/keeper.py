@@ -26,6 +26,8 @@ _RETRY_SECONDS: Final = 0.25
 _TICK_SECONDS: Final = 1.0
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MS_PER_DAY: Final = 86_400_000
+_STALLED: Final = "audit_stalled"
+_MIRROR_FAILED: Final = "audit_mirror_failed"
 
 Record = Callable[..., None]
 """`record(event, **facts)`: what other parts are given of a keeper."""
@@ -107,7 +109,7 @@ class Keeper:
         self._jobs: deque[_Job] = deque()
         self._missing = 0
         self._closing = False
-        self._troubled = ""
+        self._troubled: set[str] = set()
         self._wake = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._say_what_was_found()
@@ -245,7 +247,7 @@ class Keeper:
                 self._chain.append(lines, link)
         except OSError as error:
             return self._not_written(events, error)
-        self._troubled = ""
+        self._troubled.discard(_STALLED)
         self.head = link
         self.counts.update(event.name for event in events)
         if self._mirror is not None and (lines or self._mirror.waiting):
@@ -257,7 +259,7 @@ class Keeper:
             self.dead = True
             self._failed(error)
             return False
-        self._complain("audit_stalled", error)
+        self._complain(_STALLED, error)
         with self._wake:
             self._queue.extendleft(reversed(events))
             while len(self._queue) > self.settings.queue_entries_max:
@@ -269,12 +271,14 @@ class Keeper:
     def _reflect(self, mirror: Mirror, lines: list[bytes]) -> None:
         error = mirror.write(lines)
         if error is not None:
-            self._complain("audit_mirror_failed", error)
+            self._complain(_MIRROR_FAILED, error)
+        else:
+            self._troubled.discard(_MIRROR_FAILED)
 
     def _complain(self, event: str, error: OSError) -> None:
         """Once, until it passes."""
-        if self._troubled != event:
-            self._troubled = event
+        if event not in self._troubled:
+            self._troubled.add(event)
             self._trouble(event, error.strerror or str(error))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node import __version__
+from node.audit.chain import START, Link
 from node.audit.countersign import (
     BEAT_SECONDS,
     Countersigning,
@@ -49,6 +50,7 @@ class AuditSide:
     _store: str = ""
     _trusted: bool = True
     _beat_at: float = 0.0
+    _told: Link = START
     _drop_at: float = 0.0
 
     @property
@@ -76,9 +78,10 @@ class AuditSide:
             self._trusted = trusted
             skew_ms = self.engine.exchange.heartbeat.skew_ms()
             self.record("clock", trusted=trusted, skew_ms=skew_ms)
-        now = self.monotonic()
-        if now >= self._beat_at:
-            self._beat_at = now + BEAT_SECONDS
+        now, head = self.monotonic(), self.keeper.head
+        # Entries are rare and should be vouched for at once; operations are many.
+        if head != self._told or now >= self._beat_at:
+            self._told, self._beat_at = head, now + BEAT_SECONDS
             self.countersigning.beat()
         if now >= self._drop_at:
             self._drop_at = now + _DROP_EVERY_SECONDS

@@ -85,8 +85,8 @@ def open_stopped(data_dir: Path) -> Iterator[StoppedStore | None]:
 
 def _store(path: Path, env: lmdb.Environment) -> StoppedStore | None:
     try:
+        tables = open_tables(env, None, create=False)
         with env.begin() as txn:
-            tables = open_tables(env, txn, create=False)
             value = txn.get(SCHEMA_KEY, db=tables.meta)
             version = 0 if value is None else int(unseal("meta", SCHEMA_KEY, value))
     except lmdb.NotFoundError:
