@@ -14,6 +14,7 @@ from node.contracts import Funnel
 from node.doctor.facts import ChainFacts
 from node.doctor.running import Doctor
 from node.doctor.switches import Switches
+from node.doctor.waiting_seen import waiting_of
 from node.facts import LastExit
 from node.gate import Gate
 from node.ground import Ground
@@ -89,6 +90,15 @@ class Oversight:
         self.mesh.note_faces()
         if self.modes is not None:
             self.modes.watch()
+
+    def measure(self) -> None:
+        """Put what waits for approval into the gauges."""
+        engine, metrics = self.doctor.engine, self.ground.metrics
+        now_ms = engine.now_ms()
+        waiting = waiting_of(engine.replica.pending, now_ms)
+        metrics.gauge("pending_actions").set(waiting.count)
+        age_ms = 0 if waiting.oldest_ms is None else max(now_ms - waiting.oldest_ms, 0)
+        metrics.gauge("pending_oldest_seconds").set(age_ms / 1000)
 
 
 def build_oversight(

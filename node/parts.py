@@ -102,6 +102,7 @@ class Parts:
         members = self.engine.replica.governance.now.members.values()
         names = {m.node_id: m.name for m in members if m.node_id != self.engine.me.node_id}
         self.upkeep.measure(self.metrics, names)
+        self.oversight.measure()
         self.metrics.gauge("ready").set(self.mesh.ready() is None)
         self.audit.measure()
         if self.doors.trust is not None:

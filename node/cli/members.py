@@ -30,6 +30,7 @@ FingerprintText = Annotated[
     str, typer.Argument(metavar="FINGERPRINT", help="SHA-256 of a certificate, as hex.")
 ]
 _ID_CHARS_MIN = 6
+_DIGESTS: dict[object, str] = {True: "agrees", False: "DIFFERS"}
 
 
 def certificate_path(paths: Paths) -> Path:
@@ -177,7 +178,7 @@ def _member_row(member: dict[str, Any]) -> tuple[object, ...]:
         member.get("state", ""),
         member.get("lag_ops", ""),
         member.get("lag_seconds", ""),
-        {True: "agrees", False: "DIFFERS"}.get(member.get("digest_agree"), "-"),
+        _DIGESTS.get(member.get("digest_agree"), "-"),
         member.get("peer_url", ""),
         member.get("node_id", ""),
         "a member, not on the allowlist here" if revoked else "",

@@ -9,9 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from crdt.dot import Dot
-from crdt.hlc import millis, stamp_of
-from crdt.pending import Pending
 from node.contracts import MeshStatus, MeshView
 from node.doctor.facts import (
     ChainFacts,
@@ -22,13 +19,13 @@ from node.doctor.facts import (
     MemberFact,
     MeshFacts,
     NodeFacts,
-    PendingFacts,
     StoreFacts,
     TrustFacts,
 )
 from node.doctor.finding import Section
 from node.doctor.secrets_seen import identity_of
 from node.doctor.table import examine
+from node.doctor.waiting_seen import waiting_of
 from node.errors import NodeError
 from node.live import Live
 from node.replication.engine import Engine
@@ -87,7 +84,7 @@ class Doctor:
                 own=self.engine.me.node_id,
                 mode_refused=self.mode_refused(),
             ),
-            pending=pending_of(self.engine.replica.pending, self.engine.now_ms()),
+            pending=waiting_of(self.engine.replica.pending, self.engine.now_ms()),
             listeners=self._listeners(),
             chain=self.chain() if self.chain is not None else None,
         )
@@ -171,17 +168,3 @@ class Doctor:
             for listener in doors.listeners
             for host, port in listener.addresses
         )
-
-
-def pending_of(pendings: Mapping[Dot, Pending], now_ms: int) -> PendingFacts:
-    """How many wait for a decision, and since when the oldest does."""
-    now = stamp_of(now_ms)
-    waiting = [
-        pending
-        for pending in pendings.values()
-        if not pending.approved()
-        and not pending.rejected()
-        and not (pending.expires and pending.expires < now)
-    ]
-    oldest = min((millis(pending.asked) for pending in waiting), default=None)
-    return PendingFacts(count=len(waiting), oldest_ms=oldest)

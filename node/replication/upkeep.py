@@ -159,8 +159,6 @@ class Upkeep:
         metrics.gauge("disk_free_bytes").set(free.f_bavail * free.f_frsize)
         floors = sum(row.floor for row in engine.replica.actors.values())
         metrics.gauge("log_floor_ops").set(floors)
-        waiting = [p for p in engine.replica.pending.values() if not p.approved()]
-        metrics.gauge("pending_actions").set(len(waiting))
         lags = self._lags.look()
         linked = {p.node_id: p for p in exchange.peers.values()}
         for node, name in names.items():
