@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 from node.cli.options import options_of
+from node.cli.signing import WANTED, signature_headers
 from node.errors import Exit, NodeError, Unreachable
 from node.facts import LastExit, ListenerFacts
 from node.lock import find_holder
@@ -76,6 +77,7 @@ class Target:
         api_key: presented with each request; empty when there is none.
         client_cert: shown over https where there is no API key.
         client_key: its private key.
+        key_dir: folder of keys with which agents may sign; empty when it is unknown.
     """
 
     url: str
@@ -83,6 +85,7 @@ class Target:
     api_key: str = field(default="", repr=False)
     client_cert: str = ""
     client_key: str = ""
+    key_dir: str = ""
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
@@ -148,6 +151,8 @@ class Client:
     ) -> Answer:
         """Send one request and return whatever the node answers.
 
+        When the agent's name needs a signature and its key is here, it is sent again, signed.
+
         Raises:
             Unreachable: no answer.
         """
@@ -158,9 +163,26 @@ class Client:
         if body is not None:
             data = json.dumps(body, ensure_ascii=False).encode()
             sent["content-type"] = "application/json"
+        answer = self._send(method, full, data, sent, timeout)
+        agent, key_dir = sent.get("x-agent-id"), self._target.key_dir
+        must_sign = isinstance(answer.data, dict) and answer.data.get("error") == WANTED
+        if must_sign and agent and key_dir:
+            signed = signature_headers(Path(key_dir), agent, method, full, data or b"")
+            if signed is not None:
+                return self._send(method, full, data, sent | signed, timeout)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        address: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        timeout: float,
+    ) -> Answer:
         connection = self._connect(timeout)
         try:
-            connection.request(method, full, body=data, headers=sent)
+            connection.request(method, address, body=body, headers=dict(headers))
             return _answer(connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(
@@ -208,6 +230,7 @@ _FIXES: Final = {
     "draining": "The node is shutting down",
     "overloaded": "Try again in a moment",
     "clock_skew": "Set the clock of this machine right (chrony or ntpd)",
+    WANTED: "Run this where the key of the agent is kept; mnemesh identity list shows which are",
     "disk_full": "Make room on the disk of the node; it resumes by itself",
 }
 
@@ -220,7 +243,7 @@ def explain(answer: Answer) -> AnswerError:
         what = f"{data.get('got')} of {data.get('needed')} needed members hold the write"
         return AnswerError(answer, what, why=str(data.get("reason", "")), fix=_FIXES[code])
     detail = str(data.get("detail", "") or "")
-    if answer.status == http.HTTPStatus.UNAUTHORIZED:
+    if answer.status == http.HTTPStatus.UNAUTHORIZED and not code.startswith("agent_"):
         return AnswerError(answer, code, fix="Check the API key file of the node")
     return AnswerError(answer, code, why=detail, fix=_FIXES.get(code, ""))
 
@@ -249,6 +272,7 @@ def running_target(paths: Paths) -> Target:
         api_key=api_key,
         client_cert=facts.client_cert,
         client_key=facts.client_key,
+        key_dir=facts.key_dir,
     )
 
 

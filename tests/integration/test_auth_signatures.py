@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from node.auth.identities import FOLDER, Identities
 from node.auth.signatures import sign_agent
-from tests.integration.rig import RealNode, Reply, free_ports, until
+from tests.integration.rig import RealNode, Reply, clean_environment, free_ports, until
 from transport.identity import NodeKey
 
 pytestmark = pytest.mark.integration
@@ -122,6 +124,31 @@ def test_items_of_a_bulk_in_a_bound_name_are_refused_one_by_one(node: RealNode) 
     signed = alice.signed("n1", path=f"{MEMORIES}/bulk", memories=items)
     reply = send(node, signed)
     assert (reply.status, reply.body["errors"]) == (201, [])
+
+
+def test_the_command_line_signs_with_a_key_that_is_here(node: RealNode) -> None:
+    bound(node, "ai:alice")
+    where = ("--data-dir", str(node.data_dir), "--agent-id", "ai:alice", "--json")
+    text = ("--title", "t", "--content", "c")
+    stored = json.loads(command("store", *text, *where))
+    assert stored["agent_id"] == "ai:alice"
+    Identities(node.data_dir / "keys" / FOLDER).remove("ai:alice")
+    said = json.loads(command("store", *text, *where, code=4))
+    assert said["error"] == "agent_signature_missing"
+    assert len(node.held()) == 1
+
+
+def command(*args: str, code: int = 0) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "node", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=clean_environment(),
+    )
+    assert ran.returncode == code, f"{args}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    return ran.stdout
 
 
 async def _send_all(node: RealNode, requests: Sequence[Signed]) -> list[tuple[int, str]]:
