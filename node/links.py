@@ -9,7 +9,7 @@ its ends; one with a private end stays in the lane that never leaves the node.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from crdt.dot import DATA, PRIVATE
@@ -250,8 +250,8 @@ class Links:
         if held is not None and link is not None and held.private <= draft.private:
             return Stated(link=link, receipt=None)
         drafts = [draft]
-        if held is not None and held.private and not draft.private:
-            drafts.append(_end(held))  # its ends have been shared since: so is the link
+        if held is not None and link is not None:  # its ends have been shared since: so is it
+            drafts = [_as_stated(draft, link), _end(held)]
         receipt = await self._commit(drafts, ask)
         link = self.read(draft.id) or self._asked(
             ask, draft.set["source_id"], draft.set["target_id"]
@@ -378,6 +378,18 @@ def required(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidField(name, "is required: the id of a memory")
     return value
+
+
+def _as_stated(draft: Draft, link: Link) -> Draft:
+    """The draft of a link that was stated before, with what was said then."""
+    said: dict[str, Value] = {
+        CREATED_AT: link.made,
+        "valid_from": link.valid_from,
+        "valid_until": link.valid_until,
+        ATTEST_LEVEL: ATTESTED if link.attest_level == ATTESTED else None,
+    }
+    kept = {name: value for name, value in said.items() if value is not None}
+    return replace(draft, owner=link.owner, set={**draft.set, **kept})
 
 
 def _end(held: Held) -> Draft:

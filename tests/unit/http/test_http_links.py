@@ -128,12 +128,16 @@ async def test_a_link_shows_only_to_who_sees_both_ends(world: World) -> None:
 async def test_a_link_is_shared_when_its_ends_are_and_it_is_said_again(world: World) -> None:
     (a,) = await memories(world, "a")
     (secret,) = await memories(world, "s", scope="private")
-    assert (await link(world, a, secret)).status == 201
+    first = await link(world, a, secret, valid_until="2030-01-01T00:00:00Z")
+    world.node.clock.ms += 1000
     change = await world.ask(
         "PUT", f"{API}/memories/{secret}", {"scope": "collective"}, x_agent_id="ai:alice"
     )
     assert change.status == 200
-    assert (await link(world, a, secret)).status == 201
+    moved = await link(world, a, secret, agent="ai:bob")
+    assert moved.status == 201
+    for name in ("created_at", "valid_from", "valid_until", "observed_by"):
+        assert moved.json[name] == first.json[name], name
     assert (await link(world, a, secret)).status == 200
     assert await linked(world, a, "ai:eve") == [(a, "related_to", secret)]
 
