@@ -117,6 +117,9 @@ def test_where_private_memories_travel_the_same_agents_see_them_everywhere(found
         assert node.ask("GET", f"/memories/{ident}").status == 404
         assert SECRET not in str(node.tell("GET", "/export"))
         assert node.tell("GET", f"/links/{public}")["count"] == 0
+    given = [as_peer(one, two, "/sync/since"), as_peer(two, one, "/sync/since")]
+    assert public in str(given)
+    assert not [text for text in (SECRET, LATER, ident) if text in str(given)]
     two.tell("POST", f"/memories/{ident}/revoke", {"agent_id": "ai:friend"}, **OWNER)
     until_level(nodes)
     assert one.ask("GET", f"/memories/{ident}", **FRIEND).status == 404

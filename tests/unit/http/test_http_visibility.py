@@ -91,7 +91,7 @@ async def test_a_private_memory_of_another_shows_nowhere(
             queries = QUERIES if not base.endswith("stream") else ("",)
             for query in queries:
                 reply = await glimpse(world, f"{base}{query}", **agent)
-                assert reply.status < 500, reply.body
+                assert reply.status != 500, reply.body
                 told = reply.body.decode()
                 asked = base.rpartition("/api/v1")[2] + query
                 if "hush " in told or ids["secret"] in _without_echo(told, asked, name):
