@@ -170,24 +170,30 @@ class OpsWalk:
 
     def _piece(self, line: _Line) -> bool:
         """Verify some more bundles of a line; whether there may be more."""
-        line.row, entries = self.store.read(lambda txn: self._read(txn, line))
+        line.row, entries, damaged = self.store.read(lambda txn: self._read(txn, line))
         for entry in entries:
             self._bundle(line, entry)
+        if damaged:
+            raise _Wrong(line.last + 1, "checksum_does_not_hold")
         self.step(len(entries))
         return bool(entries)
 
-    def _read(self, txn: Transaction, line: _Line) -> tuple[ActorRow | None, list[LogEntry]]:
+    def _read(self, txn: Transaction, line: _Line) -> tuple[ActorRow | None, list[LogEntry], bool]:
+        """The actor's row, its next bundles, and whether the one after them is damaged."""
         tables, actor = self.store.tables, line.actor
         value = txn.get(actor, db=tables.actors)
         row = None if value is None else decode_actor(unseal("actors", actor, value))
         entries: list[LogEntry] = []
         size = 0
         for at, last in _following(txn, tables, actor, line.last):
-            entries.append(read_entry(txn, tables, at, actor, last))
+            try:
+                entries.append(read_entry(txn, tables, at, actor, last))
+            except CorruptRecord:
+                return row, entries, True
             size += len(entries[-1].data)
             if len(entries) >= _CHUNK_BUNDLES or size >= _CHUNK_BYTES:
                 break
-        return row, entries
+        return row, entries, False
 
     def _bundle(self, line: _Line, entry: LogEntry) -> None:
         self._begin(line, entry)
