@@ -147,9 +147,11 @@ def test_faults_of_a_member_show_on_the_others(found: Found) -> None:
     until(lambda: "operations behind" in str(severe(two)), "what it lacks is told")
     # The metric and the view of the mesh say the same, for a member without a link too.
     (row,) = [m for m in two.mesh()["members"] if m["name"] == "node-3"]
-    assert (row["state"], row["lag_ops"]) == ("away", 1)
+    # What it held and had not told when it was killed counts as well.
+    assert row["state"] == "away"
+    assert row["lag_ops"] >= 1
     until(
-        lambda: two.metric("mnemesh_replication_lag_ops", peer="node-3") == 1,
+        lambda: two.metric("mnemesh_replication_lag_ops", peer="node-3") == row["lag_ops"],
         "the metric follows",
     )
     two.kill()

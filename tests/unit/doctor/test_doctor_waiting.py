@@ -8,7 +8,7 @@ from crdt.op import record_key
 from crdt.pending import Pending, Vote
 from node.doctor.facts import PendingFacts
 from node.doctor.waiting_seen import waiting_of
-from tests.unit.doctor.healthy import A, DAY_MS, NOW_MS
+from tests.unit.doctor.healthy import DAY_MS, NOW_MS, A
 
 ACTOR = new_actor(DATA, 1, bytes(8), A)
 
