@@ -9,6 +9,7 @@ generations, one per round at most, so that a clock that jumps does not forget e
 
 import asyncio
 import hashlib
+import os
 import threading
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from typing import Any, Final, Protocol
 
 import lmdb
 
-from node.errors import Overloaded, Unavailable
+from node.errors import IntegrityError, Overloaded, Unavailable
 
 Transaction = Any
 """lmdb.Transaction; the library ships no types."""
@@ -90,7 +91,7 @@ class NonceStore:
         prune_seconds: time between two looks for old generations.
 
     Raises:
-        node.errors.Unavailable: the environment cannot be opened.
+        node.errors.IntegrityError: the environment cannot be opened.
     """
 
     def __init__(
@@ -111,7 +112,11 @@ class NonceStore:
         self._wake = threading.Condition(threading.Lock())
         self._closing = False
         self.transactions = 0
-        self._open_tables()
+        try:
+            self._open_tables()
+        except (lmdb.Error, ValueError) as error:
+            self._env.close()
+            raise _damaged(path, error) from error
         self._thread = threading.Thread(target=self._run, name="nonces", daemon=True)
         self._thread.start()
 
@@ -230,21 +235,31 @@ def _open(path: Path) -> Any:
     size = _MAP_BYTES
     while True:
         try:
-            return lmdb.open(
+            env = lmdb.open(
                 str(path), map_size=size, mode=0o600, max_dbs=_GENERATIONS_MAX, max_readers=8
             )
         except lmdb.MemoryError as error:
             # The address space is limited: take what it gives, as the store does.
             if size <= _MAP_BYTES_MIN:
-                raise _unusable(path, error) from error
+                raise _damaged(path, error) from error
             size //= 4
         except lmdb.Error as error:
-            raise _unusable(path, error) from error
+            raise _damaged(path, error) from error
+        else:
+            _lengthen(env, path / "data.mdb")
+            return env
 
 
-def _unusable(path: Path, error: Exception) -> Unavailable:
-    return Unavailable(
+def _lengthen(env: Any, file: Path) -> None:
+    """Give a file that was cut off its length back: reading beyond its end would be a SIGBUS."""
+    whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    if file.stat().st_size < whole:
+        os.truncate(file, whole)
+
+
+def _damaged(path: Path, error: Exception) -> IntegrityError:
+    return IntegrityError(
         f"the memory of nonces in {path} cannot be opened",
         why=str(error),
-        fix="Set the folder aside; messages signed before can be replayed once after that",
+        fix="Set the folder aside; what was signed before can then be replayed once",
     )

@@ -40,7 +40,7 @@ def open_credentials(
     Raises:
         ConfigError: a file is there and cannot be understood.
         transport.errors.LooseModeError: others can reach one.
-        node.errors.Unavailable: the memory of nonces cannot be opened.
+        node.errors.IntegrityError: the memory of nonces cannot be opened.
     """
     paths = live.settings.paths
 

@@ -153,8 +153,12 @@ def test_without_a_key_of_the_node_given_out_ones_still_shut_the_door(tmp_path: 
             node.stop()
             node.start()
         (data_dir / "keys" / "api_keys.json").unlink()
-        time.sleep(0.6)  # the file is looked at twice a second; its absence changes nothing
-        assert node.ask("GET", "/stats").status == 401
+
+        def told() -> bool:
+            assert node.ask("GET", "/stats").status == 401
+            return any(one["file"] == "api_keys.json" for one in node.events("auth_file_loaded"))
+
+        until(told, "its absence was seen, and let nobody in")
     finally:
         node.clean_up()
 

@@ -1,10 +1,11 @@
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from node.auth.nonces import NonceStore, NoNonces, nonce_key
-from node.errors import Unavailable
+from node.errors import IntegrityError, Unavailable
 
 DAY_MS = 86_400_000
 
@@ -138,4 +139,26 @@ async def test_a_request_that_gave_up_leaves_the_others_alone(tmp_path: Path) ->
     given_up.cancel()
     assert await store.take("agent", "a", "m")
     assert not await store.take("agent", "a", "n")
+    store.close()
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.0])
+async def test_a_damaged_memory_is_an_error_or_whole_and_never_a_crash(
+    tmp_path: Path, keep: float
+) -> None:
+    store = opened(tmp_path, Clock())
+    await asyncio.gather(*(store.take("agent", "a", f"n{n}") for n in range(3000)))
+    store.close()
+    file = tmp_path / "nonces" / "data.mdb"
+    data = file.read_bytes()
+    kept = int(len(data) * keep)
+    file.write_bytes(data[:kept] if kept else b"no database" * 1000)
+    try:
+        store = opened(tmp_path, Clock())
+    except IntegrityError as error:
+        assert "Set the folder aside" in str(error)  # noqa: PT017 - one of two good ends
+        return
+    for number in range(3000):
+        with suppress(Unavailable):
+            await store.take("agent", "a", f"n{number}")
     store.close()
