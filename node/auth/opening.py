@@ -57,7 +57,9 @@ def open_credentials(
         str(keys), lambda: Watched(keys, lasting(parse_keys), log=log, monotonic=monotonic)
     )
     enrolments = watch(
-        str(peers), lambda: Watched(peers, parse_enrolments, log=log, monotonic=monotonic)
+        str(peers),
+        # Pushes are few, and whoever was removed must not get one more through.
+        lambda: Watched(peers, parse_enrolments, log=log, monotonic=monotonic, look_seconds=0),
     )
     nonces = NonceStore(nonces_path(paths), post=post, now_ms=now_ms)
     return Credentials(

@@ -1,7 +1,7 @@
 """A small file that a command rewrites while a node reads it.
 
-Law: the reader looks at the file's stamp at most twice a second and never on the path of
-every request; a file that cannot be read leaves what was read last in force and says so, so
+Law: the reader looks at the file's stamp at most so often as it was told, so that what every
+request needs costs none of them a system call; a file that cannot be read leaves what was read last in force and says so, so
 a slip neither opens a door nor closes one. Writers replace the file whole, one at a time.
 """
 
@@ -23,13 +23,14 @@ Stamp = tuple[int, int, int] | None
 
 
 class Watched(Generic[T]):
-    """The content of a file as it is now, give or take half a second.
+    """The content of a file as it is now, or was so many seconds ago.
 
     Args:
         path: the file; it may be absent.
         parse: reads its bytes; b"" stands for an absent file. Raises ValueError.
         log: writes events.
         monotonic: seconds that only grow.
+        look_seconds: shortest time between two looks; 0 looks at every use.
 
     Raises:
         ValueError: the file is there and cannot be read or parsed at the start.
@@ -43,6 +44,7 @@ class Watched(Generic[T]):
         *,
         log: Callable[..., None],
         monotonic: Callable[[], float],
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._path = path
         self._parse = parse
@@ -50,13 +52,14 @@ class Watched(Generic[T]):
         self._monotonic = monotonic
         self._stamp = self._look()
         self._value = parse(read_file(path))
-        self._due = monotonic() + LOOK_SECONDS
+        self._look_seconds = look_seconds
+        self._due = monotonic() + look_seconds
 
     def __call__(self) -> T:
         """What the file says."""
         now = self._monotonic()
         if now >= self._due:
-            self._due = now + LOOK_SECONDS
+            self._due = now + self._look_seconds
             self._refresh()
         return self._value
 

@@ -21,12 +21,13 @@ class Rig:
             raise ValueError("cannot be understood")
         return data.decode()
 
-    def watch(self) -> Watched[str]:
+    def watch(self, **more: float) -> Watched[str]:
         return Watched(
             self.path,
             self.parse,
             log=lambda event, **facts: self.events.append((event, facts)),
             monotonic=lambda: self.now,
+            **more,
         )
 
     def write(self, text: bytes) -> None:
@@ -85,3 +86,12 @@ def test_what_is_written_is_for_the_owner_alone(rig: Rig) -> None:
     assert rig.path.parent.stat().st_mode & 0o777 == 0o700
     assert read_file(rig.path) == b"one"
     assert read_file(rig.path.with_name("other")) == b""
+
+
+def test_one_that_is_looked_at_each_time_counts_at_once(rig: Rig) -> None:
+    watched = rig.watch(look_seconds=0)
+    for text in (b"one", b"two", b"three"):
+        rig.write(text)
+        assert watched() == text.decode()
+        assert watched() == text.decode()
+    assert rig.reads == 4
