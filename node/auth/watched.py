@@ -1,8 +1,9 @@
 """A small file that a command rewrites while a node reads it.
 
 Law: the reader looks at the file's stamp at most so often as it was told, so that what every
-request needs costs none of them a system call; a file that cannot be read leaves what was read last in force and says so, so
-a slip neither opens a door nor closes one. Writers replace the file whole, one at a time.
+request needs costs none of them a system call; a file that cannot be read leaves what was
+read last in force and says so, so a slip neither opens a door nor closes one. Writers
+replace the file whole, one at a time.
 """
 
 import contextlib
