@@ -29,7 +29,6 @@ from node.foreign.writing import (
     Interrupted,
     Sender,
     dots_text,
-    first_of,
     in_turn,
     landed,
     retry_key,
@@ -171,7 +170,7 @@ class _Taking:
             plan,
             entry,
             here.sight.memory(row.id),
-            first_of(plan.drafts, done.dots),
+            plan.of_peer(done.dots),
             held=bool(done.pending_id),
         )
         return done.done(kinds.MEMORY, row.id, {(MEMORY, row.id): fresh})

@@ -21,7 +21,7 @@ from node.foreign.judging import after_deletion
 from node.foreign.memory import LINK
 from node.foreign.report import APPLIED, DUPLICATE, LINK_DELETION, Result
 from node.foreign.report import LINK as LINK_KIND
-from node.foreign.writing import Done, Sender, dots_text, first_of, landed, retry_key
+from node.foreign.writing import Done, Sender, dots_text, landed, retry_key
 from node.link_index import COLLECTION, link_id
 from node.links import Link, link_draft, link_of, relation_of, required
 from node.memory_problems import InvalidField, NotFound
@@ -97,7 +97,7 @@ async def take(here: Here, sender: Sender, item: Any, *, dry_run: bool) -> Done:
     retry = retry_key(caller, sender, "link", draft.id, said)
     done = await landed(here.funnel.write(wanted, caller=caller, action="sync", retry=retry))
     now = stated(here, draft.id)
-    fresh = _after(entry, theirs, now, first_of(wanted, done.dots))
+    fresh = _after(entry, theirs, now, frozenset(done.dots))
     return done.done(LINK_KIND, draft.id, {(LINK, draft.id): fresh})
 
 
@@ -144,7 +144,11 @@ def _edit(draft: Draft, mine: Stated, entry: Entry, theirs: Hashes) -> tuple[Dra
     written = {_UNTIL: draft.set[_UNTIL]} if _UNTIL in theirs else {}
     removed = frozenset((ATTEST_LEVEL,) if _UNTIL in theirs else (ATTEST_LEVEL, _UNTIL))
     edit = replace(draft, kind=Kind.EDIT, set=written, removed=removed, seen=seen)
-    return (replace(edit, namespace="", owner=""),)
+    edit = replace(edit, namespace="", owner="")
+    if mine.dots <= seen:
+        return (edit,)
+    # What the peer has not seen must not go with the revision that it was written with.
+    return (replace(edit, set={}, removed=frozenset(), seen=None), edit)
 
 
 def _after(entry: Entry, theirs: Hashes, now: Stated | None, minted: frozenset[Dot]) -> Entry:

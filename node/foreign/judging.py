@@ -7,7 +7,7 @@ field that both changed is a conflict. Which side of a conflict shows is decided
 change and contents alone, so that both meshes show the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -44,7 +44,7 @@ class Plan:
 
     Attributes:
         why: in a word.
-        drafts: what to write, the first of them for the peer; empty for a duplicate.
+        drafts: what to write; empty for a duplicate.
         base: what the judgement rests on.
         seen: our operations that the peer is taken to have seen.
     """
@@ -53,6 +53,12 @@ class Plan:
     drafts: tuple[Draft, ...] = ()
     base: Base | None = None
     seen: frozenset[Dot] = NO_DOTS
+
+    def of_peer(self, dots: Sequence[Dot]) -> frozenset[Dot]:
+        """Of the operations that it became, those that say what the peer says."""
+        if self.drafts[0].kind is not Kind.EDIT or len(self.drafts) == 1:
+            return frozenset(dots)
+        return frozenset(dots[:2])  # the time, and what it changed
 
     @property
     def duplicate(self) -> bool:
@@ -166,23 +172,33 @@ def _written(
         if ATTEST_LEVEL in mine.view.values:
             removed |= {ATTEST_LEVEL}  # its author did not sign this change here
         first = _edit(mine.id, values, removed, seen)
-        if base is None or mine.content.hashes == base.ours:
+        if mine.dots <= seen:
             drafts = (_dated(first, row.updated),)
         else:
-            drafts = (first, _kept(row, mine, fields & lost))
+            drafts = (_touch(row, mine), first, *_kept(row, mine, fields & lost))
     return Plan(why=Why.CHANGED, drafts=drafts, base=base, seen=seen)
 
 
-def _kept(row: Row, mine: Mine, lost: set[str]) -> Draft:
-    """Ours once more where it shows, and the later time: what the other mesh comes to, too."""
+def _touch(row: Row, mine: Mine) -> Draft:
+    """The later of both times, and a revision of its own.
+
+    A revision is superseded whatever a peer has seen, and with it what its operation wrote into
+    the same fields; so it must not stand in the one that holds what the peer has not seen.
+    """
+    return _edit(mine.id, {UPDATED_AT: max(row.updated or 0, mine.updated)})
+
+
+def _kept(row: Row, mine: Mine, lost: set[str]) -> tuple[Draft, ...]:
+    """Ours once more where it shows: what the other mesh comes to, too."""
     values = mine.content.values
-    again: dict[str, Value] = {
+    again = {
         name: values[name]
         for name in lost
         if name in values and name in row.content.values and kind_of(name) is FieldKind.REGISTER
     }
-    again[UPDATED_AT] = max(row.updated or 0, mine.updated)
-    return _edit(mine.id, again, frozenset(), mine.dots)
+    if not again:
+        return ()
+    return _edit(mine.id, {}), _edit(mine.id, again, seen=mine.dots)
 
 
 def _fields(row: Row, mine: Mine, wanted: set[str]) -> tuple[dict[str, Value], frozenset[str]]:
@@ -192,7 +208,10 @@ def _fields(row: Row, mine: Mine, wanted: set[str]) -> tuple[dict[str, Value], f
 
 
 def _edit(
-    ident: str, values: Mapping[str, Value], removed: frozenset[str], seen: frozenset[Dot]
+    ident: str,
+    values: Mapping[str, Value],
+    removed: frozenset[str] = frozenset(),
+    seen: frozenset[Dot] | None = None,
 ) -> Draft:
     return Draft(
         kind=Kind.EDIT,

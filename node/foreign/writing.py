@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crdt.dot import Dot
-from crdt.op import Draft, Kind
 from crdt.op_codec import OpError
 from node import errors
 from node.contracts import Caller, Receipt, RetryKey
@@ -163,8 +162,3 @@ def dots_text(dots: Sequence[Dot]) -> str:
     for dot in sorted(dots):
         state.update(dot.actor + dot.seq.to_bytes(8, "big"))
     return state.hexdigest()[:32]
-
-
-def first_of(drafts: Sequence[Draft], dots: Sequence[Dot]) -> frozenset[Dot]:
-    """The operations that speak for the peer: all of a creation, the first of an edit."""
-    return frozenset(dots if drafts[0].kind is Kind.CREATE else dots[:1])

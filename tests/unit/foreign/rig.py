@@ -1,0 +1,194 @@
+"""Two meshes of one node each, in memory, that exchange over the real rules.
+
+Law: everything but the wire and the disk is what runs in a node; a message crosses as JSON.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from crdt.op import Draft, Kind
+from crdt.view import NothingPending
+from node.contracts import Caller, Governing, Held
+from node.foreign.bridge import Bridge, Counts
+from node.foreign.exchange import Foreign
+from node.foreign.here import Here
+from node.foreign.memory import BriefMemory
+from node.foreign.problems import PeerAway, PeerRefused
+from node.foreign.remote import Said
+from node.foreign.sight import Sight
+from node.foreign.writing import Sender
+from node.governing.pending import PendingActions
+from node.governing.standards import Standards
+from node.http.services import NothingGoverned
+from node.limits import Limits
+from node.memories import Ask, Memories
+from node.memory_drafts import DraftRules
+from node.memory_record import record_of
+from node.metrics import Metrics
+from node.settings.sections import GovernanceRules
+from tests.unit.http.fake_node import Clock, FakeMesh, FakeNode
+
+_SIDES = itertools.count(1)
+
+
+@dataclass
+class Side:
+    """One mesh."""
+
+    name: str
+    clock: Clock = field(default_factory=Clock)
+    governing: Governing = field(default_factory=NothingGoverned)
+    bound: frozenset[str] = frozenset()
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        self.node = FakeNode(clock=self.clock, store_id=f"store of {self.name}")
+        self.node._drawn = 1000 * next(_SIDES)  # no two sides draw the same id
+        drawn = itertools.count(1)
+        rules = DraftRules(limits=Limits(), default_namespace="global", share_private=False)
+        self.memories = Memories(
+            funnel=self.node,
+            rules=rules,
+            now_ms=self.clock.now_ms,
+            entropy=lambda size: next(drawn).to_bytes(size, "big"),
+        )
+        self.memory = BriefMemory()
+        governing, memories = self.governing, self.memories
+        self.sight = Sight(self.node.records.get, NothingPending)
+        self.here = Here(
+            memories=memories,
+            governing=governing,
+            standards=Standards(governing=governing, memories=memories, times=GovernanceRules),
+            pendings=PendingActions(
+                governing=governing, memories=memories, now_ms=self.clock.now_ms
+            ),
+            sight=self.sight,
+            memory=self.memory,
+            bound=lambda agent: agent in self.bound,
+            now_ms=self.clock.now_ms,
+        )
+        self.foreign = Foreign(
+            here=self.here,
+            mesh=FakeMesh(),
+            is_own=lambda fingerprint: fingerprint == self.key,
+            items_max=1000,
+            metrics=Metrics(),
+        )
+
+    @property
+    def key(self) -> str:
+        return f"fingerprint of {self.name}"
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(key=self.key, name=self.name)
+
+    # --- agents ---------------------------------------------------------------------------
+
+    async def store(self, title: str, **fields: Any) -> str:
+        body = {"title": title, "content": "text", **fields}
+        ask = Ask(caller=Caller(agent=fields.pop("agent", "ai:alice")), body=body)
+        return (await self.memories.create(ask)).id
+
+    async def edit(self, ident: str, **fields: Any) -> None:
+        self.clock.ms += 1
+        ask = Ask(caller=Caller(agent="ai:alice"), body=fields)
+        await self.memories.update(ident, ask, None)
+
+    async def delete(self, ident: str) -> None:
+        self.clock.ms += 1
+        await self.memories.delete(ident, Ask(caller=Caller(agent="ai:alice"), body={}), None)
+
+    def held(self, ident: str) -> Held | None:
+        return self.node.reader().get("memory", ident)
+
+    def row(self, ident: str) -> dict[str, Any]:
+        held = self.held(ident)
+        assert held is not None, f"{self.name} lacks {ident}"
+        return record_of(held)
+
+    def titles(self, ident: str) -> set[str]:
+        """The title that shows and those in conflict with it."""
+        told = self.node.reader().conflicts("memory", ident).get("title")
+        shown = {self.row(ident)["title"]}
+        return shown | {one.value for one in told} if told else shown
+
+    def all_rows(self) -> dict[str, dict[str, Any]]:
+        """What people wrote, by id."""
+        rows = [record_of(held) for held in self.node.reader().recent()]
+        dull = {"version", "access_count", "conflicts"}
+        return {r["id"]: {k: v for k, v in r.items() if k not in dull} for r in rows}
+
+    @property
+    def ops(self) -> int:
+        return len(self.node.log)
+
+    # --- peers ----------------------------------------------------------------------------
+
+    async def take(self, sender: "Side | Sender", **items: Any) -> dict[str, Any]:
+        """A push to this side; returns the answer."""
+        who = sender.sender if isinstance(sender, Side) else sender
+        body, _ = await self.foreign.receive(who, orjson.loads(orjson.dumps(items)))
+        answer: dict[str, Any] = orjson.loads(orjson.dumps(body))
+        return answer
+
+    async def statuses(self, sender: "Side | Sender", **items: Any) -> list[str]:
+        return [one["status"] for one in (await self.take(sender, **items))["results"]]
+
+    def bridge_to(self, other: "Side") -> Bridge:
+        return Bridge(
+            here=self.here,
+            intake=self.foreign.intake,
+            remote=Wire(self, other),  # type: ignore[arg-type]  # the same two methods
+            is_member=self.foreign.is_member,
+            name_of=lambda _fingerprint: other.name,
+        )
+
+    async def round(self, other: "Side") -> Counts:
+        return await self.bridge_to(other).round()
+
+
+@dataclass
+class Wire:
+    """What `Remote` is to a bridge, without a network."""
+
+    near: Side
+    far: Side
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.far.name}:9077"
+
+    def _check(self) -> None:
+        if self.near.cut or self.far.cut:
+            raise PeerAway(f"no answer from {self.url}")
+
+    async def since(self, token: str, limit: int) -> Said:
+        self._check()
+        page = await self.far.foreign.page(self.near.key, token, limit)
+        return Said(peer=self.far.key, body=orjson.loads(orjson.dumps(page)))
+
+    async def push(self, body: Mapping[str, Any]) -> Said:
+        self._check()
+        if self.far.foreign.is_member(self.near.key):
+            raise PeerRefused(409, {"error": "member_of_this_mesh"})
+        return Said(peer=self.far.key, body=await self.far.take(self.near, **body))
+
+
+async def level(one: Side, *others: Side, rounds: int = 4) -> None:
+    """Exchange until nothing moves any more; fails when it never ends."""
+    for _ in range(rounds):
+        before = [side.ops for side in (one, *others)]
+        for other in others:
+            await one.round(other)
+        if before == [side.ops for side in (one, *others)]:
+            return
+    raise AssertionError(f"still moving after {rounds} rounds")
+
+
+def deletion(ident: str) -> Sequence[Draft]:
+    return [Draft(kind=Kind.DELETE, collection="memory", id=ident)]
