@@ -22,6 +22,7 @@ from node.governing.pending import PendingActions
 from node.governing.waiting import WAITING, actions_of
 
 _BATCH_MAX: Final = 64
+_NOTHING: Final[Mapping[Dot, Pending]] = {}
 
 
 class PendingFeed:
@@ -31,14 +32,15 @@ class PendingFeed:
         number: of the last change.
 
     Args:
-        pendings: every pending operation known now, asked anew each time.
+        pendings: every pending operation known now, asked anew each time; the same mapping for
+            as long as the store is the same.
         now_ms: wall clock, milliseconds since the epoch.
         life: names this process in the places it gives out.
     """
 
     def __init__(
         self,
-        pendings: Callable[[], Mapping[Dot, Pending]] = dict,
+        pendings: Callable[[], Mapping[Dot, Pending]] = lambda: _NOTHING,
         now_ms: Callable[[], int] = lambda: 0,
         life: str = "none",
     ) -> None:
@@ -51,7 +53,7 @@ class PendingFeed:
         self._watched: set[Dot] = set()
         self._wakers: set[Callable[[], None]] = set()
         # What is known at the start is old, the latest asked last.
-        held = pendings()
+        held = self._held = pendings()
         self.note(sorted(held, key=lambda dot: (held[dot].asked, dot)))
 
     def committed(self, batch: Batch) -> None:
@@ -83,20 +85,14 @@ class PendingFeed:
     def look(self) -> None:
         """Note what happened without a commit: the end of a time, another store."""
         now_ms, held = self.now_ms(), self.pendings()
-        ended: list[Dot] = []
+        if held is not self._held:  # a joined store took the place of the old one
+            self._held = held
+            self.note(held)
         while self._ends and self._ends[0][0] <= now_ms:
             _, dot = heapq.heappop(self._ends)
             one = held.get(dot)
             if one is not None and not one.approved() and not one.rejected():
-                ended.append(dot if one.leader is None else one.leader)
-        unknown = (
-            [dot for dot, one in held.items() if one.leader is None and dot not in self._changes]
-            if len(held) > len(self._changes)
-            else []
-        )
-        if ended or unknown:
-            for dot in (*unknown, *ended):
-                self._change(dot)
+                self._change(dot if one.leader is None else one.leader)
 
     def seconds_to_end(self) -> float | None:
         """Until the next time is over; None when none is watched."""

@@ -254,8 +254,6 @@ def mesh(*names: str) -> list[Governed]:
 def level(nodes: Sequence[Governed]) -> None:
     """Everybody pulls from everybody."""
     spread([one.node for one in nodes])
-    for one in nodes:
-        one.feed.look()
 
 
 __all__ = ["ADMIN", "Governed", "Kind", "asked", "at_home", "level", "mesh"]

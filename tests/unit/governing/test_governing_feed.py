@@ -146,6 +146,16 @@ async def test_a_new_process_knows_what_was_held_before(node: Governed) -> None:
     assert told(new.take()) == [("approved", first), ("pending", second)]
 
 
+async def test_after_another_store_took_over_everything_is_told_again(node: Governed) -> None:
+    ident = await node.held()
+    new = source(node)
+    new.take()
+    assert new.take() == []
+    node.node.started()  # another replica over the same disk
+    assert told(new.take()) == [("pending", ident)]
+    assert new.take() == []
+
+
 def test_an_event_is_written_as_the_standard_says() -> None:
     assert Event(id="a-1", name="pending", data=b"{}").encoded() == (
         b"id: a-1\nevent: pending\ndata: {}\n\n"
