@@ -36,6 +36,7 @@ from node.cli.demo_command import demo
 from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
 from node.cli.serve import serve
+from node.cli.sync_daemon import sync_daemon
 from node.errors import Exit, NodeError
 from transport.errors import TransportError
 
@@ -73,6 +74,7 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "stop": status.stop,
     "status": status.status,
     "doctor": doctor.doctor,
+    "sync-daemon": sync_daemon,
     "verify": verify.verify,
     "store": memories.store,
     "get": memories.get,
