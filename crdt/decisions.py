@@ -27,7 +27,10 @@ def decided(op: Op, held: Pending, state: GovernanceState) -> Pending | None:
         requester = node_of(op.dot.actor) == node_of(op.target.actor)
         if not requester or not held.approved_by(op.supersedes):
             return None
-        return replace(held, sealed=max(held.sealed, op.hlc))
+        # Not the seal's own stamp: a vote from a fast clock would make it one from the future.
+        votes = {dot: vote for dot, vote in held.votes.items() if dot in op.supersedes}
+        stamp = replace(held, votes=votes, sealed=0).stamp()
+        return replace(held, sealed=max(held.sealed, stamp))
     if op.set.get("hash") != held.hash:
         return None
     agent = state.agents.get(op.agent)

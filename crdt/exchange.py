@@ -384,13 +384,16 @@ class Exchange:
 
     def tick(self) -> None:
         """Deadlines, relays, readiness. Call every few tens of milliseconds."""
+        forgiven = False
         for link, peer in self.peers.items():
             self.claim(peer)
             if peer.leaving_ms and self.now_ms - peer.leaving_ms > self.limits.leaving_ms:
                 peer.leaving_ms = self.now_ms  # said once a while; the link ends by it
                 self.effects.append(Close(link, "not_a_member"))
             if peer.shunned:
-                peer.forgive(self.now_ms)
+                forgiven |= peer.forgive(self.now_ms)
         self.catchup.tick()
         if not self.catchup.running and not self.catchup.joining:
+            if forgiven:
+                self.level()
             be_ready(self)

@@ -96,10 +96,7 @@ class GovernanceState:
             return False
         if grant is not None and grant.governs(namespace):
             return True
-        keepers = [
-            policy.keepers for level in chain(namespace) for policy in self.policies.get(level, ())
-        ]
-        if agent and any(agent in names for names in keepers):
+        if self.keeps(agent, namespace):
             return True
         if self.admins:
             return False
@@ -107,6 +104,14 @@ class GovernanceState:
             not is_nameless(name) for p in self.policies.get(namespace, ()) for name in p.keepers
         )
         return not kept or is_nameless(agent)
+
+    def keeps(self, agent: str, namespace: str) -> bool:
+        """Whether an agent is author or owner of a live policy of a namespace or above it."""
+        return bool(agent) and any(
+            agent in policy.keepers
+            for level in chain(namespace)
+            for policy in self.policies.get(level, ())
+        )
 
     def verdict(self, op: Op) -> Verdict:
         """May this operation on a record have its effect?"""

@@ -112,7 +112,13 @@ class Peer:
         """A clock for Want or Level that asks for nothing of the actors we do not take."""
         return {**clock, **dict.fromkeys(self.shunned, SEQ_MAX), **dict.fromkeys(also, SEQ_MAX)}
 
-    def forgive(self, now_ms: int) -> None:
-        """Take shunned actors again whose time is over."""
-        for actor in [a for a, until in self.shunned.items() if until <= now_ms]:
+    def forgive(self, now_ms: int) -> bool:
+        """Take shunned actors again whose time is over; returns whether there were any.
+
+        The other side may have stopped pushing them: it begins again with the next Level.
+        """
+        over = [actor for actor, until in self.shunned.items() if until <= now_ms]
+        for actor in over:
             del self.shunned[actor]
+            self.pulling = False
+        return bool(over)

@@ -235,13 +235,12 @@ class Replica:
         if held is None:
             raise LookupError("no such pending operation")
         fields: dict[str, Value] = {"hash": held.hash, "yes": yes} if kind is Kind.VOTE else {}
-        stamp = held.stamp() if kind is Kind.SEAL else self.hlc.tick(now_ms)
         return self._stage(
             Op(
                 dot=self._next(DATA),
                 kind=kind,
                 agent=agent,
-                hlc=stamp,
+                hlc=self.hlc.tick(now_ms),
                 set=fields,
                 supersedes=frozenset(held.votes),
                 heads=self.governance.heads,

@@ -292,6 +292,13 @@ class Funnel(Protocol):
         """
         ...
 
+    def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
+        """Why the gate or governance would refuse a creation now: `code: words`, or None.
+
+        For requests of many items, where one refused item must not end the others.
+        """
+        ...
+
     async def decide(
         self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
     ) -> Receipt:

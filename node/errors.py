@@ -9,6 +9,7 @@ Certainty is part of the type: an indefinite error means the write may still sur
     |  '- ConfigError
     |- WriteError                what the funnel can answer to one write
     |  |- Denied 403             governance said no                       definite
+    |  |- GateFailed 500         the gate itself failed                   definite
     |  |- RetryKeyReused 409                                              definite
     |  |- QuotaExceeded 429 (4)  the agent has used up what it may add    definite
     |  |- QuorumNotMet 503 (3)   stored here, not confirmed by W         indefinite

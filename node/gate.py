@@ -227,9 +227,7 @@ def _check_policy(caller: Caller, draft: GovernanceDraft, state: GovernanceState
             f"only the keepers of the policy of {draft.namespace!r} or of one above it, or an "
             "administrator, may change it"
         )
-    if not any(
-        caller.agent in policy.keepers for held in state.policies.values() for policy in held
-    ):
+    if not state.keeps(caller.agent, draft.namespace):
         _check_first_days(caller, state)
 
 

@@ -19,6 +19,7 @@ from node.memory_problems import (
     AlreadyOver,
     AlreadyThere,
     InvalidField,
+    ItemRefused,
     NotInThisName,
     RequestError,
     TooManyItems,
@@ -36,11 +37,19 @@ class Batch:
 
     drafts: list[Draft] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     skipped: int = 0
     links: int = 0
     skipped_links: int = 0
     seen: set[str] = field(default_factory=set)
+
+    def take(self, index: int, draft: Draft) -> None:
+        """Write one good item."""
+        self.seen.add(draft.id)
+        self.ids.append(draft.id)
+        self.places.append(index)
+        self.drafts.append(draft)
 
     def refuse(self, index: int, error: Exception) -> None:
         """Report one bad item."""
@@ -123,6 +132,19 @@ def refuse_name(
         raise NotInThisName("agent_signature_missing", f"{owner} signs what it writes itself")
 
 
+def refuse_governed(
+    memories: Memories, draft: Draft, ask: Ask, known: Sequence[Dot] | None
+) -> None:
+    """Hold an item to what governance allows, so that one refused item ends no other.
+
+    Raises:
+        ItemRefused: it does not allow this one.
+    """
+    said = None if known is not None else memories.funnel.refusal(draft, caller=ask.caller)
+    if said is not None:
+        raise ItemRefused(said)
+
+
 def _take(
     memories: Memories,
     batch: Batch,
@@ -137,18 +159,18 @@ def _take(
     on_conflict = memories.on_conflict(item)
     owner = memories.caller(item, None) or ask.agent
     draft = memories.draft(item, owner, ask, index)
-    if on_conflict is not None and _meets(memories, batch, item, draft, ask, titles, known):
+    if on_conflict is not None and _meets(memories, batch, index, item, draft, ask, titles, known):
         return
     if item.get("id") is not None and _taken(memories, batch, draft, known):
         raise AlreadyThere("the id is taken", draft.id)
-    batch.seen.add(draft.id)
-    batch.ids.append(draft.id)
-    batch.drafts.append(draft)
+    refuse_governed(memories, draft, ask, known)
+    batch.take(index, draft)
 
 
-def _meets(
+def _meets(  # noqa: PLR0917 - the item, and all that it may meet
     memories: Memories,
     batch: Batch,
+    index: int,
     item: Mapping[str, Any],
     draft: Draft,
     ask: Ask,
@@ -176,6 +198,7 @@ def _meets(
         return False
     batch.seen.add(held.id)
     batch.ids.append(held.id)
+    batch.places.append(index)
     batch.drafts += memories.edited(held, item, ask)
     return True
 
@@ -246,9 +269,12 @@ async def import_many(
         if draft is None or (given and _taken(memories, batch, draft, known)):
             batch.skipped += 1
             continue
-        batch.seen.add(draft.id)
-        batch.ids.append(draft.id)
-        batch.drafts.append(draft)
+        try:
+            refuse_governed(memories, draft, ask, known)
+        except RequestError as error:
+            batch.refuse(index, error)
+            continue
+        batch.take(index, draft)
     if further is not None:
         further(batch)
     return await _write(

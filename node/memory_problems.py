@@ -128,6 +128,13 @@ class NotOwner(RequestError):
     code = "owner_only"
 
 
+class ItemRefused(RequestError):
+    """Governance refuses one item of a request; its words begin with the stable code."""
+
+    http_status = 403
+    code = "denied"
+
+
 class NotInThisName(RequestError):
     """An item of a request is written in a name in which its sender may not write.
 

@@ -42,11 +42,13 @@ async def bulk(call: Call) -> Answer:
     waiting: list[dict[str, Any]] = []
     if receipt.pending_id is not None:
         waiting = [
-            {"index": index, "pending_id": receipt.pending_id} for index in range(len(batch.ids))
+            {"index": place, "pending_id": receipt.held[ident]}
+            for place, ident in zip(batch.places, batch.ids, strict=True)
+            if ident in receipt.held
         ]
     answer = told(
         receipt,
-        created=0 if waiting else len(batch.ids),
+        created=len(batch.ids) - len(waiting),
         ids=batch.ids,
         errors=batch.errors,
         pending=waiting,

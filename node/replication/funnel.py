@@ -25,9 +25,9 @@ from node.record_ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader
+from node.replication.retries import earlier, mark_of
 from node.replication.tokens import decode_token
 
-_MARK_BYTES = 16
 _CODES_OF_KEY = frozenset({"role_forbids", "namespace_not_of_key"})
 
 
@@ -84,16 +84,7 @@ class LocalFunnel:
         Raises:
             node.errors.RetryKeyReused: the key came with another request before.
         """
-        mark = _mark(retry)
-        row = self._engine.replica.overlay.remembered(mark.scope)
-        if row is None:
-            return None
-        if row.body != mark.body:
-            raise errors.RetryKeyReused(
-                "this Idempotency-Key came with another request before",
-                fix="Use a new key for a new request",
-            )
-        return row.dots
+        return earlier(self._engine.replica.overlay, retry)
 
     def draw_id(self, retry: RetryKey | None, index: int) -> str:
         """A new record id: random, or the same for every retry of one request."""
@@ -119,15 +110,44 @@ class LocalFunnel:
 
         See `node.contracts.Funnel.write`.
         """
-        earlier, mark = self._earlier(retry)
-        if earlier is not None:
-            return await self._replayed(earlier)
+        known, mark = self._known(retry)
+        if known is not None:
+            return await self._replayed(known)
         self._admit()
         self.gate.check(caller, Write(drafts=drafts))
         ops, verdicts = self._mint(drafts, caller, action, mark)
         self.gate.quotas.spent(caller.agent, drafts)
         self._engine.soon()
         return await self._confirmed(ops, verdicts)
+
+    def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
+        """Why the gate or governance would refuse this creation now; None when it would not.
+
+        See `node.contracts.Funnel.refusal`.
+        """
+        replica = self._engine.replica
+        state, check = replica.governance.now, self.gate.of_key(caller)
+        if draft.private or (check is None and not state.policies and not state.roles):
+            return None
+        actor = replica.own.get(DATA) or replica.me.draw_actor(DATA)
+        op = Op(
+            dot=Dot(actor, 1),
+            kind=draft.kind,
+            id=draft.id,
+            owner=draft.owner or caller.agent,
+            namespace=draft.namespace,
+            agent=caller.agent,
+            set=draft.set,
+            heads=replica.governance.heads,
+        )
+        try:
+            if check is not None:
+                check(op)
+            if replica.joined and replica.verdict(op).answer is Answer.DENY:
+                raise DeniedError(f"denied: governance of {draft.namespace!r} refuses this")  # noqa: TRY301 - one way to say no
+        except DeniedError as error:
+            return str(error)
+        return None
 
     async def decide(
         self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
@@ -136,9 +156,9 @@ class LocalFunnel:
 
         See `node.contracts.Funnel.decide`.
         """
-        earlier, mark = self._earlier(retry)
-        if earlier is not None:
-            return await self._replayed(earlier)
+        known, mark = self._known(retry)
+        if known is not None:
+            return await self._replayed(known)
         self._admit()
         replica = self._engine.replica
         held = replica.pending.get(pending)
@@ -166,9 +186,9 @@ class LocalFunnel:
 
         See `node.contracts.Funnel.govern`.
         """
-        earlier, mark = self._earlier(retry)
-        if earlier is not None:
-            return await self._replayed(earlier)
+        known, mark = self._known(retry)
+        if known is not None:
+            return await self._replayed(known)
         self._admit()
         self.gate.check(caller, Govern(drafts=drafts))
         now_ms = self._begin()
@@ -201,11 +221,11 @@ class LocalFunnel:
 
         return replica.mint_governance(make, now_ms)
 
-    def _earlier(self, retry: RetryKey | None) -> tuple[tuple[Dot, ...] | None, Idempotency | None]:
+    def _known(self, retry: RetryKey | None) -> tuple[tuple[Dot, ...] | None, Idempotency | None]:
         """What a retry made before, and how this request will be known."""
         if retry is None:
             return None, None
-        return self.known(retry), _mark(retry)
+        return self.known(retry), mark_of(retry)
 
     def _admit(self) -> None:
         """Refuse what this node may not take now; nothing is minted then.
@@ -378,8 +398,3 @@ def _last_of_each(ops: list[Op]) -> tuple[Dot, Dot]:
     """The last operation in the shared lane, and the last in the private one."""
     by_lane = {lane_of(op.dot.actor): op.dot for op in ops}
     return by_lane[DATA], by_lane[PRIVATE]
-
-
-def _mark(retry: RetryKey) -> Idempotency:
-    scope = hashlib.sha256(f"{retry.agent}\x00{retry.key}".encode()).digest()
-    return Idempotency(scope=scope[:_MARK_BYTES], body=retry.body[:_MARK_BYTES])

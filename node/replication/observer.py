@@ -7,7 +7,7 @@ for them, and nothing is said twice.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from crdt.governance import Member
+from crdt.governance_state import Member
 from node.logs import EventLog
 from node.replication.engine import Engine
 

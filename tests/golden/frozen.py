@@ -39,7 +39,18 @@ def frozen() -> dict[str, str]:
     record = after(BORN, EDIT, OTHER, GONE, pending={EDIT.dot, GONE.dot})
     assert record is not None
     vote = Vote("bob", 5, yes=True, human=True, registered=True, seen=frozenset([dot("v", 2)]))
-    held = Pending(b"dmemory/r", b"h" * 32, "ann", {"consensus": 2}, expires=9, votes={dot(): vote})
+    held = Pending(
+        b"dmemory/r",
+        b"h" * 32,
+        "ann",
+        {"consensus": 2},
+        action="delete",
+        namespace="n",
+        asked=3,
+        expires=9,
+        leader=dot(),
+        votes={dot(): vote},
+    )
     out = {
         "bundle of governance": founding.data,
         "bundle of an agent": agent.data,

@@ -25,9 +25,16 @@ class Workload:
     """Draws operations from a seed."""
 
     def __init__(
-        self, r: random.Random, *, private: bool, pending: bool, roles: bool = False
+        self,
+        r: random.Random,
+        *,
+        private: bool = False,
+        pending: bool = True,
+        roles: bool = False,
+        council: bool = False,
     ) -> None:
         self.random, self.private, self.pending, self.roles = r, private, pending, roles
+        self.council = council  # nearly everything is held, and people decide
 
     def draft(self, process: "Process", value: int) -> tuple[list[Draft], str]:
         r = self.random
@@ -105,7 +112,8 @@ class Workload:
             mode = self.random.choice(["enforce", "enforce", "advisory", "off"])
             self._mint(process, Kind.MODE, self._anybody(), set={"mode": mode})
         elif chance < 0.5:
-            agent, kind = self.random.choice(AGENTS), self.random.choice(["human", "system"])
+            kinds = ["human"] if self.council else ["human", "human", "system"]
+            agent, kind = self.random.choice(AGENTS), self.random.choice(kinds)
             self._mint(process, Kind.AGENT, agent, subject=agent, set={"agent_type": kind})
         else:
             self._policy(process)
@@ -117,6 +125,7 @@ class Workload:
         r = self.random
         namespace = r.choice(["*", "x", "y", "x/z"])
         levels = ("any", "approve", "approve", "owner") if self.pending else LEVELS
+        levels = ("approve",) if self.council else levels
         rules: dict[str, object] = {
             action: r.choice(levels)
             for action in ("write", "promote", "delete")
@@ -126,7 +135,7 @@ class Workload:
             rules["inherit"] = True
         if r.random() < 0.8:
             rules["approver"] = r.choice(["human", {"agent": "bob"}, {"consensus": 2}])
-        if r.random() < 0.15:
+        if r.random() < (0.7 if self.council else 0.15):
             rules["approval_timeout_secs"] = r.choice([1, 1, 2])
         if r.random() < 0.1:
             rules = {}

@@ -59,8 +59,12 @@ class World:
         self.chunk_rows = r.choice([2, 5, 20])
         self.keep = r.choice([2, 4, 8, 16, 999])
         self.twin = Twin({name: node_of(name) for name in self.founders})
-        self.workload = Workload(
-            r, private=r.random() < 0.4, pending=r.random() < 0.6, roles=r.random() < 0.5
+        private, pending, roles = r.random() < 0.4, r.random() < 0.7, r.random() < 0.35
+        council = r.random() < 0.3
+        self.workload = (
+            Workload(r, council=True)
+            if council
+            else Workload(r, private=private, pending=pending, roles=roles)
         )
         self.admins = ("ann",) if self.workload.roles and r.random() < 0.5 else ()
         self.disks: dict[str, MemoryState] = {}
@@ -85,6 +89,10 @@ class World:
         self._trace = hashlib.sha256()
         self.checked: dict[str, tuple[Any, ...]] = {}
         self.weights = faults.weights(r, calm=calm)
+        if council:
+            self.weights |= {kind: 3 * self.weights[kind] for kind in ("vote", "seal")}
+            # A store that comes back from a backup forgets what it had said no to.
+            self.weights |= dict.fromkeys(("restore", "clone", "lose"), 0)
         for name in self.founders:
             self.disks[name] = MemoryState()
             self.boot(name, name)

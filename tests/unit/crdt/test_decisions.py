@@ -69,7 +69,7 @@ def test_a_seal_is_the_requesting_nodes_and_shows_the_approval() -> None:
     )
     sealed = decided(seal, voted, state)
     assert sealed is not None
-    assert sealed.sealed == 11
+    assert sealed.sealed == vote.hlc, "ordered by the approval, not by the seal"
     assert decided(replace(seal, dot=dot("b", 9)), voted, state) is None
     assert decided(replace(seal, supersedes=frozenset()), voted, state) is None
     assert decided(replace(seal, hlc=3), sealed, state) == sealed

@@ -62,3 +62,12 @@ def test_a_shunned_actor_is_taken_again_when_its_time_is_over() -> None:
     peer.shunned = {A: 50, B: 60}
     peer.forgive(50)
     assert peer.shunned == {B: 60}
+
+
+def test_who_is_forgiven_is_asked_to_push_again() -> None:
+    peer = Peer(node_of("b"), Outbox(), pulling=True, shunned={actor("b"): 10, actor("c"): 20})
+    assert not peer.forgive(9)
+    assert peer.pulling
+    assert peer.forgive(10)
+    assert not peer.pulling, "a Level has to say so"
+    assert peer.shunned == {actor("c"): 20}

@@ -33,7 +33,7 @@ def test_a_subtree_is_told_by_whole_segments(namespace: str, inside: bool) -> No
         (Grant(role=SYSTEM_ADMIN), True, True, True, True),
     ],
 )
-def test_what_each_role_may_change(  # noqa: PLR0913 - a row of the table
+def test_what_each_role_may_change(
     grant: Grant,
     creates: bool,  # noqa: FBT001 - parametrized
     own: bool,  # noqa: FBT001 - parametrized
@@ -79,7 +79,7 @@ def test_of_concurrent_roles_only_what_all_allow_holds() -> None:
     ],
 )
 def test_a_grant_of_another_shape_is_none(body: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="role|namespace"):
+    with pytest.raises(ValueError, match=r"role|namespace"):
         read_grant(body)
 
 

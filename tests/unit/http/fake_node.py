@@ -154,6 +154,7 @@ class FakeNode:
     peers: tuple[str, ...] = ("node-b",)
     refuse: NodeError | None = None
     pending_id: str | None = None
+    refused: dict[str, str] = field(default_factory=dict)
     store_id: str = "5702e1d0"
     records: dict[bytes, Record] = field(default_factory=dict)
     log: list[Op] = field(default_factory=list)
@@ -198,10 +199,15 @@ class FakeNode:
             token=self.token_of({dot.actor: dot.seq for dot in known}),
             replayed=replayed,
             pending_id=self.pending_id,
+            held={draft.id: self.pending_id for draft in drafts} if self.pending_id else {},
         )
         if self.acks < self.needed:
             raise QuorumNotMet(receipt, reason="timeout", got=self.acks, needed=self.needed)
         return receipt
+
+    def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
+        del caller
+        return self.refused.get(draft.namespace)
 
     def _mint(self, draft: Draft, agent: str) -> Dot:
         actor = self.actors[draft.private]
