@@ -29,7 +29,7 @@ _LOOK_SECONDS: Final = 0.5
 _SETTLED: Final = ("level", "away", "failing", "stopped")
 
 
-def sync_daemon(  # noqa: PLR0913 -- the options of a command are its parameters
+def sync_daemon(
     *,
     peers: Annotated[
         str, typer.Option("--peers", metavar="URL,URL", help="Foreign nodes, as https://host:port.")
@@ -60,7 +60,7 @@ def sync_daemon(  # noqa: PLR0913 -- the options of a command are its parameters
         typer.Option(
             "--peer-id",
             metavar="ID",
-            help="What this node calls itself there; its name when left out.",
+            help="Identity by which the peers know this node; the only one when left out.",
             show_default=False,
         ),
     ] = None,

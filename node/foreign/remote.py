@@ -36,13 +36,13 @@ class Voice:
     Attributes:
         peer_id: what this node calls itself there.
         key: signs what it pushes.
-        tls: its certificate, and whose are trusted; asked anew for each request.
+        tls: its certificate, and whose are trusted.
         met: told the DER of an allowed certificate that was not known yet.
     """
 
     peer_id: str
     key: NodeKey
-    tls: Callable[[], ClientTls]
+    tls: ClientTls
     met: Callable[[bytes], None] | None = None
 
 
@@ -75,7 +75,7 @@ class Remote:
 
     Args:
         url: `https://host:port`.
-        voice: as whom to speak.
+        voice: as whom to speak; asked anew for each request.
         entropy: gives so many random bytes.
         timeout_s: longest time for one exchange, in seconds.
     """
@@ -83,7 +83,7 @@ class Remote:
     def __init__(
         self,
         url: str,
-        voice: Voice,
+        voice: Callable[[], Voice],
         *,
         entropy: Callable[[int], bytes],
         timeout_s: float = 30.0,
@@ -100,10 +100,11 @@ class Remote:
             PeerAway, PeerRefused: there is no page.
             TooLarge: the page is more than is read at once.
         """
-        query = {"limit": str(limit), "peer": self._voice.peer_id}
+        voice = self._voice()
+        query = {"limit": str(limit), "peer": voice.peer_id}
         if token:
             query["since"] = token
-        return await self._ask("GET", f"{SINCE}?{urlencode(query)}", b"", {})
+        return await self._ask(voice, "GET", f"{SINCE}?{urlencode(query)}")
 
     async def push(self, body: Mapping[str, Any]) -> Said:
         """POST /sync/push.
@@ -111,25 +112,33 @@ class Remote:
         Raises:
             PeerAway, PeerRefused: it was not taken, or not to the end.
         """
-        said = {"sender_agent_id": self._voice.peer_id, **body}
+        voice = self._voice()
+        said = {"sender_agent_id": voice.peer_id, **body}
         data = orjson.dumps(said)
         nonce = self._entropy(_NONCE_BYTES).hex()
         headers = {
-            SIGNATURE: sign_push(self._voice.key, data, nonce),
+            SIGNATURE: sign_push(voice.key, data, nonce),
             NONCE: nonce,
             "content-type": "application/json",
         }
-        return await self._ask("POST", PUSH, data, headers)
+        return await self._ask(voice, "POST", PUSH, data, headers)
 
-    async def _ask(self, method: str, path: str, data: bytes, headers: dict[str, str]) -> Said:
-        connector = _Noting(self._voice.tls(), on_certificate=self._voice.met)
+    async def _ask(
+        self,
+        voice: Voice,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Said:
+        connector = _Noting(voice.tls, on_certificate=voice.met)
         url = URL(f"{self.url}{path}", encoded=True)
-        sent = {PEER_ID: self._voice.peer_id, "accept-encoding": "identity", **headers}
+        sent = {PEER_ID: voice.peer_id, "accept-encoding": "identity", **(headers or {})}
         try:
             async with (
                 session_over(connector, self._timeout_s) as session,
                 session.request(
-                    method, url, data=data or None, headers=sent, allow_redirects=False
+                    method, url, data=data, headers=sent, allow_redirects=False
                 ) as response,
             ):
                 status, raw = response.status, await _read(response)

@@ -17,8 +17,9 @@ from node.errors import ConfigError
 from node.foreign.bridge import Bridge
 from node.foreign.exchange import Foreign
 from node.foreign.here import Here
-from node.foreign.memory import ForeignMemory
+from node.foreign.memory import ForeignMemory, Memory
 from node.foreign.peers import ForeignPeers, Wish
+from node.foreign.problems import PeerAway
 from node.foreign.remote import Remote, Voice
 from node.foreign.sight import Sight
 from node.governing.pending import PendingActions
@@ -67,7 +68,7 @@ class ForeignSide:
         self.memory.close()
 
 
-def here_of(services: Services, sight: Sight, memory: ForeignMemory) -> Here:
+def here_of(services: Services, sight: Sight, memory: Memory) -> Here:
     """This node, as the exchange sees it."""
     memories, governing = services.memories, services.governing
     return Here(
@@ -147,12 +148,11 @@ def _bridge(
     own = None
     if wish.certificate is not None and wish.private_key is not None:
         own = OwnCertificate.load(wish.certificate, wish.private_key)
-    voice = Voice(
-        peer_id=wish.peer_id or ground.settings.identity.name,
-        key=_key_of(ground, wish.peer_id),
-        tls=functools.partial(_tls, trust, own),
-        met=trust.met,
-    )
+
+    def voice() -> Voice:
+        peer_id, key = _identity(ground, wish.peer_id)
+        return Voice(peer_id=peer_id, key=key, tls=_tls(trust, own), met=trust.met)
+
     return Bridge(
         here=foreign.here,
         intake=foreign.intake,
@@ -162,13 +162,23 @@ def _bridge(
     )
 
 
-def _key_of(ground: Ground, peer_id: str) -> NodeKey:
-    """The key that the peer knows this node by: that of an identity, else the node's own."""
-    if peer_id:
-        held = Identities(ground.settings.paths.key_dir / FOLDER).private_path(peer_id)
-        if held.exists():
-            return NodeKey.load(held)
-    return ground.key
+def _identity(ground: Ground, wanted: str) -> tuple[str, NodeKey]:
+    """As whom a peer knows this node, and the key it signs with.
+
+    The identity that was asked for; else the one called as the node; else the only one whose
+    private key is here; else the node itself, with its own name and key.
+    """
+    held = Identities(ground.settings.paths.key_dir / FOLDER)
+    name = wanted or ground.settings.identity.name
+    own = [one.agent_id for one in held.listed() if one.private]
+    if name in own:
+        return name, held.key_of(name)
+    if wanted:
+        raise PeerAway(
+            f"there is no private key for {wanted} here",
+            fix=f"Make one: mnemesh identity generate --agent-id {wanted}",
+        )
+    return (own[0], held.key_of(own[0])) if len(own) == 1 else (name, ground.key)
 
 
 def _tls(trust: TrustKeeper, own: OwnCertificate | None) -> ClientTls:

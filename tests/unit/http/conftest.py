@@ -11,6 +11,11 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from crdt.view import NothingPending
+from node.foreign.exchange import Foreign
+from node.foreign.memory import BriefMemory
+from node.foreign.side import here_of
+from node.foreign.sight import Sight
 from node.http import Door, HostRule, Services, build_server
 from node.limits import Limits
 from node.memories import Memories
@@ -91,6 +96,18 @@ class World:
 Started = Callable[..., Any]
 
 
+def foreign_over(node: FakeNode, services: Services) -> Foreign:
+    """The exchange with foreign peers over a node in memory."""
+    here = here_of(services, Sight(node.records.get, NothingPending), BriefMemory())
+    return Foreign(
+        here=here,
+        mesh=services.mesh,
+        is_own=lambda _fingerprint: False,
+        items_max=services.limits.bulk_items_max,
+        metrics=services.metrics,
+    )
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Started]:
     """Starts servers; each keyword is a field of `World`, or `tls`, `accept_peer`."""
@@ -131,6 +148,7 @@ async def start() -> AsyncIterator[Started]:
                 world.node.clock.now_ms,
             ),
         )
+        services = replace(services, foreign=foreign_over(world.node, services))
         rule = HostRule(bound=["127.0.0.1"], names=["node-a.example"])
         door = Door(
             tls=tls,
