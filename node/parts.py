@@ -152,6 +152,7 @@ def build_parts(
         monotonic=time.monotonic,
         post=asyncio.get_running_loop().call_soon_threadsafe,
     )
+    audit.looks_at(credentials)
     upkeep, foreign = _agents_side(
         ground,
         live,

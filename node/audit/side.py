@@ -16,14 +16,16 @@ from node.audit.countersign import (
     BEAT_SECONDS,
     Countersigning,
 )
+from node.audit.holders import HolderWatch, from_note
 from node.audit.keeper import Keeper
 from node.audit.verifier import Verifier
+from node.auth.credentials import Credentials
 from node.doctor.facts import ChainFacts
 from node.facts import read_note, write_note
 from node.metrics import Metrics
 from node.replication.engine import Engine
 
-_STORE_NOTE: Final = "store.json"
+_SEEN: Final = "seen.json"
 _DROP_EVERY_SECONDS: Final = 3600.0
 
 
@@ -46,6 +48,7 @@ class AuditSide:
     verifier: Verifier
     metrics: Metrics
     monotonic: Callable[[], float]
+    _holders: HolderWatch | None = None
     _counted: dict[str, int] = field(default_factory=dict)
     _store: str = ""
     _trusted: bool = True
@@ -60,7 +63,7 @@ class AuditSide:
 
     @property
     def _note(self) -> Path:
-        return self.keeper.settings.folder / _STORE_NOTE
+        return self.keeper.settings.folder / _SEEN
 
     def started(self, **facts: object) -> None:
         """The node serves; say so, and whether its store is the one it was."""
@@ -70,9 +73,14 @@ class AuditSide:
         self.record("started", version=__version__, store=store, **facts)
         self._look_at_store()
 
+    def looks_at(self, credentials: Credentials) -> None:
+        """Tell which keys and peers come and go, from now on and since an earlier process."""
+        self._holders = HolderWatch(credentials, from_note(read_note(self._note) or {}))
+
     def watch(self) -> None:
         """Look at what only looking shows; cheap, meant for every half second."""
         self._look_at_store()
+        self._look_at_holders()
         trusted = self.engine.exchange.heartbeat.trusted
         if trusted is not self._trusted:
             self._trusted = trusted
@@ -94,8 +102,22 @@ class AuditSide:
         if self._store:
             self.record("store_changed", before=self._store, store=store)
         self._store = store
+        self._write_note()
+
+    def _look_at_holders(self) -> None:
+        told = self._holders.look() if self._holders is not None else []
+        for event, facts in told:
+            self.record(event, **facts)
+        if told:
+            self._write_note()
+
+    def _write_note(self) -> None:
+        row: dict[str, Any] = read_note(self._note) or {}
+        row |= {"store": self._store}
+        if self._holders is not None:
+            row |= self._holders.seen.note()
         note = self._note
-        self.keeper.run(lambda: write_note(note, {"store": store}), _ignored)
+        self.keeper.run(lambda: write_note(note, row), _ignored)
 
     def measure(self) -> None:
         """Put the present state into counters and gauges."""
