@@ -237,3 +237,16 @@ def test_entries_are_shown_from_the_files_and_mirrored_line_by_line(
     lines = mnemesh("audit", "tail", "--json", "-n", "100", node=one).out.splitlines()
     assert [json.loads(line) for line in lines] == entries(one)
     assert mirror.read_bytes() == segment(one).read_bytes()
+
+
+def test_keys_that_come_and_go_are_entries_even_while_no_node_runs(found: Found) -> None:
+    (one,) = found(1)
+    made = mnemesh("key", "create", "--role", "agent-writer", "--name", "ci", "--json", node=one)
+    assert made.code == 0, made.err
+    until(lambda: entries(one, "key_created"), "the key is in the chain")
+    assert made.json["key"] not in str(entries(one))
+    one.stop()
+    assert mnemesh("key", "revoke", "ci", "--json", node=one).code == 0
+    one.start()
+    until(lambda: entries(one, "key_revoked"), "so is its end")
+    assert len(entries(one, "key_created")) == 1

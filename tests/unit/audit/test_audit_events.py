@@ -1,5 +1,7 @@
 """What may be recorded, and what becomes of a flood of it."""
 
+import ast
+
 import pytest
 
 from node.audit.events import (
@@ -13,6 +15,9 @@ from node.audit.events import (
 )
 from node.audit.flood import Flood
 from node.logs import EVENTS as LOG_EVENTS
+from tests.architecture.tree import sources
+
+RECORDERS = {"record", "_record", "audit", "_audit"}
 
 
 def test_the_table_has_every_event_that_operators_are_promised() -> None:
@@ -83,3 +88,21 @@ def test_decisions_are_never_counted_together() -> None:
     flood = Flood(singles_max=1)
     assert all(flood.admits("policy_set", 5) for _ in range(100))
     assert not flood.waiting
+
+
+def test_every_event_that_the_code_records_stands_in_the_table() -> None:
+    """A misspelt one would be found only when it happens."""
+    calls = [
+        (module.where, node.lineno, node.args[0].value)
+        for module in sources()
+        if module.package == "node"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", getattr(node.func, "id", "")) in RECORDERS
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    ]
+    assert len(calls) > 10, "the search finds nothing any more"
+    wrong = [f"{where}:{line} {name}" for where, line, name in calls if name not in EVENTS]
+    assert not wrong, "\n".join(wrong)
