@@ -94,7 +94,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "foreign_peer_level": ("info", "a foreign peer was reached and has what it is owed"),
     "foreign_peer_failed": ("warning", "rounds with a foreign peer failed 1, 3, 6, 12 ... times"),
     "foreign_peer_is_member": ("critical", "a foreign peer belongs to this mesh; it is stopped"),
-    "foreign_items_untaken": ("warning", "items of an exchange were refused; says the first"),
+    "foreign_items_untaken": ("warning", "items of an exchange were not taken; says why"),
     # agents
     "auth_rejected": ("warning", "a request without a valid key or certificate"),
     "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),

@@ -135,6 +135,7 @@ def _follow(
     renewed = time.monotonic()
     said: dict[str, str] = {}
     while True:
+        ending = ended.wait(_LOOK_SECONDS if said else 0)
         every = client.call("GET", _PATH).data["peers"]
         found = [one for one in every if one["url"] in names]
         for one in found:
@@ -142,9 +143,7 @@ def _follow(
             if said.get(one["url"]) != words:
                 said[one["url"]] = words
                 out.say(f"{one['url']}: {words}")
-        if once and all(one["state"] in _SETTLED for one in found):
-            return found
-        if ended.wait(_LOOK_SECONDS):
+        if ending or (once and all(one["state"] in _SETTLED for one in found)):
             return found
         if time.monotonic() - renewed >= _RENEW_SECONDS:
             client.call("POST", _PATH, body=wish)

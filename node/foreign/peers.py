@@ -7,6 +7,7 @@ as long as whoever added it keeps asking for it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -259,15 +260,17 @@ class ForeignPeers:
         peer = held.wish.url.removeprefix("https://")
         for direction, count in (("in", counts.pulled), ("out", counts.pushed)):
             self._metrics.counter("sync_ops_total", peer, direction).inc(count)
-        if counts.untaken:
-            direction, kind, error = counts.untaken[0]
+        grouped = Counter(
+            (way, kind, error.partition(":")[0]) for way, kind, error in counts.untaken
+        )
+        for (direction, kind, code), count in grouped.items():
             self._log(
                 "foreign_items_untaken",
                 url=held.wish.url,
-                count=len(counts.untaken),
+                count=count,
                 direction=direction,
                 kind=kind,
-                error=error.partition(":")[0],
+                error=code,
             )
 
     def _failed(self, held: _Held, error: Exception) -> None:
