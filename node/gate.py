@@ -98,7 +98,7 @@ class Gate:
         self._state = state
         self.quotas = quotas
         self._fail_open = fail_open
-        self._refused = refused
+        self.refused = refused
 
     def check(self, caller: Caller, wish: Wish) -> None:
         """Let a wish pass.
@@ -111,10 +111,10 @@ class Gate:
         try:
             self._check(caller, wish)
         except errors.WriteError as error:
-            self._refused(error.code, caller, _what(wish))
+            self.refused(error.code, caller, _what(wish))
             raise
         except Exception as error:
-            self._refused("gate_failed", caller, _what(wish))
+            self.refused("gate_failed", caller, _what(wish))
             if not self._fail_open():
                 raise errors.GateFailed(
                     "the gate of this node failed, so nothing was written",
@@ -154,7 +154,7 @@ class Gate:
             ):
                 code = "role_forbids"
             if code:
-                self._refused(code, caller, op.namespace)
+                self.refused(code, caller, op.namespace)
                 raise DeniedError(f"{code}: the API key does not reach that far")
 
         return check

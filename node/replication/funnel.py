@@ -7,11 +7,11 @@ Retries are known by (agent, key) on every node that has seen the first one.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import Counter
 
-from crdt.dot import DATA, PRIVATE, Dot, actor_text, dot_text, lane_of
+from crdt.dot import DATA, PRIVATE, Dot, dot_text, lane_of
 from crdt.mint import MissingRecordError
 from crdt.op import Draft, Idempotency, Kind, Op
 from crdt.op_codec import check_op
@@ -25,6 +25,7 @@ from node.record_ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader
+from node.replication.receipts import Receipts
 from node.replication.retries import earlier, mark_of
 from node.replication.tokens import decode_token
 
@@ -70,7 +71,7 @@ class LocalFunnel:
             for outcome in ("committed", "short")
         }
         self._decisions: dict[tuple[str, str], Counter] = {}
-        self._texts: dict[bytes, str] = {}
+        self._receipts = Receipts(engine)
 
     def reader(self) -> StoreReader:
         """Reads that see every write this node has accepted."""
@@ -269,6 +270,8 @@ class LocalFunnel:
             self._counted(action, "deny", 1)
             code, mark_of_code, rest = str(error).partition(": ")
             known = code in _CODES_OF_KEY
+            if not known:
+                self.gate.refused("denied", caller, action)
             raise errors.Denied(
                 rest if known and mark_of_code else str(error),
                 fix="Ask whoever governs the namespace, or write elsewhere",
@@ -306,46 +309,11 @@ class LocalFunnel:
         for op, verdict in zip(ops, verdicts, strict=False):
             if verdict.answer is Answer.PENDING:
                 held.setdefault(op.id, dot_text(op.dot))
-        receipt = self._receipt(tuple(op.dot for op in ops), last, held=held)
+        receipt = self._receipts.make(tuple(op.dot for op in ops), last, held=held)
         self._outcomes["committed" if met else "short"].inc()
         if not met:
             self._raise_short(receipt)
         return receipt
-
-    def _receipt(
-        self, dots: tuple[Dot, ...], last: Dot, *, held: Mapping[str, str], old: bool = False
-    ) -> Receipt:
-        exchange = self._engine.exchange
-        local = exchange.durable.get(last.actor, 0) >= last.seq
-        if lane_of(last.actor) == PRIVATE:
-            names, needed = [], 1
-        else:
-            state = exchange.replica.governance.now
-            needed = state.quorum(exchange.wanted_w)
-            names = sorted(
-                [
-                    state.members[p.node_id].name
-                    for p in exchange.peers.values()
-                    if p.row and p.row.get(last.actor, 0) >= last.seq and p.node_id in state.ready
-                ]
-            )
-        return Receipt(
-            dots=dots,
-            local=local,
-            acks=len(names) + local,
-            needed=needed,
-            peers=tuple(names),
-            token=f"{self._text(last.actor)}.{last.seq}",
-            replayed=old,
-            pending_id=next(iter(held.values()), None),
-            held=held,
-        )
-
-    def _text(self, actor: bytes) -> str:
-        text = self._texts.get(actor)
-        if text is None:
-            text = self._texts[actor] = actor_text(actor)
-        return text
 
     def _raise_short(self, receipt: Receipt) -> None:
         if self._readiness.full:
@@ -365,16 +333,10 @@ class LocalFunnel:
         waiting = self._engine.waiting.for_holders(last, deadline)
         self._engine.soon()
         met = lane_of(last.actor) == PRIVATE or await waiting
-        receipt = self._receipt(dots, last, held=self._still_held(dots), old=True)
+        receipt = self._receipts.make(dots, last, held=self._receipts.still_held(dots), old=True)
         if not met:
             self._raise_short(receipt)
         return receipt
-
-    def _still_held(self, dots: tuple[Dot, ...]) -> dict[str, str]:
-        """The operations of an earlier request that wait for approval to this day."""
-        replica = self._engine.replica
-        waiting = [d for d in dots if d in replica.pending and not replica.shown(d)]
-        return {replica.pending[d].key[1:].decode().partition("/")[2]: dot_text(d) for d in waiting}
 
     # --- causal reads ------------------------------------------------------------
 
