@@ -110,6 +110,7 @@ class NonceStore:
         self._tables: dict[int, Any] = {}
         self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Condition(threading.Lock())
+        self._changing = threading.Lock()
         self._closing = False
         self.transactions = 0
         try:
@@ -160,7 +161,7 @@ class NonceStore:
                 self._serve(batch)
             if time.monotonic() >= due:
                 due = time.monotonic() + self._prune_seconds
-                with suppress(lmdb.Error):  # comes round again
+                with suppress(Exception):  # comes round again; the thread must live
                     self.prune()
 
     def _serve(self, batch: list[_Waiting]) -> None:
@@ -181,9 +182,10 @@ class NonceStore:
     def _commit(self, keys: list[bytes]) -> list[bool]:
         while True:
             try:
-                table, older = self._present()
-                with self._env.begin(write=True) as txn:
-                    return [self._put(txn, key, table, older) for key in keys]
+                with self._changing:
+                    table, older = self._present()
+                    with self._env.begin(write=True) as txn:
+                        return [self._put(txn, key, table, older) for key in keys]
             except lmdb.MapFullError:
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
 
@@ -210,12 +212,13 @@ class NonceStore:
 
     def prune(self) -> bool:
         """Drop the oldest generation when it is old enough; whether one went."""
-        oldest = min(self._tables, default=None)
-        present = self._now_ms() // _GENERATION_MS
-        if oldest is None or oldest > present - _GENERATIONS_KEPT:
-            return False
-        with self._env.begin(write=True) as txn:
-            txn.drop(self._tables.pop(oldest), delete=True)
+        with self._changing:
+            oldest = min(self._tables, default=None)
+            present = self._now_ms() // _GENERATION_MS
+            if oldest is None or oldest > present - _GENERATIONS_KEPT:
+                return False
+            with self._env.begin(write=True) as txn:
+                txn.drop(self._tables.pop(oldest), delete=True)
         return True
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import orjson
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientTimeout
 
 from crdt.governance_state import GovernanceState
 from crdt.op import Draft
@@ -217,7 +217,7 @@ async def started(folder: Path) -> AsyncIterator[World]:
     server = build_server(services, door, linger_seconds=0.05)
     listener = await loop.create_server(server, "127.0.0.1", 0)
     world.port = listener.sockets[0].getsockname()[1]
-    world.session = ClientSession(auto_decompress=False)
+    world.session = ClientSession(auto_decompress=False, timeout=ClientTimeout(total=20))
     try:
         yield world
     finally:
