@@ -145,13 +145,7 @@ def build_parts(
     gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
     oversight.audited_by(audit.record, audit.facts)
-    credentials = open_credentials(
-        live,
-        log=log,
-        now_ms=ground.now_ms,
-        monotonic=time.monotonic,
-        post=asyncio.get_running_loop().call_soon_threadsafe,
-    )
+    credentials = _credentials(ground, live)
     audit.looks_at(credentials)
     upkeep, foreign = _agents_side(
         ground,
@@ -201,6 +195,16 @@ def _dialling(ground: Ground, engine: Engine, start_over: Callable[[], None]) ->
         log=ground.log,
         metrics=ground.metrics,
         start_over=start_over,
+    )
+
+
+def _credentials(ground: Ground, live: Live) -> Credentials:
+    return open_credentials(
+        live,
+        log=ground.log,
+        now_ms=ground.now_ms,
+        monotonic=time.monotonic,
+        post=asyncio.get_running_loop().call_soon_threadsafe,
     )
 
 
