@@ -234,8 +234,8 @@ async def _drain(
     except TimeoutError:
         pass
     parts.engine.waiting.give_up()
-    await doors.shutdown(1.0)
     parts.links.close_all("draining")
+    await doors.shutdown(1.0)
 
 
 async def _ticking(parts: Parts, loop: asyncio.AbstractEventLoop) -> None:

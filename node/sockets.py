@@ -59,8 +59,7 @@ class OpenDoors:
 
     async def shutdown(self, seconds: float) -> None:
         """Let requests finish, then end the connections."""
-        for server in self.servers.values():
-            await server.shutdown(seconds)
+        await asyncio.gather(*(server.shutdown(seconds) for server in self.servers.values()))
 
     def facts(self, engine: Engine) -> ListenerFacts:
         """How to reach this process, for the command line."""

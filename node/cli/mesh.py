@@ -349,7 +349,10 @@ def down(
         )
         return
     # All at once first, so that they drain side by side.
+    asked = {node.name: signal_node(node.paths, signal.SIGTERM) for node in planned}
+    stopped = []
     for node in planned:
-        signal_node(node.paths, signal.SIGTERM)
-    stopped = [{"name": node.name, "pid": stop_node(node.paths, force=force)} for node in planned]
+        holder = asked[node.name]
+        stop_node(node.paths, force=force, asked=True)
+        stopped.append({"name": node.name, "pid": holder.pid if holder else None})
     out.answer({"stopped": True, "nodes": stopped}, f"stopped the mesh in {directory}")

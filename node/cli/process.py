@@ -192,8 +192,16 @@ def wait_gone(paths: Paths, holder: Holder, seconds: float) -> bool:
     return wait_for(gone, seconds) is not None
 
 
-def stop_node(paths: Paths, *, force: bool, seconds: float = STOP_SECONDS) -> int | None:
+def stop_node(
+    paths: Paths, *, force: bool, seconds: float = STOP_SECONDS, asked: bool = False
+) -> int | None:
     """End the node on a data directory: SIGTERM, and after the wait SIGKILL if forced.
+
+    Args:
+        paths: of the node.
+        force: whether to kill what does not stop in time.
+        seconds: how long to wait.
+        asked: SIGTERM was sent already; a second one would end it at once, drained or not.
 
     Returns:
         The pid that was ended, or None when nothing ran.
@@ -201,7 +209,7 @@ def stop_node(paths: Paths, *, force: bool, seconds: float = STOP_SECONDS) -> in
     Raises:
         NodeError: it is still there and `force` was not given.
     """
-    holder = signal_node(paths, signal.SIGTERM)
+    holder = find_holder(paths.lock) if asked else signal_node(paths, signal.SIGTERM)
     if holder is None:
         return None
     if wait_gone(paths, holder, seconds):
