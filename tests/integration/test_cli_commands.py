@@ -19,6 +19,7 @@ import pytest
 from node import __version__
 from node.cli import run
 from node.cli.client import running_facts
+from node.facts import LastExit
 from node.paths import resolve_paths
 from tests.integration.rig import clean_environment, free_ports, until
 
@@ -125,6 +126,8 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
         for node in stopped["nodes"]:
             if node["pid"]:
                 end(node["pid"])
+        notes = [LastExit.read(Path(node["data_dir"]) / "last_exit.json") for node in nodes]
+        assert all(note and note.code == 0 for note in notes), "cut short, not drained"
 
 
 # --- the local mesh ---------------------------------------------------------------------
