@@ -124,7 +124,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         monotonic=time.monotonic,
         administrators=lambda: engine.replica.governance.now.admins,
         store_trouble=lambda: "the disk failed" if engine.readiness.failed else None,
-        permissions_mode=settings.permissions.mode,
+        permissions_mode=lambda: live.settings.permissions.mode,
         governing=governing,
         credentials=credentials,
         approval_times=lambda: live.settings.governance,

@@ -216,10 +216,16 @@ class Call:
 
     @property
     def is_administrator(self) -> bool:
-        """Whether an administrator asks, with a key that does not say less."""
+        """Whether an administrator asks, with a key that does not say less.
+
+        Who has bound a key of its own proves with it that it is who it says.
+        """
         if not self.grant.admits(SYSTEM_ADMIN):
             return False
-        return self.reader_agent in self.services.administrators()
+        caller = self.reader
+        if caller.agent not in self.services.administrators():
+            return False
+        return caller.attested or not self.services.requires_signature(caller.agent)
 
     def ask(self, body: dict[str, Any] | None = None) -> Ask:
         """Caller, body and retry key of a write.
@@ -260,7 +266,9 @@ class Call:
         return not self.door.tls or from_loopback(self.request.transport)
 
     def _caller(self, agent: str) -> Caller:
-        grant = self.grant
+        grant, services = self.grant, self.services
+        if agent:
+            services.last_seen.touch(agent, services.now_ms())
         return Caller(
             agent=agent,
             role=grant.role,

@@ -173,6 +173,7 @@ class Gate:
     def _note(self, call: Call, reason: str) -> None:
         services = call.services
         services.metrics.counter("auth_rejected_total", reason).inc()
+        services.audit("gate_denied", code=reason)
         now = services.monotonic()
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now

@@ -66,6 +66,8 @@ def least_role(touches: Touches, needs: Needs) -> str:
 
 
 Methods = dict[str, Route]
+_PATH: Final = "{ns}"
+"""The one parameter that may hold slashes, percent-encoded or not: the path of a namespace."""
 
 
 class Router:
@@ -74,12 +76,16 @@ class Router:
     def __init__(self, table: Iterable[Route]) -> None:
         self._literal: dict[str, Methods] = {}
         self._patterns: dict[int, dict[tuple[str | None, ...], Methods]] = {}
+        self._paths: dict[tuple[str, str], Methods] = {}
         for route in table:
             self._add(route)
 
     def _add(self, route: Route) -> None:
         if "{" not in route.path:
             methods = self._literal.setdefault(route.path, {})
+        elif _PATH in route.path:
+            before, _, after = route.path.partition(_PATH)
+            methods = self._paths.setdefault((before, after), {})
         else:
             shape = tuple(None if part.startswith("{") else part for part in route.path.split("/"))
             methods = self._patterns.setdefault(len(shape), {}).setdefault(shape, {})
@@ -102,6 +108,13 @@ class Router:
                 continue
             if wanted in methods:
                 return methods[wanted], params, []
+            allowed |= methods.keys()
+        for (before, after), methods in self._paths.items():
+            inner = path[len(before) : len(path) - len(after)]
+            if not (inner and path.startswith(before) and path.endswith(after)):
+                continue
+            if wanted in methods:
+                return methods[wanted], (unquote(inner),), []
             allowed |= methods.keys()
         return None, (), sorted(allowed)
 

@@ -127,7 +127,7 @@ class Services:
     monotonic: Callable[[], float]
     administrators: Callable[[], frozenset[str]]
     store_trouble: Callable[[], str | None]
-    permissions_mode: str = "enforce"
+    permissions_mode: Callable[[], str] = field(default=lambda: "enforce")
     doctor: Callable[[], Sequence[Section]] | None = None
     governing: Governing = field(default_factory=NothingGoverned)
     credentials: Credentials = field(default_factory=Credentials)
