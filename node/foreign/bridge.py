@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from node.foreign.entries import Entry, base_of
+from node.errors import Unavailable
+from node.foreign.entries import PUSHED, Entry, base_of
 from node.foreign.giving import Giving, Item
 from node.foreign.here import Here
 from node.foreign.intake import Intake
@@ -72,6 +73,7 @@ class Bridge:
         remote: the peer.
         is_member: whether a fingerprint is that of a member of our own mesh.
         name_of: what a peer is called here, by its fingerprint.
+        ready: None when this node serves, else why it does not.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Bridge:
         remote: Remote,
         is_member: Callable[[str], bool],
         name_of: Callable[[str], str],
+        ready: Callable[[], str | None],
     ) -> None:
         self._here = here
         self._intake = intake
@@ -89,6 +92,7 @@ class Bridge:
         self._remote = remote
         self._is_member = is_member
         self._name_of = name_of
+        self._ready = ready
         self._page_items = _PAGE_ITEMS
 
     async def round(self) -> Counts:
@@ -99,6 +103,10 @@ class Bridge:
             PeerAway, PeerRefused, node.errors.WriteError, Shortfall: it broke off; what was
                 done stays done.
         """
+        reason = self._ready()
+        if reason is not None:
+            # What is fetched could not be taken in, and what is pushed would stand alone.
+            raise Unavailable("this node does not serve now", why=reason)
         counts = Counts(untaken=[])
         cursor = self._here.memory.cursor(self._remote.url)
         while True:
@@ -185,10 +193,7 @@ class Bridge:
             await self._push_part(peer, part, counts)
 
     async def _push_part(self, peer: str, items: Sequence[Item], counts: Counts) -> None:
-        before = {
-            (item.kind, item.id): self._here.memory.entry(peer, item.kind, item.id).count
-            for item in items
-        }
+        before = await self._about_to_give(peer, items)
         body: dict[str, list[Any]] = {}
         for item in items:
             field, _ = _KINDS[item.kind, item.gone]
@@ -209,6 +214,24 @@ class Bridge:
         if said.peer != peer:
             raise PeerRefused(0, {"error": "another node answers now"})
         await self._judge(peer, items, before, said.body, counts)
+
+    async def _about_to_give(self, peer: str, items: Sequence[Item]) -> dict[tuple[str, str], int]:
+        """Remember what may arrive there although no answer comes back.
+
+        Returns:
+            How many exchanges there were of each.
+        """
+        memory, store = self._here.memory, self._here.funnel.reader().store_id
+        held = {(one.kind, one.id): memory.entry(peer, one.kind, one.id) for one in items}
+        offered = {
+            (one.kind, one.id): entry.offered(
+                replace(one.offer(entry), place=PUSHED), entry.store or store
+            )
+            for one in items
+            if not one.gone and (entry := held[one.kind, one.id]).base is None
+        }
+        await memory.remember(peer, offered)
+        return {name: entry.count for name, entry in held.items()}
 
     async def _judge(
         self,

@@ -15,6 +15,9 @@ from crdt.dot import Dot
 from node.foreign.content import Hashes, whole_of
 
 PAST_MAX: Final = 16
+PUSHED: Final = 1 << 62
+"""The place of an offer that was pushed: no fetched page tells whether it arrived."""
+
 NO_DOTS: Final[frozenset[Dot]] = frozenset()
 
 
@@ -30,6 +33,7 @@ class Base:
         gone: the exchange was a deletion.
         received: the peer gave it to us; else we gave it to the peer.
         held: it waits here for an approval.
+        made: when our record was made (ms): one that was moved since is still the same.
     """
 
     theirs: Hashes
@@ -39,6 +43,7 @@ class Base:
     gone: bool = False
     received: bool = False
     held: bool = False
+    made: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class Offer:
         place: its place in the order of arrival here.
         after: how many exchanges had been when it was made.
         updated: the time of change that it stated (ms).
+        made: when the record was made (ms).
         gone: it was a deletion.
     """
 
@@ -59,6 +65,7 @@ class Offer:
     place: int
     after: int
     updated: int = 0
+    made: int = 0
     gone: bool = False
 
 
@@ -73,7 +80,7 @@ class Entry:
         past: hashes of whole contents exchanged before, the latest first.
         count: how many exchanges there were.
         store: the store whose order of arrival the offers speak of.
-        offers: at most two, the first and the latest.
+        offers: what was shown, or pushed, without a word about it; the first and the latest.
     """
 
     base: Base | None = None
@@ -105,8 +112,8 @@ class Entry:
         )
 
     def offered(self, offer: Offer, store: str) -> "Entry":
-        """After a page showed something; between the first and the latest nothing is kept."""
-        earlier = self.offers[:1] if self.store == store else ()
+        """After something was shown; between the first and the latest nothing is kept."""
+        earlier = self.offers[:1] if self.store in ("", store) else ()
         return replace(self, store=store, offers=(*earlier, offer))
 
     def confirmed(self, place: int, store: str) -> "Entry":
@@ -140,6 +147,7 @@ def base_of(offer: Offer) -> Base:
         dots=offer.dots,
         settled=b"" if offer.gone else whole_of(offer.hashes),
         gone=offer.gone,
+        made=offer.made,
     )
 
 
@@ -158,6 +166,7 @@ def encode_entry(entry: Entry) -> bytes:
                 base.gone,
                 base.received,
                 base.held,
+                base.made,
             ],
             entry.stamp,
             entry.given,
@@ -165,7 +174,7 @@ def encode_entry(entry: Entry) -> bytes:
             entry.count,
             entry.store,
             [
-                [dict(o.hashes), _flat(o.dots), o.place, o.after, o.updated, o.gone]
+                [dict(o.hashes), _flat(o.dots), o.place, o.after, o.updated, o.made, o.gone]
                 for o in entry.offers
             ],
         ]
@@ -195,9 +204,10 @@ def decode_entry(data: bytes) -> Entry:
                     place=place,
                     after=after,
                     updated=updated,
+                    made=made,
                     gone=gone,
                 )
-                for hashes, dots, place, after, updated, gone in offers
+                for hashes, dots, place, after, updated, made, gone in offers
             ),
         )
     except Exception as error:
@@ -205,7 +215,7 @@ def decode_entry(data: bytes) -> Entry:
 
 
 def _base(row: list[Any]) -> Base:
-    theirs, ours, dots, settled, gone, received, held = row
+    theirs, ours, dots, settled, gone, received, held, made = row
     return Base(
         theirs=theirs,
         ours=ours,
@@ -214,6 +224,7 @@ def _base(row: list[Any]) -> Base:
         gone=gone,
         received=received,
         held=held,
+        made=made,
     )
 
 

@@ -61,9 +61,15 @@ class Foreign:
 
     def is_member(self, fingerprint: str) -> bool:
         """Whether a certificate is that of a member of this mesh, the node itself included."""
+        if not fingerprint:
+            return False
         if self._is_own(fingerprint):
             return True
         return any(one.fingerprint == fingerprint for one in self._mesh.status().members)
+
+    def ready(self) -> str | None:
+        """None when this node serves, else why it does not."""
+        return self._mesh.ready()
 
     def check_foreign(self, fingerprint: str) -> None:
         """Send members away.

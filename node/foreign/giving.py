@@ -62,6 +62,7 @@ class Item:
                 place=self.place,
                 after=entry.count,
                 updated=mine.updated,
+                made=mine.made,
             )
         link = self.link
         return Offer(
@@ -135,7 +136,8 @@ class Giving:
         for item, entry in self._items(peer, feed):
             base = entry.base
             if item.gone:
-                if base is not None and not base.gone:
+                known = entry.assumed()
+                if known is not None and not known.gone:
                     page.items.append((item, entry))
             elif base is None or base.settled != item.mark:
                 page.items.append((item, entry))

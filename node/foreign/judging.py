@@ -79,12 +79,14 @@ def judge(row: Row, mine: Mine | None, entry: Entry) -> Plan:
         return Plan(why=Why.EQUAL, base=base)
     if base is not None and not base.gone and row.content.hashes == base.theirs:
         return Plan(why=Why.EXCHANGED, base=base)
-    if _stale(row, entry):
+    if _stale(row, mine, entry):
         return Plan(why=Why.STALE, base=base)
     if base is None or base.gone:
         return _without_memory(row, mine)
     if mine is None:
-        return _created(row) if base.held else Plan(why=Why.DELETED, base=base)
+        # A move is a birth that the deletion here did not know of; all else it has ended.
+        moved = row.content.hashes[NAMESPACE] != base.theirs.get(NAMESPACE)
+        return _created(row) if base.held or moved else Plan(why=Why.DELETED, base=base)
     return _merged(row, mine, base)
 
 
@@ -97,11 +99,17 @@ def equal(row: Row, mine: Mine, base: Base | None) -> bool:
     return silent and theirs == without(ours, EXPIRES)
 
 
-def _stale(row: Row, entry: Entry) -> bool:
+def _stale(row: Row, mine: Mine | None, entry: Entry) -> bool:
+    """Whether a row is an old copy that comes late."""
     if row.updated is not None and row.updated < entry.stamp:
         return True
-    newer = row.updated is not None and row.updated > max(entry.stamp, entry.given)
-    return row.content.whole in entry.past and not newer
+    if row.content.whole not in entry.past:
+        return False
+    latest = max(entry.stamp, entry.given)
+    if row.updated is None or row.updated < latest:
+        return True
+    # Of the same moment as the last one: both sides must come to the same, whoever asks whom.
+    return row.updated == latest and (mine is None or not _later(row, mine))
 
 
 def _without_memory(row: Row, mine: Mine | None) -> Plan:
@@ -166,39 +174,62 @@ def _written(
     elif not fields:
         return Plan(why=Why.HELD_ALREADY, base=base, seen=seen)
     elif not seen & mine.births:
-        return Plan(why=Why.DELETED, base=base)  # what the peer knew is gone; this is another
+        return _elsewhere(row, mine, fields - lost, base)
     else:
-        values, removed = _fields(row, mine, fields)
-        if ATTEST_LEVEL in mine.view.values:
-            removed |= {ATTEST_LEVEL}  # its author did not sign this change here
-        first = _edit(mine.id, values, removed, seen)
-        if mine.dots <= seen:
-            drafts = (_dated(first, row.updated),)
-        else:
-            drafts = (_touch(row, mine), first, *_kept(row, mine, fields & lost))
+        own = base is not None and mine.content.hashes != base.ours
+        plain = _plain(row, mine, fields - clash, own=own)
+        drafts = (plain, *_disputed(row, mine, fields & clash, lost, seen))
     return Plan(why=Why.CHANGED, drafts=drafts, base=base, seen=seen)
 
 
-def _touch(row: Row, mine: Mine) -> Draft:
-    """The later of both times, and a revision of its own.
+def _plain(row: Row, mine: Mine, fields: set[str], *, own: bool) -> Draft:
+    """What only the peer changed, and its time; the later one where ours has changed as well.
 
-    A revision is superseded whatever a peer has seen, and with it what its operation wrote into
-    the same fields; so it must not stand in the one that holds what the peer has not seen.
+    It goes first, whatever is in it: a revision is superseded whatever a peer has seen, and
+    with it what its operation wrote into the same fields. So the latest revision must not be
+    the one that holds what is in dispute.
     """
-    return _edit(mine.id, {UPDATED_AT: max(row.updated or 0, mine.updated)})
+    values, removed = _fields(row, mine, fields)
+    if ATTEST_LEVEL in mine.view.values:
+        removed |= {ATTEST_LEVEL}  # its author did not sign this change here
+    edit = _edit(mine.id, values, removed)
+    if row.updated is None:
+        return replace(edit, removed=edit.removed | {UPDATED_AT})
+    moment = max(row.updated, mine.updated) if own else row.updated
+    return replace(edit, set={**edit.set, UPDATED_AT: moment})
 
 
-def _kept(row: Row, mine: Mine, lost: set[str]) -> tuple[Draft, ...]:
-    """Ours once more where it shows: what the other mesh comes to, too."""
+def _disputed(
+    row: Row, mine: Mine, fields: set[str], lost: frozenset[str], seen: frozenset[Dot]
+) -> tuple[Draft, ...]:
+    """What both changed: written over what the peer has seen; then ours again where it shows."""
+    if not fields:
+        return ()
+    first = _edit(mine.id, *_fields(row, mine, fields), seen=seen)
     values = mine.content.values
     again = {
         name: values[name]
-        for name in lost
+        for name in fields & lost
         if name in values and name in row.content.values and kind_of(name) is FieldKind.REGISTER
     }
     if not again:
-        return ()
-    return _edit(mine.id, {}), _edit(mine.id, again, seen=mine.dots)
+        return (first,)
+    return first, _edit(mine.id, {}), _edit(mine.id, again, seen=mine.dots)
+
+
+def _elsewhere(row: Row, mine: Mine, fields: set[str], base: Base | None) -> Plan:
+    """What the peer has seen is gone: moved since, or deleted and another one made under the id.
+
+    The new birth carries every value, so there is nothing left to be in conflict with: the side
+    that shows is written, the other gives way.
+    """
+    if base is None or base.made != mine.made:
+        return Plan(why=Why.DELETED, base=base)
+    if not fields:
+        return Plan(why=Why.HELD_ALREADY, base=base)
+    edit = _edit(mine.id, *_fields(row, mine, fields), seen=mine.dots)
+    dated = replace(edit, set={**edit.set, UPDATED_AT: max(row.updated or 0, mine.updated)})
+    return Plan(why=Why.CHANGED, drafts=(dated,), base=base, seen=mine.dots)
 
 
 def _fields(row: Row, mine: Mine, wanted: set[str]) -> tuple[dict[str, Value], frozenset[str]]:
@@ -221,12 +252,6 @@ def _edit(
         removed=removed,
         seen=seen,
     )
-
-
-def _dated(draft: Draft, updated: int | None) -> Draft:
-    if updated is None:
-        return replace(draft, removed=draft.removed | {UPDATED_AT})
-    return replace(draft, set={**draft.set, UPDATED_AT: updated})
 
 
 def _move(row: Row, mine: Mine, wanted: set[str]) -> tuple[Draft, ...]:
@@ -298,6 +323,7 @@ def after_row(
         settled=now.content.whole if level else b"",
         received=True,
         held=held,
+        made=now.made,
     )
     if entry.base == base and (row.updated or 0) <= entry.stamp:
         return entry
@@ -322,5 +348,8 @@ def after_giving(given: Base, entry: Entry, before: int, updated: int) -> Entry:
     """
     if entry.base is not None and entry.count != before:
         # Something else was exchanged meanwhile: this only adds to what the peer has seen.
-        return replace(entry, base=replace(entry.base, dots=entry.base.dots | given.dots))
-    return entry if entry.base == given else entry.exchanged(given, given=updated)
+        seen = entry.base.dots | given.dots
+        return replace(entry, base=replace(entry.base, dots=seen), offers=())
+    if entry.base == given:
+        return replace(entry, offers=())
+    return replace(entry.exchanged(given, given=updated), offers=())

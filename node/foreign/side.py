@@ -159,6 +159,7 @@ def _bridge(
         remote=Remote(wish.url, voice, entropy=os.urandom),
         is_member=foreign.is_member,
         name_of=name_of,
+        ready=foreign.ready,
     )
 
 

@@ -14,7 +14,7 @@ from crdt.view import Approvals, View, shown, view
 from node.contracts import Held
 from node.foreign.content import Content, content_of
 from node.memory_drafts import COLLECTION
-from node.memory_record import PRIVATE_SCOPE, updated_ms
+from node.memory_record import PRIVATE_SCOPE, created_ms, updated_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Mine:
         view: as readers see it.
         content: what it says.
         updated: when it was last changed (ms).
+        made: when it was made (ms); a move keeps that.
         births: the operations that made it.
         dots: those, and all whose values are visible or in conflict.
     """
@@ -34,6 +35,7 @@ class Mine:
     view: View
     content: Content
     updated: int
+    made: int
     births: frozenset[Dot]
     dots: frozenset[Dot]
 
@@ -83,6 +85,7 @@ class Sight:
             view=seen,
             content=content_of(seen.values, seen.namespace),
             updated=updated_ms(held),
+            made=created_ms(held),
             births=births,
             dots=dots,
         )

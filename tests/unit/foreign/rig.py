@@ -4,13 +4,12 @@ Law: everything but the wire and the disk is what runs in a node; a message cros
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from crdt.op import Draft, Kind
 from crdt.view import NothingPending
 from node.contracts import Caller, Governing, Held
 from node.foreign.bridge import Bridge, Counts
@@ -32,9 +31,6 @@ from node.metrics import Metrics
 from node.settings.sections import GovernanceRules
 from tests.unit.http.fake_node import Clock, FakeMesh, FakeNode
 
-_SIDES = itertools.count(1)
-
-
 @dataclass
 class Side:
     """One mesh."""
@@ -47,7 +43,7 @@ class Side:
 
     def __post_init__(self) -> None:
         self.node = FakeNode(clock=self.clock, store_id=f"store of {self.name}")
-        self.node._drawn = 1000 * next(_SIDES)  # no two sides draw the same id
+        self.node._drawn = 1000 * sum(self.name.encode())  # no two sides draw the same id
         drawn = itertools.count(1)
         rules = DraftRules(limits=Limits(), default_namespace="global", share_private=False)
         self.memories = Memories(
@@ -139,13 +135,16 @@ class Side:
     async def statuses(self, sender: "Side | Sender", **items: Any) -> list[str]:
         return [one["status"] for one in (await self.take(sender, **items))["results"]]
 
-    def bridge_to(self, other: "Side") -> Bridge:
+    def bridge_to(
+        self, other: "Side", fails: Callable[[bool], bool] = lambda _served: False
+    ) -> Bridge:
         return Bridge(
             here=self.here,
             intake=self.foreign.intake,
-            remote=Wire(self, other),  # type: ignore[arg-type]  # the same two methods
+            remote=Wire(self, other, fails),  # type: ignore[arg-type]  # the same two methods
             is_member=self.foreign.is_member,
             name_of=lambda _fingerprint: other.name,
+            ready=self.foreign.ready,
         )
 
     async def round(self, other: "Side") -> Counts:
@@ -154,29 +153,37 @@ class Side:
 
 @dataclass
 class Wire:
-    """What `Remote` is to a bridge, without a network."""
+    """What `Remote` is to a bridge, without a network.
+
+    Attributes:
+        fails: asked before (False) and after (True) a request is served; True loses it there.
+    """
 
     near: Side
     far: Side
+    fails: Callable[[bool], bool] = lambda _served: False
 
     @property
     def url(self) -> str:
         return f"https://{self.far.name}:9077"
 
-    def _check(self) -> None:
-        if self.near.cut or self.far.cut:
+    def _check(self, *, served: bool = False) -> None:
+        if self.near.cut or self.far.cut or self.fails(served):
             raise PeerAway(f"no answer from {self.url}")
 
     async def since(self, token: str, limit: int) -> Said:
         self._check()
         page = await self.far.foreign.page(self.near.key, token, limit)
+        self._check(served=True)
         return Said(peer=self.far.key, body=orjson.loads(orjson.dumps(page)))
 
     async def push(self, body: Mapping[str, Any]) -> Said:
         self._check()
         if self.far.foreign.is_member(self.near.key):
             raise PeerRefused(409, {"error": "member_of_this_mesh"})
-        return Said(peer=self.far.key, body=await self.far.take(self.near, **body))
+        answer = await self.far.take(self.near, **body)
+        self._check(served=True)
+        return Said(peer=self.far.key, body=answer)
 
 
 async def level(one: Side, *others: Side, rounds: int = 4) -> None:
@@ -188,7 +195,3 @@ async def level(one: Side, *others: Side, rounds: int = 4) -> None:
         if before == [side.ops for side in (one, *others)]:
             return
     raise AssertionError(f"still moving after {rounds} rounds")
-
-
-def deletion(ident: str) -> Sequence[Draft]:
-    return [Draft(kind=Kind.DELETE, collection="memory", id=ident)]
