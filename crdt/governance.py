@@ -21,6 +21,7 @@ from crdt.governance_state import GovernanceState
 from crdt.governance_tally import Tally, read
 from crdt.op import Kind, Op
 
+NODE_CLAIM: Final = "node:"
 _STATES_KEPT: Final = 512
 
 
@@ -156,15 +157,21 @@ class Governance:
                 op.set.get("genesis") == self.genesis.id
                 and op.set.get("node") == author
                 and op.set.get("claim") in self.genesis.founders
+                and _may_claim(op.set["claim"], author)
                 and is_proper(op)
                 and not self._claimed_by_another(op, author)
             )
         state = self.state(op.heads)
-        if author not in state.members:
+        if author not in state.members or not self._has_seen(op.heads, op.supersedes):
             return False
         if op.kind is Kind.READY:
             return bool(op.births) and op.births <= state.members[author].adds
         return is_proper(op) and is_authorised(op, state)
+
+    def _has_seen(self, heads: tuple[Dot, ...], dots: Iterable[Dot]) -> bool:
+        """Whether all these lie below heads: nothing takes the place of what it did not see."""
+        below = self.mask(heads)
+        return all(dot in self._bit and below >> self._bit[dot] & 1 for dot in dots)
 
     def _claimed_by_another(self, op: Op, author: NodeId) -> bool:
         tally = self._at(op.heads)[0]
@@ -195,3 +202,8 @@ class Governance:
         return frozenset(
             d for d, op in tally.modes.items() if node_of(op.dot.actor).hex() == subject
         )
+
+
+def _may_claim(claim: str, author: NodeId) -> bool:
+    """A founding place that names a node is that node's alone; one that is a URL is anybody's."""
+    return claim == f"{NODE_CLAIM}{author.hex()}" or not claim.startswith(NODE_CLAIM)

@@ -78,8 +78,9 @@ class GovernanceState:
 
     @property
     def bound_keys(self) -> Mapping[bytes, str]:
-        """Public key -> the agent that has bound it."""
-        return {key: a for a, fields in self.agents.items() if (key := fields.get("public_key"))}
+        """Public key -> the agent that has bound it; of several behind a cut the first by id."""
+        held = sorted(self.agents.items(), reverse=True)
+        return {key: agent for agent, fields in held if (key := fields.get("public_key"))}
 
     def may_administer(self, agent: str) -> bool:
         """Whether an agent may give roles; anybody while no administrator is named."""

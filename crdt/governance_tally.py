@@ -156,8 +156,8 @@ def _modes(ops: Mapping[Dot, Op]) -> dict[NodeId, str]:
 def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
     """Registered agents; of concurrent registrations the latest shows.
 
-    Being human opens approvals, so it takes all concurrent registrations to say so. A key
-    that one of them binds stays bound.
+    Being human opens approvals, so it takes all concurrent registrations to say so. The key
+    that the first of them binds stays bound, whatever the others say or leave out.
     """
     out: dict[str, Mapping[str, Any]] = {}
     for op in sorted(ops.values(), key=lambda op: (op.hlc, op.dot)):
@@ -168,7 +168,7 @@ def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
             kinds = {held.get("agent_type"), fields.get("agent_type")}
             if "human" in kinds:
                 fields["agent_type"] = "human" if kinds == {"human"} else "system"
-            if "public_key" in held:
-                fields.setdefault("public_key", held["public_key"])
+            if held.get("public_key") is not None:
+                fields["public_key"] = held["public_key"]
         out[op.id] = fields
     return out

@@ -30,7 +30,7 @@ DEFAULTS: Final[Mapping[str, str]] = {"write": "any", "promote": "any", "delete"
 DEFAULT_APPROVER: Final = "human"
 TIMEOUT: Final = "approval_timeout_secs"
 TIMEOUT_SECONDS_MAX: Final = 2**31
-_LEVELS_MAX: Final = 64
+_HOPS_MAX: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def judge(
         namespace: where the record lies.
         question: what is wanted.
     """
-    return _Inquiry(policies, agents, question).at(namespace).verdict
+    return _Inquiry(policies, agents, question).at(namespace, _HOPS_MAX).verdict
 
 
 def strictest(verdicts: Sequence[Verdict]) -> Verdict:
@@ -196,40 +196,51 @@ class _Found:
 _NOTHING: Final = _Found(ALLOWED, DEFAULT_APPROVER, 0)
 
 
+def _together(answers: Sequence[_Found]) -> _Found:
+    """What concurrent versions of one level answer."""
+    return _Found(
+        strictest([answer.verdict for answer in answers]),
+        _all_of([answer.approver for answer in answers]),
+        min((answer.timeout for answer in answers if answer.timeout), default=0),
+    )
+
+
 @dataclass(slots=True)
 class _Inquiry:
-    """One question on its way up the chain. Every level is asked once."""
+    """One question on its way up the chain.
+
+    The way is counted from where the question began, not by what else was asked: so no version
+    changes what another one finds above it, and one version more never makes the answer laxer.
+    """
 
     policies: Mapping[str, Sequence[Policy]]
     agents: Mapping[str, Mapping[str, Any]]
     question: Question
-    found: dict[str, _Found] = field(default_factory=dict)
+    found: dict[tuple[str, int], _Found] = field(default_factory=dict)
 
-    def at(self, level: str) -> _Found:
-        held = self.found.get(level)
-        if held is not None:
-            return held
-        # Parents that concurrent edits have tied into a loop, or endless ones, end at the root.
-        self.found[level] = _NOTHING if level == ROOT else self.at(ROOT)
-        if len(self.found) > _LEVELS_MAX:
-            return self.found[level]
-        versions = self.policies.get(level)
-        if not versions:
-            made = _NOTHING if level == ROOT else self.at(parent_of(level))
-        else:
-            answers = [self._version(policy) for policy in versions]
-            made = _Found(
-                strictest([answer.verdict for answer in answers]),
-                _all_of([answer.approver for answer in answers]),
-                min((answer.timeout for answer in answers if answer.timeout), default=0),
-            )
-        self.found[level] = made
-        return made
+    def at(self, namespace: str, hops: int) -> _Found:
+        """What holds at a namespace, asking at most so many policies one above the other."""
+        level = self._nearest(namespace)
+        if hops == 0:  # parents tied into a loop by concurrent edits, or endless ones
+            level = ROOT
+        place = (level, 0 if level == ROOT else hops)
+        held = self.found.get(place)
+        if held is None:
+            answers = [self._version(p, level, hops) for p in self.policies.get(level, ())]
+            held = self.found[place] = _together(answers) if answers else _NOTHING
+        return held
 
-    def _version(self, policy: Policy) -> _Found:
+    def _nearest(self, namespace: str) -> str:
+        """The first level by path that has a policy; the root when none has."""
+        level = namespace
+        while level != ROOT and not self.policies.get(level):
+            level = parent_of(level)
+        return level
+
+    def _version(self, policy: Policy, at: str, hops: int) -> _Found:
         rules = policy.rules
         inherits = not rules or rules.get("inherit") is True
-        above = self._above(policy) if inherits else _NOTHING
+        above = self.at(policy.above, hops - 1) if inherits and at != ROOT else _NOTHING
         approver = rules.get("approver", above.approver)
         timeout = rules.get(TIMEOUT, above.timeout)
         level = rules.get(self.question.action)
@@ -247,11 +258,6 @@ class _Inquiry:
         if answer is Answer.PENDING:
             verdict = Verdict(answer=answer, approver=approver, timeout_seconds=timeout)
         return _Found(verdict, approver, timeout)
-
-    def _above(self, policy: Policy) -> _Found:
-        if policy.namespace == ROOT and not policy.parent:
-            return _NOTHING
-        return self.at(policy.above)
 
     def _level(self, level: object, policy: Policy) -> Answer:
         question = self.question
