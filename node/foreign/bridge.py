@@ -18,7 +18,7 @@ from node.foreign.entries import PUSHED, Entry, base_of
 from node.foreign.giving import Giving, Item
 from node.foreign.here import Here
 from node.foreign.intake import Intake
-from node.foreign.judging import after_deletion, after_giving
+from node.foreign.judging import PASSED_OVER, after_deletion, after_giving, after_passing_over
 from node.foreign.memory import LINK, MEMORY, Cursor
 from node.foreign.problems import PeerIsMember, PeerRefused
 from node.foreign.remote import Remote, Said, TooLarge
@@ -40,6 +40,7 @@ _PUSH_BYTES_MAX: Final = 1_500_000
 _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
 _SHORT: Final = "quorum_not_met"
+_PASSED_OVER: Final = frozenset(why.value for why in PASSED_OVER)
 _KINDS: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
     # (kind, whether it tells of an end): (field of a push, kind of its result)
     (MEMORY, False): ("memories", MEMORY_KIND),
@@ -223,13 +224,12 @@ class Bridge:
         """
         memory, store = self._here.memory, self._here.funnel.reader().store_id
         held = {(one.kind, one.id): memory.entry(peer, one.kind, one.id) for one in items}
-        offered = {
-            (one.kind, one.id): entry.offered(
-                replace(one.offer(entry), place=PUSHED), entry.store or store
-            )
-            for one in items
-            if not one.gone and (entry := held[one.kind, one.id]).base is None
-        }
+        offered = {}
+        for one in items:
+            entry = held[one.kind, one.id]
+            if not one.gone:
+                offer = replace(one.offer(entry), place=PUSHED)
+                offered[one.kind, one.id] = entry.offered(offer, entry.store or store)
         await memory.remember(peer, offered)
         return {name: entry.count for name, entry in held.items()}
 
@@ -246,13 +246,16 @@ class Bridge:
         taken: dict[tuple[str, str], Entry] = {}
         for item in items:
             _, kind = _KINDS[item.kind, item.gone]
-            status, error = results.get((kind, item.id), ("", "no result"))
+            status, error, reason = results.get((kind, item.id), ("", "no result", ""))
             if status not in (APPLIED, DUPLICATE):
                 counts.untaken.append(("out", kind, f"{status} {error}".strip()))
                 continue
             counts.pushed += status == APPLIED
             entry = self._here.memory.entry(peer, item.kind, item.id)
-            taken[item.kind, item.id] = _given(item, entry, before[item.kind, item.id])
+            if reason in _PASSED_OVER:
+                taken[item.kind, item.id] = after_passing_over(entry)
+            else:
+                taken[item.kind, item.id] = _given(item, entry, before[item.kind, item.id])
         await self._here.memory.remember(peer, taken)
 
 
@@ -269,7 +272,8 @@ def _count(counts: Counts, direction: str, report: Report) -> None:
     counts.untaken += [(direction, one.kind, one.error) for one in report.untaken()]
 
 
-def _results(answer: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str]]:
+def _results(answer: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """(kind, id) -> (status, error, reason)."""
     rows = answer.get("results")
     if not isinstance(rows, list):
         return {}
@@ -277,6 +281,7 @@ def _results(answer: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str]
         (str(row.get("kind")), str(row.get("id"))): (
             str(row.get("status")),
             str(row.get("error", ""))[:200],
+            str(row.get("reason", ""))[:200],
         )
         for row in rows
         if isinstance(row, dict)

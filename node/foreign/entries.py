@@ -132,6 +132,23 @@ class Entry:
             return replace(self, base=replace(self.base, dots=self.base.dots | offer.dots))
         return self.exchanged(base_of(offer), given=offer.updated)
 
+    def recognised(self, stated: Hashes) -> "Entry":
+        """After the peer stated something: an offer that is whole in it, it took.
+
+        No word may have come back about what was offered. That everything new in it is there is
+        a word as well, and does no harm where the peer came to the same by itself.
+        """
+        known = self.assumed()
+        for place in reversed(range(len(self.offers))):
+            offer = self.offers[place]
+            if offer.gone or known is None or known.gone:
+                continue
+            names = {*offer.hashes, *known.theirs}
+            fresh = [n for n in names if offer.hashes.get(n) != known.theirs.get(n)]
+            if fresh and all(stated.get(name) == offer.hashes.get(name) for name in fresh):
+                return replace(self._taken(offer), offers=self.offers[place + 1 :])
+        return self
+
     def assumed(self) -> Base | None:
         """The base to judge by: the last exchange, else the first thing that was shown."""
         if self.base is not None or not self.offers:

@@ -152,15 +152,17 @@ class _Taking:
         refused = self._is_private(kinds.MEMORY, row.id)
         if refused is not None:
             return refused
-        entry = here.memory.entry(sender.key, MEMORY, row.id)
-        plan = judge(row, here.sight.memory(row.id), self._known.get((MEMORY, row.id), entry))
+        stated = row.content.hashes
+        entry = here.memory.entry(sender.key, MEMORY, row.id).recognised(stated)
+        known = self._known.get((MEMORY, row.id), entry).recognised(stated)
+        plan = judge(row, here.sight.memory(row.id), known)
         caller = here.caller(row.agent, sender)
         if self._dry_run:
             return self._planned(kinds.MEMORY, row.id, plan, caller)
         if plan.duplicate:
             now = here.sight.memory(row.id)
             fresh = after_row(row, plan, entry, now, frozenset(), held=False)
-            return _done(kinds.MEMORY, row.id, DUPLICATE, entry, fresh)
+            return _unwritten(kinds.MEMORY, row.id, plan, entry, fresh)
         mark = f"#{entry.count}" if row.updated is None else str(row.updated)
         retry = retry_key(caller, sender, "memory", row.id, row.content.whole.hex(), mark)
         write = here.funnel.write(plan.drafts, caller=caller, action="sync", retry=retry)
@@ -200,7 +202,7 @@ class _Taking:
         if plan.duplicate:
             known = plan.base is not None and mine is None
             fresh = after_deletion(entry, received=True) if known else entry
-            return _done(kinds.DELETION, ident, DUPLICATE, entry, fresh)
+            return _unwritten(kinds.DELETION, ident, plan, entry, fresh)
         retry = retry_key(caller, sender, "deletion", ident, dots_text(sorted(plan.seen)))
         done = await landed(
             here.funnel.write(plan.drafts, caller=caller, action="sync", retry=retry)
@@ -280,7 +282,9 @@ def _waves(works: Sequence[tuple[str, Work]]) -> list[list[Work]]:
     return waves
 
 
-def _done(kind: str, ident: str, status: str, before: Entry, after: Entry) -> Done:
+def _unwritten(kind: str, ident: str, plan: Plan, before: Entry, after: Entry) -> Done:
     """The outcome of an item that wrote nothing; what was known already is not written again."""
     entries = {} if after == before else {(MEMORY, ident): after}
-    return Done(result=Result(kind=kind, id=ident, status=status), entries=entries)
+    reason = plan.why.value if kind == kinds.MEMORY else ""
+    result = Result(kind=kind, id=ident, status=DUPLICATE, reason=reason)
+    return Done(result=result, entries=entries)

@@ -16,7 +16,7 @@ from crdt.dot import Dot
 from crdt.fields import FieldKind, element_field, kind_of, tier_rank
 from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
-from node.foreign.entries import NO_DOTS, Base, Entry
+from node.foreign.entries import NO_DOTS, PUSHED, Base, Entry
 from node.foreign.sight import Mine
 from node.memory_drafts import COLLECTION
 from node.memory_record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
@@ -25,17 +25,27 @@ _SETS: Final = ("tags", GRANTS)
 
 
 class Why(Enum):
-    """Why a row is nothing new, or what it is."""
+    """Why a row is nothing new, or what it is; goes out as the `reason` of a duplicate.
 
-    EQUAL = "equal to what is here"
-    EXCHANGED = "exchanged before"
-    STALE = "older than what was exchanged"
-    OLDER = "older than what is here"
-    DELETED = "deleted here"
-    OVER = "its life is over"
-    HELD_ALREADY = "every change of it is here"
+    EQUAL: it says what is here. EXCHANGED: it is what was exchanged last. HELD_ALREADY: every
+    change of it is here. STALE: older than what was exchanged. OLDER: older than what is here,
+    and nothing was exchanged before. DELETED: what it is about was deleted here. OVER: its life
+    has ended. NEW, CHANGED: it is written.
+    """
+
+    EQUAL = "equal"
+    EXCHANGED = "exchanged"
+    HELD_ALREADY = "held_already"
+    STALE = "stale"
+    OLDER = "older"
+    DELETED = "deleted"
+    OVER = "over"
     NEW = "new"
     CHANGED = "changed"
+
+
+PASSED_OVER: Final = frozenset({Why.STALE, Why.OLDER, Why.DELETED, Why.OVER})
+"""Such a row is as if it had never come: nothing of it is here, and its sender must know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,8 +301,6 @@ def deleted(mine: Mine | None, entry: Entry) -> Plan:
 
 # --- afterwards ----------------------------------------------------------------------
 
-_TELLS_NOTHING: Final = frozenset({Why.STALE, Why.OLDER, Why.DELETED, Why.OVER})
-
 
 def after_row(
     row: Row, plan: Plan, entry: Entry, now: Mine | None, minted: frozenset[Dot], *, held: bool
@@ -307,7 +315,7 @@ def after_row(
         minted: the operations that speak for the peer.
         held: whether governance holds them for approval.
     """
-    if plan.why in _TELLS_NOTHING or (now is None and not held):
+    if plan.why in PASSED_OVER or (now is None and not held):
         return entry
     if plan.why is Why.EXCHANGED:
         return replace(entry, stamp=max(entry.stamp, row.updated or 0))
@@ -335,6 +343,12 @@ def after_deletion(entry: Entry, *, received: bool) -> Entry:
     if entry.base is not None and entry.base.gone:
         return entry
     return entry.exchanged(Base(theirs={}, ours={}, gone=True, received=received))
+
+
+def after_passing_over(entry: Entry) -> Entry:
+    """The entry once the peer has said that what was pushed does not count there."""
+    left = tuple(offer for offer in entry.offers if offer.place != PUSHED)
+    return entry if left == entry.offers else replace(entry, offers=left)
 
 
 def after_giving(given: Base, entry: Entry, before: int, updated: int) -> Entry:

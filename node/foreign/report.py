@@ -65,6 +65,7 @@ class Result:
         id: by which the sender knows it; empty when it has none.
         status: applied, duplicate, refused or invalid.
         error: why it was not taken.
+        reason: why it is a duplicate, in a word of `node.foreign.judging.Why`.
         pending_id: under which it waits for approval here.
     """
 
@@ -72,15 +73,15 @@ class Result:
     id: str
     status: str
     error: str = ""
+    reason: str = ""
     pending_id: str = ""
 
     def shown(self) -> dict[str, Any]:
         """As the answer has it."""
         out = {"kind": self.kind, "id": self.id, "status": self.status}
-        if self.error:
-            out["error"] = self.error
-        if self.pending_id:
-            out["pending_id"] = self.pending_id
+        for name in ("error", "reason", "pending_id"):
+            if getattr(self, name):
+                out[name] = getattr(self, name)
         return out
 
 
