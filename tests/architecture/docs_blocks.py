@@ -10,6 +10,7 @@ Law: a block of shell commands says in its info string how it is run, or the tes
 
     until="text"     run again until the output holds the text (a state that comes about)
     shows="text"     the output holds the text at once
+    needs=program    left out where the machine has no such program
 """
 
 import re

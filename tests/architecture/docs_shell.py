@@ -21,6 +21,7 @@ from typing import Final
 
 from node.lock import find_holder
 from tests.architecture.docs_blocks import ROOT, Block
+from tests.architecture.docs_warm import Warm
 
 _BLOCK_SECONDS: Final = 60.0
 _UNTIL_SECONDS: Final = 30.0
@@ -61,6 +62,7 @@ class Stage:
     tools: Path = field(init=False)
     fingerprints: dict[str, str] = field(default_factory=dict)
     until_seconds: float = _UNTIL_SECONDS
+    warm: Warm | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.tools = self.folder / "tools"
@@ -70,6 +72,10 @@ class Stage:
             script = Path(__file__).with_name("docs_curl.py")
             shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
             shim.chmod(0o755)
+
+    def warm_up(self) -> None:
+        """From now on `mnemesh` is run by a process that has read the program already."""
+        self.warm = Warm(self.tools)
 
     def _ports(self, machine: str) -> tuple[int, int]:
         place = self.base + _MESH_PORTS + 2 * max("abc".find(machine), 0)
@@ -85,10 +91,11 @@ class Stage:
     def _environment(self, machine: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MNEMESH_", "XDG_"))}
         path = [str(Path(sys.executable).parent), kept.get("PATH", "/usr/bin:/bin")]
+        path = [*path, str(self.tools)] if self.warm is None else [str(self.tools), *path]
         own = {"HOME": str(self._home(machine)), "NO_COLOR": "1", "COLUMNS": "200"}
         if machine != _HERE:
             own["MNEMESH_PORT"] = str(self._ports(machine)[0])
-        return {**kept, **own, "PATH": ":".join([*path, str(self.tools)])}
+        return {**kept, **own, "PATH": ":".join(path)}
 
     def _sh(self, machine: str, script: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -143,6 +150,8 @@ class Stage:
 
     def end(self) -> None:
         """End every node that still runs, and wait until it is gone."""
+        if self.warm is not None:
+            self.warm.end()
         for lock in self.folder.rglob("lock"):
             holder = find_holder(lock)
             if holder is None:
