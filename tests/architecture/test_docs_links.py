@@ -14,6 +14,7 @@ from tests.architecture.docs_blocks import GENERATED, ROOT, documents, prose_of,
 
 _LINK: Final = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _CODE: Final = re.compile(r"`([^`\n]+)`")
+_TEST: Final = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 _PARTS: Final = ("crdt/", "transport/", "node/", "tests/", "docs/", "deploy/", "chaos/")
 _HAND_WRITTEN: Final = [d for d in documents() if not d.startswith(GENERATED)]
 _OUTSIDE: Final = frozenset({"https://msgpack.org", "https://semver.org"})
@@ -51,6 +52,22 @@ def test_no_name_of_a_file_is_stale(document: str) -> None:
             assert (ROOT / name.partition("::")[0]).exists(), f"{document} names {name}"
 
 
+@pytest.mark.parametrize("document", _HAND_WRITTEN)
+def test_no_name_of_a_test_is_stale(document: str) -> None:
+    for path, name in _TEST.findall(text_of(document)):
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {name}\(", source, re.MULTILINE), f"{path}::{name}"
+
+
+def test_every_threat_names_what_shows_its_control() -> None:
+    text = text_of("docs/threat-model.md").partition("\n## Threats\n")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
+    threats = [row for row in rows if row[1].strip() != "threat"]
+    assert len(threats) > len(rows) // 2
+    for _, threat, _, shown, _ in threats:
+        assert _TEST.search(shown), threat
+
+
 @pytest.mark.parametrize("document", documents())
 def test_every_document_is_reached_from_the_readme(document: str) -> None:
     seen, queue = set(), ["README.md"]
@@ -81,14 +98,15 @@ def test_every_invariant_names_what_holds_it() -> None:
         assert "imulator" in held or "tests/" in held, f"I{number}"
 
 
-def test_planted_bugs_in_the_design_exist() -> None:
+def test_planted_bugs_that_documents_name_exist() -> None:
     from tests.simulation.controls import NAMES  # noqa: PLC0415 - it patches the core's modules
 
-    named = set()
-    for inside in _CONTROLS.findall(text_of("docs/design.md")):
-        named |= {word for word in _CODE.findall(inside) if "/" not in word}
-    assert named
-    assert named <= set(NAMES)
+    for document in ("docs/design.md", "docs/threat-model.md"):
+        named = set()
+        for inside in _CONTROLS.findall(text_of(document)):
+            named |= {word for word in _CODE.findall(inside) if "/" not in word}
+        assert named
+        assert named <= set(NAMES)
 
 
 def test_pictures_stand_alone() -> None:
