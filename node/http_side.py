@@ -163,6 +163,7 @@ def open_for_http(
             hosts=lambda: rule,
             api_keys=lambda: keys,
             key_ring=services.credentials.key_ring,
+            newest_key_ring=services.credentials.newest_key_ring,
             peer_allowed=trust.allows if trust is not None else _nobody,
             peer_fingerprint=main.peer_of,
             accept_peer=accept_peer if trust is not None else None,
@@ -176,6 +177,7 @@ def open_for_http(
             hosts=lambda: local,
             api_keys=lambda: keys,
             key_ring=services.credentials.key_ring,
+            newest_key_ring=services.credentials.newest_key_ring,
         )
         doors.servers["agent"] = build_server(services, door)
 

@@ -25,6 +25,7 @@ class Credentials:
 
     Attributes:
         key_ring: the API keys given out.
+        newest_key_ring: the same, looked at this very moment.
         enrolments: the REST peers enrolled now.
         nonces: remembers what was used.
         demands_signature: whether a push must be signed.
@@ -33,6 +34,7 @@ class Credentials:
     """
 
     key_ring: Callable[[], KeyRing] = field(default=lambda: _NO_KEYS)
+    newest_key_ring: Callable[[], KeyRing] = field(default=lambda: _NO_KEYS)
     enrolments: Callable[[], Enrolments] = field(default=lambda: _NOBODY)
     nonces: NonceMemory = field(default_factory=NoNonces)
     demands_signature: Callable[[], bool] = field(default=_yes)

@@ -64,6 +64,7 @@ def open_credentials(
     nonces = NonceStore(nonces_path(paths), post=post, now_ms=now_ms)
     return Credentials(
         key_ring=ring,
+        newest_key_ring=ring.newest,
         enrolments=enrolments,
         nonces=nonces,
         demands_signature=lambda: live.settings.federation.require_signature,

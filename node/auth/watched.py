@@ -64,6 +64,11 @@ class Watched(Generic[T]):
             self._refresh()
         return self._value
 
+    def newest(self) -> T:
+        """What the file says this very moment; for whoever it would otherwise turn away."""
+        self._refresh()
+        return self._value
+
     def _refresh(self) -> None:
         stamp = self._look()
         if stamp == self._stamp:

@@ -180,6 +180,7 @@ class Door:
         api_keys: SHA-256 digests of the node's own keys, asked anew each time; empty when it
             has none.
         key_ring: the keys given out beside them, asked anew each time.
+        newest_key_ring: the same, read anew for a key that is in none of them.
         peer_allowed: whether a certificate fingerprint is on the allowlist now.
         peer_fingerprint: reads it from a connection.
         accept_peer: takes over `GET /api/v1/peer`; None where peers cannot come in.
@@ -189,6 +190,7 @@ class Door:
     hosts: Callable[[], HostRule]
     api_keys: Callable[[], tuple[bytes, ...]]
     key_ring: Callable[[], KeyRing] = field(default=lambda: _NO_KEYS)
+    newest_key_ring: Callable[[], KeyRing] | None = None
     peer_allowed: Callable[[str], bool] = field(default=lambda _fingerprint: False)
     peer_fingerprint: Callable[[asyncio.BaseTransport], str | None] = certificate_fingerprint
     accept_peer: PeerUpgrade | None = None

@@ -54,6 +54,14 @@ def test_a_change_counts_within_half_a_second_and_is_read_once(rig: Rig) -> None
     assert rig.events == [("auth_file_loaded", {"file": "file.json"})]
 
 
+def test_who_would_turn_somebody_away_looks_first(rig: Rig) -> None:
+    watched = rig.watch()
+    rig.write(b"one")
+    assert watched() == ""
+    assert watched.newest() == "one"
+    assert watched() == "one"
+
+
 def test_a_file_that_cannot_be_read_leaves_the_old_one_in_force(rig: Rig) -> None:
     rig.write(b"one")
     watched = rig.watch()
