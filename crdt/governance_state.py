@@ -56,6 +56,8 @@ class GovernanceState:
         roles: what an agent may do at most, by id.
         modes: members that do not enforce verdicts, with `advisory` or `off`.
         admins: the system administrators among the roles.
+        named: whether anybody was ever named one; from then on nobody else governs, also when
+            concurrent withdrawals leave none.
     """
 
     members: Mapping[NodeId, Member]
@@ -66,6 +68,7 @@ class GovernanceState:
     roles: Mapping[str, Grant] = field(default_factory=dict)
     modes: Mapping[NodeId, str] = field(default_factory=dict)
     admins: frozenset[str] = frozenset()
+    named: bool = False
 
     @property
     def n(self) -> int:
@@ -83,14 +86,14 @@ class GovernanceState:
         return {key: agent for agent, fields in held if (key := fields.get("public_key"))}
 
     def may_administer(self, agent: str) -> bool:
-        """Whether an agent may give roles; anybody while no administrator is named."""
-        return not self.admins or agent in self.admins
+        """Whether an agent may give roles; anybody until an administrator was named."""
+        return not (self.named or self.admins) or agent in self.admins
 
     def may_govern(self, agent: str, namespace: str) -> bool:
         """Whether an agent may set the policy of a namespace.
 
         The keepers (author, owner) of a live policy of the namespace or of one above it may,
-        and administrators. While none is named, anybody may where nobody keeps a policy yet.
+        and administrators. Until one was named, anybody may where nobody keeps a policy yet.
         """
         grant = self.roles.get(agent)
         if grant is not None and grant.role in {READER, WRITER}:
@@ -99,7 +102,7 @@ class GovernanceState:
             return True
         if self.keeps(agent, namespace):
             return True
-        if self.admins:
+        if self.named or self.admins:
             return False
         kept = any(
             not is_nameless(name) for p in self.policies.get(namespace, ()) for name in p.keepers

@@ -29,6 +29,7 @@ class Tally:
     roles: dict[tuple[str, Dot], Grant | None] = field(default_factory=dict)
     modes: dict[Dot, Op] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
+    named: bool = False
 
     def copy(self) -> "Tally":
         """The same sums, to go on from."""
@@ -41,6 +42,7 @@ class Tally:
             dict(self.roles),
             dict(self.modes),
             set(self.claimed),
+            self.named,
         )
 
     def take(self, op: Op) -> None:
@@ -61,7 +63,7 @@ class Tally:
             case Kind.ROLE:
                 for dot in op.supersedes:
                     self.roles.pop((op.id, dot), None)
-                self.roles[op.id, op.dot] = read_grant(op.set)
+                self._grant(op.id, op.dot, read_grant(op.set))
 
     def _add(self, op: Op) -> None:
         self.adds[op.dot] = op
@@ -69,7 +71,11 @@ class Tally:
             self.ready.add(op.dot)
             self.claimed.add(op.set["claim"])
             for agent in op.set.get("admins", ()):
-                self.roles[agent, op.dot] = Grant(role=SYSTEM_ADMIN)
+                self._grant(agent, op.dot, Grant(role=SYSTEM_ADMIN))
+
+    def _grant(self, agent: str, dot: Dot, grant: Grant | None) -> None:
+        self.roles[agent, dot] = grant
+        self.named = self.named or (grant is not None and grant.role == SYSTEM_ADMIN)
 
 
 def _author(op: Op) -> NodeId:
@@ -115,6 +121,7 @@ def read(tally: Tally, founders: frozenset[str]) -> GovernanceState:
         roles=roles,
         modes=_modes(tally.modes),
         admins=frozenset(a for a, grant in roles.items() if grant.role == SYSTEM_ADMIN),
+        named=tally.named,
     )
 
 

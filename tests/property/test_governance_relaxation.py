@@ -11,7 +11,7 @@ from tests.unit.crdt.rig import Node, actor, key_of, mesh, spread
 WRITE = Question(action="write", agent="eve", owner="eve", creates=True)
 
 
-def versions(**levels: list[dict[str, Any]]) -> dict[str, list[Policy]]:
+def versions(**levels: Any) -> dict[str, list[Policy]]:
     """Policies by namespace; a rule `parent` stands for the field."""
     return {
         name: [
@@ -178,3 +178,16 @@ def test_a_founding_place_that_is_a_node_is_taken_by_that_node_alone() -> None:
     )
     assert not a.replica.governance.apply(fake)
     assert a.replica.governance.now.admins == {"root"}
+
+
+def test_the_first_days_are_over_for_good() -> None:
+    """Who withdraws the last administrator behind a cut opens governance to nobody."""
+    a, b = mesh("a", "b")
+    for node, role in ((a, "system-admin"), (b, "agent-reader")):
+        node.govern(Kind.ROLE, id="root", agent="ann", set={"role": role})
+    assert a.replica.governance.now.admins == {"root"}
+    state = level([a, b])
+    assert state.admins == frozenset()
+    for agent in ("ann", "eve", "root", "", "anonymous:1"):
+        assert not state.may_administer(agent)
+        assert not state.may_govern(agent, "x")

@@ -68,8 +68,7 @@ class TwinRules:
         if op.kind is Kind.POLICY:
             return self.may_govern(op.agent, op.namespace, below)
         if op.kind is Kind.ROLE or (op.kind is Kind.MODE and op.set["mode"] != "enforce"):
-            admins = self.admins(below)
-            return not admins or op.agent in admins
+            return op.agent in self.admins(below) or not self.was_named(below)
         return True
 
     def members(self, dots: frozenset[Dot]) -> dict[Dot, bytes]:
@@ -128,6 +127,11 @@ class TwinRules:
             and all(role == "system-admin" for role, _ in held)
         }
 
+    def was_named(self, below: frozenset[Dot]) -> bool:
+        """Whether anybody ever was an administrator; then the first days are over for good."""
+        ops = [self.ops[dot] for dot in below if self.counts(self.ops[dot])]
+        return any(op.set.get("admins") or op.set.get("role") == "system-admin" for op in ops)
+
     def may_govern(self, agent: str, namespace: str, below: frozenset[Dot]) -> bool:
         held = self.grants(agent, below)
         if any(role in {"agent-reader", "agent-writer"} for role, _ in held):
@@ -138,7 +142,7 @@ class TwinRules:
         above = {namespace, "*"} | set(_parents(namespace))
         if any(agent == p.agent for p in policies if p.namespace in above):
             return True
-        if self.admins(below):
+        if self.was_named(below):
             return False
         return not any(p.namespace == namespace for p in policies)
 
@@ -156,7 +160,8 @@ class TwinRules:
             return DENY
         wanted = {{Kind.DELETE: "delete"}.get(op.kind, "write")}
         if op.kind is Kind.EDIT and "tier" in op.set:
-            plain = set(op.set) <= {"tier", "rev", "expires_at"}
+            gone = op.removed - {"expires_at", "updated_at", "attest_level"}
+            plain = set(op.set) <= {"tier", "rev"} and not gone
             wanted = {"promote"} if plain else {"promote", "write"}
         return strictest([self._at(op.namespace, below, op, each)[0] for each in sorted(wanted)])
 
