@@ -181,7 +181,8 @@ def agent_of(x: int, y: int, z: int, w: int) -> dict[str, Any]:
 def replayed(ops: Sequence[Op], genesis: Genesis, choose: Any) -> Governance:
     """A governance that took the operations in another causal order."""
     out = Governance(genesis)
-    ready, left = [], list(ops)
+    ready: list[Op] = []
+    left = list(ops)
     while left or ready:
         ready += [op for op in left if _fits(op, out)]
         left = [op for op in left if op not in ready]
