@@ -145,7 +145,7 @@ class Bridge:
         if items:
             # As things stand now, before ours is pushed: what both changed is a conflict here.
             known = self._known(peer, items.get("memories", ()))
-            await self._push(peer, self._changed(known), counts)
+            await self._push(cursor, self._changed(known), counts)
             sender = Sender(key=peer, name=self._name_of(peer))
             report = await self._intake.take(sender, items, known=known)
             _count(counts, "in", report)
@@ -184,18 +184,20 @@ class Bridge:
             if not feed:
                 return
             page = self._giving.owed_to(cursor.peer, feed)
-            await self._push(cursor.peer, [item for item, _ in page.items], counts)
+            await self._push(cursor, [item for item, _ in page.items], counts)
             cursor = replace(cursor, place=feed[-1].arrival)
             at = (self._remote.url, cursor)
             await self._here.memory.remember(cursor.peer, {}, at=at)
 
-    async def _push(self, peer: str, items: Sequence[Item], counts: Counts) -> None:
+    async def _push(self, cursor: Cursor, items: Sequence[Item], counts: Counts) -> None:
         for part in _parts(items):
-            await self._push_part(peer, part, counts)
+            await self._push_part(cursor, part, counts)
 
-    async def _push_part(self, peer: str, items: Sequence[Item], counts: Counts) -> None:
+    async def _push_part(self, cursor: Cursor, items: Sequence[Item], counts: Counts) -> None:
+        peer = cursor.peer
         before = await self._about_to_give(peer, items)
-        body: dict[str, list[Any]] = {}
+        # Up to where its pages were taken in: so it knows what these items rest on.
+        body: dict[str, Any] = {"seen": cursor.token} if cursor.token else {}
         for item in items:
             field, _ = _KINDS[item.kind, item.gone]
             body.setdefault(field, []).append(item.id if item.gone else item.row())
@@ -206,8 +208,8 @@ class Bridge:
                 raise PeerIsMember(f"{self._remote.url} says that this node is a member") from error
             if error.status == _TOO_LARGE and len(items) > 1:
                 middle = len(items) // 2
-                await self._push_part(peer, items[:middle], counts)
-                await self._push_part(peer, items[middle:], counts)
+                await self._push_part(cursor, items[:middle], counts)
+                await self._push_part(cursor, items[middle:], counts)
                 return
             if error.error != _SHORT:
                 raise

@@ -96,6 +96,8 @@ class Foreign:
             node.errors.WriteError: this node takes no writes now.
         """
         items, dry_run = items_of(body, self._items_max), dry_run_of(body)
+        if not dry_run:
+            await self._saw(sender, body.get("seen"))
         try:
             report = await self.intake.take(sender, items, dry_run=dry_run)
         except Shortfall as error:
@@ -103,6 +105,15 @@ class Foreign:
         count = 0 if dry_run else report.taken
         self._metrics.counter("sync_ops_total", sender.name, "in").inc(count)
         return {**report.shown(), **self._receiver()}, self._receipt(report)
+
+    async def _saw(self, sender: Sender, told: object) -> None:
+        """A peer may tell up to where it has taken in what it fetched here."""
+        if not isinstance(told, str) or not told:
+            return
+        reader, memory = self.here.funnel.reader(), self.here.memory
+        asked = Asked(store=reader.store_id, place=start_of(reader, told, "seen").place)
+        if memory.asked(sender.key) != asked:
+            await memory.remember(sender.key, {}, asked=asked)
 
     def _receiver(self) -> dict[str, Any]:
         status = self._mesh.status()

@@ -88,8 +88,8 @@ def judge(row: Row, mine: Mine | None, entry: Entry) -> Plan:
     if mine is not None and equal(row, mine, base):
         return Plan(why=Why.EQUAL, base=base)
     if base is not None and not base.gone and row.content.hashes == base.theirs:
-        return Plan(why=Why.EXCHANGED, base=base)
-    if _stale(row, mine, entry):
+        return Plan(why=Why.DELETED if mine is None else Why.EXCHANGED, base=base)
+    if _stale(row, entry):
         return Plan(why=Why.STALE, base=base)
     if base is None or base.gone:
         return _without_memory(row, mine)
@@ -109,17 +109,13 @@ def equal(row: Row, mine: Mine, base: Base | None) -> bool:
     return silent and theirs == without(ours, EXPIRES)
 
 
-def _stale(row: Row, mine: Mine | None, entry: Entry) -> bool:
+def _stale(row: Row, entry: Entry) -> bool:
     """Whether a row is an old copy that comes late."""
     if row.updated is not None and row.updated < entry.stamp:
         return True
     if row.content.whole not in entry.past:
         return False
-    latest = max(entry.stamp, entry.given)
-    if row.updated is None or row.updated < latest:
-        return True
-    # Of the same moment as the last one: both sides must come to the same, whoever asks whom.
-    return row.updated == latest and (mine is None or not _later(row, mine))
+    return row.updated is None or row.updated <= max(entry.stamp, entry.given)
 
 
 def _without_memory(row: Row, mine: Mine | None) -> Plan:
@@ -144,8 +140,12 @@ def _merged(row: Row, mine: Mine, base: Base) -> Plan:
         name for name in _names(row, base.theirs) if theirs.get(name) != base.theirs.get(name)
     }
     wanted = {name for name in changed if _differs(name, row, mine)}
-    clash = frozenset(name for name in wanted if ours.get(name) != base.ours.get(name))
-    return _written(row, mine, wanted, seen=base.dots, clash=clash, base=base)
+    clash = {name for name in wanted if ours.get(name) != base.ours.get(name)}
+    if row.updated == mine.updated and _later(row, mine):
+        # Both merged what both had changed, and came to different ends: one of them counts.
+        others = {n for n in _names(row, ours) - wanted if _differs(n, row, mine)}
+        wanted, clash = wanted | others, clash | others
+    return _written(row, mine, wanted, seen=base.dots, clash=frozenset(clash), base=base)
 
 
 def _names(row: Row, others: Hashes) -> set[str]:
@@ -179,21 +179,21 @@ def _written(
     """The plan that writes some fields of a row over what the peer has seen of ours."""
     lost = frozenset() if _later(row, mine) else clash
     fields = wanted - {NAMESPACE}
+    own = base is not None and mine.content.hashes != base.ours
     if NAMESPACE in wanted - lost:
-        drafts = _move(row, mine, fields - lost)
+        drafts = _move(row, mine, fields - lost, own=own)
     elif not fields:
         return Plan(why=Why.HELD_ALREADY, base=base, seen=seen)
     elif not seen & mine.births:
         return _elsewhere(row, mine, fields - lost, base)
     else:
-        own = base is not None and mine.content.hashes != base.ours
         plain = _plain(row, mine, fields - clash, own=own)
         drafts = (plain, *_disputed(row, mine, fields & clash, lost, seen))
     return Plan(why=Why.CHANGED, drafts=drafts, base=base, seen=seen)
 
 
 def _plain(row: Row, mine: Mine, fields: set[str], *, own: bool) -> Draft:
-    """What only the peer changed, and its time; the later one where ours has changed as well.
+    """What only the peer changed, and its time; a later one where ours has changed as well.
 
     It goes first, whatever is in it: a revision is superseded whatever a peer has seen, and
     with it what its operation wrote into the same fields. So the latest revision must not be
@@ -205,8 +205,13 @@ def _plain(row: Row, mine: Mine, fields: set[str], *, own: bool) -> Draft:
     edit = _edit(mine.id, values, removed)
     if row.updated is None:
         return replace(edit, removed=edit.removed | {UPDATED_AT})
-    moment = max(row.updated, mine.updated) if own else row.updated
+    moment = _merged_at(row, mine) if own else row.updated
     return replace(edit, set={**edit.set, UPDATED_AT: moment})
+
+
+def _merged_at(row: Row, mine: Mine) -> int:
+    """The time of what two changes came to: after both, and the same on both sides."""
+    return max(row.updated or 0, mine.updated) + 1
 
 
 def _disputed(
@@ -238,7 +243,7 @@ def _elsewhere(row: Row, mine: Mine, fields: set[str], base: Base | None) -> Pla
     if not fields:
         return Plan(why=Why.HELD_ALREADY, base=base)
     edit = _edit(mine.id, *_fields(row, mine, fields), seen=mine.dots)
-    dated = replace(edit, set={**edit.set, UPDATED_AT: max(row.updated or 0, mine.updated)})
+    dated = replace(edit, set={**edit.set, UPDATED_AT: _merged_at(row, mine)})
     return Plan(why=Why.CHANGED, drafts=(dated,), base=base, seen=mine.dots)
 
 
@@ -264,7 +269,7 @@ def _edit(
     )
 
 
-def _move(row: Row, mine: Mine, wanted: set[str]) -> tuple[Draft, ...]:
+def _move(row: Row, mine: Mine, wanted: set[str], *, own: bool) -> tuple[Draft, ...]:
     """A birth in the namespace that the peer states, then the end of what was here."""
     written, removed = _fields(row, mine, wanted)
     values: dict[str, Value] = {}
@@ -277,7 +282,7 @@ def _move(row: Row, mine: Mine, wanted: set[str]) -> tuple[Draft, ...]:
         values.pop(name, None)
     values |= {**written, CREATED_AT: created_ms(mine.held)}
     if row.updated is not None:
-        values[UPDATED_AT] = max(row.updated, mine.updated if mine.updated > row.updated else 0)
+        values[UPDATED_AT] = _merged_at(row, mine) if own else row.updated
     birth = Draft(
         kind=Kind.CREATE,
         collection=COLLECTION,
@@ -292,8 +297,12 @@ def _move(row: Row, mine: Mine, wanted: set[str]) -> tuple[Draft, ...]:
 def deleted(mine: Mine | None, entry: Entry) -> Plan:
     """What a deletion by the peer means: the end of the births it has seen, and of no other."""
     base = entry.assumed()
-    seen = NO_DOTS if base is None or base.gone or mine is None else base.dots & mine.births
-    if mine is None or not seen:
+    if base is None or base.gone or mine is None:
+        return Plan(why=Why.EXCHANGED, base=base)
+    # What was moved here and offered since is still what the peer speaks of.
+    offered = [offer.dots for offer in entry.offers if offer.made == base.made]
+    seen = base.dots.union(*offered) & mine.births
+    if not seen:
         return Plan(why=Why.EXCHANGED, base=base)
     end = Draft(kind=Kind.DELETE, collection=COLLECTION, id=mine.id, seen=seen)
     return Plan(why=Why.CHANGED, drafts=(end,), base=base, seen=seen)

@@ -43,8 +43,13 @@ def token(store_id: str, place: int, marks: str = "") -> str:
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
-def start_of(reader: Reader, text: str) -> Start:
+def start_of(reader: Reader, text: str, name: str = "since") -> Start:
     """Where the page that a request wants begins.
+
+    Args:
+        reader: of this node.
+        text: a token or a timestamp; empty for the beginning.
+        name: of the field, for people.
 
     Raises:
         InvalidField: the text is neither a token nor a timestamp.
@@ -55,20 +60,20 @@ def start_of(reader: Reader, text: str) -> Start:
         # A "+" of an offset that was not percent-encoded arrives as a space.
         moment = parse_ms(f"{text[:10]}{text[10:].replace(' ', '+')}")
     except ValueError:
-        return _at_token(reader, text)
+        return _at_token(reader, text, name)
     since = max(0, moment - _SLACK_MS)
     return Start(place=max(0, reader.arrival_at(since) - 1), moment=format_ms(since))
 
 
-def _at_token(reader: Reader, text: str) -> Start:
+def _at_token(reader: Reader, text: str, name: str) -> Start:
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, ValueError) as error:
-        raise InvalidField("since", _EXPECTED) from error
+        raise InvalidField(name, _EXPECTED) from error
     found = _TOKEN.fullmatch(plain)
     if found is None:
-        raise InvalidField("since", _EXPECTED)
+        raise InvalidField(name, _EXPECTED)
     place, store_id, marks = int(found[1]), found[2], found[3] or ""
     if token(store_id, place, marks) != text:
-        raise InvalidField("since", _EXPECTED)
+        raise InvalidField(name, _EXPECTED)
     return Start(place=place, marks=marks) if store_id == reader.store_id else Start()
