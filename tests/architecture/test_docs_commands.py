@@ -26,9 +26,6 @@ from tests.architecture.docs_blocks import (
 )
 from tests.architecture.docs_shell import Stage
 
-_AS_INSTALLED: Final = frozenset({"README.md"})
-"""Run through the console script itself; the others spare its start (`docs_warm.py`)."""
-
 _STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")})
 
 
@@ -49,11 +46,11 @@ def _can_run(block: Block) -> bool:
 @pytest.mark.integration
 @pytest.mark.parametrize("document", _STORIES)
 def test_the_commands_of_a_document_do_what_it_says(document: str, stage: Stage) -> None:
-    if document not in _AS_INSTALLED:
-        stage.warm_up()
-    for block in shell_blocks("here", "on"):
-        if block.document == document and _can_run(block):
-            stage.run(block)
+    blocks = [block for block in shell_blocks("here", "on") if block.document == document]
+    for block in filter(_can_run, blocks):
+        stage.run(block)
+        if stage.warm is None:  # the first one ran through the console script itself
+            stage.warm_up()
 
 
 def test_every_block_of_commands_says_how_it_is_run() -> None:
