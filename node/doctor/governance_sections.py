@@ -35,7 +35,16 @@ def governance(facts: Facts) -> list[Finding]:
             )
         )
     out += [*_weak_members(about.state, facts), *_unmet(about.state)]
-    if not about.state.admins:
+    if about.state.named and not about.state.admins:
+        out.append(
+            say.critical(
+                "administrators withdrew each other behind a cut and none is left: roles cannot "
+                "be given any more, and only keepers of a policy can change it",
+                fix="Export memories and governance, and found a mesh with mnemesh init --admin ID",
+                link=say.GOVERNANCE,
+            )
+        )
+    elif not about.state.admins:
         out.append(
             say.info(
                 "no system administrator is named: whoever reaches a node over loopback, with "

@@ -164,6 +164,13 @@ PLANTED: list[tuple[str, dict[str, Any], str, Severity, str]] = [
         INFO,
         "no system administrator",
     ),
+    (
+        "nobody administers any more",
+        governed(roles={}, admins=frozenset(), named=True),
+        "governance",
+        CRITICAL,
+        "none is left",
+    ),
     ("mode refused", governed(mode_refused=True), "governance", CRITICAL, "refuses"),
     ("another member is lax", governed(modes={B: "off"}), "governance", CRITICAL, "node-b"),
     ("still lax for the mesh", governed(modes={A: "off"}), "governance", CRITICAL, "node-a"),
