@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crdt.dot import DATA, GOVERNANCE, Dot
 from crdt.governance import Genesis, Governance
-from crdt.op import Kind, Op
+from crdt.op import NO_DOTS, Kind, Op
 from crdt.pending import parts_of
 from crdt.policy import Answer, Verdict
 from tests.unit.crdt.rig import Node, actor, key_of, node_of, snapshot
@@ -30,7 +30,7 @@ MODES = ("enforce", "advisory", "off")
 Step = tuple[str, int, int, int, int, int]
 KINDS = (
     *("policy", "policy", "policy", "agent", "role", "role", "mode", "add", "remove"),
-    *("late", "pull", "pull", "snapshot", "restart"),
+    *("late", "usurp", "pull", "pull", "snapshot", "restart"),
 )
 small = st.integers(0, 19)
 
@@ -104,6 +104,14 @@ class Realm:
         )
         govern(node, kind, heads=heads, **parts)
 
+    def _usurp(self, node: Node, x: int, y: int, z: int, w: int) -> None:
+        """Names what it has no business to take the place of."""
+        kind, parts = (
+            (Kind.POLICY, policy_of(y, z, w, x)) if w % 2 else (Kind.AGENT, agent_of(y, z, w, x))
+        )
+        seen = {op.dot for op in node.replica.governance.history()}
+        govern(node, kind, beyond=frozenset(seen), **parts)
+
     def _pull(self, node: Node, x: int, *_: int) -> None:
         other = self.nodes[x % 3]
         if other is not node:
@@ -129,15 +137,22 @@ class Realm:
         return self.nodes[0].replica.genesis
 
 
-def govern(node: Node, kind: Kind, *, heads: tuple[Dot, ...] = (), **parts: Any) -> Op:
-    """Mint, taking the place of all that is live about the same thing."""
+def govern(
+    node: Node,
+    kind: Kind,
+    *,
+    heads: tuple[Dot, ...] = (),
+    beyond: frozenset[Dot] = NO_DOTS,
+    **parts: Any,
+) -> Op:
+    """Mint, taking the place of all that is live about the same thing, and of what is beyond."""
     subject = parts.get("id", "") if kind is not Kind.MODE else node_of(node.name).hex()
     namespace = parts.get("namespace", "")
     live = node.replica.governance.live(kind, namespace=namespace, subject=subject)
     node.now_ms += 1
     return node.replica.mint_governance(
         lambda dot, now, hlc: Op(
-            dot=dot, kind=kind, heads=heads or now, hlc=hlc, supersedes=live, **parts
+            dot=dot, kind=kind, heads=heads or now, hlc=hlc, supersedes=live | beyond, **parts
         ),
         node.now_ms,
     )
