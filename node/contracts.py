@@ -216,6 +216,10 @@ class Reader(Protocol):
         """One record, or None when nothing visible and unexpired has that id."""
         ...
 
+    def own(self, collection: str, record_id: str) -> Held | None:
+        """The same of the lane that never leaves this node."""
+        ...
+
     def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
         """Ids of visible records that start with a prefix, at most `limit`."""
         ...
@@ -327,8 +331,7 @@ class Funnel(Protocol):
     def known(self, retry: RetryKey) -> tuple[Dot, ...] | None:
         """The dots of an earlier request with this key and body; None when it is new.
 
-        Raises:
-            node.errors.RetryKeyReused: the key came with another request before.
+        Raises node.errors.RetryKeyReused: the key came with another request before.
         """
         ...
 

@@ -20,7 +20,7 @@ from node.memory_drafts import COLLECTION, DraftRules, delete
 from node.memory_history import known_history
 from node.memory_problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
 from node.memory_query import Query, select
-from node.memory_record import TIER_DEFAULT, visible_to
+from node.memory_record import TIER_DEFAULT, check_author, visible_to
 from node.memory_rules import agent_id, one_of, record_id
 
 PREFIX_CHARS_MIN: Final = 6
@@ -132,22 +132,30 @@ class Memories:
             NotFound: there is none that the caller may see.
             Ambiguous: several begin so.
         """
-        reader = self.funnel.reader()
-        held = reader.get(COLLECTION, wanted)
-        if held is not None and visible_to(held, viewer, everything=everything):
+        held = self.seen(wanted, viewer, everything=everything)
+        if held is not None:
             return held
         if len(wanted) >= PREFIX_CHARS_MIN:
-            found = [
-                one
-                for name in reader.with_prefix(COLLECTION, wanted, _CANDIDATES_MAX)
-                if (one := reader.get(COLLECTION, name)) is not None
-                and visible_to(one, viewer, everything=everything)
-            ]
+            names = self.funnel.reader().with_prefix(COLLECTION, wanted, _CANDIDATES_MAX)
+            shown = [self.seen(name, viewer, everything=everything) for name in names]
+            found = [one for one in shown if one is not None]
             if len(found) == 1:
                 return found[0]
             if found:
                 raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
         raise NotFound("no memory has this id")
+
+    def seen(self, ident: str, viewer: Caller, *, everything: bool = False) -> Held | None:
+        """The memory with exactly this id that a caller may see.
+
+        One's own private memory comes before a shared one that was given its id elsewhere, so
+        nobody can have its author write into another record.
+        """
+        reader = self.funnel.reader()
+        for held in (reader.own(COLLECTION, ident), reader.get(COLLECTION, ident)):
+            if held is not None and visible_to(held, viewer, everything=everything):
+                return held
+        return None
 
     async def page(self, query: Query, viewer: Caller) -> list[Held]:
         """The memories that a list shows, newest first."""
@@ -240,7 +248,12 @@ class Memories:
         )
 
     def edited(self, held: Held, body: Mapping[str, Any], ask: Ask) -> list[Draft]:
-        """The drafts that change a memory as a request wants it."""
+        """The drafts that change a memory as a request wants it.
+
+        Raises:
+            NotOwner: it is private, and the caller was only let in to see it.
+        """
+        check_author(held, ask.agent)
         attested = ask.attests(held.view.owner)
         return self.rules.update(held, body, self.now_ms(), attested=attested)
 
@@ -262,7 +275,7 @@ class Memories:
                 break
             if held.view.values.get("title") == title and visible_to(held, viewer):
                 return held
-        return self.funnel.reader().get(COLLECTION, found) if found is not None else None
+        return self.seen(found, viewer) if found is not None else None
 
     async def update(self, wanted: str, ask: Ask, if_match: str | None) -> Changed:
         """Change a memory.
@@ -282,6 +295,7 @@ class Memories:
         if self.known(ask.retry) is not None:
             return await self.again(wanted, ask)
         held = self.find(wanted, ask.caller)
+        check_author(held, ask.agent)
         given = ask.body.get("to_namespace")
         space = None if given is None else self.rules.namespace_of({"namespace": given})
         return await self.change(held, self.rules.promote(held, space), ask, "promote")
@@ -293,6 +307,7 @@ class Memories:
             return Changed(id=wanted, held=None, receipt=receipt)
         held = self.find(wanted, ask.caller)
         check_match(held, if_match)
+        check_author(held, ask.agent)
         receipt = await self.commit([delete(held)], ask, "delete", id=held.id)
         return Changed(id=held.id, held=None, receipt=receipt)
 
@@ -314,9 +329,7 @@ class Memories:
     async def change(self, held: Held, drafts: Sequence[Draft], ask: Ask, action: str) -> Changed:
         """Give the drafts that change one memory to the funnel."""
         receipt = await self.commit(drafts, ask, action, id=held.id)
-        return Changed(
-            id=held.id, held=self.funnel.reader().get(COLLECTION, held.id), receipt=receipt
-        )
+        return Changed(id=held.id, held=self.seen(held.id, ask.caller), receipt=receipt)
 
     async def again(self, wanted: str, ask: Ask) -> Changed:
         """The answer to a change that was made before."""

@@ -187,7 +187,7 @@ def _meets(  # noqa: PLR0917 - the item, and all that it may meet
     if twin in batch.seen:
         raise AlreadyThere("an earlier item of this request has the title", twin)
     reader = memories.funnel.reader()
-    held = reader.get(COLLECTION, twin)
+    held = memories.seen(twin, ask.caller)
     if held is None:
         return False
     update = item["on_conflict"] == "update"
@@ -196,10 +196,11 @@ def _meets(  # noqa: PLR0917 - the item, and all that it may meet
         raise AlreadyThere("a memory with this title is in the namespace", held.id)
     if not update:
         return False
+    drafts = memories.edited(held, item, ask)
     batch.seen.add(held.id)
     batch.ids.append(held.id)
     batch.places.append(index)
-    batch.drafts += memories.edited(held, item, ask)
+    batch.drafts += drafts
     return True
 
 

@@ -23,7 +23,8 @@ def known_history(held: Held, newest_first: Sequence[Op], viewer: Caller) -> lis
         newest_first: all of its operations that are still in the log.
         viewer: who asks.
     """
-    ops = list(newest_first)
+    # Others may have made records of their own under the same id: those are none of this one.
+    ops = [op for op in newest_first if op.owner == held.view.owner]
     spaces = viewer.namespaces
     if spaces is not None:
         ops = [op for op in ops if within(op.namespace, spaces)]

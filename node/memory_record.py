@@ -17,6 +17,7 @@ from crdt.hlc import millis
 from crdt.op import Op, Value
 from crdt.roles import within
 from node.contracts import Caller, ConcurrentValue, Held
+from node.memory_problems import NotOwner
 from node.memory_times import format_ms
 
 TIER_DEFAULT: Final = "mid"
@@ -80,6 +81,16 @@ def visible_to(held: Held, viewer: Caller, *, everything: bool = False) -> bool:
 def is_party(held: Held, agent: str) -> bool:
     """Whether an agent wrote the memory or was let in by name; no name is nobody."""
     return bool(agent) and (agent == held.view.owner or agent in held.view.values.get(GRANTS, ()))
+
+
+def check_author(held: Held, agent: str) -> None:
+    """Hold a change of a private memory to its author; who was let in may see it, no more.
+
+    Raises:
+        NotOwner: another agent wants to change it, end it, or show it to others.
+    """
+    if held.view.values.get("scope") == PRIVATE_SCOPE and agent != held.view.owner:
+        raise NotOwner("only the author of a private memory changes or deletes it")
 
 
 def created_ms(held: Held) -> int:

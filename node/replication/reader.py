@@ -38,6 +38,10 @@ class StoreReader:
                 return held
         return None
 
+    def own(self, collection: str, record_id: str) -> Held | None:
+        """The same of the lane that never leaves this node."""
+        return self._held(record_key(PRIVATE, collection, record_id))
+
     def _held(self, key: bytes) -> Held | None:
         replica = self._engine.replica
         record = replica.read(key)

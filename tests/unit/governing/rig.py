@@ -102,12 +102,18 @@ class Governed:
         return self
 
     def get(self, collection: str, record_id: str) -> Held | None:
+        shared = self._held(DATA, collection, record_id)
+        return shared if shared is not None else self.own(collection, record_id)
+
+    def own(self, collection: str, record_id: str) -> Held | None:
+        return self._held(PRIVATE, collection, record_id)
+
+    def _held(self, lane: bytes, collection: str, record_id: str) -> Held | None:
         replica = self.node.replica
-        for lane in (DATA, PRIVATE):
-            seen = view(replica.read(record_key(lane, collection, record_id)), replica)
-            if seen is not None:
-                return Held(collection=collection, id=record_id, private=lane == PRIVATE, view=seen)
-        return None
+        seen = view(replica.read(record_key(lane, collection, record_id)), replica)
+        if seen is None:
+            return None
+        return Held(collection=collection, id=record_id, private=lane == PRIVATE, view=seen)
 
     def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
         start = record_key(DATA, collection, prefix)

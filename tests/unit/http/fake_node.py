@@ -60,6 +60,9 @@ class FakeReader:
                 return held
         return None
 
+    def own(self, collection: str, record_id: str) -> Held | None:
+        return self._held(PRIVATE, collection, record_id)
+
     def _held(self, lane: bytes, collection: str, record_id: str) -> Held | None:
         record = self._node.records.get(record_key(lane, collection, record_id))
         found = view(record, _NOTHING)
