@@ -107,12 +107,14 @@ class Applying:
 
     def verdict(self, op: Op) -> Verdict:
         """What governance below its heads says of an operation on a record."""
-        if lane_of(op.dot.actor) == PRIVATE:
-            return ALLOWED
         try:
-            return self.governance.state(op.heads).verdict(op)
+            verdict = self.governance.state(op.heads).verdict(op)
         except Exception:  # noqa: BLE001 - a gate that fails refuses, on every node alike
             return DENIED
+        if lane_of(op.dot.actor) == PRIVATE and verdict.answer is Answer.PENDING:
+            # Nobody else could look at it or vote; it is held once it is to be shared.
+            return ALLOWED
+        return verdict
 
     def _decide(self, op: Op) -> None:
         held = self.held.ops.get(op.target) if op.target else None

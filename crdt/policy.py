@@ -31,6 +31,8 @@ DEFAULT_APPROVER: Final = "human"
 TIMEOUT: Final = "approval_timeout_secs"
 TIMEOUT_SECONDS_MAX: Final = 2**31
 _HOPS_MAX: Final = 32
+_OF_A_PROMOTION: Final = frozenset({"tier", "rev"})
+_ENDED_BY_A_PROMOTION: Final = frozenset({"expires_at", "updated_at", "attest_level"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +130,9 @@ def actions_of(op: Op) -> tuple[str, ...]:
     if op.kind is Kind.DELETE:
         return ("delete",)
     if op.kind is Kind.EDIT and "tier" in op.set:
-        return (
-            ("promote",) if set(op.set) <= {"tier", "rev", "expires_at"} else ("write", "promote")
-        )
+        # An end of its life that is set, and all that is unset but such an end, is a change.
+        alone = op.set.keys() <= _OF_A_PROMOTION and op.removed <= _ENDED_BY_A_PROMOTION
+        return ("promote",) if alone else ("write", "promote")
     return ("write",)
 
 

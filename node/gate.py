@@ -135,6 +135,7 @@ class Gate:
                     _check_governance(caller, draft, self._state())
             case Membership():
                 _check_role(caller, None, SYSTEM_ADMIN)
+                _check_membership(caller, self._state())
 
     def of_key(self, caller: Caller) -> Callable[[Op], None] | None:
         """What the key of a caller demands of each operation; None when it demands nothing."""
@@ -169,6 +170,17 @@ def _check_role(caller: Caller, *allowed: str | None) -> None:
         raise errors.Denied(
             f"the role {caller.role} of the API key does not allow this",
             fix="Use a key with a stronger role",
+            code="role_forbids",
+        )
+
+
+def _check_membership(caller: Caller, state: GovernanceState) -> None:
+    """No key widens what the role of its agent allows; the node's own is no exception."""
+    grant = state.roles.get(caller.agent)
+    if grant is not None and grant.role != SYSTEM_ADMIN:
+        raise errors.Denied(
+            f"{caller.agent} has the role {grant.role}, which changes no membership",
+            fix="Ask a system administrator",
             code="role_forbids",
         )
 

@@ -128,9 +128,10 @@ class LocalFunnel:
         """
         replica = self._engine.replica
         state, check = replica.governance.now, self.gate.of_key(caller)
-        if draft.private or (check is None and not state.policies and not state.roles):
+        if check is None and not state.policies and not state.roles:
             return None
-        actor = replica.own.get(DATA) or replica.me.draw_actor(DATA)
+        lane = PRIVATE if draft.private else DATA
+        actor = replica.own.get(lane) or replica.me.draw_actor(lane)
         op = Op(
             dot=Dot(actor, 1),
             kind=draft.kind,

@@ -102,8 +102,9 @@ class Twin:
         effective = []
         for op in ops:
             if op.kind in RECORDS:
-                private = op.dot.actor[:1] != DATA
-                answer = "allow" if private else self.judge(op)[0]
+                answer = self.judge(op)[0]
+                if answer == "pending" and op.dot.actor[:1] != DATA:
+                    answer = "allow"  # nobody else could vote about it
                 if answer == "allow" or (answer == "pending" and op.dot in approved):
                     effective.append(op)
         return _show(effective)

@@ -76,7 +76,7 @@ def test_of_concurrent_versions_the_strictest_counts() -> None:
         (Kind.DELETE, {}, {"delete"}),
         (Kind.EDIT, {"title": 1}, {"write"}),
         (Kind.EDIT, {"tier": "long", "rev": 2}, {"promote"}),
-        (Kind.EDIT, {"tier": "long", "rev": 2, "expires_at": 1}, {"promote"}),
+        (Kind.EDIT, {"tier": "long", "rev": 2, "expires_at": 1}, {"write", "promote"}),
         (Kind.EDIT, {"tier": "long", "title": 1}, {"write", "promote"}),
     ],
 )
@@ -84,3 +84,17 @@ def test_content_tells_what_must_be_allowed(
     kind: Kind, fields: dict[str, Any], actions: set[str]
 ) -> None:
     assert set(actions_of(Op(dot=dot(), kind=kind, set=fields))) == actions
+
+
+@pytest.mark.parametrize(
+    ("removed", "actions"),
+    [
+        ({"expires_at", "updated_at", "attest_level"}, {"promote"}),
+        ({"expires_at", "metadata"}, {"write", "promote"}),
+        ({"tags/a"}, {"write", "promote"}),
+    ],
+)
+def test_what_is_unset_beside_a_tier_is_a_change(removed: set[str], actions: set[str]) -> None:
+    fields = {"tier": "long", "rev": 2}
+    op = Op(dot=dot(), kind=Kind.EDIT, set=fields, removed=frozenset(removed))
+    assert set(actions_of(op)) == actions
