@@ -253,7 +253,9 @@ def _check_first_days(caller: Caller, state: GovernanceState) -> None:
 
 def _check_registration(caller: Caller, draft: GovernanceDraft, state: GovernanceState) -> None:
     own = caller.agent == draft.id
-    _check_role(caller, None, TEAM_ADMIN, SYSTEM_ADMIN, *((WRITER,) if own else ()))
+    # Being human opens approvals: whoever may only write does not give itself that.
+    modest = own and draft.set.get("agent_type") != "human"
+    _check_role(caller, None, TEAM_ADMIN, SYSTEM_ADMIN, *((WRITER,) if modest else ()))
     held = state.agents.get(draft.id, {}).get("public_key")
     by_itself = own and caller.attested
     if held is not None and not by_itself and caller.agent not in state.admins:

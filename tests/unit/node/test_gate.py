@@ -139,6 +139,17 @@ def test_a_bound_agent_is_registered_anew_by_itself_alone() -> None:
     assert refusal(made, Caller(agent="root"), wish) == "passed"
 
 
+def test_who_may_only_write_does_not_make_itself_an_approver() -> None:
+    (node,) = mesh("a")
+    made, _ = gate(node)
+    writer = replace(ANN, role="agent-writer")
+    for kind, said in (("human", "role_forbids"), ("ai:x", "passed")):
+        draft = GovernanceDraft(kind=Kind.AGENT, id="ann", set={"agent_type": kind})
+        assert refusal(made, writer, Govern(drafts=(draft,))) == said
+        assert refusal(made, ANN, Govern(drafts=(draft,))) == "passed"
+        assert refusal(made, replace(ANN, role="team-admin"), Govern(drafts=(draft,))) == "passed"
+
+
 def test_a_gate_that_fails_refuses_unless_told_otherwise() -> None:
     (node,) = mesh("a")
     wish = Write(drafts=())
