@@ -124,7 +124,7 @@ class Applying:
             self.overlay.remember(op.idempotency, op.dot)
         if held is None or after is None or op.target is None:
             self.refused += 1
-            self.notes.append(note("void", op))
+            self.notes.append(note("void", op, held))
             return
         # The record itself stays as it is; what is listed of it may change with the vote.
         before = self.overlay.read(held.key)
@@ -132,7 +132,7 @@ class Applying:
         self._hold(op.target, after)
         if op.kind is Kind.SEAL:
             self.overlay.put(held.key, before, seal(before, op.target, after.sealed))
-        self.notes.append(note("sealed" if op.kind is Kind.SEAL else "voted", op))
+        self.notes.append(note("sealed" if op.kind is Kind.SEAL else "voted", op, held))
 
     def _hold(self, dot: Dot, pending: Pending) -> None:
         before = self.held.ops.get(dot)

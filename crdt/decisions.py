@@ -10,7 +10,7 @@ from dataclasses import replace
 from crdt.dot import node_of
 from crdt.governance_state import GovernanceState
 from crdt.op import Kind, Op
-from crdt.pending import Pending, Vote
+from crdt.pending import REASON_CHARS_MAX, Pending, Vote
 
 
 def decided(op: Op, held: Pending, state: GovernanceState) -> Pending | None:
@@ -41,5 +41,11 @@ def decided(op: Op, held: Pending, state: GovernanceState) -> Pending | None:
         agent is not None and agent.get("agent_type") == "human",
         agent is not None,
         op.supersedes,
+        _reason(op.set.get("reason")),
     )
     return held.with_vote(op.dot, vote)
+
+
+def _reason(given: object) -> str:
+    """Cut to size here too: whoever cast the vote may have written anything into it."""
+    return given[:REASON_CHARS_MAX] if isinstance(given, str) else ""

@@ -5,9 +5,13 @@ about, and are told only when that batch is on disk.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from crdt.dot import Dot
-from crdt.op import Op
+from crdt.dot import Dot, dot_text
+from crdt.op import DECISION_KINDS, Kind, Op
+from crdt.pending import Pending
+
+_MEMORY: Final = "memory/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,8 @@ class Note:
         dot: the operation.
         agent: who asked for it.
         namespace: what it is about; empty where there is none.
-        detail: the kind of operation and its subject.
+        detail: the kind of operation and its subject; of a decision also yes or no, and the
+            pending id, the action and the record that it is about.
     """
 
     kind: str
@@ -31,8 +36,25 @@ class Note:
     detail: str = ""
 
 
-def note(kind: str, op: Op) -> Note:
-    """A note about an operation."""
-    about = op.id or op.namespace
-    detail = f"{op.kind.name.lower()} {about}".rstrip()
-    return Note(kind=kind, dot=op.dot, agent=op.agent, namespace=op.namespace, detail=detail)
+def note(kind: str, op: Op, held: Pending | None = None) -> Note:
+    """A note about an operation.
+
+    Args:
+        kind: see `Note`.
+        op: what happened.
+        held: what a decision is about, when that is known.
+    """
+    space = held.namespace if held is not None else op.namespace
+    return Note(kind=kind, dot=op.dot, agent=op.agent, namespace=space, detail=_detail(op, held))
+
+
+def _detail(op: Op, held: Pending | None) -> str:
+    words = [op.kind.name.lower()]
+    if op.kind is Kind.VOTE:
+        words.append("yes" if op.set.get("yes") is True else "no")
+    if op.target is not None and op.kind in DECISION_KINDS:
+        leader = held.leader if held is not None else None
+        words.append(dot_text(leader or op.target))
+    if held is not None:
+        words += [held.action, held.key[1:].decode().removeprefix(_MEMORY)]
+    return " ".join([*words, op.id or op.namespace]).rstrip()

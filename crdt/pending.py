@@ -21,6 +21,7 @@ from crdt.op import Kind, Op, record_key
 from crdt.policy import DEFAULT_APPROVER, Verdict, actions_of
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+REASON_CHARS_MAX: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Vote:
         human: whether the agent was registered as human below the vote's heads.
         registered: whether it was registered at all.
         seen: the votes its caster saw.
+        reason: why, in the caster's words; it counts for nothing.
     """
 
     agent: str
@@ -42,6 +44,7 @@ class Vote:
     human: bool
     registered: bool
     seen: frozenset[Dot]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,8 @@ def pending_of(op: Op, verdict: Verdict, leader: Dot | None) -> Pending:
 def encode_pending(pending: Pending) -> bytes:
     """Canonical bytes, for the store and the digest."""
     votes = [
-        [*dot, v.agent, v.hlc, v.yes, v.human, v.registered, _flat(v.seen)]
+        # Without a reason the row is as it was before there were any.
+        [*dot, v.agent, v.hlc, v.yes, v.human, v.registered, _flat(v.seen), *_nonempty(v.reason)]
         for dot, v in sorted(pending.votes.items())
     ]
     packed: bytes = _pack(
@@ -245,8 +249,8 @@ def decode_pending(data: bytes) -> Pending:
         key, digest, requester, approver, *when, votes, sealed = msgpack.unpackb(data, raw=False)
         action, namespace, asked, expires, leader = when
         read = {
-            Dot(actor, seq): Vote(agent, hlc, yes, human, registered, _dots(seen))
-            for actor, seq, agent, hlc, yes, human, registered, seen in votes
+            Dot(actor, seq): Vote(agent, hlc, yes, human, registered, _dots(seen), *reason)
+            for actor, seq, agent, hlc, yes, human, registered, seen, *reason in votes
         }
     except Exception as error:
         raise ValueError(f"stored bytes are not a pending operation: {error}") from error
@@ -263,6 +267,10 @@ def decode_pending(data: bytes) -> Pending:
         votes=read,
         sealed=sealed,
     )
+
+
+def _nonempty(text: str) -> list[str]:
+    return [text] if text else []
 
 
 def _flat(dots: Iterable[Dot]) -> list[Any]:

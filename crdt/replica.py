@@ -224,6 +224,7 @@ class Replica:
         agent: str,
         now_ms: int,
         yes: bool = True,
+        reason: str = "",
         idempotency: Idempotency | None = None,
     ) -> Op:
         """Mint a vote about a pending operation, or the seal that ends it.
@@ -235,6 +236,8 @@ class Replica:
         if held is None:
             raise LookupError("no such pending operation")
         fields: dict[str, Value] = {"hash": held.hash, "yes": yes} if kind is Kind.VOTE else {}
+        if reason:
+            fields["reason"] = reason
         return self._stage(
             Op(
                 dot=self._next(DATA),

@@ -2,7 +2,7 @@
 
 Law: an entry says what this node has on its disk, whoever minted it, with the dot that names
 the operation everywhere. Bodies of policies are hashed, not copied; nothing of a record is
-here but its namespace.
+here but its namespace and its id. Of a decision the detail says which way it went.
 """
 
 import hashlib

@@ -6,6 +6,7 @@ format's number must grow. Never refreeze to make a test pass.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from crdt.bundle import read_bundle
@@ -58,6 +59,9 @@ def frozen() -> dict[str, str]:
         "signed message of a bundle": data.signed,
         "record": encode_record(record),
         "pending operation": encode_pending(held),
+        "pending operation with a reason": encode_pending(
+            held.with_vote(dot(), replace(vote, yes=False, reason="no röom"))
+        ),
         "greeting": greeting(),
         "standing": author.disk.genesis,
         "token": encode_token({dot("a").actor: 3, dot("b").actor: 2**53 - 1}).encode(),

@@ -7,8 +7,9 @@ import pytest
 from crdt.dot import GOVERNANCE, Dot, dot_text
 from crdt.notes import note
 from crdt.op import Kind, Op
+from crdt.pending import Pending
 from node.audit.applied import Applied
-from node.audit.events import EVENTS, check_names
+from node.audit.events import EVENTS, TEXT_CHARS_MAX, check_names
 from tests.unit.audit.audit_rig import KEY, actor_of
 
 ACTOR = actor_of(KEY, lane=GOVERNANCE)
@@ -87,6 +88,19 @@ def test_every_note_has_its_event(kind: str, event: str) -> None:
     assert (said, facts["namespace"]) == (event, "n")
     assert "secret" not in str(facts)
     assert event in EVENTS
+
+
+def test_a_decision_can_be_read_from_its_entry() -> None:
+    held = Pending(b"dmemory/m-1", b"h" * 32, "ann", "human", action="promote", namespace="n")
+    no = op(Kind.VOTE, 2, target=Dot(ACTOR, 1), set={"yes": False, "reason": "secret"})
+    out: list[dict[str, Any]] = []
+    applied = Applied(lambda _event, **facts: out.append(facts), lambda: iter(()))
+    applied.hear([note("voted", no, held)])
+    about = dot_text(Dot(ACTOR, 1))
+    assert out[0]["detail"] == f"vote no {about} promote m-1"
+    assert (out[0]["agent"], out[0]["namespace"]) == ("human:a", "n")
+    assert len(str(out[0]["detail"])) <= TEXT_CHARS_MAX
+    assert "secret" not in str(out), "what people wrote is no fact of the chain"
 
 
 def test_a_note_of_a_kind_that_is_new_is_not_lost() -> None:

@@ -44,6 +44,15 @@ def test_only_a_plain_yes_is_a_yes() -> None:
         assert not after.votes[vote.dot].yes
 
 
+def test_a_reason_is_kept_cut_to_size_and_counts_for_nothing() -> None:
+    _, state, held, vote = scene()
+    for given, kept in (("no room", "no room"), ("x" * 9000, "x" * 512), (7, ""), (None, "")):
+        after = decided(replace(vote, set={**vote.set, "reason": given}), held, state)
+        assert after is not None
+        assert after.votes[vote.dot].reason == kept
+        assert after.approved()
+
+
 def test_what_does_not_count_leaves_everything_as_it_is() -> None:
     _, state, held, vote = scene()
     seal = replace(vote, kind=Kind.SEAL, dot=dot("a", 9))

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgpack
 import pytest
 
 from crdt.dot import Dot
@@ -106,6 +107,15 @@ def test_it_reads_back_and_equal_values_have_equal_bytes() -> None:
     right = held({"consensus": 2}).with_vote(places[1], two).with_vote(places[0], one)
     assert encode_pending(left) == encode_pending(right)
     assert decode_pending(encode_pending(left)) == left
+
+
+def test_a_reason_reads_back_and_without_one_the_row_is_as_before() -> None:
+    plain = held().with_vote(dot("v", 1), vote("bob"))
+    told = held().with_vote(dot("v", 1), replace(vote("bob"), reason="no röom"))
+    assert decode_pending(encode_pending(told)) == told
+    assert encode_pending(plain) != encode_pending(told)
+    (row,) = msgpack.unpackb(encode_pending(plain))[-2]
+    assert row[-1] == [], "the last is what its caster saw"
 
 
 def test_what_is_no_pending_row_is_refused() -> None:
