@@ -85,9 +85,14 @@ class GovernanceState:
         held = sorted(self.agents.items(), reverse=True)
         return {key: agent for agent, fields in held if (key := fields.get("public_key"))}
 
+    @property
+    def first_days(self) -> bool:
+        """Whether nobody was ever named an administrator."""
+        return not (self.named or self.admins)
+
     def may_administer(self, agent: str) -> bool:
         """Whether an agent may give roles; anybody until an administrator was named."""
-        return not (self.named or self.admins) or agent in self.admins
+        return self.first_days or agent in self.admins
 
     def may_govern(self, agent: str, namespace: str) -> bool:
         """Whether an agent may set the policy of a namespace.
@@ -102,7 +107,7 @@ class GovernanceState:
             return True
         if self.keeps(agent, namespace):
             return True
-        if self.named or self.admins:
+        if not self.first_days:
             return False
         kept = any(
             not is_nameless(name) for p in self.policies.get(namespace, ()) for name in p.keepers

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crdt.op import Op
+from crdt.pending import action_of
 from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply
 
@@ -59,7 +60,7 @@ class Request:
             DeniedError: governance refuses it.
         """
         if verdict.answer is Answer.DENY:
-            raise DeniedError(f"governance of {op.namespace!r} refuses {op.kind.name.lower()}")
+            raise DeniedError(f"governance of {op.namespace!r} refuses {action_of(op)}")
         place = self.first.setdefault((op.collection, op.id), len(self.ops))
         if place < len(self.ops) and self.verdicts[place].answer is not verdict.answer:
             raise HalfHeldError(

@@ -70,7 +70,8 @@ class NodeError(Exception):
         parts = [self.what if not self.why else f"{self.what}: {self.why}"]
         if self.fix:
             parts.append(self.fix)
-        return ". ".join(part.rstrip(".") for part in parts) + "."
+        # A part may end in a full stop that is its own, as the name of a folder or `..` does.
+        return " ".join(part if part.endswith(".") else f"{part}." for part in parts)
 
     def facts(self) -> dict[str, object]:
         """The error as plain data, for `--json` and for the last-exit note."""

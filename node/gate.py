@@ -215,7 +215,7 @@ def _check_governance(caller: Caller, draft: GovernanceDraft, state: GovernanceS
     _check_role(caller, None, SYSTEM_ADMIN)
     harmless = draft.kind is Kind.MODE and draft.set.get("mode") == ENFORCE
     if not harmless and not state.may_administer(caller.agent):
-        raise _not_governing("only a system administrator may do this")
+        raise _not_governing("only a system administrator may do this", state)
     if not harmless:
         _check_first_days(caller, state)
     if draft.kind is Kind.ROLE and draft.set.get("role") != SYSTEM_ADMIN:
@@ -237,17 +237,19 @@ def _check_policy(caller: Caller, draft: GovernanceDraft, state: GovernanceState
     if not state.may_govern(caller.agent, draft.namespace):
         raise _not_governing(
             f"only the keepers of the policy of {draft.namespace!r} or of one above it, or an "
-            "administrator, may change it"
+            "administrator, may change it",
+            state,
         )
     if not state.keeps(caller.agent, draft.namespace):
         _check_first_days(caller, state)
 
 
 def _check_first_days(caller: Caller, state: GovernanceState) -> None:
-    """While nobody is named, the machine itself is the proof."""
-    if not state.admins and not caller.local:
+    """Until somebody is named, the machine itself is the proof; never again after that."""
+    if state.first_days and not caller.local:
         raise _not_governing(
-            "no system administrator is named yet, so this is for callers on the machine itself"
+            "no system administrator is named yet, so this is for callers on the machine itself",
+            state,
         )
 
 
@@ -266,5 +268,11 @@ def _check_registration(caller: Caller, draft: GovernanceDraft, state: Governanc
         )
 
 
-def _not_governing(what: str) -> errors.Denied:
-    return errors.Denied(what, fix="Ask an administrator", code="governance_denied")
+def _not_governing(what: str, state: GovernanceState) -> errors.Denied:
+    why, fix = "", "Ask an administrator"
+    if state.first_days:
+        fix = "Do it on the machine of a node, or have an administrator named there"
+    elif not state.admins:
+        why = "one was named once, and none is left"
+        fix = "See mnemesh doctor"
+    return errors.Denied(what, why=why, fix=fix, code="governance_denied")

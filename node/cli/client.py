@@ -32,6 +32,7 @@ _EXITS: Final = {
     403: Exit.REFUSED,
     405: Exit.USAGE,
     413: Exit.USAGE,
+    429: Exit.REFUSED,
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import typer
 
 from node.cli.client import Client, running_facts, running_target, why_not_running
-from node.cli.options import AsJson, DataDir, KeyDir, paths_of
+from node.cli.options import AsJson, DataDir, KeyDir, options_of, paths_of
 from node.cli.output import Output, table
 from node.doctor.finding import as_json as told
 from node.doctor.offline import examine_offline
@@ -33,6 +33,7 @@ def doctor(*, data_dir: DataDir = None, key_dir: KeyDir = None, as_json: AsJson 
             environ=os.environ,
             now_ms=time.time_ns() // 1_000_000,
             why=why_not_running(paths),
+            options=options_of(paths),
         )
         _answer(out, told(sections))
         raise typer.Exit(int(Exit.UNREACHABLE))

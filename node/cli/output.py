@@ -120,11 +120,13 @@ def table(columns: Iterable[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def facts_table(facts: Iterable[tuple[str, object]]) -> Table:
-    """Names and values, one per line."""
+    """Names and values, one per line; what has no value is left out."""
     made = Table(box=None, pad_edge=False, show_header=False)
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in facts:
+        if value is None:
+            continue
         made.add_row(Text(name), Text(plain(str(value))))
     return made
 

@@ -20,12 +20,14 @@ class NodeFacts:
         running: whether there is a process at all.
         last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
         up_ms: for how long it has run.
+        options: what leads a command to its folder, after a space; empty for the usual one.
     """
 
     running: bool
     up_ms: int = 0
     trouble: str = ""
     last_exit: int = 0
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

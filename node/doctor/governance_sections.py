@@ -6,12 +6,13 @@ Law: pure; every function takes the facts and returns what follows from them.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from crdt.governance_state import GovernanceState
+from crdt.governance_state import ENFORCE, GovernanceState
 from crdt.policy import DEFAULT_APPROVER, DEFAULTS, ROOT, Policy, parent_of
 from node.doctor import finding as say
-from node.doctor.facts import Facts
+from node.doctor.facts import Facts, GovernanceFacts
 from node.doctor.finding import Finding
 from node.doctor.node_sections import switched
+from node.doctor.switches import MODE
 
 _MS_PER_HOUR: Final = 3_600_000
 _PENDING_OLD_MS: Final = 24 * _MS_PER_HOUR
@@ -25,35 +26,43 @@ def governance(facts: Facts) -> list[Finding]:
     about = facts.governance
     if about is None:
         return []
-    out = switched(facts, "governance")
+    # What the mesh refuses has no effect here either: it is told as refused, not as weak.
+    out = switched(facts, "governance", but=MODE if about.mode_refused else "")
     if about.mode_refused:
         out.append(
             say.critical(
-                "the mesh refuses the permissions.mode of this node, which goes on enforcing",
+                f"the mesh refuses the permissions.mode of this node, {_goes_on(about)}",
                 fix="Name an administrator of the mesh in [admin] agent_ids, or set it to enforce",
                 link=say.GOVERNANCE,
             )
         )
     out += [*_weak_members(about.state, facts), *_unmet(about.state)]
-    if about.state.named and not about.state.admins:
+    if not about.state.admins and not about.state.first_days:
         out.append(
             say.critical(
                 "administrators withdrew each other behind a cut and none is left: roles cannot "
-                "be given any more, and only keepers of a policy can change it",
+                "be given any more, and policies are left to their keepers and to team "
+                "administrators",
                 fix="Export memories and governance, and found a mesh with mnemesh init --admin ID",
                 link=say.GOVERNANCE,
             )
         )
-    elif not about.state.admins:
+    elif about.state.first_days:
         out.append(
             say.info(
-                "no system administrator is named: whoever reaches a node over loopback, with "
-                "its key when it has one, may set policies",
+                "no system administrator was ever named: whoever reaches a node over loopback, "
+                "with its key when it has one, may give roles, and set policies where nobody "
+                "keeps one",
                 fix="Give an agent the role system-admin; a new mesh: mnemesh init --admin ID",
                 link=say.GOVERNANCE,
             )
         )
     return out or [say.ok("policies are enforced, and administrators are named")]
+
+
+def _goes_on(about: GovernanceFacts) -> str:
+    mode = about.state.modes.get(about.own, ENFORCE)
+    return "which goes on enforcing" if mode == ENFORCE else f"where {mode} goes on to hold"
 
 
 def _weak_members(state: GovernanceState, facts: Facts) -> Iterator[Finding]:
@@ -71,7 +80,9 @@ def _weak_members(state: GovernanceState, facts: Facts) -> Iterator[Finding]:
 
 def _told_already(facts: Facts) -> bool:
     """Whether this node's own setting says the same."""
-    return facts.settings is not None and facts.settings.permissions.mode != "enforce"
+    refused = facts.governance is not None and facts.governance.mode_refused
+    weak = facts.settings is not None and facts.settings.permissions.mode != "enforce"
+    return weak and not refused
 
 
 def _unmet(state: GovernanceState) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def node(facts: Facts) -> list[Finding]:
         out.append(
             say.critical(
                 f"no node runs here: {about.trouble}",
-                fix="Start it: mnemesh serve",
+                fix=f"Start it: mnemesh serve{about.options}",
                 link=say.TROUBLE,
             )
         )
@@ -164,8 +164,8 @@ def exposure(facts: Facts) -> list[Finding]:
     return out or [say.ok("every listener demands a key or a certificate")]
 
 
-def switched(facts: Facts, section: str) -> list[Finding]:
-    """The weakened switches that belong to a section."""
+def switched(facts: Facts, section: str, *, but: str = "") -> list[Finding]:
+    """The weakened switches that belong to a section, but for one that has no effect."""
     if facts.settings is None:
         return []
     return [
@@ -175,6 +175,7 @@ def switched(facts: Facts, section: str) -> list[Finding]:
             link=say.SETTINGS,
         )
         for switch in weakened(facts.settings, section)
+        if switch.name != but
     ]
 
 

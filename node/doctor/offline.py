@@ -20,7 +20,7 @@ from transport.errors import TransportError
 
 
 def examine_offline(
-    paths: Paths, *, environ: Mapping[str, str], now_ms: int, why: str
+    paths: Paths, *, environ: Mapping[str, str], now_ms: int, why: str, options: str = ""
 ) -> list[Section]:
     """The sections that need no process.
 
@@ -29,9 +29,11 @@ def examine_offline(
         environ: the process environment.
         now_ms: wall clock, milliseconds since the epoch.
         why: in words, why no node can be reached.
+        options: what leads a command to these places, after a space.
     """
     last = LastExit.read(paths.last_exit)
-    node = NodeFacts(running=False, trouble=why, last_exit=last.code if last is not None else 0)
+    code = last.code if last is not None else 0
+    node = NodeFacts(running=False, trouble=why, last_exit=code, options=options)
     path = str(paths.config)
     try:
         settings = load_settings(paths, environ=environ, hostname=os.uname().nodename)

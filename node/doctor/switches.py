@@ -12,6 +12,8 @@ from node.logs import EventLog
 from node.metrics import Metrics
 from node.settings import Settings
 
+MODE: Final = "permissions.mode"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:

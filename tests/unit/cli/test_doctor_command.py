@@ -69,6 +69,8 @@ def test_without_a_node_the_files_are_looked_at(mnemesh: Mnemesh, tmp_path: Path
         "identity": "ok",
         "allowlist": "ok",
     }
+    (finding,) = ran.json["sections"][0]["findings"]
+    assert finding["fix"] == f"Start it: mnemesh serve --data-dir {home}"
     (home / "keys").chmod(0o755)
     (home / "keys" / "allowlist").write_text("no fingerprint\n")
     ran = mnemesh("doctor", "--data-dir", home, "--json")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from node.cli.output import Output, plain, print_json, show_error, table
+from node.cli.output import Output, facts_table, plain, print_json, show_error, table
 from node.errors import Refused, UsageError
 
 
@@ -21,6 +21,13 @@ def test_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "[bold]x[/bold]" in shown
     assert "[red]y" in shown
+
+
+def test_what_has_no_value_has_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).answer({}, facts_table([("name", "a"), ("fingerprint", None), ("n", 0)]))
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["name", "a"], ["n", "0"],
+    ]  # fmt: skip
 
 
 def test_long_cells_are_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_what_was_not_committed_is_gone_after_a_crash() -> None:
 def test_governance_refuses_before_anything_is_minted() -> None:
     node = Node("a").found()
     node.policy(write="deny")
-    with pytest.raises(DeniedError, match="refuses create"):
+    with pytest.raises(DeniedError, match="refuses store"):
         node.create()
     assert node.record() is None
 

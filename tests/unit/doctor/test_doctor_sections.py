@@ -324,6 +324,15 @@ def test_an_own_weakened_mode_is_told_once() -> None:
     assert [f.severity for f in found] == [CRITICAL]
 
 
+def test_a_mode_that_the_mesh_refuses_is_not_told_as_if_it_held() -> None:
+    off = switched("permissions", mode="off")
+    (found,) = by_name(healthy(**governed(mode_refused=True), **off))["governance"].findings
+    assert "goes on enforcing" in found.text
+    kept = governed(mode_refused=True, modes={A: "advisory"})
+    told_of = by_name(healthy(**kept, **off))["governance"].findings
+    assert ["advisory" in f.text for f in told_of] == [True, True]
+
+
 def test_a_countersignature_may_take_its_time_after_a_start() -> None:
     chain = ChainFacts(holds=True, length=4, countersigned=0, peers=2)
     young = healthy(chain=chain, node=NodeFacts(running=True, up_ms=5_000))

@@ -20,6 +20,12 @@ def test_a_message_says_what_why_and_what_to_do() -> None:
     assert error.facts()["exit_code"] == 4
 
 
+def test_a_full_stop_is_neither_doubled_nor_eaten() -> None:
+    assert str(errors.NodeError("it broke.", fix="Mend it.")) == "it broke. Mend it."
+    assert str(errors.NodeError("a segment cannot be ..")) == "a segment cannot be .."
+    assert str(errors.NodeError("no", why="it is ...", fix="Go")) == "no: it is ... Go."
+
+
 def test_codes_are_stable_words_and_unique() -> None:
     kinds = [kind for kind in tree(errors.NodeError) if kind is not errors.WriteError]
     codes = [kind.code for kind in kinds]

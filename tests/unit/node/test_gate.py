@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from crdt.governance_state import GovernanceState
 from crdt.op import Draft, Kind, Op
 from crdt.pending import Pending
 from crdt.request import DeniedError
-from crdt.roles import ROLES
+from crdt.roles import ROLES, Grant
 from node import errors
 from node.contracts import Caller, GovernanceDraft
 from node.gate import Decision, Gate, Govern, Membership, Unlimited, Wish, Write
@@ -35,11 +36,15 @@ class Spent(Unlimited):
 
 
 def gate(
-    node: Node, *, quotas: Any = None, fail_open: bool = False
+    node: Node,
+    *,
+    quotas: Any = None,
+    fail_open: bool = False,
+    state: GovernanceState | None = None,
 ) -> tuple[Gate, list[tuple[str, str]]]:
     told: list[tuple[str, str]] = []
     made = Gate(
-        state=lambda: node.replica.governance.now,
+        state=lambda: state or node.replica.governance.now,
         quotas=quotas or Unlimited(),
         fail_open=lambda: fail_open,
         refused=lambda code, caller, _what: told.append((code, caller.agent)),
@@ -113,6 +118,25 @@ def test_once_somebody_is_named_the_place_proves_nothing() -> None:
     assert refusal(made, ANN, Govern(drafts=(ROLE,))) == "governance_denied"
     root = Caller(agent="root")
     assert refusal(made, root, Govern(drafts=(POLICY, ROLE))) == "passed"
+
+
+def left_alone(state: GovernanceState) -> GovernanceState:
+    """The same after its administrators have withdrawn each other behind a cut."""
+    return replace(state, admins=frozenset(), roles={}, named=True)
+
+
+def test_where_none_is_left_nobody_is_told_that_none_was_named() -> None:
+    (node,) = mesh("a")
+    state = left_alone(node.replica.governance.now)
+    roles = {"tina": Grant(role="team-admin", namespaces=("team",))}
+    made, _ = gate(node, state=replace(state, roles=roles))
+    with pytest.raises(errors.Denied) as caught:
+        made.check(ANN, Govern(drafts=(ROLE,)))
+    assert "none is left" in str(caught.value)
+    assert "Ask an administrator" not in str(caught.value)
+    assert refusal(made, ANN, Govern(drafts=(POLICY,))) == "governance_denied"
+    tina = Caller(agent="tina")
+    assert refusal(made, tina, Govern(drafts=(POLICY,))) == "passed", "as the mesh judges it"
 
 
 def test_the_last_administrator_stays() -> None:
