@@ -18,7 +18,7 @@ from node.foreign.entries import PUSHED, Entry, base_of
 from node.foreign.giving import Giving, Item
 from node.foreign.here import Here
 from node.foreign.intake import Intake
-from node.foreign.judging import PASSED_OVER, after_deletion, after_giving, after_passing_over
+from node.foreign.judging import PASSED_OVER, Why, after_deletion, after_giving, after_passing_over
 from node.foreign.memory import LINK, MEMORY, Cursor
 from node.foreign.problems import PeerIsMember, PeerRefused
 from node.foreign.remote import Remote, Said, TooLarge
@@ -40,6 +40,7 @@ _PUSH_BYTES_MAX: Final = 1_500_000
 _CONFLICT: Final = 409
 _TOO_LARGE: Final = 413
 _SHORT: Final = "quorum_not_met"
+_HAD: Final = frozenset((Why.EQUAL.value, Why.EXCHANGED.value))
 _PASSED_OVER: Final = frozenset(why.value for why in PASSED_OVER)
 _KINDS: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
     # (kind, whether it tells of an end): (field of a push, kind of its result)
@@ -63,6 +64,30 @@ class Counts:
     pulled: int = 0
     pushed: int = 0
     untaken: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """One push.
+
+    Attributes:
+        cursor: how far the exchange was.
+        items: what it brings.
+        before: how many exchanges there were of each.
+    """
+
+    cursor: Cursor
+    items: Sequence[Item]
+    before: Mapping[tuple[str, str], int]
+
+    def body(self) -> dict[str, Any]:
+        """As it is sent."""
+        # Up to where the peer's pages were taken in: so it knows what these items rest on.
+        out: dict[str, Any] = {"seen": self.cursor.token} if self.cursor.token else {}
+        for item in self.items:
+            field, _ = _KINDS[item.kind, item.gone]
+            out.setdefault(field, []).append(item.id if item.gone else item.row())
+        return out
 
 
 class Bridge:
@@ -145,7 +170,9 @@ class Bridge:
         if items:
             # As things stand now, before ours is pushed: what both changed is a conflict here.
             known = self._known(peer, items.get("memories", ()))
-            await self._push(cursor, self._changed(known), counts)
+            had = await self._push(cursor, self._changed(known), counts)
+            # What it had of us before, its rows rest on; of that, no answer had come.
+            known = {name: entry for name, entry in known.items() if name not in had}
             sender = Sender(key=peer, name=self._name_of(peer))
             report = await self._intake.take(sender, items, known=known)
             _count(counts, "in", report)
@@ -189,34 +216,33 @@ class Bridge:
             at = (self._remote.url, cursor)
             await self._here.memory.remember(cursor.peer, {}, at=at)
 
-    async def _push(self, cursor: Cursor, items: Sequence[Item], counts: Counts) -> None:
+    async def _push(
+        self, cursor: Cursor, items: Sequence[Item], counts: Counts
+    ) -> set[tuple[str, str]]:
+        """Give items; returns (kind, id) of those that the peer had before."""
+        had: set[tuple[str, str]] = set()
         for part in _parts(items):
-            await self._push_part(cursor, part, counts)
+            before = await self._about_to_give(cursor.peer, part)
+            had |= await self._deliver(_Sent(cursor=cursor, items=part, before=before), counts)
+        return had
 
-    async def _push_part(self, cursor: Cursor, items: Sequence[Item], counts: Counts) -> None:
-        peer = cursor.peer
-        before = await self._about_to_give(peer, items)
-        # Up to where its pages were taken in: so it knows what these items rest on.
-        body: dict[str, Any] = {"seen": cursor.token} if cursor.token else {}
-        for item in items:
-            field, _ = _KINDS[item.kind, item.gone]
-            body.setdefault(field, []).append(item.id if item.gone else item.row())
+    async def _deliver(self, sent: "_Sent", counts: Counts) -> set[tuple[str, str]]:
+        items, peer = sent.items, sent.cursor.peer
         try:
-            said = await self._remote.push(body)
+            said = await self._remote.push(sent.body())
         except PeerRefused as error:
             if error.status == _CONFLICT:
                 raise PeerIsMember(f"{self._remote.url} says that this node is a member") from error
             if error.status == _TOO_LARGE and len(items) > 1:
                 middle = len(items) // 2
-                await self._push_part(cursor, items[:middle], counts)
-                await self._push_part(cursor, items[middle:], counts)
-                return
+                had = await self._deliver(replace(sent, items=items[:middle]), counts)
+                return had | await self._deliver(replace(sent, items=items[middle:]), counts)
             if error.error != _SHORT:
                 raise
             said = Said(peer=peer, body=error.body)  # stored there; it spreads there later
         if said.peer != peer:
             raise PeerRefused(0, {"error": "another node answers now"})
-        await self._judge(peer, items, before, said.body, counts)
+        return await self._judge(sent, said.body, counts)
 
     async def _about_to_give(self, peer: str, items: Sequence[Item]) -> dict[tuple[str, str], int]:
         """Remember what may arrive there although no answer comes back.
@@ -236,29 +262,28 @@ class Bridge:
         return {name: entry.count for name, entry in held.items()}
 
     async def _judge(
-        self,
-        peer: str,
-        items: Sequence[Item],
-        before: Mapping[tuple[str, str], int],
-        answer: Mapping[str, Any],
-        counts: Counts,
-    ) -> None:
-        """Remember what the peer says it took, or had."""
-        results = _results(answer)
+        self, sent: "_Sent", answer: Mapping[str, Any], counts: Counts
+    ) -> set[tuple[str, str]]:
+        """Remember what the peer says it took, or had; returns what it had."""
+        had: set[tuple[str, str]] = set()
+        results, peer = _results(answer), sent.cursor.peer
         taken: dict[tuple[str, str], Entry] = {}
-        for item in items:
+        for item in sent.items:
             _, kind = _KINDS[item.kind, item.gone]
             status, error, reason = results.get((kind, item.id), ("", "no result", ""))
             if status not in (APPLIED, DUPLICATE):
                 counts.untaken.append(("out", kind, f"{status} {error}".strip()))
                 continue
             counts.pushed += status == APPLIED
+            if reason in _HAD:
+                had.add((item.kind, item.id))
             entry = self._here.memory.entry(peer, item.kind, item.id)
             if reason in _PASSED_OVER:
                 taken[item.kind, item.id] = after_passing_over(entry)
             else:
-                taken[item.kind, item.id] = _given(item, entry, before[item.kind, item.id])
+                taken[item.kind, item.id] = _given(item, entry, sent.before[item.kind, item.id])
         await self._here.memory.remember(peer, taken)
+        return had
 
 
 def _given(item: Item, entry: Entry, before: int) -> Entry:

@@ -31,6 +31,7 @@ from node.metrics import Metrics
 from node.settings.sections import GovernanceRules
 from tests.unit.http.fake_node import Clock, FakeMesh, FakeNode
 
+
 @dataclass
 class Side:
     """One mesh."""
