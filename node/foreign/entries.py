@@ -15,6 +15,8 @@ from crdt.dot import Dot
 from node.foreign.content import Hashes, whole_of
 
 PAST_MAX: Final = 16
+RECEIVED: Final = b"r"
+GIVEN: Final = b"g"
 PUSHED: Final = 1 << 62
 """The place of an offer that was pushed: no fetched page tells whether it arrived."""
 
@@ -77,7 +79,7 @@ class Entry:
         base: the last exchange; None when there were only offers.
         stamp: the latest time of change that the peer itself has stated (ms).
         given: the latest time of change that was stated to the peer (ms); by another clock.
-        past: hashes of whole contents exchanged before, the latest first.
+        past: contents exchanged before, the latest first: `RECEIVED` or `GIVEN`, then the hash.
         count: how many exchanges there were.
         store: the store whose order of arrival the offers speak of.
         offers: what was shown, or pushed, without a word about it; the first and the latest.
@@ -101,7 +103,8 @@ class Entry:
         """
         past = self.past
         if self.base is not None and self.base.theirs != base.theirs and not self.base.gone:
-            past = (whole_of(self.base.theirs), *past)[:PAST_MAX]
+            mark = RECEIVED if self.base.received else GIVEN
+            past = (mark + whole_of(self.base.theirs), *past)[:PAST_MAX]
         return replace(
             self,
             base=base,

@@ -16,7 +16,7 @@ from crdt.dot import Dot
 from crdt.fields import FieldKind, element_field, kind_of, tier_rank
 from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
-from node.foreign.entries import NO_DOTS, PUSHED, Base, Entry
+from node.foreign.entries import GIVEN, NO_DOTS, PUSHED, RECEIVED, Base, Entry
 from node.foreign.sight import Mine
 from node.memory_drafts import COLLECTION
 from node.memory_record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
@@ -113,9 +113,10 @@ def _stale(row: Row, entry: Entry) -> bool:
     """Whether a row is an old copy that comes late."""
     if row.updated is not None and row.updated < entry.stamp:
         return True
-    if row.content.whole not in entry.past:
-        return False
-    return row.updated is None or row.updated <= max(entry.stamp, entry.given)
+    times = {GIVEN: max(entry.stamp, entry.given), RECEIVED: entry.stamp}
+    before = [mark for mark in times if mark + row.content.whole in entry.past]
+    # What we gave carries our time; what the peer stated itself is old only by its own.
+    return any(row.updated is None or row.updated <= times[mark] for mark in before)
 
 
 def _without_memory(row: Row, mine: Mine | None) -> Plan:
