@@ -23,6 +23,9 @@ from crdt.op import Kind, Op
 
 NODE_CLAIM: Final = "node:"
 _STATES_KEPT: Final = 512
+_STATES_KEPT_MIN: Final = 16
+_ENTRIES_KEPT: Final = 200_000
+"""Registrations, policies and the like in all remembered states together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,9 @@ class Governance:
                     tally.take(op)
         made = (tally, read(tally, self._founders))
         self._states[heads] = made
-        if len(self._states) > _STATES_KEPT:
+        # Every state holds all there is to hold: the more there is, the fewer are remembered.
+        most = max(_STATES_KEPT_MIN, _ENTRIES_KEPT // (1 + tally.size))
+        while len(self._states) > min(most, _STATES_KEPT):
             self._states.popitem(last=False)
         return made
 

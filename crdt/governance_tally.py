@@ -31,6 +31,11 @@ class Tally:
     claimed: set[str] = field(default_factory=set)
     named: bool = False
 
+    @property
+    def size(self) -> int:
+        """How much there is to hold."""
+        return len(self.adds) + len(self.policies) + len(self.agents) + len(self.roles)
+
     def copy(self) -> "Tally":
         """The same sums, to go on from."""
         return Tally(
@@ -169,6 +174,9 @@ def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
     out: dict[str, Mapping[str, Any]] = {}
     for op in sorted(ops.values(), key=lambda op: (op.hlc, op.dot)):
         held = out.get(op.id)
+        if held is None and "registered_at" in op.set:
+            out[op.id] = op.set  # as it was said: every state shares the one copy
+            continue
         fields = {"registered_at": millis(op.hlc), **op.set}
         if held is not None:
             fields["registered_at"] = min(held["registered_at"], fields["registered_at"])

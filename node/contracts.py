@@ -297,21 +297,19 @@ class Funnel(Protocol):
         ...
 
     def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
-        """Why the gate or governance would refuse a creation now: `code: words`, or None.
-
-        For requests of many items, where one refused item must not end the others.
-        """
+        """Why one creation of many would be refused now: `code: words`, or None."""
         ...
 
     async def decide(
-        self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
+        self,
+        pending: Dot,
+        *,
+        yes: bool,
+        reason: str = "",
+        caller: Caller,
+        retry: RetryKey | None = None,
     ) -> Receipt:
-        """Gate a vote about a pending operation, mint it, and wait for the quorum.
-
-        Raises:
-            LookupError: no such pending operation is known here.
-            node.errors.WriteError: as `write`.
-        """
+        """Gate a vote, mint it, wait as `write` does; LookupError: nothing such is pending."""
         ...
 
     async def govern(
@@ -323,8 +321,7 @@ class Funnel(Protocol):
     ) -> Receipt:
         """Gate changes of governance, mint one operation each, and wait for the quorum.
 
-        Raises:
-            node.errors.WriteError: as `write`; `Denied` when the caller may not govern there.
+        Raises node.errors.WriteError: as `write`; `Denied` when the caller may not govern there.
         """
         ...
 
@@ -342,8 +339,7 @@ class Funnel(Protocol):
     async def reached(self, token: str, wait_ms: int) -> bool:
         """Whether this node covers a causal token, waiting up to `wait_ms` for it.
 
-        Raises:
-            ValueError: the text is no token of this mesh.
+        Raises ValueError: the text is no token of this mesh.
         """
         ...
 
@@ -357,6 +353,10 @@ class Governing(Protocol):
 
     def pendings(self) -> Mapping[Dot, Pending]:
         """Every pending operation known, decided ones too."""
+        ...
+
+    def together(self, pending: Dot) -> Sequence[Dot]:
+        """The pending operations that are decided with one, the first of them first."""
         ...
 
     def shown(self, pending: Dot) -> bool:

@@ -21,7 +21,7 @@ from node.event_stream import Event
 from node.governing.pending import PendingActions
 from node.governing.waiting import WAITING, actions_of
 
-_BATCH_MAX: Final = 64
+_BATCH_MAX: Final = 16
 _NOTHING: Final[Mapping[Dot, Pending]] = {}
 
 
@@ -140,16 +140,24 @@ class PendingSource:
         self._feed = feed
         self._actions = actions
         self._viewer = viewer
+        self._cursor = cursor
+        self._begun = False
+        self._at = 0
+        # Told before anything else, and without places: who is cut meanwhile begins again.
+        self._first: list[Dot] | None = None
+        self.follow = feed.follow
+
+    def _begin(self) -> None:
+        """Find out where to begin; with the first look, because it goes over all that is held."""
+        feed, cursor = self._feed, self._cursor
+        self._begun = True
         feed.look()
         place = None if cursor is None else feed.read_place(cursor)
         self._at = feed.number if place is None else min(place, feed.number)
-        # Told before anything else, and without places: who is cut meanwhile begins again.
-        self._first: list[Dot] | None = None
         if cursor is None:
             self._first = self._waiting()
         elif place is None:
             self._first = [dot for _, dot in feed.since(0)]
-        self.follow = feed.follow
 
     def _waiting(self) -> list[Dot]:
         now_ms = self._feed.now_ms()
@@ -158,6 +166,8 @@ class PendingSource:
 
     def take(self) -> list[Event]:
         """The next events, at most some; empty when there are none now."""
+        if not self._begun:
+            self._begin()
         while self._first is not None:
             now, self._first = self._first[:_BATCH_MAX], self._first[_BATCH_MAX:] or None
             events = [event for dot in now if (event := self._event(dot, "")) is not None]

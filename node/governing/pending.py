@@ -117,7 +117,7 @@ class PendingActions:
 
     def at(self, dot: Dot) -> Action | None:
         """The action that a pending operation belongs to."""
-        return action_at(self._governing.pendings(), dot)
+        return action_at(self._governing, dot)
 
     def told(self, action: Action, viewer: Caller) -> dict[str, Any] | None:
         """An action as a caller may see it; None when it may not know of it."""

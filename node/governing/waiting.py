@@ -16,7 +16,7 @@ from crdt.hlc import millis
 from crdt.op import Value
 from crdt.pending import Pending, Vote, needed_of, parts_of
 from crdt.roles import within
-from node.contracts import Caller, Held
+from node.contracts import Caller, Governing, Held
 from node.memory_record import GRANTS, PRIVATE_SCOPE, is_party, shown_value, visible_to
 from node.memory_times import format_ms
 
@@ -162,14 +162,13 @@ def actions_of(pendings: Mapping[Dot, Pending]) -> Iterator[Action]:
         yield _action(pendings, [dot, *sorted(followers.get(dot, ()))])
 
 
-def action_at(pendings: Mapping[Dot, Pending], dot: Dot) -> Action | None:
+def action_at(governing: Governing, dot: Dot) -> Action | None:
     """The action that a pending operation belongs to."""
-    held = pendings.get(dot)
-    if held is None:
+    pendings = governing.pendings()
+    if dot not in pendings:
         return None
-    leader = held.leader if held.leader is not None and held.leader in pendings else dot
-    also = sorted(other for other, one in pendings.items() if one.leader == leader)
-    return _action(pendings, [leader, *also])
+    leader, *others = (one for one in governing.together(dot) if one in pendings)
+    return _action(pendings, [leader, *sorted(others)])
 
 
 def _action(pendings: Mapping[Dot, Pending], dots: list[Dot]) -> Action:
@@ -232,11 +231,12 @@ def shown(action: Action, payload: Mapping[str, Value], now_ms: int) -> dict[str
 
 
 def _vote(vote: Vote) -> dict[str, Any]:
-    return {
+    out = {
         "agent_id": vote.agent,
         "decision": "approve" if vote.yes else "reject",
         "at": format_ms(millis(vote.hlc)),
     }
+    return {**out, "reason": vote.reason} if vote.reason else out
 
 
 def _payload(fields: Mapping[str, Value]) -> dict[str, Any]:

@@ -71,6 +71,10 @@ class NothingGoverned:
         """Nothing."""
         return {}
 
+    def together(self, pending: Dot) -> Sequence[Dot]:
+        """Itself."""
+        return (pending,)
+
     def shown(self, pending: Dot) -> bool:
         """Nothing is."""
         del pending

@@ -56,7 +56,9 @@ async def _pump(
     await _write(call, response, f"retry: {RETRY_MS}\n\n".encode())
     while not streams.closed:
         wake.clear()
-        events = source.take()
+        async with streams.turn:
+            events = source.take()
+            await asyncio.sleep(0)
         if events:
             await _write(call, response, b"".join([event.encoded() for event in events]))
         elif not await _woken(wake, source.seconds(), streams.heartbeat_seconds):

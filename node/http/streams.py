@@ -22,11 +22,14 @@ class OpenStreams:
         most: how many there may be.
         heartbeat_seconds: longest silence of a stream.
         closed: set for good when the node drains.
+        turn: taken by a stream while it looks for what is next, so that however many there are
+            and however far behind, each turn of the loop serves one of them, and requests.
     """
 
     most: int = STREAMS_MAX
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     closed: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wakes: set[asyncio.Event] = field(default_factory=set)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 Law: reads only, and only what is applied; nothing here waits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from crdt.dot import Dot
 from crdt.fields import REVISION
@@ -26,6 +26,10 @@ class StoreGoverning:
     def pendings(self) -> Mapping[Dot, Pending]:
         """Every pending operation known, decided ones too."""
         return self._engine.replica.pending
+
+    def together(self, pending: Dot) -> Sequence[Dot]:
+        """The pending operations that are decided with one, the first of them first."""
+        return self._engine.replica.held.group(pending)
 
     def shown(self, pending: Dot) -> bool:
         """Whether a pending operation is approved, with all of its request."""

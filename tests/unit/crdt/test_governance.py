@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from crdt import governance as subject
 from crdt.dot import GOVERNANCE, Dot
 from crdt.governance import Genesis, Governance
 from crdt.op import Kind, Op
@@ -165,3 +166,23 @@ def test_quorum_is_a_majority_unless_set() -> None:
         3,
     ]
     assert (state.quorum(0), state.quorum(1), state.quorum(3)) == (1, 1, 3)
+
+
+def test_many_registrations_are_not_held_once_for_every_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subject, "_ENTRIES_KEPT", 400)
+    governance = Governance(GENESIS)
+    governance.apply(founding("a"))
+    for number in range(100):
+        op = Op(
+            dot=place("a", number + 2),
+            kind=Kind.AGENT,
+            id=f"agent-{number}",
+            set={"agent_type": "human", "registered_at": number},
+            heads=governance.heads,
+        )
+        assert governance.apply(op)
+    assert len(governance.now.agents) == 100
+    assert len(governance._states) <= 16
+    assert governance.now.agents["agent-7"] is governance.state((place("a", 9),)).agents["agent-7"]

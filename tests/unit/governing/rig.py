@@ -90,6 +90,9 @@ class Governed:
     def pendings(self) -> Mapping[Dot, Pending]:
         return self.node.replica.pending
 
+    def together(self, pending: Dot) -> Sequence[Dot]:
+        return self.node.replica.held.group(pending)
+
     def shown(self, pending: Dot) -> bool:
         return self.node.replica.shown(pending)
 
@@ -168,7 +171,13 @@ class Governed:
         return await self._told(ops, retry, held)
 
     async def decide(
-        self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
+        self,
+        pending: Dot,
+        *,
+        yes: bool,
+        reason: str = "",
+        caller: Caller,
+        retry: RetryKey | None = None,
     ) -> Receipt:
         if retry is not None and self.known(retry) is not None:
             return await self._told([], retry)
@@ -178,7 +187,7 @@ class Governed:
         self.gate.check(caller, Decision(pending=held))
         group = self.node.replica.held.group(pending)
         return await self._told(
-            [self.node.vote(one, caller.agent, yes=yes) for one in group], retry
+            [self.node.vote(one, caller.agent, yes=yes, reason=reason) for one in group], retry
         )
 
     async def govern(
