@@ -110,10 +110,15 @@ class Foreign:
         """A peer may tell up to where it has taken in what it fetched here."""
         if not isinstance(told, str) or not told:
             return
-        reader, memory = self.here.funnel.reader(), self.here.memory
-        asked = Asked(store=reader.store_id, place=start_of(reader, told, "seen").place)
-        if memory.asked(sender.key) != asked:
-            await memory.remember(sender.key, {}, asked=asked)
+        reader = self.here.funnel.reader()
+        place = start_of(reader, told, "seen").place
+        await self._took(sender.key, Asked(store=reader.store_id, place=place))
+
+    async def _took(self, peer: str, asked: Asked) -> None:
+        """A peer has taken all before a place; going back does not undo that by itself."""
+        held = self.here.memory.asked(peer)
+        if held.store != asked.store or held.place < asked.place:
+            await self.here.memory.remember(peer, {}, asked=asked)
 
     def _receiver(self) -> dict[str, Any]:
         status = self._mesh.status()
@@ -145,15 +150,18 @@ class Foreign:
         """
         reader = self.here.funnel.reader()
         start = start_of(reader, since)
+        known = "" if self.is_member(peer) else peer
+        asked = Asked(store=reader.store_id, place=start.place)
+        if known:
+            await self._took(known, asked)
         feed = reader.feed(start.place, limit)
         last = feed[-1].arrival if feed else start.place
-        known = "" if self.is_member(peer) else peer
         page = self.giving.shown_to(known, feed)
         beside = extras(self.here, known)
         lists = page.lists()
         updated = sorted(row["updated_at"] for row in lists["memories"])
         if known:
-            await self._offer(known, page, Asked(store=reader.store_id, place=start.place))
+            await self._offer(known, page, asked)
         return {
             "count": len(lists["memories"]),
             "limit": limit,

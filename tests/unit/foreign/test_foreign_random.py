@@ -56,7 +56,7 @@ async def exchange(bridge: Bridge, clock: Clock) -> None:
         await bridge.round()
 
 
-@pytest.mark.parametrize("seed", range(2000))
+@pytest.mark.parametrize("seed", range(25))
 @pytest.mark.parametrize("mutual", [False, True])
 async def test_meshes_come_to_the_same_and_to_rest(seed: int, *, mutual: bool) -> None:
     rng = random.Random(seed)
