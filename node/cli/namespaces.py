@@ -150,8 +150,13 @@ def list_spaces(
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     data = client.call("GET", "/api/v1/namespaces").data
     rows = [
-        (one.get("namespace", ""), one.get("count", ""), one.get("standards", "") or "-")
+        (
+            one.get("namespace", ""),
+            one.get("count", ""),
+            one.get("standards", "") or "-",
+            one.get("ruled_by") or "-",
+        )
         for one in data.get("namespaces", [])
     ]
-    shown = table(("NAMESPACE", "MEMORIES", "STANDARDS"), rows)
+    shown = table(("NAMESPACE", "MEMORIES", "STANDARDS", "RULED BY"), rows)
     Output(as_json=as_json).answer(data, shown if rows else "no namespaces")

@@ -5,12 +5,13 @@ Who may not vote, and what can no longer be decided, is told so before a vote is
 the same step in which the vote is made; between the two nothing can change on this node.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from crdt.dot import Dot, parse_dot
 from crdt.hlc import millis
+from crdt.pending import REASON_CHARS_MAX
 from node.contracts import Caller, Governing, Receipt
 from node.errors import QuorumNotMet
 from node.governing.problems import (
@@ -19,6 +20,7 @@ from node.governing.problems import (
     ApprovalExpired,
     NotAnApprover,
     PayloadMismatch,
+    SeveralActions,
 )
 from node.governing.waiting import (
     APPROVED,
@@ -134,6 +136,7 @@ class PendingActions:
 
         Raises:
             NotFound: there is none that the caller may know of.
+            SeveralActions: several are about that memory.
             Ambiguous: several begin so.
         """
         try:
@@ -142,22 +145,28 @@ class PendingActions:
             named = None
         if named is not None and self.told(named, viewer) is not None:
             return named
-        if named is None and len(wanted) >= PREFIX_CHARS_MIN:
-            found = [a for a in self._like(wanted) if self.told(a, viewer) is not None]
-            now_ms = self._now_ms()
-            waiting = [action for action in found if action.status(now_ms) == WAITING]
-            for candidates in (waiting, found):
-                if len(candidates) == 1:
-                    return candidates[0]
-            if found:
-                raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
+        found = [] if named is not None else self._like(wanted, viewer)
+        waiting = [action for action in found if action.status(self._now_ms()) == WAITING]
+        for candidates in (waiting, found):
+            if len(candidates) == 1:
+                return candidates[0]
+        if found:
+            names = [one.id for one in (waiting or found)[:_SHOWN_CANDIDATES_MAX]]
+            if found[0].record[1] == wanted:
+                raise SeveralActions(wanted, names, waiting=bool(waiting))
+            raise Ambiguous(wanted, names)
         raise NotFound("no action that waits or waited for approval has this id")
 
-    def _like(self, wanted: str) -> Iterator[Action]:
-        """Actions about a memory of that id, or whose own id begins so."""
+    def _like(self, wanted: str, viewer: Caller) -> list[Action]:
+        """The actions about a memory of exactly that id; without any, those that begin so."""
+        about: list[Action] = []
+        begin: list[Action] = []
         for action in actions_of(self._governing.pendings()):
-            if action.record[1] == wanted or action.id.startswith(wanted):
-                yield action
+            if action.record[1] == wanted:
+                about.append(action)
+            elif len(wanted) >= PREFIX_CHARS_MIN and action.id.startswith(wanted):
+                begin.append(action)
+        return [a for a in about or begin if self.told(a, viewer) is not None]
 
     # Deciding.
 
@@ -165,18 +174,19 @@ class PendingActions:
         """Vote about an action.
 
         Raises:
-            NotFound, Ambiguous, InvalidField: nothing was minted.
+            NotFound, SeveralActions, Ambiguous, InvalidField: nothing was minted.
             NotAnApprover, node.errors.Denied: the caller has no vote.
             AlreadyDecided, AlreadyVoted, ApprovalExpired, PayloadMismatch: it is too late, or
                 about something else.
             Shortfall: stored here, not on W members.
         """
+        reason = _reason(ask.body.get("reason"))
         action = self.find(wanted, ask.caller)
         if self._memories.known(ask.retry) is None:
             self._check(action, ask)
         try:
             receipt = await self._memories.funnel.decide(
-                action.dot, yes=yes, caller=ask.caller, retry=ask.retry
+                action.dot, yes=yes, reason=reason, caller=ask.caller, retry=ask.retry
             )
         except QuorumNotMet as error:
             facts = {"id": action.id, "memory_id": action.record[1]}
@@ -219,3 +229,18 @@ class PendingActions:
             late = [v for v in action.votes().values() if v.agent == agent and v.yes]
             if late and millis(late[-1].hlc) > end:
                 raise ApprovalExpired("the vote came after the time for an approval was over")
+
+
+def _reason(given: object) -> str:
+    """Why somebody decides so; empty when it is not said.
+
+    Raises:
+        InvalidField: it is no text, or too long.
+    """
+    if given is None:
+        return ""
+    if not isinstance(given, str):
+        raise InvalidField("reason", "expected text")
+    if len(given) > REASON_CHARS_MAX:
+        raise InvalidField("reason", f"has {len(given)} characters, at most {REASON_CHARS_MAX}")
+    return given

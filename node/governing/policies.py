@@ -129,6 +129,15 @@ def levels_above(policies: Mapping[str, Sequence[Policy]], namespace: str) -> li
     return [*levels, ROOT]
 
 
+def ruled_by(policies: Mapping[str, Sequence[Policy]], namespace: str) -> str | None:
+    """The nearest level whose policy has rules, itself or one above; None when all is allowed."""
+    for level in levels_above(policies, namespace):
+        rules = [policy.rules for policy in policies.get(level, ())]
+        if any(one and one != {_INHERIT: True} for one in rules):
+            return level
+    return None
+
+
 def check_parent(policies: Mapping[str, Sequence[Policy]], namespace: str, parent: str) -> None:
     """Refuse a parent from which the chain would come back.
 

@@ -10,13 +10,14 @@ status and the stable code. All are raised before anything is minted.
     RequestError
     |- NotAnApprover 403
     '- KeyBoundElsewhere 409, AlreadyDecided 409, AlreadyVoted 409, ApprovalExpired 409,
-       PayloadMismatch 409
+       SeveralActions 409, PayloadMismatch 409
 
 What only the gate may refuse (`node.gate`) is not here.
 """
 
 # ruff: noqa: N818 - the names say what happened, as in node/errors.py
 
+from collections.abc import Sequence
 from typing import Any
 
 from node.errors import Exit
@@ -89,6 +90,31 @@ class ApprovalExpired(RequestError):
 
     http_status = 409
     code = "expired"
+
+
+class SeveralActions(RequestError):
+    """A memory's id stands for several actions about it.
+
+    Args:
+        memory: the id.
+        actions: ids of the actions.
+        waiting: whether they wait, or all of them are decided.
+    """
+
+    http_status = 409
+    code = "ambiguous_id"
+
+    def __init__(self, memory: str, actions: Sequence[str], *, waiting: bool) -> None:
+        state = "wait for approval" if waiting else "were held, and none waits any more"
+        super().__init__(
+            f"{len(actions)} actions about {memory!r} {state}: {', '.join(actions)}",
+            fix="Name one by its own id",
+        )
+        self.actions = list(actions)
+
+    def extra(self) -> dict[str, Any]:
+        """The actions it may mean."""
+        return {"candidates": self.actions}
 
 
 class PayloadMismatch(RequestError):

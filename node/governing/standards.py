@@ -23,6 +23,7 @@ from node.governing.policies import (
     is_standing,
     levels_above,
     read_governance,
+    ruled_by,
     shown_rules,
 )
 from node.memories import Ask, Memories
@@ -212,7 +213,12 @@ class Standards:
             }
         )
         return [
-            {"namespace": space, "count": counts.get(space, 0), "standards": versions[space]}
+            {
+                "namespace": space,
+                "count": counts.get(space, 0),
+                "standards": versions[space],
+                "ruled_by": ruled_by(state.policies, space),
+            }
             for space in sorted(counts.keys() | versions.keys())
             if limits is None or within(space, limits)
         ]

@@ -152,7 +152,13 @@ class LocalFunnel:
         return None
 
     async def decide(
-        self, pending: Dot, *, yes: bool, caller: Caller, retry: RetryKey | None = None
+        self,
+        pending: Dot,
+        *,
+        yes: bool,
+        reason: str = "",
+        caller: Caller,
+        retry: RetryKey | None = None,
     ) -> Receipt:
         """Gate a vote, mint it for all of the held request, and wait for the quorum.
 
@@ -170,7 +176,13 @@ class LocalFunnel:
         now_ms = self._begin()
         ops = [
             replica.mint_decision(
-                Kind.VOTE, one, agent=caller.agent, now_ms=now_ms, yes=yes, idempotency=mark
+                Kind.VOTE,
+                one,
+                agent=caller.agent,
+                now_ms=now_ms,
+                yes=yes,
+                reason=reason,
+                idempotency=mark,
             )
             for one in replica.held.group(pending)
         ]

@@ -93,10 +93,18 @@ def test_clear_standard_says_whether_there_was_one(mnemesh: Mnemesh, standin: St
 
 
 def test_namespaces_are_listed(mnemesh: Mnemesh, standin: StandIn) -> None:
-    rows = [{"namespace": "a/b", "count": 3, "standards": 1}]
-    standin.on("GET", "/api/v1/namespaces", 200, {"namespaces": rows, "count": 1})
+    rows = [
+        {"namespace": "a", "count": 3, "standards": 1, "ruled_by": "a"},
+        {"namespace": "a/b", "count": 2, "standards": 0, "ruled_by": "a"},
+        {"namespace": "c", "count": 1, "standards": 0, "ruled_by": None},
+    ]
+    standin.on("GET", "/api/v1/namespaces", 200, {"namespaces": rows, "count": 3})
     ran = mnemesh("namespace", "list", "--data-dir", standin.paths.data_dir)
-    assert ran.out.split()[-3:] == ["a/b", "3", "1"]
+    assert [line.split() for line in ran.out.splitlines()[1:]] == [
+        ["a", "3", "1", "a"],
+        ["a/b", "2", "-", "a"],
+        ["c", "1", "-", "-"],
+    ]
 
 
 def test_a_refusal_is_exit_code_4(mnemesh: Mnemesh, standin: StandIn) -> None:

@@ -134,10 +134,10 @@ class Node:
         fields = {"node": node_of(name), "key": key_of(name), "name": name, "url": name}
         return self.govern(Kind.ADD, id=name, set=fields)
 
-    def vote(self, target: Dot, agent: str, *, yes: bool = True) -> Op:
+    def vote(self, target: Dot, agent: str, *, yes: bool = True, reason: str = "") -> Op:
         self.now_ms += 1
         return self.replica.mint_decision(
-            Kind.VOTE, target, agent=agent, now_ms=self.now_ms, yes=yes
+            Kind.VOTE, target, agent=agent, now_ms=self.now_ms, yes=yes, reason=reason
         )
 
     def seal(self, target: Dot) -> Op:

@@ -8,7 +8,7 @@ from crdt.dot import parse_dot
 from node.contracts import RetryKey
 from node.errors import Denied, NodeError
 from node.governing.pending import Filters
-from node.governing.problems import AlreadyDecided, PayloadMismatch
+from node.governing.problems import AlreadyDecided, PayloadMismatch, SeveralActions
 from node.memories import Ask
 from node.memory_problems import Ambiguous, InvalidField, NotFound, Shortfall
 from tests.unit.governing.rig import Governed, asked, at_home, level, mesh
@@ -218,6 +218,65 @@ async def test_an_action_is_found_by_its_memory_and_by_a_beginning(node: Governe
     with pytest.raises(Ambiguous) as caught:
         node.actions.find(ident[:40], at_home("hana"))
     assert set(caught.value.candidates) == {ident, other}
+
+
+async def test_an_exact_id_of_a_memory_is_found_however_short_it_is(node: Governed) -> None:
+    ident = await node.held(id="m-1")
+    await node.held(id="m-12")
+    assert node.actions.find("m-1", at_home("hana")).id == ident
+    for beginning in ("m-", ident[:5]):
+        with pytest.raises(NotFound):
+            node.actions.find(beginning, at_home("hana"))
+
+
+async def test_several_actions_about_one_memory_are_told_as_that(node: Governed) -> None:
+    await node.policy("team", write="any", delete="approve", promote="approve")
+    made = await node.store(id="m-1", tier="short")
+    gone = (await node.memories.delete(made, asked("bob"), None)).receipt.pending_id
+    up = (await node.memories.promote(made, asked("bob"))).receipt.pending_id
+    assert gone
+    assert up
+    with pytest.raises(SeveralActions) as caught:
+        await node.actions.decide("m-1", asked("hana"), yes=True)
+    words = str(caught.value)
+    assert "2 actions about 'm-1' wait" in words
+    assert gone in words
+    assert up in words
+    assert "beginning" not in words
+    assert caught.value.extra() == {"candidates": [up, gone]}
+    assert (caught.value.code, caught.value.http_status) == ("ambiguous_id", 409)
+    await node.actions.decide(up, asked("hana"), yes=False)
+    assert node.actions.find("m-1", at_home("hana")).id == gone, "only one waits now"
+    await node.actions.decide(gone, asked("hana"), yes=False)
+    with pytest.raises(SeveralActions, match="none waits any more"):
+        node.actions.find("m-1", at_home("hana"))
+
+
+async def test_a_reason_is_shown_with_the_vote_on_every_node() -> None:
+    a, b = mesh("a", "b")
+    await peopled(a)
+    ident = await a.held(id="m-1")
+    level([a, b])
+    await b.actions.decide(ident, asked("hana", {"reason": "no room"}), yes=False)
+    level([a, b])
+    for each in (a, b):
+        (vote,) = one(each, ident)["approvals"]
+        assert (vote["agent_id"], vote["decision"], vote["reason"]) == ("hana", "reject", "no room")
+    other = await a.held(id="m-2")
+    await a.actions.decide(other, asked("hana", {"reason": None}), yes=True)
+    assert "reason" not in one(a, other)["approvals"][0]
+
+
+@pytest.mark.parametrize("given", ["x" * 513, 7, ["no"], False])
+async def test_a_reason_that_cannot_be_kept_is_refused_and_nothing_is_decided(
+    node: Governed, given: object
+) -> None:
+    ident = await node.held(id="m-1")
+    with pytest.raises(InvalidField) as caught:
+        await node.actions.decide(ident, asked("hana", {"reason": given}), yes=False)
+    assert caught.value.field == "reason"
+    assert one(node, ident)["approvals"] == []
+    await node.actions.decide(ident, asked("hana", {"reason": "ö" * 512}), yes=False)
 
 
 @pytest.mark.parametrize("wanted", ["", "x", "nothing-like-it", "AAAA:1", "a:b:c", "\x00"])

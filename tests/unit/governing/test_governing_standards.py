@@ -213,6 +213,22 @@ async def test_namespaces_are_listed_with_and_without_memories(node: Governed) -
     await node.standards.clear("gone", asked("ann"))
     assert node.standards.spaces({"global": 3}, at_home("ann", namespaces=("global/x",))) == []
     assert node.standards.spaces({"global": 3}, at_home("ann")) == [
-        {"namespace": "empty", "count": 0, "standards": 1},
-        {"namespace": "global", "count": 3, "standards": 0},
+        {"namespace": "empty", "count": 0, "standards": 1, "ruled_by": "empty"},
+        {"namespace": "global", "count": 3, "standards": 0, "ruled_by": None},
     ]
+
+
+async def test_a_list_says_which_level_rules(node: Governed) -> None:
+    await node.policy("team", write="deny")
+    await node.standards.set("team/x", asked("ann"), {"owner": "olga"})
+    await node.standards.set(
+        "own", asked("ann"), {"governance": {"inherit": True}, "parent": "team/x"}
+    )
+    spaces = node.standards.spaces({"team/x/y": 1, "else": 1}, at_home("ann"))
+    rulers = {one["namespace"]: one["ruled_by"] for one in spaces}
+    assert rulers == {
+        "team": "team", "team/x": "team", "team/x/y": "team", "own": "team", "else": None,
+    }  # fmt: skip
+    await node.policy("*", write="registered")
+    spaces = node.standards.spaces({"else": 1}, at_home("ann"))
+    assert {one["namespace"]: one["ruled_by"] for one in spaces}["else"] == "*"
