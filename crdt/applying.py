@@ -31,6 +31,7 @@ class Applying:
     Attributes:
         notes: what happened, until somebody takes it.
         refused: how many operations had no effect.
+        bundle_first: where the bundle begins that is being applied; 0 while this node mints.
     """
 
     def __init__(self, governance: Governance, held: PendingTable, overlay: Overlay) -> None:
@@ -39,6 +40,7 @@ class Applying:
         self.overlay = overlay
         self.notes: list[Note] = []
         self.refused = 0
+        self.bundle_first = 0
 
     def take(self, op: Op) -> None:
         """Give one operation its effect."""
@@ -93,12 +95,17 @@ class Applying:
             self.notes.append(note("pending", op))
 
     def _leader(self, op: Op) -> Dot | None:
-        """The first operation of the request, when it too is held, about the same record."""
+        """The first operation of the request, when it too is held, about the same record.
+
+        A request is never cut, so what comes in a later bundle belongs to another one: nobody
+        can hang more on what was voted about already.
+        """
         first = self.held.ops.get(op.target) if op.target else None
         same = (
             first is not None
             and op.target is not None
             and op.target.actor == op.dot.actor
+            and op.target.seq >= self.bundle_first
             and first.key == key_of(op)
             and first.requester == op.agent
             and first.leader is None

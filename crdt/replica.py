@@ -124,8 +124,10 @@ class Replica:
 
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""
+        self.applying.bundle_first = bundle.first
         for op in bundle.ops:
             self.applying.take(op)
+        self.applying.bundle_first = 0
         self.taken += len(bundle.ops)
         self.hlc.observe(max(op.hlc for op in bundle.ops), now_ms)
         self._log(bundle)
