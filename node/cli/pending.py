@@ -26,6 +26,12 @@ Hash = Annotated[
 ]
 
 
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why, in words; kept with the vote.", show_default=False),
+]
+
+
 def list_pending(
     *,
     status: Annotated[
@@ -42,8 +48,20 @@ def list_pending(
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     query = given(status=status, namespace=namespace, limit=limit)
     data = client.call("GET", "/api/v1/pending", query=query).data
-    columns = ("ID", "STATUS", "ACTION", "NAMESPACE", "MEMORY", "ASKED BY", "VOTES", "EXPIRES")
+    columns: tuple[str, ...] = (
+        "ID",
+        "STATUS",
+        "ACTION",
+        "NAMESPACE",
+        "MEMORY",
+        "ASKED BY",
+        "VOTES",
+        "EXPIRES",
+    )
     rows = [_row(one) for one in data.get("pending", [])]
+    if any(row[-1] for row in rows):
+        columns = (*columns, "REASONS")
+    rows = [row[: len(columns)] for row in rows]
     Output(as_json=as_json).answer(data, table(columns, rows) if rows else "nothing is held")
 
 
@@ -59,12 +77,18 @@ def _row(one: dict[str, Any]) -> tuple[object, ...]:
         one.get("requested_by", ""),
         f"{one.get('collected', 0)}/{one.get('needed', '?')}",
         one.get("expires_at", "-"),
+        "; ".join(
+            f"{vote.get('agent_id', '')}: {vote['reason']}"
+            for vote in one.get("approvals", [])
+            if vote.get("reason")
+        ),
     )
 
 
 def approve(
     action_id: Id,
     *,
+    reason: Reason = None,
     payload_hash: Hash = None,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
@@ -76,7 +100,8 @@ def approve(
     if dry_run:
         out.answer({"dry_run": True, "id": action_id}, f"would approve {action_id}")
         return
-    answer = _vote(action_id, "approve", given(hash=payload_hash), agent_id, data_dir)
+    body = given(reason=reason, hash=payload_hash)
+    answer = _vote(action_id, "approve", body, agent_id, data_dir)
     data = answer.data
     words = f"approved: {data.get('action', '')} {data.get('memory_id', '')}"
     if data.get("status") == "collecting":
@@ -87,9 +112,7 @@ def approve(
 def reject(
     action_id: Id,
     *,
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="Why, in words.", show_default=False)
-    ] = None,
+    reason: Reason = None,
     payload_hash: Hash = None,
     agent_id: AgentId = None,
     data_dir: DataDir = None,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.conftest import SHARED_TIMEOUT_MS, Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
+from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_governance import (
     decide,
     enrol,
@@ -46,6 +47,11 @@ def four(_four: list[RealNode]) -> Iterator[list[RealNode]]:
     yield _four
     heal(_four[3], _four[:3])
     until_linked(_four)
+
+
+def audited(node: RealNode) -> str:
+    """What the chain of events of a node says last."""
+    return mnemesh("audit", "tail", "--lines", 100, node=node).out
 
 
 def cut_off(node: RealNode, others: list[RealNode]) -> None:
@@ -86,7 +92,11 @@ def test_a_rejection_on_another_node_ends_it(four: list[RealNode]) -> None:
     assert (done.status, done.body["rejected"], done.body["decided_by"]) == (200, True, "hugo")
     until_status(four, action, "rejected")
     assert statuses(four, memory) == [404] * 4
-    until_one_story(four, action)
+    (vote,) = until_one_story(four, action)["approvals"]
+    assert vote["reason"] == "no"
+    for node in four:
+        told = f"vote no {action} store {memory}"
+        until(lambda n=node, t=told: t in audited(n), "the chain says how it was decided")
 
 
 def test_a_named_agent_alone_approves(four: list[RealNode]) -> None:

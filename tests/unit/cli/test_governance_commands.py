@@ -132,15 +132,31 @@ def test_pending_actions_are_listed(mnemesh: Mnemesh, standin: StandIn) -> None:
     assert standin.asked[0][1] == "/api/v1/pending?status=pending&limit=100"
 
 
+def test_reasons_are_listed_where_somebody_gave_one(mnemesh: Mnemesh, standin: StandIn) -> None:
+    here = ("--data-dir", standin.paths.data_dir)
+    silent = {"id": "a:1", "approvals": [{"agent_id": "hana", "decision": "approve"}]}
+    vote = {"agent_id": "hugo", "decision": "reject", "reason": "no room"}
+    standin.on("GET", "/api/v1/pending", 200, {"pending": [silent], "count": 1})
+    standin.on("GET", "/api/v1/pending", 200, {"pending": [{"id": "a:2", "approvals": [vote]}]})
+    assert "REASONS" not in mnemesh("pending", "list", *here).out
+    ran = mnemesh("pending", "list", *here)
+    assert "REASONS" in ran.out
+    assert "hugo: no room" in ran.out
+
+
 def test_votes_are_sent_as_the_agent(mnemesh: Mnemesh, standin: StandIn) -> None:
     here = ("--agent-id", "hana", "--data-dir", standin.paths.data_dir)
     base = "/api/v1/pending/actor%3D%3A1"
     standin.on("POST", f"{base}/approve", 200, {"action": "store", "memory_id": "m-1", **TOLD})
     standin.on("POST", f"{base}/reject", 200, {"rejected": True, "memory_id": "m-1", **TOLD})
-    assert "approved: store m-1" in mnemesh("pending", "approve", "actor=:1", *here).out
+    ran = mnemesh("pending", "approve", "actor=:1", "--reason", "fine", *here)
+    assert "approved: store m-1" in ran.out
     ran = mnemesh("pending", "reject", "actor=:1", "--reason", "no", "--hash", "ab", *here)
     assert "rejected: m-1" in ran.out
-    assert [one[3] for one in standin.asked] == [{}, {"reason": "no", "hash": "ab"}]
+    assert [one[3] for one in standin.asked] == [
+        {"reason": "fine"},
+        {"reason": "no", "hash": "ab"},
+    ]
     assert {one[2]["x-agent-id"] for one in standin.asked} == {"hana"}
 
 

@@ -200,6 +200,8 @@ async def test_a_held_write_is_approved(world: GovernedWorld) -> None:
 async def test_a_held_write_is_rejected(world: GovernedWorld) -> None:
     await world.people()
     ident = await world.held(id="m-1")
+    long = await world.tell("POST", f"/pending/{ident}/reject", {"reason": "x" * 513}, "hana")
+    assert (long.status, long.json["field"]) == (400, "reason")
     done = await world.tell("POST", f"/pending/{ident}/reject", {"reason": "no"}, "hana")
     assert (done.status, done.json["rejected"], done.json["decided_by"]) == (200, True, "hana")
     assert (await world.tell("GET", "/memories/m-1")).status == 404
