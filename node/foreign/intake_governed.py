@@ -261,6 +261,8 @@ async def decide(here: Here, sender: Sender, item: Any, *, dry_run: bool) -> Don
         here.pendings.find(ours, caller)
         return Done(result=Result(kind=DECISION, id=ident, status=APPLIED))
     retry = retry_key(caller, sender, "decision", ours, str(yes))
+    if here.memories.known(retry) is not None:
+        return Done(result=Result(kind=DECISION, id=ident, status=DUPLICATE))
     shortfall: errors.QuorumNotMet | None = None
     try:
         await here.pendings.decide(ours, Ask(caller=caller, body={}, retry=retry), yes=yes)
