@@ -18,9 +18,10 @@ from node.foreign.entries import PUSHED, Entry, base_of
 from node.foreign.giving import Giving, Item
 from node.foreign.here import Here
 from node.foreign.intake import Intake
-from node.foreign.judging import PASSED_OVER, Why, after_deletion, after_giving, after_passing_over
+from node.foreign.judging import PASSED_OVER, Why
 from node.foreign.memory import LINK, MEMORY, Cursor
 from node.foreign.problems import PeerIsMember, PeerRefused
+from node.foreign.remembering import after_deletion, after_giving, after_passing_over
 from node.foreign.remote import Remote, Said, TooLarge
 from node.foreign.report import (
     APPLIED,

@@ -24,7 +24,7 @@ NO_DOTS: Final[frozenset[Dot]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Ancestor:
     """The last exchange that is known to have happened.
 
     Attributes:
@@ -85,7 +85,7 @@ class Entry:
         offers: what was shown, or pushed, without a word about it; the first and the latest.
     """
 
-    base: Base | None = None
+    base: Ancestor | None = None
     stamp: int = 0
     given: int = 0
     past: tuple[bytes, ...] = ()
@@ -93,7 +93,7 @@ class Entry:
     store: str = ""
     offers: tuple[Offer, ...] = field(default=())
 
-    def exchanged(self, base: Base, *, stamp: int | None = None, given: int = 0) -> "Entry":
+    def exchanged(self, base: Ancestor, *, stamp: int | None = None, given: int = 0) -> "Entry":
         """After one more exchange.
 
         Args:
@@ -152,16 +152,16 @@ class Entry:
                 return replace(self._taken(offer), offers=self.offers[place + 1 :])
         return self
 
-    def assumed(self) -> Base | None:
+    def assumed(self) -> Ancestor | None:
         """The base to judge by: the last exchange, else the first thing that was shown."""
         if self.base is not None or not self.offers:
             return self.base
         return base_of(self.offers[0])
 
 
-def base_of(offer: Offer) -> Base:
+def base_of(offer: Offer) -> Ancestor:
     """An offer, once the peer has taken it."""
-    return Base(
+    return Ancestor(
         theirs=offer.hashes,
         ours=offer.hashes,
         dots=offer.dots,
@@ -234,9 +234,9 @@ def decode_entry(data: bytes) -> Entry:
         raise ValueError(f"stored bytes are no entry: {error}") from error
 
 
-def _base(row: list[Any]) -> Base:
+def _base(row: list[Any]) -> Ancestor:
     theirs, ours, dots, settled, gone, received, held, made = row
-    return Base(
+    return Ancestor(
         theirs=theirs,
         ours=ours,
         dots=_dots(dots),

@@ -20,9 +20,10 @@ from node.foreign import report as kinds
 from node.foreign.content import RowReader
 from node.foreign.entries import Entry
 from node.foreign.here import Here
-from node.foreign.judging import Plan, after_deletion, after_row, deleted, judge
+from node.foreign.judging import Plan, deleted, judge
 from node.foreign.memory import MEMORY
 from node.foreign.preview import preview
+from node.foreign.remembering import after_deletion, after_row
 from node.foreign.report import APPLIED, DUPLICATE, REFUSED, Report, Result
 from node.foreign.writing import (
     Done,

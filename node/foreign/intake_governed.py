@@ -15,11 +15,11 @@ from crdt.op import Draft, Kind, Value
 from crdt.policy import Answer, Policy
 from node import errors
 from node.foreign.content import Hashes, RowReader, hash_of
-from node.foreign.entries import Base, Entry
+from node.foreign.entries import Ancestor, Entry
 from node.foreign.here import Here
-from node.foreign.judging import after_deletion
 from node.foreign.memory import PENDING, POLICY
 from node.foreign.preview import preview
+from node.foreign.remembering import after_deletion
 from node.foreign.report import APPLIED, DECISION, DUPLICATE, META, META_CLEAR, REFUSED, Result
 from node.foreign.report import PENDING as PENDING_KIND
 from node.foreign.writing import Done, Sender, landed, retry_key
@@ -125,7 +125,7 @@ def _nothing_new(theirs: Hashes, held: list[Policy], entry: Entry, updated: int)
 
 
 def _meta_after(entry: Entry, theirs: Hashes, ours: Hashes, updated: int) -> Entry:
-    base = Base(theirs=theirs, ours=ours, received=True)
+    base = Ancestor(theirs=theirs, ours=ours, received=True)
     return entry if entry.base == base else entry.exchanged(base, stamp=updated)
 
 
@@ -182,7 +182,7 @@ async def take_pending(here: Here, sender: Sender, item: Any, *, dry_run: bool) 
         return Done(result=Result(kind=PENDING_KIND, id=ident, status=APPLIED))
     retry = retry_key(caller, sender, "pending", ident)
     done = await landed(here.funnel.write([draft], caller=caller, action="sync", retry=retry))
-    base = Base(theirs={}, ours={}, dots=frozenset(done.dots), received=True, held=True)
+    base = Ancestor(theirs={}, ours={}, dots=frozenset(done.dots), received=True, held=True)
     ours = here.memory.entry(sender.key, PENDING, done.pending_id)
     # Under our own name too: it is not given back to who brought it.
     entries = {
@@ -273,7 +273,7 @@ async def decide(here: Here, sender: Sender, item: Any, *, dry_run: bool) -> Don
     return Done(result=Result(kind=DECISION, id=ident, status=APPLIED), shortfall=shortfall)
 
 
-def _distrusted(here: Here, decider: str, *, yes: bool, brought: Base | None) -> str:
+def _distrusted(here: Here, decider: str, *, yes: bool, brought: Ancestor | None) -> str:
     """Why a vote is not taken on the word of a peer; empty when it is."""
     if here.bound(decider):
         return f"agent_signature_missing: {decider} votes with its own key alone"

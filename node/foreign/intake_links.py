@@ -15,10 +15,10 @@ from crdt.dot import Dot
 from crdt.op import Draft, Kind, Value
 from node.contracts import Held
 from node.foreign.content import Hashes, hash_of
-from node.foreign.entries import Base, Entry
+from node.foreign.entries import Ancestor, Entry
 from node.foreign.here import Here
-from node.foreign.judging import after_deletion
 from node.foreign.memory import LINK
+from node.foreign.remembering import after_deletion
 from node.foreign.report import APPLIED, DUPLICATE, LINK_DELETION, Result
 from node.foreign.report import LINK as LINK_KIND
 from node.foreign.writing import Done, Sender, dots_text, landed, retry_key
@@ -156,7 +156,7 @@ def _after(entry: Entry, theirs: Hashes, now: Stated | None, minted: frozenset[D
         return entry
     level = theirs == now.hashes
     known = frozenset() if entry.base is None else entry.base.dots
-    base = Base(
+    base = Ancestor(
         theirs=theirs,
         ours=now.hashes,
         dots=now.dots if level else (known | minted) & now.dots,

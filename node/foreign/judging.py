@@ -16,7 +16,7 @@ from crdt.dot import Dot
 from crdt.fields import FieldKind, element_field, kind_of, tier_rank
 from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
-from node.foreign.entries import GIVEN, NO_DOTS, PUSHED, RECEIVED, Base, Entry
+from node.foreign.entries import GIVEN, NO_DOTS, RECEIVED, Ancestor, Entry
 from node.foreign.sight import Mine
 from node.memory_drafts import COLLECTION
 from node.memory_record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
@@ -61,7 +61,7 @@ class Plan:
 
     why: Why
     drafts: tuple[Draft, ...] = ()
-    base: Base | None = None
+    base: Ancestor | None = None
     seen: frozenset[Dot] = NO_DOTS
 
     def of_peer(self, dots: Sequence[Dot]) -> frozenset[Dot]:
@@ -100,7 +100,7 @@ def judge(row: Row, mine: Mine | None, entry: Entry) -> Plan:
     return _merged(row, mine, base)
 
 
-def equal(row: Row, mine: Mine, base: Base | None) -> bool:
+def equal(row: Row, mine: Mine, base: Ancestor | None) -> bool:
     """Whether a row says what ours says; a life that it does not speak of is not compared."""
     theirs, ours = row.content.hashes, mine.content.hashes
     if theirs == ours:
@@ -134,7 +134,7 @@ def _created(row: Row) -> Plan:
     return Plan(why=Why.NEW, drafts=(row.draft,))
 
 
-def _merged(row: Row, mine: Mine, base: Base) -> Plan:
+def _merged(row: Row, mine: Mine, base: Ancestor) -> Plan:
     """What the peer changed since the last exchange, over what it has seen."""
     theirs, ours = row.content.hashes, mine.content.hashes
     changed = {
@@ -175,7 +175,7 @@ def _written(
     *,
     seen: frozenset[Dot],
     clash: frozenset[str] = frozenset(),
-    base: Base | None = None,
+    base: Ancestor | None = None,
 ) -> Plan:
     """The plan that writes some fields of a row over what the peer has seen of ours."""
     lost = frozenset() if _later(row, mine) else clash
@@ -233,7 +233,7 @@ def _disputed(
     return first, _edit(mine.id, {}), _edit(mine.id, again, seen=mine.dots)
 
 
-def _elsewhere(row: Row, mine: Mine, fields: set[str], base: Base | None) -> Plan:
+def _elsewhere(row: Row, mine: Mine, fields: set[str], base: Ancestor | None) -> Plan:
     """What the peer has seen is gone: moved since, or deleted and another one made under the id.
 
     The new birth carries every value, so there is nothing left to be in conflict with: the side
@@ -307,73 +307,3 @@ def deleted(mine: Mine | None, entry: Entry) -> Plan:
         return Plan(why=Why.EXCHANGED, base=base)
     end = Draft(kind=Kind.DELETE, collection=COLLECTION, id=mine.id, seen=seen)
     return Plan(why=Why.CHANGED, drafts=(end,), base=base, seen=seen)
-
-
-# --- afterwards ----------------------------------------------------------------------
-
-
-def after_row(
-    row: Row, plan: Plan, entry: Entry, now: Mine | None, minted: frozenset[Dot], *, held: bool
-) -> Entry:
-    """The entry once a row was judged and what it meant is written.
-
-    Args:
-        row: as it came.
-        plan: what was done.
-        entry: as it is now.
-        now: our record as it is now.
-        minted: the operations that speak for the peer.
-        held: whether governance holds them for approval.
-    """
-    if plan.why in PASSED_OVER or (now is None and not held):
-        return entry
-    if plan.why is Why.EXCHANGED:
-        return replace(entry, stamp=max(entry.stamp, row.updated or 0))
-    if now is None:
-        base = Base(theirs=row.content.hashes, ours={}, received=True, held=True)
-        return entry.exchanged(base, stamp=row.updated)
-    level = equal(row, now, plan.base)
-    known = NO_DOTS if entry.base is None else entry.base.dots
-    base = Base(
-        theirs=row.content.hashes,
-        ours=now.content.hashes,
-        dots=now.dots if level else (plan.seen | known | minted) & now.dots,
-        settled=now.content.whole if level else b"",
-        received=True,
-        held=held,
-        made=now.made,
-    )
-    if entry.base == base and (row.updated or 0) <= entry.stamp:
-        return entry
-    return entry.exchanged(base, stamp=row.updated)
-
-
-def after_deletion(entry: Entry, *, received: bool) -> Entry:
-    """The entry once a deletion was exchanged."""
-    if entry.base is not None and entry.base.gone:
-        return entry
-    return entry.exchanged(Base(theirs={}, ours={}, gone=True, received=received))
-
-
-def after_passing_over(entry: Entry) -> Entry:
-    """The entry once the peer has said that what was pushed does not count there."""
-    left = tuple(offer for offer in entry.offers if offer.place != PUSHED)
-    return entry if left == entry.offers else replace(entry, offers=left)
-
-
-def after_giving(given: Base, entry: Entry, before: int, updated: int) -> Entry:
-    """The entry once the peer has said that it took, or already had, what was given.
-
-    Args:
-        given: what it has now.
-        entry: as it is now.
-        before: how many exchanges there were when it was given.
-        updated: the time of change that it was given with (ms).
-    """
-    if entry.base is not None and entry.count != before:
-        # Something else was exchanged meanwhile: this only adds to what the peer has seen.
-        seen = entry.base.dots | given.dots
-        return replace(entry, base=replace(entry.base, dots=seen), offers=())
-    if entry.base == given:
-        return replace(entry, offers=())
-    return replace(entry.exchanged(given, given=updated), offers=())

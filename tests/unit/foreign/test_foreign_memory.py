@@ -10,7 +10,7 @@ from node.foreign.entries import (
     GIVEN,
     PAST_MAX,
     PUSHED,
-    Base,
+    Ancestor,
     Entry,
     Offer,
     decode_entry,
@@ -34,7 +34,7 @@ def offer(place: int, after: int = 0, **fields: object) -> Offer:
 
 
 FULL = Entry(
-    base=Base(theirs=HASHES, ours={}, dots=dots(1, 2), settled=b"s", received=True, made=7),
+    base=Ancestor(theirs=HASHES, ours={}, dots=dots(1, 2), settled=b"s", received=True, made=7),
     stamp=5,
     given=6,
     past=(GIVEN + bytes(16),),
@@ -109,7 +109,7 @@ def test_of_many_offers_the_first_and_the_latest_are_kept() -> None:
 
 
 def test_an_offer_older_than_the_last_exchange_only_adds_what_was_seen() -> None:
-    base = Base(theirs={"title": b"12345678"}, ours={}, dots=dots(1))
+    base = Ancestor(theirs={"title": b"12345678"}, ours={}, dots=dots(1))
     entry = Entry(store="s1", offers=(offer(4),)).exchanged(base)
     taken = entry.confirmed(4, "s1")
     assert taken.base is not None
@@ -119,7 +119,7 @@ def test_an_offer_older_than_the_last_exchange_only_adds_what_was_seen() -> None
 def test_what_was_exchanged_before_is_bounded() -> None:
     entry = Entry()
     for number in range(PAST_MAX + 5):
-        entry = entry.exchanged(Base(theirs={"title": bytes([number]) * 8}, ours={}))
+        entry = entry.exchanged(Ancestor(theirs={"title": bytes([number]) * 8}, ours={}))
     assert len(entry.past) == PAST_MAX
     assert entry.past[0] == GIVEN + whole_of({"title": bytes([PAST_MAX + 3]) * 8})
 
