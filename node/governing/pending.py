@@ -129,6 +129,8 @@ class PendingActions:
         held = self._memories.funnel.reader().get(*action.record)
         if not may_see(action, payload, held, viewer):
             return None
+        if held is None and all(part.action != "store" for part in action.parts):
+            payload = {}  # what would be changed has ended; nothing tells any more who might see it
         return shown(action, payload, self._now_ms())
 
     def find(self, wanted: str, viewer: Caller) -> Action:

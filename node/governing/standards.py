@@ -17,6 +17,7 @@ from crdt.op import Kind
 from crdt.policy import ROOT, Policy
 from crdt.roles import within
 from node.contracts import Caller, GovernanceDraft, Governing, Receipt
+from node.errors import Denied
 from node.governing.changes import govern
 from node.governing.policies import (
     check_parent,
@@ -185,7 +186,17 @@ class Standards:
     # Showing.
 
     def of(self, space: str, viewer: Caller, *, inherit: bool) -> Shown:
-        """The standards of a namespace, or of every level that is asked about it."""
+        """The standards of a namespace, or of every level that is asked about it.
+
+        Raises:
+            node.errors.Denied: the key of the caller is limited to other namespaces.
+        """
+        if viewer.namespaces is not None and not within(space, viewer.namespaces):
+            raise Denied(
+                f"the API key does not reach {space!r}",
+                fix="Use a key of that namespace",
+                code="namespace_not_of_key",
+            )
         state = self._governing.state()
         chain = levels_above(state.policies, space)[::-1]
         levels = chain if inherit else [space]

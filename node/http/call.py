@@ -261,6 +261,14 @@ class Call:
         return objection(self, agent)
 
     @property
+    def still_admitted(self) -> bool:
+        """Whether the key that let a long answer begin is in force to this moment."""
+        if self.grant is UNLIMITED:
+            return True
+        digest = bytes.fromhex(self.grant.digest)
+        return self.door.key_ring().find(digest, self.services.now_ms()) is not None
+
+    @property
     def local(self) -> bool:
         """Whether the request came over loopback."""
         return not self.door.tls or from_loopback(self.request.transport)

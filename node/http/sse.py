@@ -54,7 +54,7 @@ async def _pump(
     response = web.StreamResponse(headers=headers)
     await response.prepare(call.request)
     await _write(call, response, f"retry: {RETRY_MS}\n\n".encode())
-    while not streams.closed:
+    while not streams.closed and call.still_admitted:
         wake.clear()
         async with streams.turn:
             events = source.take()
