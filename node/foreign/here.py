@@ -48,7 +48,10 @@ class Here:
         """Who acts for an item: the agent it names, else the peer itself.
 
         An agent that has bound a key here speaks through signatures alone, which a peer cannot
-        bring; then the peer acts, and the record still belongs to whom it declares.
+        bring, and an administrator of this mesh not through others; then the peer acts, and the
+        record still belongs to whom it declares.
         """
-        acts = agent if agent and not self.bound(agent) else sender.name
-        return Caller(agent=acts)
+        itself = bool(agent) and not self.bound(agent)
+        if itself and agent not in self.governing.state().admins:
+            return Caller(agent=agent)
+        return Caller(agent=sender.name)
