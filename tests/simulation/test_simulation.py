@@ -23,22 +23,31 @@ from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
 EVERYDAY = 24
-CONTROL_SEEDS = 150
+CONTROL_SEEDS = 300
 
 # Where each control was last caught: tried first, so that the everyday run stays short. Every
 # change of the core shifts the schedules; a stale entry costs time, never a verdict.
 LAST_CAUGHT: dict[str, tuple[int, ...]] = {
-    "floor": (8, 10, 13),
-    "halfjoin": (8, 10, 13),
-    "joinwrong": (8, 10, 13),
-    "rashadd": (16, 17, 19),
-    "holes": (1, 3, 7),
-    "eager": (50, 58, 44, 23),
-    "skewrelay": (17, 25, 45),
-    "norelay": (6, 17, 23),
-    "nodeadline": (1, 2, 4),
-    "requester": (4, 18, 20),
-    "laxest": (0, 10),
+    "floor": (91, 97, 88, 32),
+    "halfjoin": (109, 125, 40, 123),
+    "joinwrong": (77, 32, 40, 88),
+    "rashadd": (38, 8, 18, 10),
+    "holes": (18, 21, 49, 27),
+    "eager": (48, 61, 47, 96),
+    "skewrelay": (22, 28, 20, 7),
+    "newest": (1, 2, 4),
+    "norelay": (6, 16, 20, 7),
+    "nodeadline": (0, 2, 4),
+    "hash": (5, 6, 3),
+    "requester": (93, 89, 55, 61),
+    "laxest": (92, 85, 42, 39),
+    "anyone": (39, 28, 31, 15),
+    "veto": (50, 62, 4, 113),
+    "lateyes": (108, 62, 93, 120),
+    "half": (126, 130, 61),
+    "strongest": (36, 44, 79),
+    "usurp": (123, 2, 92),
+    "earlyseal": (238, 77, 229, 236),
 }
 
 
@@ -139,9 +148,9 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_prints_seeds_steps_and_faults_by_kind() -> None:
-    done = command("--seeds", "2", "--first", "10", "--steps", "300")
+    done = command("--seeds", "2", "--first", "40", "--steps", "300")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 seeds from 10" in done.stdout
+    assert "2 seeds from 40" in done.stdout
     assert "steps" in done.stdout
     for fault in ("faults:", "crash", "cut", "truncated", "snapshot_joins"):
         assert fault in done.stdout

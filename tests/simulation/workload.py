@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crdt.applying import key_of
 from crdt.mint import MissingRecordError
 from crdt.op import Draft, Kind, Op
+from crdt.pending import Pending, Vote
 from crdt.request import DeniedError
 from crdt.sealing import seal_approved
 from crdt.view import shown
@@ -187,19 +188,44 @@ class Workload:
         )
 
     def decide(self, process: "Process") -> bool:
-        """A vote on something pending."""
+        """A vote on something pending; a council mostly speaks of the newest, all alike."""
         r = self.random
-        held = sorted(process.replica.pending)
+        rows = process.replica.pending
+        held = sorted(rows)
         if not held:
             return False
-        process.replica.mint_decision(
-            Kind.VOTE,
-            r.choice(held),
-            agent=r.choice(AGENTS),
-            now_ms=process.now_ms,
-            yes=r.random() < 0.65,
-        )
+        target, agents, chance = r.choice(held), [r.choice(AGENTS)], 0.65
+        together = self.council and r.random() < 0.6
+        if together:
+            fresh = sorted((rows[dot].asked, dot) for dot in held if not rows[dot].sealed)
+            target = fresh[-1][1] if fresh else target
+            agents, chance = self._council(process, rows[target]) or agents, 0.5
+        yes = r.random() < chance
+        for agent in agents:
+            process.replica.mint_decision(
+                Kind.VOTE, target, agent=agent, now_ms=process.now_ms, yes=yes
+            )
+        if together:
+            self.seal(process)  # a node looks for what is due whenever something was decided
         return True
+
+    def _council(self, process: "Process", row: Pending) -> list[str]:
+        """Who decides, as the process knows the agents."""
+        known = process.replica.governance.now.agents
+        return [
+            agent
+            for agent in AGENTS
+            if row.entitles(
+                Vote(
+                    agent=agent,
+                    hlc=0,
+                    yes=True,
+                    human=known.get(agent, {}).get("agent_type") == "human",
+                    registered=agent in known,
+                    seen=frozenset(),
+                )
+            )
+        ]
 
     def seal(self, process: "Process") -> int:
         """Seal what is due."""
