@@ -117,7 +117,8 @@ class Draft:
         private: write to the lane that never leaves this node.
         fresh: the id was just drawn at random, so nothing can stand under it: no look-up.
         seen: when given, only what stands among these dots counts as seen: an edit supersedes
-            no other version, a delete ends no other birth.
+            no other version, a delete ends no other birth. The revision is this node's own
+            count and superseded always, with whatever its operation wrote into the same fields.
     """
 
     kind: Kind
