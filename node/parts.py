@@ -145,7 +145,7 @@ def build_parts(
     gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
     oversight.audited_by(audit.record, audit.facts)
-    credentials = _credentials(ground, live)
+    credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
     upkeep, foreign = _agents_side(
         ground,
@@ -198,13 +198,15 @@ def _dialling(ground: Ground, engine: Engine, start_over: Callable[[], None]) ->
     )
 
 
-def _credentials(ground: Ground, live: Live) -> Credentials:
+def _credentials(ground: Ground, live: Live, engine: Engine) -> Credentials:
     return open_credentials(
         live,
         log=ground.log,
         now_ms=ground.now_ms,
         monotonic=time.monotonic,
         post=asyncio.get_running_loop().call_soon_threadsafe,
+        tell=engine.send_aside,
+        hear=engine.asides.__setitem__,
     )
 
 

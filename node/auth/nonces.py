@@ -33,7 +33,7 @@ _GENERATIONS_MAX: Final = 16
 _PREFIX: Final = b"nonces-"
 _MAP_BYTES: Final = 1 << 36
 _MAP_BYTES_MIN: Final = 1 << 26
-_KEY_BYTES: Final = 16
+KEY_BYTES: Final = 16
 _BATCH_MAX: Final = 10_000
 _WAITING_MAX: Final = 100_000
 _PRUNE_SECONDS: Final = 6 * 3600.0
@@ -72,7 +72,7 @@ def nonce_key(kind: str, ident: str, nonce: str) -> bytes:
         data = part.encode(errors="surrogateescape")
         state.update(len(data).to_bytes(4, "big"))
         state.update(data)
-    return state.digest()[:_KEY_BYTES]
+    return state.digest()[:KEY_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,15 @@ class NonceStore:
             self._waiting.append(_Waiting(nonce_key(kind, ident, nonce), answer))
             self._wake.notify()
         return await answer
+
+    def learn(self, key: bytes) -> None:
+        """Remember a nonce that was used elsewhere; best effort, nobody waits for it."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_seen)
+        with self._wake:
+            if not self._closing and len(self._waiting) < _WAITING_MAX:
+                self._waiting.append(_Waiting(key, answer))
+                self._wake.notify()
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Answer what waits, then end the thread and let go of the files."""
@@ -220,6 +229,12 @@ class NonceStore:
             with self._env.begin(write=True) as txn:
                 txn.drop(self._tables.pop(oldest), delete=True)
         return True
+
+
+def _seen(answer: "asyncio.Future[bool]") -> None:
+    """Whatever became of it: nobody asked."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _answer(batch: list[_Waiting], fresh: list[bool]) -> None:

@@ -13,6 +13,7 @@ from node.auth.enrolments import parse_enrolments
 from node.auth.keys import KeyRing, parse_keys
 from node.auth.nonces import NonceStore
 from node.auth.places import enrolments_path, keys_path, nonces_path
+from node.auth.shared_nonces import TOPIC, SharedNonces
 from node.auth.watched import Watched
 from node.errors import ConfigError
 from node.live import Live
@@ -27,6 +28,8 @@ def open_credentials(
     now_ms: Callable[[], int],
     monotonic: Callable[[], float],
     post: Callable[..., object],
+    tell: Callable[[str, bytes], None],
+    hear: Callable[[str, Callable[[bytes, int, bytes], None]], None],
 ) -> Credentials:
     """Open what a node knows senders by; the caller closes it.
 
@@ -36,6 +39,8 @@ def open_credentials(
         now_ms: wall clock, milliseconds since the epoch.
         monotonic: seconds that only grow.
         post: brings calls back to the loop: `loop.call_soon_threadsafe`.
+        tell: says something to all linked members, under a topic.
+        hear: has what members say under a topic given to somebody.
 
     Raises:
         ConfigError: a file is there and cannot be understood.
@@ -62,11 +67,13 @@ def open_credentials(
         lambda: Watched(peers, parse_enrolments, log=log, monotonic=monotonic, look_seconds=0),
     )
     nonces = NonceStore(nonces_path(paths), post=post, now_ms=now_ms)
+    shared = SharedNonces(nonces, tell)
+    hear(TOPIC, shared.on_told)
     return Credentials(
         key_ring=ring,
         newest_key_ring=ring.newest,
         enrolments=enrolments,
-        nonces=nonces,
+        nonces=shared,
         demands_signature=lambda: live.settings.federation.require_signature,
         demands_nonce=lambda: live.settings.federation.require_nonce,
         close=nonces.close,

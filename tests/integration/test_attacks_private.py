@@ -1,10 +1,13 @@
 """Attempts to get at what is private to somebody else, on real nodes."""
 
+import base64
+import hashlib
 from collections.abc import Iterator
 
 import pytest
+from nacl.signing import SigningKey
 
-from tests.integration.rig import RealNode, until_level
+from tests.integration.rig import RealNode, Reply, until_level
 from tests.integration.rig_governance import set_policy
 from tests.integration.rig_mesh import founded, start_all
 
@@ -24,6 +27,15 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     finally:
         for node in nodes:
             node.clean_up()
+
+
+def send(node: RealNode, key: SigningKey, nonce: str, body: bytes) -> Reply:
+    """A write of the agent sig, signed by hand."""
+    digest = hashlib.sha256(body).hexdigest()
+    text = f"POST\n/api/v1/memories\n\n{digest}\n{nonce}"
+    signature = base64.b64encode(key.sign(text.encode()).signature).decode()
+    headers = {"x_agent_id": "sig", "x_agent_nonce": nonce, "x_agent_sig": f"ed25519={signature}"}
+    return node.ask("POST", "/memories", body, **headers)
 
 
 def keep(node: RealNode, ident: str, **fields: object) -> str:
@@ -146,3 +158,18 @@ def test_nothing_about_a_private_memory_is_told_to_others(pair: list[RealNode]) 
         reply = node.ask(method, path, body, **MALLORY)
         assert reply.status == 404, (method, path, reply.body)
         assert f"title {SECRET}" not in str(reply.body)
+
+
+def test_a_signed_request_that_was_overheard_is_over_on_every_node(pair: list[RealNode]) -> None:
+    key = SigningKey.generate()
+    public = bytes(key.verify_key).hex()
+    body = {"agent_id": "sig", "agent_type": "system", "public_key": public}
+    pair[0].tell("POST", "/agents", body, x_agent_id="sig")
+    until_level(pair)
+    for first, second in (pair, pair[::-1]):
+        for number in range(20):
+            nonce, said = f"{first.name}-{number}", b'{"title":"once","content":"c"}'
+            assert send(first, key, nonce, said).status == 201
+            reply = send(second, key, nonce, said)
+            assert (reply.status, reply.body["error"]) == (401, "agent_nonce_replay")
+    assert send(pair[0], key, "fresh", b'{"title":"once","content":"c"}').status == 201
