@@ -24,13 +24,15 @@ AGENTS = ("ann", "bob", "cat")
 LEVELS = ("any", "approve", "owner", "registered", "deny")
 APPROVERS = ("human", {"agent": "bob"}, {"consensus": 2})
 TIERS = ("short", "mid", "long")
+ROLES = ("", "agent-writer", "team-admin", "agent-reader", "system-admin")
 
 Step = tuple[str, int, int, int, int]
 KINDS = (
     *("create", "edit", "edit", "edit", "delete", "again", "commit", "pull", "pull", "pull"),
-    *("policy", "agent", "vote", "vote", "seal", "private", "restart"),
+    *("policy", "agent", "role", "mode", "vote", "vote", "seal", "private", "restart"),
 )
-PLAIN = tuple(k for k in KINDS if k not in {"policy", "agent", "vote", "seal", "private"})
+NOT_PLAIN = {"policy", "agent", "role", "mode", "vote", "seal", "private"}
+PLAIN = tuple(k for k in KINDS if k not in NOT_PLAIN)
 
 small = st.integers(0, 7)
 
@@ -149,6 +151,18 @@ class Play:
     def _agent(self, node: Node, x: int, y: int, _: int) -> None:
         node.agent(AGENTS[x % 3], "human" if y < 6 else "system")
 
+    def _role(self, node: Node, x: int, y: int, z: int) -> None:
+        name = AGENTS[x % 3]
+        seen = node.replica.governance.live(Kind.ROLE, subject=name)
+        body = {"role": ROLES[z % 5], "namespaces": ["x"] if z & 1 else []}
+        node.govern(Kind.ROLE, id=name, agent=AGENTS[y % 3], supersedes=seen, set=body)
+
+    def _mode(self, node: Node, x: int, y: int, _: int) -> None:
+        own = node_of(node.name).hex()
+        seen = node.replica.governance.live(Kind.MODE, subject=own)
+        body = {"mode": ("enforce", "enforce", "advisory")[x % 3]}
+        node.govern(Kind.MODE, id=own, agent=AGENTS[y % 3], supersedes=seen, set=body)
+
     def _vote(self, node: Node, x: int, y: int, z: int) -> None:
         held = sorted(node.replica.pending)
         if not held:
@@ -175,10 +189,11 @@ class Play:
         held = [
             dot
             for dot, pending in sorted(node.replica.pending.items())
-            if dot.actor[13:] == mine and pending.approved() and not pending.sealed
+            if dot.actor[13:] == mine and node.replica.shown(dot) and not pending.sealed
         ]
         if held:
-            node.seal(held[x % len(held)])
+            for member in node.replica.held.group(held[x % len(held)]):
+                node.seal(member)
 
     def _commit(self, node: Node, *_: int) -> None:
         self._noted(node.commit())

@@ -13,6 +13,7 @@ from crdt.dot import PRIVATE, Dot
 from crdt.memory_state import MemoryState
 from crdt.overlay import pending_key
 from crdt.pending import decode_pending
+from crdt.pending_table import PendingTable
 from crdt.record_codec import decode, encode
 from crdt.view import NothingPending, shown
 from tests.property.crdt_histories import IDS, NAMES, PLAIN, Play, approvals, histories
@@ -20,21 +21,9 @@ from tests.simulation.checks import difference, visible
 from tests.unit.crdt.rig import Node, shared_state, snapshot
 
 
-class Stored:
-    """Approvals as a disk holds them."""
-
-    def __init__(self, disk: MemoryState) -> None:
-        self.rows = {dot: decode_pending(data) for dot, data in disk.pending.items()}
-
-    def shown(self, dot: Dot) -> bool:
-        return dot in self.rows and self.rows[dot].approved()
-
-    def stamp(self, dot: Dot) -> int:
-        return self.rows[dot].stamp()
-
-
 def seen(disk: MemoryState) -> dict[str, Any]:
-    return visible({k: decode(k, v) for k, v in disk.records.items()}, Stored(disk))
+    held = PendingTable({dot: decode_pending(data) for dot, data in disk.pending.items()})
+    return visible({k: decode(k, v) for k, v in disk.records.items()}, held)
 
 
 def copies(play: Play) -> list[MemoryState]:
