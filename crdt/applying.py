@@ -119,7 +119,7 @@ class Applying:
         except Exception:  # noqa: BLE001 - a gate that fails refuses, on every node alike
             return DENIED
         if lane_of(op.dot.actor) == PRIVATE and verdict.answer is Answer.PENDING:
-            # Nobody else could look at it or vote; it is held once it is to be shared.
+            # Nobody else could look at it or vote; to share it is judged on its own.
             return ALLOWED
         return verdict
 

@@ -125,8 +125,11 @@ def test_a_private_scope_is_no_way_round_a_policy_or_a_role(pair: list[RealNode]
     assert node.ask("PUT", "/memories/retained", {"content": "c"}, **ALICE).status == 403
     assert node.ask("DELETE", "/memories/retained", **ALICE).status == 403
     set_policy(node, "asks", write="approve")
-    # Nobody could look at it, let alone vote; it is held once it is to be shared.
-    assert node.ask("POST", "/memories", {**item, "namespace": "asks"}, **MALLORY).status == 201
+    # Nobody could look at it, let alone vote; but it is not shared without a vote.
+    made = node.tell("POST", "/memories", {**item, "namespace": "asks"}, **MALLORY)["id"]
+    shared = node.ask("PUT", f"/memories/{made}", {"scope": "collective"}, **MALLORY)
+    assert shared.status in {202, 403}, shared.body
+    assert node.ask("GET", f"/memories/{made}", **FRIEND).status == 404
 
 
 def test_nothing_about_a_private_memory_is_told_to_others(pair: list[RealNode]) -> None:
