@@ -252,6 +252,7 @@ def decode_pending(data: bytes) -> Pending:
             Dot(actor, seq): Vote(agent, hlc, yes, human, registered, _dots(seen), *reason)
             for actor, seq, agent, hlc, yes, human, registered, seen, *reason in votes
         }
+        first = Dot(*leader) if leader is not None else None
     except Exception as error:
         raise ValueError(f"stored bytes are not a pending operation: {error}") from error
     return Pending(
@@ -263,7 +264,7 @@ def decode_pending(data: bytes) -> Pending:
         namespace=namespace,
         asked=asked,
         expires=expires,
-        leader=Dot(*leader) if leader else None,
+        leader=first,
         votes=read,
         sealed=sealed,
     )

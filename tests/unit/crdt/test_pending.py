@@ -144,3 +144,11 @@ def test_a_vote_is_about_every_part_of_the_content() -> None:
     ]
     assert op_hash(op) == op_hash(same)
     assert len({op_hash(o) for o in (op, *others)}) == len(others) + 1
+
+
+@pytest.mark.parametrize("leader", [9, [b"actor"], "text", {"a": 1, "b": 2, "c": 3}])
+def test_a_row_with_a_leader_of_another_shape_is_none(leader: object) -> None:
+    row = msgpack.unpackb(encode_pending(held()), raw=False)
+    row[8] = leader
+    with pytest.raises(ValueError, match="not a pending operation"):
+        decode_pending(msgpack.packb(row))
