@@ -17,13 +17,13 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 from node.cli.options import options_of
-from node.cli.signing import WANTED, signature_headers
 from node.errors import Exit, NodeError, Unreachable
 from node.facts import LastExit, ListenerFacts
 from node.lock import find_holder
 from node.paths import Paths
 from node.settings import check_secret_modes
 
+_UNSIGNED: Final = "agent_signature_missing"
 _TIMEOUT_SECONDS: Final = 30.0
 
 _EXITS: Final = {
@@ -166,8 +166,11 @@ class Client:
             sent["content-type"] = "application/json"
         answer = self._send(method, full, data, sent, timeout)
         agent, key_dir = sent.get("x-agent-id"), self._target.key_dir
-        must_sign = isinstance(answer.data, dict) and answer.data.get("error") == WANTED
+        must_sign = isinstance(answer.data, dict) and answer.data.get("error") == _UNSIGNED
         if must_sign and agent and key_dir:
+            # Only now: few agents have bound a key, and every command would pay for it.
+            from node.cli.signing import signature_headers  # noqa: PLC0415 -- see above
+
             signed = signature_headers(Path(key_dir), agent, method, full, data or b"")
             if signed is not None:
                 return self._send(method, full, data, sent | signed, timeout)
@@ -231,7 +234,7 @@ _FIXES: Final = {
     "draining": "The node is shutting down",
     "overloaded": "Try again in a moment",
     "clock_skew": "Set the clock of this machine right (chrony or ntpd)",
-    WANTED: "Run this where the key of the agent is kept; mnemesh identity list shows which are",
+    _UNSIGNED: "Run this where the key of the agent is kept; mnemesh identity list shows which are",
     "disk_full": "Make room on the disk of the node; it resumes by itself",
 }
 

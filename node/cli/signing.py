@@ -12,7 +12,6 @@ from node.auth.door import NONCE, SIGNATURE
 from node.auth.identities import FOLDER, Identities
 from node.auth.signatures import sign_agent
 
-WANTED: Final = "agent_signature_missing"
 _NONCE_BYTES: Final = 16
 
 

@@ -73,7 +73,7 @@ def _serve(path: str) -> None:
     # In the process that forks alone, and before it does.
     from node.cli import app, main  # noqa: PLC0415 - see above
 
-    assert app.dispatch
+    app.command_tree()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)

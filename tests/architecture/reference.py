@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import typer
 
-from node.cli.app import app
+from node.cli.app import command_tree
 from node.declare import Setting
 from node.errors import Exit, NodeError
 from node.http.routes import Needs, Touches
@@ -278,7 +278,7 @@ def _command(words: str, command: Any) -> list[str]:
 
 def commands_page() -> str:
     """The help of every command."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_tree())
     lines: list[str] = []
     for name, command in group.commands.items():
         if hasattr(command, "commands"):

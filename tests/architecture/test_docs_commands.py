@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import typer
 
-from node.cli.app import app
+from node.cli.app import command_tree
 from tests.architecture.docs_blocks import (
     GENERATED,
     ROOT,
@@ -86,7 +86,7 @@ def test_make_targets_exist(block: Block) -> None:
 
 def _command_lines(document: str) -> list[list[str]]:
     """Every `mnemesh COMMAND ...` in code, as words; placeholders and all."""
-    names = "|".join(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group
+    names = "|".join(typer.main.get_command(command_tree()).commands)  # type: ignore[attr-defined]  # a group
     spoken = re.compile(rf"(?<![\w/.-])mnemesh (?:{names})\b[^\n|;&)]*")
     code = re.findall(r"`(mnemesh [^`\n]*)`", text_of(document))
     for block in all_blocks():
@@ -96,7 +96,7 @@ def _command_lines(document: str) -> list[list[str]]:
 
 
 def _find(words: list[str]) -> tuple[Any, list[str]]:
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(command_tree())
     rest = words[1:]
     while rest and hasattr(command, "commands"):
         assert rest[0] in command.commands, f"no such command: {' '.join(words)}"
