@@ -25,7 +25,7 @@ demo: $(READY) ## watch a three-node mesh store, lose a node, keep its promise a
 	@$(BIN)/mnemesh demo
 
 test: $(READY) ## the everyday tests, under three minutes
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(READY) ## every test, the slow ones too
 	@$(BIN)/python -m pytest -n 2

@@ -102,6 +102,7 @@ def test_each_role_may_what_its_name_says(node: RealNode) -> None:
             assert forbidden is (role not in roles), (method, path, role, reply)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_changes_nothing_and_refuses_the_start(node: RealNode) -> None:
     key, _ = create(node, "agent-reader")
     reader = with_key(node, key)
@@ -131,6 +132,7 @@ def test_a_file_that_cannot_be_read_changes_nothing_and_refuses_the_start(node: 
     assert reader.ask("GET", "/stats").status == 200
 
 
+@pytest.mark.slow
 def test_without_a_key_of_the_node_given_out_ones_still_shut_the_door(tmp_path: Path) -> None:
     plain, main = free_ports(2)
     data_dir = tmp_path / "b"
@@ -162,6 +164,7 @@ def test_without_a_key_of_the_node_given_out_ones_still_shut_the_door(tmp_path: 
         node.clean_up()
 
 
+@pytest.mark.slow
 def test_commands_of_keys_and_identities(tmp_path: Path) -> None:
     where = ("--data-dir", tmp_path / "c")
     assert mnemesh("key", "list", *where)["count"] == 0

@@ -175,6 +175,7 @@ async def _send_all(node: RealNode, requests: Sequence[Signed]) -> list[tuple[in
     return outcomes
 
 
+@pytest.mark.slow
 def test_replays_are_refused_after_a_flood_and_a_restart(node: RealNode) -> None:
     alice, bob = bound(node, "ai:alice"), bound(node, "ai:bob")
     early = [alice.memory(f"early-{number}") for number in range(REPLAYS)]

@@ -72,6 +72,7 @@ def test_a_healthy_mesh_of_three_is_well(found: Found) -> None:
         assert words[0].startswith("no system administrator was ever named")
 
 
+@pytest.mark.slow
 def test_every_weakened_switch_is_told_everywhere_and_goes_with_a_reload(found: Found) -> None:
     one, two, three = nodes = found(3)
     until_level(nodes)
@@ -104,6 +105,7 @@ def test_every_weakened_switch_is_told_everywhere_and_goes_with_a_reload(found: 
     assert mnemesh("doctor", node=one).code == 0
 
 
+@pytest.mark.slow
 def test_a_mode_that_the_mesh_refuses_is_told_and_not_taken(found: Found) -> None:
     admins: dict[str, Any] = {"admin": {"agent_ids": ["human:anna"]}}
     one, two, three = nodes = found(3, start=False, config=admins)
@@ -131,6 +133,7 @@ def test_a_mode_that_the_mesh_refuses_is_told_and_not_taken(found: Found) -> Non
     assert not severe(one)
 
 
+@pytest.mark.slow
 def test_faults_of_a_member_show_on_the_others(found: Found) -> None:
     one, two, three = nodes = found(3)
     until_level(nodes)

@@ -45,6 +45,7 @@ def test_a_person_governs_a_mesh_from_shells(found: Found) -> None:
     check_equal(nodes)
 
 
+@pytest.mark.slow
 def test_governance_goes_from_one_mesh_to_another_in_a_file(found: Found, tmp_path: Path) -> None:
     (here,), (there, other) = found(1), found(2)
     file = tmp_path / "governance.json"

@@ -33,6 +33,7 @@ def standing(node: RealNode, name: str) -> str:
     return "" if row is None else str(row["standing"])
 
 
+@pytest.mark.slow
 def test_standings_from_allowed_to_denied(found: Found, tmp_path: Path) -> None:
     one, two = found(2)
     late = newcomer(tmp_path / "late", "late")
@@ -156,6 +157,7 @@ def test_a_removal_that_is_asked_for_again_is_answered_and_not_done_twice(found:
     assert one.ask("POST", "/mesh/remove", body).status == 404
 
 
+@pytest.mark.slow
 def test_a_forced_removal_says_who_holds_it(found: Found) -> None:
     one, two = found(2, flags=("--quorum-timeout-ms", "300"))
     two.kill()
@@ -170,6 +172,7 @@ def test_a_forced_removal_says_who_holds_it(found: Found) -> None:
     assert standing(one, "node-2") == "retired"
 
 
+@pytest.mark.slow
 def test_changes_of_the_list_are_in_the_audit_chain(found: Found) -> None:
     (one,) = found(1)
     until(one.ready, "it serves")

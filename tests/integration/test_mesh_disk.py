@@ -173,6 +173,7 @@ def test_a_restored_copy_of_every_node_at_once_only_loses_what_came_after(
     assert nodes[0].held().keys() == promised.keys()
 
 
+@pytest.mark.slow
 def test_a_second_process_on_copied_data_is_found_out(found: Found, tmp_path: Path) -> None:
     nodes = found(3)
     one, two, three = nodes

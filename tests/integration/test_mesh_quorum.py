@@ -87,6 +87,7 @@ def test_w_of_zero_and_one_answer_after_the_local_commit(found: Found, writes: i
     assert two.get(answer["id"])["title"] == "alone and content"
 
 
+@pytest.mark.slow
 def test_w_of_all_needs_every_member(found: Found) -> None:
     nodes = found(3, flags=("--quorum-writes", "3", "--quorum-timeout-ms", "300"))
     one, _, three = nodes

@@ -160,6 +160,7 @@ def test_links_are_the_same_on_all_nodes_and_after_a_restart(found: Found) -> No
         assert [node.tell("GET", f"/links/{ident}")["count"] for ident in (b, c)] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_quota_holds_where_one_writes_and_never_for_what_arrives(found: Found) -> None:
     nodes: list[RealNode] = found(
         2, config={"limits": {"max_memories_per_day": 3, "max_storage_bytes": 1000}}
