@@ -157,18 +157,25 @@ class Giving:
                 continue
             entry = self._here.memory.entry(peer, kind, changed.id) if peer else Entry()
             item = self.item(kind, changed.id, changed.arrival)
-            if item is None and self._is_over(changed, entry):
+            if item is None and self._is_over(changed):
                 item = Item(kind=kind, id=changed.id, place=changed.arrival)
             if item is not None:
                 out.append((item, entry))
         return out
 
-    def _is_over(self, changed: FeedEntry, entry: Entry) -> bool:
-        """Whether nothing is left of a record; one that only waits for approval was never."""
+    def _is_over(self, changed: FeedEntry) -> bool:
+        """Whether a record ended; one that waits for approval, or was rejected, never was.
+
+        Whoever pushed it here has it still: telling them of an end would delete it there.
+        """
         sight = self._here.sight
         if sight.look(changed.collection, changed.id) is not None:
             return False
-        return sight.record(changed.collection, changed.id) is None or entry.base is not None
+        record = sight.record(changed.collection, changed.id)
+        if record is None:
+            return True
+        approvals = sight.approvals
+        return any(not b.pending or approvals.shown(dot) for dot, b in record.births.items())
 
     def _memory(self, ident: str, place: int) -> Item | None:
         mine = self._here.sight.memory(ident)

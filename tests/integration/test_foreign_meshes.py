@@ -276,3 +276,22 @@ def test_a_bad_wish_names_its_field_and_changes_nothing(make: Meshes) -> None:
         reply = a.ask("POST", "/federation/peers", body)
         assert (reply.status, reply.body["field"]) == (400, word), body
     assert a.tell("GET", "/federation/peers")["peers"] == []
+
+
+def test_what_the_other_side_holds_for_approval_is_not_lost_here(pair: Pair) -> None:
+    """A memory that waits there was never there, so nothing of it ended."""
+    a, p = pair.both
+    rules = {"write": "approve", "approver": "human"}
+    p.tell("POST", "/namespaces", {"namespace": "kept", "governance": rules}, X_Agent_Id="ann")
+    made = a.store("waits there", namespace="kept")["id"]
+    until(lambda: p.tell("GET", "/pending")["count"] == 1, "it waits there", seen=p.tail)
+    for number in range(3):  # further rounds, both ways
+        near, far = a.store(f"from a {number}")["id"], p.store(f"from p {number}")["id"]
+        until(lambda near=near: near in held(p), "a round there", seen=a.tail)
+        until(lambda far=far: far in held(a), "and one back", seen=a.tail)
+    assert made in held(a)
+    (action,) = p.tell("GET", "/pending")["pending"]
+    p.tell("POST", "/agents", {"agent_id": "dana", "agent_type": "human"})
+    p.tell("POST", f"/pending/{action['id']}/approve", {}, X_Agent_Id="dana")
+    until(lambda: made in held(p), "approved, it is on both")
+    assert made in held(a)
