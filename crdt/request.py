@@ -15,7 +15,16 @@ from crdt.record import Record, apply
 
 
 class DeniedError(PermissionError):
-    """Governance refuses one of the drafts; nothing was minted."""
+    """Governance refuses one of the drafts; nothing was minted.
+
+    Args:
+        what: what is refused, in words.
+        code: the stable code of the reason.
+    """
+
+    def __init__(self, what: str, code: str = "denied") -> None:
+        super().__init__(what)
+        self.code = code
 
 
 class HalfHeldError(DeniedError):

@@ -156,7 +156,7 @@ class Gate:
                 code = "role_forbids"
             if code:
                 self.refused(code, caller, op.namespace)
-                raise DeniedError(f"{code}: the API key does not reach that far")
+                raise DeniedError("the API key does not reach that far", code)
 
         return check
 

@@ -121,3 +121,16 @@ def resolve_paths(
 def _from(environ: Mapping[str, str], name: str) -> Path | None:
     value = environ.get(name, "")
     return Path(value) if value else None
+
+
+Stamp = tuple[int, int, int] | None
+"""Time of change, size and number of a file; None while there is none."""
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What tells that a file was rewritten or replaced, without reading it."""
+    try:
+        held = path.stat()
+    except OSError:
+        return None
+    return held.st_mtime_ns, held.st_size, held.st_ino

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from node.auth.places import make_private
+from node.paths import Stamp, stamp_of
 from transport.errors import TransportError
 from transport.secret_files import read_secret, replace_file
 
 T = TypeVar("T")
 LOOK_SECONDS: Final = 0.5
-
-Stamp = tuple[int, int, int] | None
 
 
 class Watched(Generic[T]):
@@ -82,11 +81,7 @@ class Watched(Generic[T]):
         self._log("auth_file_loaded", file=self._path.name)
 
     def _look(self) -> Stamp:
-        try:
-            held = self._path.stat()
-        except OSError:
-            return None
-        return held.st_mtime_ns, held.st_size, held.st_ino
+        return stamp_of(self._path)
 
 
 def read_file(path: Path) -> bytes:

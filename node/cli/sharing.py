@@ -3,6 +3,7 @@
 Law: each is one request to the running node, which alone says who may do this.
 """
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -27,12 +28,8 @@ def grant(
     as_json: AsJson = False,
 ) -> None:
     """Let an agent see a private memory: mnemesh grant ID AGENT."""
-    out = Output(as_json=as_json)
-    if dry_run:
-        _would(out, memory, agent, f"would let {agent} see {memory}")
-        return
-    client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
-    _share(out, client, memory, agent, "grant")
+    would = None if not dry_run else f"would let {agent} see {memory}"
+    _share("grant", memory, agent, agent_id, data_dir, would, as_json=as_json)
 
 
 def revoke(
@@ -45,19 +42,26 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Take that back: mnemesh revoke ID AGENT."""
+    would = None if not dry_run else f"would no longer let {agent} see {memory}"
+    _share("revoke", memory, agent, agent_id, data_dir, would, as_json=as_json)
+
+
+def _share(
+    word: str,
+    memory: str,
+    agent: str,
+    agent_id: str | None,
+    data_dir: Path | None,
+    would: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Send the wish, or only say what `would` come of it."""
     out = Output(as_json=as_json)
-    if dry_run:
-        _would(out, memory, agent, f"would no longer let {agent} see {memory}")
+    if would is not None:
+        out.answer({"dry_run": True, "id": memory, "agent_id": agent}, would)
         return
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
-    _share(out, client, memory, agent, "revoke")
-
-
-def _would(out: Output, memory: str, agent: str, words: str) -> None:
-    out.answer({"dry_run": True, "id": memory, "agent_id": agent}, words)
-
-
-def _share(out: Output, client: Client, memory: str, agent: str, word: str) -> None:
     path = f"/api/v1/memories/{quote(memory, safe='')}/{word}"
     answer = client.call("POST", path, body={"agent_id": agent})
     data = answer.data

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from node.logs import EventLog
+from node.paths import Stamp, stamp_of
 from node.settings import Material
 from transport.allowlist import Allowlist, load
 from transport.certificate import expires_at, load_der, names_of
@@ -197,12 +198,6 @@ class TrustKeeper:
         listening, dialling = self.contexts()
         return self._swap(listening, dialling)
 
-    def _file_stamp(self) -> tuple[int, int, int] | None:
+    def _file_stamp(self) -> Stamp:
         path = self._material.allowlist
-        if path is None:
-            return None
-        try:
-            held = path.stat()
-        except OSError:
-            return None
-        return held.st_mtime_ns, held.st_size, held.st_ino
+        return None if path is None else stamp_of(path)

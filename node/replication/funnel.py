@@ -29,8 +29,6 @@ from node.replication.receipts import Receipts
 from node.replication.retries import earlier, mark_of
 from node.replication.tokens import decode_token
 
-_CODES_OF_KEY = frozenset({"role_forbids", "namespace_not_of_key"})
-
 
 class LocalFunnel:
     """The funnel of this node; implements `node.contracts.Funnel`.
@@ -146,9 +144,9 @@ class LocalFunnel:
             if check is not None:
                 check(op)
             if replica.joined and replica.verdict(op).answer is Answer.DENY:
-                raise DeniedError(f"denied: governance of {draft.namespace!r} refuses this")  # noqa: TRY301 - one way to say no
+                return f"denied: governance of {draft.namespace!r} refuses this"
         except DeniedError as error:
-            return str(error)
+            return f"{error.code}: {error}"
         return None
 
     async def decide(
@@ -281,14 +279,12 @@ class LocalFunnel:
             )
         except DeniedError as error:
             self._counted(action, "deny", 1)
-            code, mark_of_code, rest = str(error).partition(": ")
-            known = code in _CODES_OF_KEY
-            if not known:
-                self.gate.refused("denied", caller, action)
+            if error.code == errors.Denied.code:  # else the gate has told of it itself
+                self.gate.refused(error.code, caller, action)
             raise errors.Denied(
-                rest if known and mark_of_code else str(error),
+                str(error),
                 fix="Ask whoever governs the namespace, or write elsewhere",
-                code=code if known else "",
+                code=error.code,
             ) from error
         except MissingRecordError as error:
             raise errors.Denied("the record is gone", why=str(error)) from error

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.rig import RealNode, until_linked
+from tests.integration.rig_governance import enrol
 from tests.integration.rig_mesh import founded, heal, start_all
 
 SHARED_TIMEOUT_MS = 500
@@ -51,3 +52,24 @@ def shared_mesh(_module_mesh: list[RealNode]) -> Iterator[list[RealNode]]:
     for node in _module_mesh:
         heal(node, [other for other in _module_mesh if other is not node])
     until_linked(_module_mesh)
+
+
+@pytest.fixture(scope="module")
+def _four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
+    flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
+    nodes = founded(tmp_path_factory.mktemp("four"), 4, flags=flags)
+    try:
+        start_all(nodes)
+        enrol(nodes)
+        yield nodes
+    finally:
+        for node in nodes:
+            node.clean_up()
+
+
+@pytest.fixture
+def four(_four: list[RealNode]) -> Iterator[list[RealNode]]:
+    """Four nodes with people, shared by the tests of a module: they may cut the last one off."""
+    yield _four
+    heal(_four[3], _four[:3])
+    until_linked(_four)

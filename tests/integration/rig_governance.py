@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.integration.rig import RealNode, Reply, until, until_level
+from tests.integration.rig_mesh import cut
 
 PEOPLE = {
     "hana": "human",
@@ -28,6 +29,13 @@ def enrol(nodes: list[RealNode]) -> None:
 def known(node: RealNode) -> set[str]:
     """Ids of the agents that a node knows."""
     return {one["agent_id"] for one in node.tell("GET", "/agents")["agents"]}
+
+
+def cut_off(node: RealNode, others: list[RealNode]) -> None:
+    """Part a node from all others, and wait until both sides have noticed."""
+    cut(node, others)
+    until(lambda: not node.links(), "the cut is made")
+    until(lambda: all(node.name not in other.links() for other in others), "on both sides")
 
 
 def fresh_space(word: str = "team") -> str:

@@ -2,16 +2,16 @@
 
 import http.client
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.integration.conftest import SHARED_TIMEOUT_MS, Found
+from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
 from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_governance import (
+    cut_off,
     decide,
     enrol,
     fresh_space,
@@ -24,40 +24,14 @@ from tests.integration.rig_governance import (
     until_status,
     write,
 )
-from tests.integration.rig_mesh import cut, founded, heal, start_all
+from tests.integration.rig_mesh import heal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def _four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
-    flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
-    nodes = founded(tmp_path_factory.mktemp("approvals"), 4, flags=flags)
-    try:
-        start_all(nodes)
-        enrol(nodes)
-        yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
-
-
-@pytest.fixture
-def four(_four: list[RealNode]) -> Iterator[list[RealNode]]:
-    yield _four
-    heal(_four[3], _four[:3])
-    until_linked(_four)
 
 
 def audited(node: RealNode) -> str:
     """What the chain of events of a node says last."""
     return mnemesh("audit", "tail", "--lines", 100, node=node).out
-
-
-def cut_off(node: RealNode, others: list[RealNode]) -> None:
-    cut(node, others)
-    until(lambda: not node.links(), "the cut is made")
-    until(lambda: all(node.name not in other.links() for other in others), "on both sides")
 
 
 def test_a_human_approves_on_another_node_than_the_requesters(four: list[RealNode]) -> None:

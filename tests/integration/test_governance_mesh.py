@@ -1,51 +1,24 @@
 """Policies on a real mesh of four: they bind everywhere, and what a cut let pass stands."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SHARED_TIMEOUT_MS, Found
+from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
 from tests.integration.rig_governance import (
     KEEPER,
-    enrol,
+    cut_off,
     fresh_space,
     policy_everywhere,
     set_policy,
     standard,
     write,
 )
-from tests.integration.rig_mesh import cut, founded, heal, start_all
+from tests.integration.rig_mesh import heal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def _four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
-    flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
-    nodes = founded(tmp_path_factory.mktemp("governed"), 4, flags=flags)
-    try:
-        start_all(nodes)
-        enrol(nodes)
-        yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
-
-
-@pytest.fixture
-def four(_four: list[RealNode]) -> Iterator[list[RealNode]]:
-    yield _four
-    heal(_four[3], _four[:3])
-    until_linked(_four)
-
-
-def cut_off(node: RealNode, others: list[RealNode]) -> None:
-    cut(node, others)
-    until(lambda: not node.links(), "the cut is made")
-    until(lambda: all(node.name not in other.links() for other in others), "on both sides")
 
 
 def test_a_tightened_policy_binds_all_others_within_two_seconds(four: list[RealNode]) -> None:
