@@ -22,21 +22,21 @@ from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
 from node.http.server import build_server
 from node.http.services import Door, Services
-from node.link_index import COLLECTION as LINK
-from node.link_index import LinkIndex
+from node.links.index import COLLECTION as LINK
+from node.links.index import LinkIndex
 from node.live import Live
 from node.logs import EventLog
-from node.memories import Memories
-from node.memory_access import AccessLedger
-from node.memory_drafts import COLLECTION as MEMORY
-from node.memory_drafts import DraftRules
+from node.memory.access import AccessLedger
+from node.memory.census import PrivateCensus
+from node.memory.drafts import COLLECTION as MEMORY
+from node.memory.drafts import DraftRules
+from node.memory.memories import Memories
 from node.oversight import Oversight
 from node.peers.dialling import link_limits
 from node.peers.greeting import PROTOCOL_VERSION
 from node.peers.links import PeerLinks
 from node.peers.trust import TrustKeeper
-from node.private_census import PrivateCensus
-from node.quota import Quotas
+from node.quota.quotas import Quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning

@@ -27,8 +27,8 @@ from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
-from node.quota import Quotas
-from node.quota_keeping import QuotaKeeping, open_quotas
+from node.quota.keeping import QuotaKeeping, open_quotas
+from node.quota.quotas import Quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness

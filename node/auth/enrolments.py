@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from node.auth.public_keys import parse_public_key
 from node.limits import Limits
-from node.memory_rules import agent_id
+from node.memory.rules import agent_id
 from transport import allowlist
 
 _VERSION: Final = 1

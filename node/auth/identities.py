@@ -18,8 +18,8 @@ from node.auth.places import make_private
 from node.auth.public_keys import parse_public_key, public_pem
 from node.errors import Refused, UsageError
 from node.limits import Limits
-from node.memory_problems import InvalidField
-from node.memory_rules import agent_id
+from node.memory.problems import InvalidField
+from node.memory.rules import agent_id
 from transport.errors import TransportError
 from transport.identity import NodeKey
 from transport.secret_files import replace_file, sync_folder

@@ -16,8 +16,8 @@ from typing import Any, Final
 from crdt.roles import READER, SYSTEM_ADMIN, TEAM_ADMIN, WRITER
 from node.errors import Refused, UsageError
 from node.limits import Limits
-from node.memory_problems import RequestError
-from node.memory_rules import agent_id, namespace
+from node.memory.problems import RequestError
+from node.memory.rules import agent_id, namespace
 
 METRICS: Final = "metrics"
 GRADES: Final = (METRICS, READER, WRITER, TEAM_ADMIN, SYSTEM_ADMIN)

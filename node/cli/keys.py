@@ -26,7 +26,7 @@ from node.auth.watched import read_file, rewriting
 from node.cli.options import AsJson, DataDir, DryRun, KeyDir, paths_of
 from node.cli.output import Output, facts_table, table
 from node.errors import Refused, UsageError
-from node.memory_times import format_ms
+from node.memory.times import format_ms
 from node.paths import Paths
 from transport.secret_files import write_secret
 

@@ -32,8 +32,8 @@ from node.cli.output import Output, facts_table
 from node.errors import Refused, UsageError
 from node.limits import Limits
 from node.lock import find_holder, held_error
-from node.memory_problems import InvalidField
-from node.memory_rules import agent_id
+from node.memory.problems import InvalidField
+from node.memory.rules import agent_id
 from node.paths import Paths
 from node.settings import is_wildcard, listen_hosts, load_settings
 from node.settings.checks import clean_url

@@ -14,9 +14,9 @@ import orjson
 
 from crdt.fields import ELEMENT_MARK, element_field
 from crdt.op import Draft, Value
-from node.memory_drafts import DraftRules
-from node.memory_problems import InvalidField
-from node.memory_record import (
+from node.memory.drafts import DraftRules
+from node.memory.problems import InvalidField
+from node.memory.record import (
     CONFIDENCE_DEFAULT,
     KIND_DEFAULT,
     PRIORITY_DEFAULT,
@@ -25,7 +25,7 @@ from node.memory_record import (
     TIER_DEFAULT,
     UPDATED_AT,
 )
-from node.memory_rules import CHECKS, agent_id, life_ms, moment, record_id
+from node.memory.rules import CHECKS, agent_id, life_ms, moment, record_id
 
 EXPIRES: Final = "expires_at"
 NAMESPACE: Final = "@namespace"

@@ -17,7 +17,7 @@ from node.foreign.places import Start, start_of, token
 from node.foreign.problems import MemberHere
 from node.foreign.report import Report, dry_run_of, items_of
 from node.foreign.writing import Sender
-from node.memory_problems import Shortfall
+from node.memory.problems import Shortfall
 from node.metrics import Metrics
 
 if TYPE_CHECKING:

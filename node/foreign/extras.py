@@ -17,7 +17,7 @@ from node.foreign.memory import PENDING
 from node.governing.pending import Filters
 from node.governing.policies import is_standing
 from node.governing.waiting import WAITING
-from node.memory_times import format_ms
+from node.memory.times import format_ms
 
 NAMES: Final = ("namespace_meta", "pendings", "pending_decisions")
 MARK_CHARS: Final = 8

@@ -15,9 +15,9 @@ from node.foreign.here import Here
 from node.foreign.intake_links import Stated, settled_mark, stated
 from node.foreign.memory import LINK, MEMORY
 from node.foreign.sight import Mine
-from node.link_index import COLLECTION as LINKS
-from node.memory_drafts import COLLECTION as MEMORIES
-from node.memory_record import record_of, visible_to
+from node.links.index import COLLECTION as LINKS
+from node.memory.drafts import COLLECTION as MEMORIES
+from node.memory.record import record_of, visible_to
 
 _STRANGER: Final = Caller(agent="")
 

@@ -12,7 +12,7 @@ from node.foreign.sight import Sight
 from node.foreign.writing import Sender
 from node.governing.pending import PendingActions
 from node.governing.standards import Standards
-from node.memories import Memories
+from node.memory.memories import Memories
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

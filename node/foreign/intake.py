@@ -35,9 +35,9 @@ from node.foreign.writing import (
     retry_key,
     settled,
 )
-from node.memory_drafts import COLLECTION
-from node.memory_problems import InvalidField, Shortfall
-from node.memory_rules import record_id
+from node.memory.drafts import COLLECTION
+from node.memory.problems import InvalidField, Shortfall
+from node.memory.rules import record_id
 
 _AT_ONCE: Final = 250
 

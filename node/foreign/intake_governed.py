@@ -26,10 +26,10 @@ from node.foreign.writing import Done, Sender, landed, retry_key
 from node.governing.policies import is_standing, shown_rules
 from node.governing.problems import AlreadyDecided, AlreadyVoted
 from node.governing.waiting import WAITING, actions_of
-from node.memories import Ask
-from node.memory_drafts import COLLECTION
-from node.memory_problems import InvalidField, Shortfall
-from node.memory_rules import agent_id, checked, moment
+from node.memory.drafts import COLLECTION
+from node.memory.memories import Ask
+from node.memory.problems import InvalidField, Shortfall
+from node.memory.rules import agent_id, checked, moment
 
 _FIELDS: Final = ("standard_id", "parent_namespace", "governance")
 

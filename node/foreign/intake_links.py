@@ -22,11 +22,11 @@ from node.foreign.remembering import after_deletion
 from node.foreign.report import APPLIED, DUPLICATE, LINK_DELETION, Result
 from node.foreign.report import LINK as LINK_KIND
 from node.foreign.writing import Done, Sender, dots_text, landed, retry_key
-from node.link_index import COLLECTION, link_id
-from node.links import Link, link_draft, link_of, relation_of, required
-from node.memory_problems import InvalidField, NotFound
-from node.memory_record import ATTEST_LEVEL, CREATED_AT
-from node.memory_rules import agent_id, moment, record_id
+from node.links.index import COLLECTION, link_id
+from node.links.link import Link, link_draft, link_of, relation_of, required
+from node.memory.problems import InvalidField, NotFound
+from node.memory.record import ATTEST_LEVEL, CREATED_AT
+from node.memory.rules import agent_id, moment, record_id
 
 _UNTIL: Final = "valid_until"
 _ID_CHARS_MAX: Final = 512

@@ -18,8 +18,8 @@ from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
 from node.foreign.entries import GIVEN, NO_DOTS, RECEIVED, Ancestor, Entry
 from node.foreign.sight import Mine
-from node.memory_drafts import COLLECTION
-from node.memory_record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
+from node.memory.drafts import COLLECTION
+from node.memory.record import ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
 
 _SETS: Final = ("tags", GRANTS)
 

@@ -17,9 +17,9 @@ from node.errors import NodeError, WriteError
 from node.foreign.bridge import Bridge, Counts
 from node.foreign.problems import PeerAway, PeerIsMember, PeerRefused
 from node.limits import Limits
-from node.memory_problems import InvalidField, Shortfall
-from node.memory_rules import agent_id
-from node.memory_times import format_ms
+from node.memory.problems import InvalidField, Shortfall
+from node.memory.rules import agent_id
+from node.memory.times import format_ms
 from node.metrics import Metrics
 from transport.dial import peer_url
 from transport.errors import PeerUrlError, TransportError

@@ -13,8 +13,8 @@ from typing import Final
 
 from node.contracts import Reader
 from node.foreign.extras import MARK_CHARS, NAMES
-from node.memory_problems import InvalidField
-from node.memory_times import format_ms, parse_ms
+from node.memory.problems import InvalidField
+from node.memory.times import format_ms, parse_ms
 
 _SLACK_MS: Final = 5_000
 _MARKS: Final = f"[0-9a-f]{{{MARK_CHARS * len(NAMES)}}}"

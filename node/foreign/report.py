@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from node.contracts import Receipt
-from node.memory_problems import InvalidField, TooManyItems
+from node.memory.problems import InvalidField, TooManyItems
 
 APPLIED: Final = "applied"
 DUPLICATE: Final = "duplicate"

@@ -13,8 +13,8 @@ from crdt.record import Record
 from crdt.view import Approvals, View, shown, view
 from node.contracts import Held
 from node.foreign.content import Content, content_of
-from node.memory_drafts import COLLECTION
-from node.memory_record import PRIVATE_SCOPE, created_ms, updated_ms
+from node.memory.drafts import COLLECTION
+from node.memory.record import PRIVATE_SCOPE, created_ms, updated_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

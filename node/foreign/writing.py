@@ -16,7 +16,7 @@ from node import errors
 from node.contracts import Caller, Receipt, RetryKey
 from node.foreign.entries import Entry
 from node.foreign.report import APPLIED, DUPLICATE, INVALID, REFUSED, Result
-from node.memory_problems import RequestError
+from node.memory.problems import RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from node.contracts import GovernanceDraft, Governing, Receipt
 from node.governing.activity import LastSeen
 from node.governing.changes import govern
 from node.governing.problems import KeyBoundElsewhere, MalformedKey
-from node.memories import Ask, Memories
-from node.memory_problems import InvalidField
-from node.memory_rules import agent_id, namespace, one_of
-from node.memory_times import format_ms
+from node.memory.memories import Ask, Memories
+from node.memory.problems import InvalidField
+from node.memory.rules import agent_id, namespace, one_of
+from node.memory.times import format_ms
 from transport.errors import TransportError
 
 CAPABILITIES_MAX: Final = 64
@@ -73,7 +73,7 @@ class Agents:
         Raises:
             InvalidField, MalformedKey, KeyBoundElsewhere: nothing was minted.
             node.errors.Denied: only who holds the bound key, or an administrator, may.
-            node.memory_problems.Shortfall: stored here, not on W members.
+            node.memory.problems.Shortfall: stored here, not on W members.
         """
         agent = self.named("agent_id", body.get("agent_id"))
         drafts = []
@@ -89,7 +89,7 @@ class Agents:
         Raises:
             InvalidField: nothing was minted.
             node.errors.Denied: the caller is no administrator, or would leave none.
-            node.memory_problems.Shortfall: stored here, not on W members.
+            node.memory.problems.Shortfall: stored here, not on W members.
         """
         agent = self.named("agent_id", agent)
         drafts = []

@@ -9,8 +9,8 @@ from typing import Any
 
 from node.contracts import Funnel, GovernanceDraft, Receipt
 from node.errors import QuorumNotMet
-from node.memories import Ask
-from node.memory_problems import Shortfall
+from node.memory.memories import Ask
+from node.memory.problems import Shortfall
 
 
 async def govern(

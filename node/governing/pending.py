@@ -33,10 +33,10 @@ from node.governing.waiting import (
     may_see,
     shown,
 )
-from node.memories import PREFIX_CHARS_MIN, Ask, Memories
-from node.memory_problems import Ambiguous, InvalidField, NotFound, Shortfall
-from node.memory_query import number
-from node.memory_rules import namespace
+from node.memory.memories import PREFIX_CHARS_MIN, Ask, Memories
+from node.memory.problems import Ambiguous, InvalidField, NotFound, Shortfall
+from node.memory.query import number
+from node.memory.rules import namespace
 
 LIMIT_DEFAULT: Final = 100
 _SHOWN_CANDIDATES_MAX: Final = 20

@@ -13,8 +13,8 @@ from typing import Any, Final
 from crdt.policy import DEFAULT_APPROVER, DEFAULTS, LEVELS, ROOT, TIMEOUT, Policy, parent_of
 from node.governing.problems import PolicyLoop, UnknownApprover
 from node.limits import Limits
-from node.memory_problems import InvalidField
-from node.memory_rules import agent_id, one_of, whole
+from node.memory.problems import InvalidField
+from node.memory.rules import agent_id, one_of, whole
 from node.settings.sections import GovernanceRules
 
 CONSENSUS_MAX: Final = 1000

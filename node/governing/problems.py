@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from node.errors import Exit
-from node.memory_problems import InvalidField, RequestError
+from node.memory.problems import InvalidField, RequestError
 
 
 class UnknownApprover(InvalidField):

@@ -27,10 +27,10 @@ from node.governing.policies import (
     ruled_by,
     shown_rules,
 )
-from node.memories import Ask, Memories
-from node.memory_problems import InvalidField, NotFound
-from node.memory_rules import agent_id, namespace
-from node.memory_times import format_ms
+from node.memory.memories import Ask, Memories
+from node.memory.problems import InvalidField, NotFound
+from node.memory.rules import agent_id, namespace
+from node.memory.times import format_ms
 from node.settings.sections import GovernanceRules
 
 _UNSAID: Final = object()
@@ -95,7 +95,7 @@ class Standards:
         Raises:
             InvalidField, NotFound: nothing was minted.
             node.errors.Denied: the caller has no say over the namespace.
-            node.memory_problems.Shortfall: stored here, not on W members.
+            node.memory.problems.Shortfall: stored here, not on W members.
         """
         state = self._governing.state()
         drafts: list[GovernanceDraft] = []
@@ -113,7 +113,7 @@ class Standards:
 
         Raises:
             node.errors.Denied: the caller has no say over the namespace.
-            node.memory_problems.Shortfall: stored here, not on W members.
+            node.memory.problems.Shortfall: stored here, not on W members.
         """
         state = self._governing.state()
         drafts: list[GovernanceDraft] = []

@@ -17,8 +17,8 @@ from crdt.op import Value
 from crdt.pending import Pending, Vote, needed_of, parts_of
 from crdt.roles import within
 from node.contracts import Caller, Governing, Held
-from node.memory_record import GRANTS, PRIVATE_SCOPE, is_party, shown_value, visible_to
-from node.memory_times import format_ms
+from node.memory.record import GRANTS, PRIVATE_SCOPE, is_party, shown_value, visible_to
+from node.memory.times import format_ms
 
 WAITING: Final = "pending"
 APPROVED: Final = "approved"

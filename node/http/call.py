@@ -23,7 +23,7 @@ from node.contracts import Caller, RetryKey
 from node.http.problems import Problem
 from node.http.services import Door, Services
 from node.http.strict_json import parse
-from node.memories import Ask
+from node.memory.memories import Ask
 
 _RETRY: Final = "Idempotency-Key"
 _UNREAD: Final[Any] = object()
@@ -235,7 +235,7 @@ class Call:
 
         Raises:
             AuthRefused: the request may not write in the name of that agent.
-            node.memory_problems.InvalidField: a name does not have the shape of one.
+            node.memory.problems.InvalidField: a name does not have the shape of one.
         """
         memories = self.services.memories
         fields = self.fields if body is None else body

@@ -15,7 +15,7 @@ from node.http.gate import Gate
 from node.http.problems import Problem, refusal, refused
 from node.http.routes import Route, Router, Touches
 from node.http.services import Door, Services
-from node.memory_query import number
+from node.memory.query import number
 
 _TOKEN = "X-Causal-Token"  # noqa: S105 - the name of a header
 _WAIT = "X-Causal-Wait-Ms"

@@ -11,7 +11,7 @@ from node.governing.standards import Changed, Standards
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.problems import told
-from node.memory_problems import InvalidField
+from node.memory.problems import InvalidField
 
 _TRUE = ("true", "1", "yes")
 _FALSE = ("", "false", "0", "no")

@@ -10,10 +10,10 @@ from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.memory_routes import pending
 from node.http.problems import told
-from node.lineage import DEPTH_DEFAULT, direction_of, lineage
-from node.memory_query import number
-from node.memory_record import content_id
-from node.memory_sharing import grantee, share
+from node.links.lineage import DEPTH_DEFAULT, direction_of, lineage
+from node.memory.query import number
+from node.memory.record import content_id
+from node.memory.sharing import grantee, share
 
 _DEPTH_MAX: Final = 1000
 _LINK_FIELDS: Final = ("source_id", "target_id", "relation")

@@ -11,9 +11,9 @@ from node.contracts import Held, Receipt
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.problems import told
-from node.memories import Changed
-from node.memory_query import number, read_query
-from node.memory_record import concurrent_of, operation_of, record_of, records_of
+from node.memory.memories import Changed
+from node.memory.query import number, read_query
+from node.memory.record import concurrent_of, operation_of, record_of, records_of
 
 _HISTORY_DEFAULT = 100
 _LINKS_SHOWN_MAX = 100

@@ -14,8 +14,8 @@ from node.contracts import Caller, MemberStatus, OutsiderStatus
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem, told
-from node.memory_problems import InvalidField
-from node.memory_times import format_ms
+from node.memory.problems import InvalidField
+from node.memory.times import format_ms
 
 
 def _member(member: MemberStatus) -> dict[str, Any]:

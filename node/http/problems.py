@@ -12,7 +12,7 @@ from crdt.dot import dot_text
 from node.contracts import Receipt
 from node.errors import NodeError, QuorumNotMet, QuotaExceeded, WriteError
 from node.http.answer import Answer, json_answer
-from node.memory_problems import RequestError, Shortfall
+from node.memory.problems import RequestError, Shortfall
 
 
 class Problem(Exception):  # noqa: N818 - a refusal, named as in RFC 9457

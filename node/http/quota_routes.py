@@ -5,7 +5,7 @@ Law: only the caller's own figures; 0 is no limit.
 
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
-from node.memory_times import format_ms
+from node.memory.times import format_ms
 
 
 async def quota(call: Call) -> Answer:

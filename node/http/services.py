@@ -29,13 +29,13 @@ from node.governing.feed import PendingFeed
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
 from node.limits import Limits
-from node.link_index import LinkIndex
-from node.links import Links
-from node.memories import Memories
-from node.memory_access import AccessLedger
+from node.links.index import LinkIndex
+from node.links.links import Links
+from node.memory.access import AccessLedger
+from node.memory.census import PrivateCensus
+from node.memory.memories import Memories
 from node.metrics import Metrics
-from node.private_census import PrivateCensus
-from node.quota import Quotas
+from node.quota.quotas import Quotas
 from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]

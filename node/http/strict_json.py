@@ -10,7 +10,7 @@ from collections import Counter
 from math import isfinite
 from typing import Any, Final, NoReturn
 
-from node.memory_problems import RequestError
+from node.memory.problems import RequestError
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1

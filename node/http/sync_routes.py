@@ -14,9 +14,9 @@ from node.foreign.writing import Sender
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem, told
-from node.memory_problems import InvalidField
-from node.memory_query import number
-from node.memory_rules import agent_id
+from node.memory.problems import InvalidField
+from node.memory.query import number
+from node.memory.rules import agent_id
 
 _PAGE_DEFAULT: Final = 500
 _NOT_ENROLLED: Final = "peer_not_enrolled"

@@ -13,11 +13,11 @@ from node.contracts import Receipt
 from node.http.answer import JSON, SERVER, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import told
-from node.link_transfer import take_links
-from node.memory_batch import Written, create_many, import_many, items_of
-from node.memory_problems import InvalidField, NotAdministrator
-from node.memory_record import record_of
-from node.memory_times import format_ms
+from node.links.transfer import take_links
+from node.memory.batch import Written, create_many, import_many, items_of
+from node.memory.problems import InvalidField, NotAdministrator
+from node.memory.record import record_of
+from node.memory.times import format_ms
 
 _PIECE_BYTES: Final = 64 * 1024
 

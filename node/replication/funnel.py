@@ -21,7 +21,7 @@ from crdt.standing import found
 from node import errors
 from node.contracts import Caller, GovernanceDraft, Receipt, RetryKey
 from node.gate import Decision, Gate, Govern, Write
-from node.record_ids import RecordIds, uuid_text
+from node.memory.ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader

@@ -17,7 +17,7 @@ from crdt.op import Draft, Kind, record_key
 from crdt.request import DeniedError
 from node.errors import WriteError
 from node.logs import EventLog
-from node.memory_access import AccessLedger
+from node.memory.access import AccessLedger
 from node.metrics import Metrics
 from node.replication.engine import Engine
 from node.replication.lag import Lags

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from node.errors import ConfigError, ImpossibleQuorum
-from node.memory_problems import InvalidField
-from node.memory_rules import agent_id
+from node.memory.problems import InvalidField
+from node.memory.rules import agent_id
 
 if TYPE_CHECKING:
     from node.settings.load import Settings

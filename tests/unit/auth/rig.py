@@ -22,9 +22,9 @@ from node.contracts import Caller, Receipt, RetryKey
 from node.http import Door, HostRule, Services, build_server
 from node.http.services import NothingGoverned
 from node.limits import Limits
-from node.memories import Memories
-from node.memory_access import AccessLedger
-from node.memory_drafts import DraftRules
+from node.memory.access import AccessLedger
+from node.memory.drafts import DraftRules
+from node.memory.memories import Memories
 from node.metrics import Metrics
 from tests.unit.http.fake_node import FakeMesh, FakeNode
 from transport.identity import NodeKey

@@ -24,9 +24,9 @@ from node.governing.pending import PendingActions
 from node.governing.standards import Standards
 from node.http.services import NothingGoverned
 from node.limits import Limits
-from node.memories import Ask, Memories
-from node.memory_drafts import DraftRules
-from node.memory_record import record_of
+from node.memory.drafts import DraftRules
+from node.memory.memories import Ask, Memories
+from node.memory.record import record_of
 from node.metrics import Metrics
 from node.settings.sections import GovernanceRules
 from tests.unit.http.fake_node import Clock, FakeMesh, FakeNode

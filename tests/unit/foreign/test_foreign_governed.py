@@ -12,7 +12,7 @@ from node.foreign.here import Here
 from node.foreign.memory import BriefMemory
 from node.foreign.sight import Sight
 from node.foreign.writing import Sender
-from node.memories import Ask
+from node.memory.memories import Ask
 from node.metrics import Metrics
 from tests.unit.governing.rig import ADMIN, Governed, asked
 from tests.unit.http.fake_node import FakeMesh

@@ -6,8 +6,8 @@ import pytest
 
 from node.errors import Denied, QuorumNotMet, Unavailable
 from node.foreign.writing import Sender
-from node.memory_problems import InvalidField, Shortfall, TooManyItems
-from node.memory_times import format_ms
+from node.memory.problems import InvalidField, Shortfall, TooManyItems
+from node.memory.times import format_ms
 from tests.unit.foreign.rig import Side
 
 PEER = Sender(key="ab" * 32, name="peer-x")

@@ -6,9 +6,9 @@ import pytest
 
 from node.contracts import Caller
 from node.foreign.writing import Sender
-from node.link_index import COLLECTION, LinkIndex, link_id
-from node.links import Links
-from node.memories import Ask
+from node.links.index import COLLECTION, LinkIndex, link_id
+from node.links.links import Links
+from node.memory.memories import Ask
 from tests.unit.foreign.rig import Side, level
 from tests.unit.http.fake_node import Clock
 

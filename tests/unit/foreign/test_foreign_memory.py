@@ -18,7 +18,7 @@ from node.foreign.entries import (
 )
 from node.foreign.memory import Asked, BriefMemory, Cursor, ForeignMemory, Memory
 from node.foreign.places import start_of, token
-from node.memory_problems import InvalidField
+from node.memory.problems import InvalidField
 from tests.unit.http.fake_node import FakeNode
 
 ACTOR = new_actor(DATA, 1, bytes(8), bytes(32))

@@ -26,8 +26,8 @@ from node.governing.feed import PendingFeed
 from node.governing.pending import PendingActions
 from node.governing.standards import Standards
 from node.limits import Limits
-from node.memories import Ask, Memories
-from node.memory_drafts import DraftRules
+from node.memory.drafts import DraftRules
+from node.memory.memories import Ask, Memories
 from node.replication.governing import StoreGoverning
 from node.settings.sections import GovernanceRules
 from tests.unit.crdt.rig import Node, spread

@@ -8,8 +8,8 @@ from node.contracts import Caller, RetryKey
 from node.errors import Denied
 from node.governing.activity import LastSeen
 from node.governing.problems import KeyBoundElsewhere, MalformedKey
-from node.memories import Ask
-from node.memory_problems import InvalidField, Shortfall
+from node.memory.memories import Ask
+from node.memory.problems import InvalidField, Shortfall
 from tests.unit.governing.rig import ADMIN, Governed, asked, at_home, level, mesh
 from transport.identity import NodeKey
 

@@ -9,8 +9,8 @@ from node.contracts import RetryKey
 from node.errors import Denied, NodeError
 from node.governing.pending import Filters
 from node.governing.problems import AlreadyDecided, PayloadMismatch, SeveralActions
-from node.memories import Ask
-from node.memory_problems import Ambiguous, InvalidField, NotFound, Shortfall
+from node.memory.memories import Ask
+from node.memory.problems import Ambiguous, InvalidField, NotFound, Shortfall
 from tests.unit.governing.rig import Governed, asked, at_home, level, mesh
 
 

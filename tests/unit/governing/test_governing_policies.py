@@ -14,7 +14,7 @@ from node.governing.policies import (
 )
 from node.governing.problems import PolicyLoop
 from node.limits import Limits
-from node.memory_problems import InvalidField
+from node.memory.problems import InvalidField
 from node.settings.sections import GovernanceRules
 
 TIMES = GovernanceRules(approval_timeout_secs=600, approval_timeout_secs_max=3600)

@@ -4,8 +4,8 @@ import pytest
 
 from node.contracts import Caller, RetryKey
 from node.errors import Denied
-from node.memories import Ask
-from node.memory_problems import InvalidField, NotFound, Shortfall
+from node.memory.memories import Ask
+from node.memory.problems import InvalidField, NotFound, Shortfall
 from tests.unit.governing.rig import ADMIN, Governed, asked, at_home, level, mesh
 
 APPROVE = {"write": "approve"}

@@ -18,11 +18,11 @@ from node.foreign.side import here_of
 from node.foreign.sight import Sight
 from node.http import Door, HostRule, Services, build_server
 from node.limits import Limits
-from node.memories import Memories
-from node.memory_access import AccessLedger
-from node.memory_drafts import DraftRules
+from node.memory.access import AccessLedger
+from node.memory.census import PrivateCensus
+from node.memory.drafts import DraftRules
+from node.memory.memories import Memories
 from node.metrics import Metrics
-from node.private_census import PrivateCensus
 from tests.unit.http.fake_node import FakeMesh, FakeNode
 
 API = "/api/v1"

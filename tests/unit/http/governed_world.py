@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from node.http import Door, HostRule, HttpServer, Services, build_server
 from node.http.streams import OpenStreams
 from node.limits import Limits
-from node.memory_access import AccessLedger
+from node.memory.access import AccessLedger
 from node.metrics import Metrics
 from tests.unit.governing.rig import Governed
 from tests.unit.http.conftest import API, Reply, World

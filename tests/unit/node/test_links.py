@@ -2,8 +2,8 @@ import pytest
 
 from crdt.dot import DATA, PRIVATE
 from crdt.op import record_key
-from node.link_index import LinkIndex, link_id
-from node.links import link_draft, link_of
+from node.links.index import LinkIndex, link_id
+from node.links.link import link_draft, link_of
 from tests.unit.http.fake_node import FakeNode
 
 

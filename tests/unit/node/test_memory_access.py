@@ -1,4 +1,4 @@
-from node.memory_access import AccessLedger
+from node.memory.access import AccessLedger
 
 
 def test_reads_add_up_over_a_flush() -> None:

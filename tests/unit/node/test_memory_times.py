@@ -1,6 +1,6 @@
 import pytest
 
-from node.memory_times import MS_MAX, format_ms, parse_ms
+from node.memory.times import MS_MAX, format_ms, parse_ms
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from crdt.op import Draft, Kind
 from node.contracts import Caller
 from node.errors import QuotaExceeded
 from node.limits import Limits
-from node.quota import DAY_MS, Quotas
-from node.quota_book import FOLDER, QuotaBook
+from node.quota.book import FOLDER, QuotaBook
+from node.quota.quotas import DAY_MS, Quotas
 from tests.unit.http.fake_node import FakeNode
 
 ALICE, BOB = "ai:alice", "ai:bob"

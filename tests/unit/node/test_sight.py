@@ -9,11 +9,11 @@ import pytest
 from crdt.op import Draft, Kind
 from node.contracts import Caller, Held
 from node.limits import Limits
-from node.memories import Ask, Memories
-from node.memory_batch import create_many
-from node.memory_drafts import DraftRules
-from node.memory_problems import NotFound
-from node.memory_record import content_id, record_of, visible_to
+from node.memory.batch import create_many
+from node.memory.drafts import DraftRules
+from node.memory.memories import Ask, Memories
+from node.memory.problems import NotFound
+from node.memory.record import content_id, record_of, visible_to
 from tests.unit.http.fake_node import FakeNode
 
 ALICE, BOB, EVE = (Caller(agent=f"ai:{name}") for name in ("alice", "bob", "eve"))

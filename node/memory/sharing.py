@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from node.contracts import Held, Receipt
 from node.limits import Limits
-from node.memories import Ask, Memories
-from node.memory_drafts import grant, revoke
-from node.memory_problems import InvalidField, NotOwner
-from node.memory_record import GRANTS
-from node.memory_rules import agent_id
+from node.memory.drafts import grant, revoke
+from node.memory.memories import Ask, Memories
+from node.memory.problems import InvalidField, NotOwner
+from node.memory.record import GRANTS
+from node.memory.rules import agent_id
 
 GRANTS_MAX: Final = 256
 
@@ -58,7 +58,7 @@ async def share(
         NotFound, Ambiguous: nothing that the caller may see.
         NotOwner: the caller sees it and did not write it.
         InvalidField: nobody more can be let in.
-        node.memory_problems.Shortfall: stored here, not on W members.
+        node.memory.problems.Shortfall: stored here, not on W members.
         node.errors.WriteError: nothing was minted.
     """
     if memories.known(ask.retry) is not None:

@@ -12,9 +12,9 @@ from crdt.fields import TIERS
 from crdt.hlc import millis
 from node.contracts import Caller, Held
 from node.limits import Limits
-from node.memory_problems import InvalidField
-from node.memory_record import PRIORITY_DEFAULT, TIER_DEFAULT, created_ms, visible_to
-from node.memory_rules import agent_id, moment, namespace, one_of
+from node.memory.problems import InvalidField
+from node.memory.record import PRIORITY_DEFAULT, TIER_DEFAULT, created_ms, visible_to
+from node.memory.rules import agent_id, moment, namespace, one_of
 
 LIMIT_DEFAULT: Final = 20
 _OFFSET_MAX: Final = 10**9

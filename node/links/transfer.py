@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from crdt.op import Draft, Value
-from node.link_index import COLLECTION
-from node.links import link_draft, relation_of, required
-from node.memories import Ask, Memories
-from node.memory_batch import Batch
-from node.memory_drafts import COLLECTION as MEMORY
-from node.memory_problems import InvalidField, NotFound, RequestError
-from node.memory_record import CREATED_AT, visible_to
-from node.memory_rules import agent_id, moment, record_id
+from node.links.index import COLLECTION
+from node.links.link import link_draft, relation_of, required
+from node.memory.batch import Batch
+from node.memory.drafts import COLLECTION as MEMORY
+from node.memory.memories import Ask, Memories
+from node.memory.problems import InvalidField, NotFound, RequestError
+from node.memory.record import CREATED_AT, visible_to
+from node.memory.rules import agent_id, moment, record_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

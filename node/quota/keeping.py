@@ -13,8 +13,8 @@ import lmdb
 
 from node.live import Live
 from node.logs import EventLog
-from node.quota import Quotas
-from node.quota_book import FOLDER, QuotaBook
+from node.quota.book import FOLDER, QuotaBook
+from node.quota.quotas import Quotas
 
 
 def open_quotas(data_dir: Path, live: Live, now_ms: Callable[[], int]) -> Quotas:

@@ -18,8 +18,8 @@ from crdt.op import record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held, Reader
-from node.memory_drafts import COLLECTION
-from node.memory_record import GRANTS, PRIVATE_SCOPE
+from node.memory.drafts import COLLECTION
+from node.memory.record import GRANTS, PRIVATE_SCOPE
 
 _START: Final = record_key(PRIVATE, COLLECTION, "")
 _NAME: Final = slice(1, len(_START))

@@ -16,8 +16,8 @@ from crdt.fields import element_field, tier_rank
 from crdt.op import Draft, Kind, Value
 from node.contracts import Held
 from node.limits import Limits
-from node.memory_problems import AlreadyOver, InvalidField
-from node.memory_record import (
+from node.memory.problems import AlreadyOver, InvalidField
+from node.memory.record import (
     ATTEST_LEVEL,
     ATTESTED,
     CREATED_AT,
@@ -27,7 +27,7 @@ from node.memory_record import (
     UPDATED_AT,
     created_ms,
 )
-from node.memory_rules import checked, life_ms, moment, namespace
+from node.memory.rules import checked, life_ms, moment, namespace
 
 COLLECTION: Final = "memory"
 LIFE_MS: Final[Mapping[str, int | None]] = {

@@ -16,12 +16,12 @@ from crdt.dot import Dot
 from crdt.op import Draft, Op, Value
 from node.contracts import Caller, ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
 from node.errors import QuorumNotMet
-from node.memory_drafts import COLLECTION, DraftRules, delete
-from node.memory_history import known_history
-from node.memory_problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
-from node.memory_query import Query, select
-from node.memory_record import TIER_DEFAULT, check_author, visible_to
-from node.memory_rules import agent_id, one_of, record_id
+from node.memory.drafts import COLLECTION, DraftRules, delete
+from node.memory.history import known_history
+from node.memory.problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
+from node.memory.query import Query, select
+from node.memory.record import TIER_DEFAULT, check_author, visible_to
+from node.memory.rules import agent_id, one_of, record_id
 
 PREFIX_CHARS_MIN: Final = 6
 _CANDIDATES_MAX: Final = 100

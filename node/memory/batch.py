@@ -13,9 +13,9 @@ from crdt.dot import Dot
 from crdt.op import Draft, Value
 from node.contracts import Caller, Receipt
 from node.errors import NodeError
-from node.memories import Ask, Memories, made_by
-from node.memory_drafts import COLLECTION
-from node.memory_problems import (
+from node.memory.drafts import COLLECTION
+from node.memory.memories import Ask, Memories, made_by
+from node.memory.problems import (
     AlreadyOver,
     AlreadyThere,
     InvalidField,
@@ -24,8 +24,8 @@ from node.memory_problems import (
     RequestError,
     TooManyItems,
 )
-from node.memory_record import visible_to
-from node.memory_rules import agent_id
+from node.memory.record import visible_to
+from node.memory.rules import agent_id
 
 IMPORTED_FROM: Final = "imported_from_agent_id"
 _STRIDE: Final = 512

@@ -12,7 +12,7 @@ from crdt.dot import PRIVATE, lane_of
 from crdt.op import Kind, Op
 from crdt.roles import within
 from node.contracts import Caller, Held
-from node.memory_record import PRIVATE_SCOPE, is_party
+from node.memory.record import PRIVATE_SCOPE, is_party
 
 
 def known_history(held: Held, newest_first: Sequence[Op], viewer: Caller) -> list[Op]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from node.contracts import Caller, Held
-from node.links import Links
-from node.memory_problems import InvalidField
-from node.memory_record import content_id
-from node.memory_rules import one_of
+from node.links.links import Links
+from node.memory.problems import InvalidField
+from node.memory.record import content_id
+from node.memory.rules import one_of
 
 DERIVATIONS: Final = frozenset(("derived_from", "derives_from", "reflects_on"))
 """Relations whose source comes from their target."""
@@ -28,7 +28,7 @@ class Node:
 
     Attributes:
         id: of the memory.
-        cid: content hash, see `node.memory_record.content_id`.
+        cid: content hash, see `node.memory.record.content_id`.
         relation: of the link over which it was reached first.
         depth: how many links lie between it and the root.
         parent: the memory from which it was reached.

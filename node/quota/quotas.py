@@ -24,10 +24,10 @@ from crdt.op import Draft, Kind, Value
 from node.contracts import Reader
 from node.errors import QuotaExceeded
 from node.limits import Limits
-from node.link_index import COLLECTION as LINK
-from node.memory_drafts import COLLECTION as MEMORY
-from node.memory_times import format_ms
-from node.quota_book import Page, QuotaBook
+from node.links.index import COLLECTION as LINK
+from node.memory.drafts import COLLECTION as MEMORY
+from node.memory.times import format_ms
+from node.quota.book import Page, QuotaBook
 
 DAY_MS: Final = 86_400_000
 ACCOUNTS_MAX: Final = 100_000

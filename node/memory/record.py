@@ -17,8 +17,8 @@ from crdt.hlc import millis
 from crdt.op import Op, Value
 from crdt.roles import within
 from node.contracts import Caller, ConcurrentValue, Held
-from node.memory_problems import NotOwner
-from node.memory_times import format_ms
+from node.memory.problems import NotOwner
+from node.memory.times import format_ms
 
 TIER_DEFAULT: Final = "mid"
 PRIORITY_DEFAULT: Final = 5

@@ -13,8 +13,8 @@ import orjson
 from crdt.fields import TIERS
 from crdt.op import Value
 from node.limits import Limits
-from node.memory_problems import InvalidField
-from node.memory_times import MS_MAX, parse_ms
+from node.memory.problems import InvalidField
+from node.memory.times import MS_MAX, parse_ms
 
 KINDS: Final = frozenset(
     [

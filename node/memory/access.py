@@ -8,7 +8,7 @@ count that was flushed may be forgotten and is loaded again when it is needed.
 from collections.abc import Callable
 from typing import Final
 
-from node.memory_record import UNREAD, Access
+from node.memory.record import UNREAD, Access
 
 ENTRIES_MAX: Final = 100_000
 
