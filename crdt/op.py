@@ -15,6 +15,10 @@ from crdt.dot import Dot
 Value = Any
 """A field's value: None, bool, int, float, str, bytes, or lists and dicts of those."""
 
+ERASE: Final = "erase"
+"""Marks a delete whose record is to leave every disk, the log's included, as soon as all
+members hold the delete; to the merge it is a delete like any other."""
+
 NO_DOTS: Final[frozenset[Dot]] = frozenset()
 
 
@@ -76,7 +80,8 @@ class Op:
         agent: who asked.
         hlc: the author's hybrid stamp.
         births: the births it names (edits and deletes).
-        set: fields written; for governance, votes and seals, the body.
+        set: fields written; for governance, votes and seals, the body; for a delete, only the
+            mark `ERASE`, when it has it.
         removed: fields unset.
         supersedes: the exact dots whose versions of the touched fields it hides.
         heads: the governance dots it saw.
@@ -112,7 +117,8 @@ class Draft:
         id: the record's id.
         namespace: where a create puts it; edits and deletes take the record's own.
         owner: whose record a create makes; the caller's when empty.
-        set: fields to write. A set's elements are fields named `<field>/<element>`.
+        set: fields to write. A set's elements are fields named `<field>/<element>`. For a
+            delete, `{ERASE: True}` or nothing.
         removed: fields to unset.
         private: write to the lane that never leaves this node.
         fresh: the id was just drawn at random, so nothing can stand under it: no look-up.

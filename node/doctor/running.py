@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from node.contracts import MeshStatus, MeshView
 from node.doctor.facts import (
     ChainFacts,
     ConfigFacts,
@@ -28,6 +27,7 @@ from node.doctor.table import examine
 from node.doctor.waiting_seen import waiting_of
 from node.errors import NodeError
 from node.live import Live
+from node.mesh_view import MeshStatus, MeshView
 from node.replication.engine import Engine
 from node.settings import Settings, is_loopback, load_settings, reload_differences
 from node.sockets import OpenDoors

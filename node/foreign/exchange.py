@@ -7,7 +7,7 @@ sent away. What a peer fetches is an offer, until it asks for what comes after t
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from node.contracts import MeshView, Receipt
+from node.contracts import Receipt
 from node.foreign.extras import NAMES, extras, marks_of, unlike
 from node.foreign.giving import Giving, Page
 from node.foreign.here import Here
@@ -18,6 +18,7 @@ from node.foreign.problems import MemberHere
 from node.foreign.report import Report, dry_run_of, items_of
 from node.foreign.writing import Sender
 from node.memory.problems import Shortfall
+from node.mesh_view import MeshView
 from node.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from crdt.record import Record
 from node.auth.identities import FOLDER, Identities
-from node.contracts import MeshView
 from node.errors import ConfigError
 from node.foreign.bridge import Bridge
 from node.foreign.exchange import Foreign
@@ -27,6 +26,7 @@ from node.governing.standards import Standards
 from node.ground import Ground
 from node.http.services import Services
 from node.live import Live, Tasks
+from node.mesh_view import MeshView
 from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.settings import Settings

@@ -10,12 +10,13 @@ from typing import Any
 from aiohttp import web
 
 from crdt.dot import dot_text
-from node.contracts import Caller, MemberStatus, OutsiderStatus
+from node.contracts import Caller
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem, told
 from node.memory.problems import InvalidField
 from node.memory.times import format_ms
+from node.mesh_view import MemberStatus, OutsiderStatus
 
 
 def _member(member: MemberStatus) -> dict[str, Any]:

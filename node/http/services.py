@@ -21,7 +21,7 @@ from node.audit.keeper import unrecorded
 from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import KeyRing
-from node.contracts import Funnel, Governing, MeshView
+from node.contracts import Funnel, Governing
 from node.doctor.finding import Section
 from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
@@ -34,6 +34,7 @@ from node.links.links import Links
 from node.memory.access import AccessLedger
 from node.memory.census import PrivateCensus
 from node.memory.memories import Memories
+from node.mesh_view import MeshView
 from node.metrics import Metrics
 from node.quota.quotas import Quotas
 from node.settings.sections import GovernanceRules

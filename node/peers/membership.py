@@ -17,10 +17,11 @@ from crdt.governance_state import Member
 from crdt.op import Kind, Op, Value
 from crdt.standing import found
 from node import errors
-from node.contracts import Caller, Receipt, Removal, RetryKey
+from node.contracts import Caller, Receipt, RetryKey
 from node.gate import Gate
 from node.gate import Membership as Change
 from node.logs import EventLog
+from node.mesh_view import Removal
 from node.peers.leavers import Leavers
 from node.peers.links import PeerLinks
 from node.peers.trust import TrustKeeper

@@ -13,14 +13,8 @@ from crdt.dot import NodeId, actor_text
 from crdt.governance_state import Member
 from crdt.op import Value
 from crdt.peer import Peer
-from node.contracts import (
-    Caller,
-    MemberStatus,
-    MeshStatus,
-    OutsiderStatus,
-    Removal,
-    RetryKey,
-)
+from node.contracts import Caller, RetryKey
+from node.mesh_view import MemberStatus, MeshStatus, OutsiderStatus, Removal
 from node.peers.faces import Faces
 from node.peers.links import PeerLinks
 from node.peers.membership import Membership

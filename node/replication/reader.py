@@ -1,7 +1,8 @@
 """Local reads over the overlay and the store.
 
 Law: nothing here waits, and nothing here writes. What this node has accepted is visible at
-once; what has expired is not, whatever the index still says.
+once. Whether a memory has ended its life, or lies in the archive, is decided here alone: such
+a one is in no answer but the archive's, whatever an index still says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from crdt.applying import key_of
 from crdt.bundle import read_bundle
 from crdt.dot import DATA, PRIVATE, node_of
 from crdt.fields import FieldKind, kind_of
+from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
 from crdt.view import View, in_conflict, order, shown, view
 from node.contracts import ConcurrentValue, FeedEntry, Held
 from node.replication.engine import Engine
 from node.replication.tokens import encode_token, unsettled
+from node.store.projection import ARCHIVED, ARCHIVED_AT
 
 _MEMORY = "memory"
 _LANES = (DATA, PRIVATE)
@@ -42,17 +45,31 @@ class StoreReader:
         """The same of the lane that never leaves this node."""
         return self._held(record_key(PRIVATE, collection, record_id))
 
-    def _held(self, key: bytes) -> Held | None:
+    def archived(self, collection: str, record_id: str) -> Held | None:
+        """One record of the archive, or None when nothing there has that id."""
+        for lane in _LANES:
+            held = self._held(record_key(lane, collection, record_id), archived=True)
+            if held is not None:
+                return held
+        return None
+
+    def _held(self, key: bytes, *, archived: bool = False) -> Held | None:
         replica = self._engine.replica
         record = replica.read(key)
-        return None if record is None else self._shown(key, record)
+        return None if record is None else self._shown(key, record, archived=archived)
 
-    def _shown(self, key: bytes, record: Record) -> Held | None:
+    def _shown(self, key: bytes, record: Record, *, archived: bool) -> Held | None:
         seen = view(record, self._engine.replica)
-        if seen is None or self._expired(seen):
+        if seen is None or self._is_archived(seen) is not archived:
+            return None
+        if not archived and self._expired(seen):
             return None
         collection, _, ident = key[1:].decode().partition("/")
         return Held(collection=collection, id=ident, private=key[:1] == PRIVATE, view=seen)
+
+    @staticmethod
+    def _is_archived(seen: View) -> bool:
+        return type(seen.values.get(ARCHIVED_AT)) is int
 
     def _expired(self, seen: View) -> bool:
         expires = seen.values.get("expires_at")
@@ -69,7 +86,7 @@ class StoreReader:
                 lane = PRIVATE if draft.private else DATA
                 record = self._engine.replica.read(record_key(lane, draft.collection, draft.id))
                 seen = view(record, self._engine.replica) if record is not None else None
-                if seen is not None and self._expired(seen):
+                if seen is not None and self._expired(seen) and not self._is_archived(seen):
                     out.append(replace(draft, kind=Kind.DELETE, set={}))
             out.append(draft)
         return out
@@ -85,7 +102,7 @@ class StoreReader:
         for key in self._engine.store.lists.expired_before(before_ms):
             record = replica.read(key) if key[:1] == DATA else None
             seen = view(record, replica)
-            if record is None or seen is None:
+            if record is None or seen is None or self._is_archived(seen):
                 continue
             eldest = min(record.births.items(), key=lambda item: (item[1].hlc, item[0]))[0]
             out.append((key[1:].decode().partition("/")[2], seen, node_of(eldest.actor)))
@@ -93,7 +110,9 @@ class StoreReader:
                 break
         return out
 
-    def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
+    def with_prefix(
+        self, collection: str, prefix: str, limit: int, *, archived: bool = False
+    ) -> list[str]:
         """Ids of visible records that start with a prefix, at most `limit`."""
         found: dict[str, None] = {}
         for lane in _LANES:
@@ -102,7 +121,7 @@ class StoreReader:
             overlay = self._engine.replica.overlay.keys()
             keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
             for key in keys:
-                held = self._held(key)
+                held = self._held(key, archived=archived)
                 if held is not None:
                     found[held.id] = None
         return sorted(found)[:limit]
@@ -156,21 +175,48 @@ class StoreReader:
         for _, held in fresh[place:]:
             yield held
 
-    def _uncommitted(self, namespace: str | None) -> tuple[list[tuple[int, Held]], set[bytes]]:
-        """Memories that only the overlay has in their newest form, and their keys."""
+    def archive(self, before_ms: int | None = None) -> Iterator[Held]:
+        """Archived memories, the last archived first; those from before a millisecond only."""
+        until = STAMP_MAX if before_ms is None else before_ms
+        fresh, hidden = self._uncommitted(None, archived=True)
+        place = 0
+        for at, key in self._engine.store.lists.archived(until_ms=until):
+            while place < len(fresh) and fresh[place][0] >= at:
+                if fresh[place][0] < until:
+                    yield fresh[place][1]
+                place += 1
+            if key not in hidden:
+                held = self._held(key, archived=True)
+                if held is not None:
+                    yield held
+        for ms, held in fresh[place:]:
+            if ms < until:
+                yield held
+
+    def _uncommitted(
+        self, namespace: str | None, *, archived: bool = False
+    ) -> tuple[list[tuple[int, Held]], set[bytes]]:
+        """Memories that only the overlay has in their newest form, newest first, and their keys."""
         overlay = self._engine.replica.overlay.keys()
         keys = {key for key in overlay if key[1:8] == b"memory/"}
         out = []
         for key in keys:
-            held = self._held(key)
+            held = self._held(key, archived=archived)
             if held is not None and namespace in (None, held.view.namespace):
-                out.append((held.view.created, held))
+                when = held.view.values[ARCHIVED_AT] if archived else held.view.created
+                out.append((when, held))
         out.sort(key=lambda item: item[0], reverse=True)
         return out, keys
 
+    def archive_counts(self) -> Mapping[str, int]:
+        """{namespace: archived memories}."""
+        counts = self._engine.store.lists.counts()
+        return {space: count for (space, tier), count in counts.items() if tier == ARCHIVED}
+
     def counts(self) -> Mapping[tuple[str, str], int]:
         """{(namespace, tier): visible, unexpired memories}."""
-        counts = dict(self._engine.store.lists.counts())
+        held = self._engine.store.lists.counts()
+        counts = {place: count for place, count in held.items() if place[1] != ARCHIVED}
         for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
             record = self._engine.replica.read(key)
             seen = view(record, self._engine.replica)
@@ -189,14 +235,20 @@ class StoreReader:
 
     # --- the feed ----------------------------------------------------------------
 
-    def feed(self, after: int, limit: int) -> Sequence[FeedEntry]:
-        """Records changed after an arrival number, oldest change first."""
+    def feed(self, after: int, limit: int, *, own: bool = False) -> Sequence[FeedEntry]:
+        """Records changed after an arrival number, oldest change first.
+
+        Args:
+            after: the number.
+            limit: at most so many.
+            own: with those of the lane that never leaves this node.
+        """
         out: list[FeedEntry] = []
         while len(out) < limit:
             entries = self._engine.store.feed.after(after, limit - len(out))
             for entry in entries:
                 after = entry.position
-                if entry.key[:1] == PRIVATE:
+                if entry.key[:1] == PRIVATE and not own:
                     continue  # that lane never leaves
                 collection, _, ident = entry.key[1:].decode().partition("/")
                 held = self._held(entry.key)

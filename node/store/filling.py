@@ -15,7 +15,7 @@ from crdt.record import Record
 from crdt.view import NOTHING_APPROVED, Approved
 from node.store.environment import Environment
 from node.store.errors import JoinRefused
-from node.store.projection import facts, index_rows
+from node.store.projection import INDEX_TABLES, facts, index_rows
 from node.store.rows import Head, Place, decode_record, encode_place, encode_record
 from node.store.schema import LOG_NAMES, Transaction, name_of, number, sealed
 from node.store.writing import STORE_ID_KEY, add_counts, put_genesis, put_head
@@ -99,10 +99,9 @@ class Filler:
         if memory is None:
             return
         rows = index_rows(name_of(key), memory)
-        self.put("idx_time", rows.time, key)
-        self.put("idx_ns", rows.namespace, key)
-        if rows.expiry is not None:
-            self.put("idx_expiry", rows.expiry, key)
+        for table, row in zip(INDEX_TABLES, rows, strict=True):
+            if row is not None:
+                self.put(table, row, key)
         group = memory.namespace, memory.tier
         self._deltas[group] = self._deltas.get(group, 0) + 1
 

@@ -76,6 +76,16 @@ class Lists:
         """Record keys of memories whose life ended before a millisecond."""
         return (key for _, key in self.expiring(0, ms))
 
+    def archived(self, from_ms: int = 0, until_ms: int = STAMP_MAX) -> Iterator[tuple[int, bytes]]:
+        """Memories archived in [from_ms, until_ms), the last one first: (ms, record key)."""
+        table, start = self._tables.idx_archive, number(from_ms)
+        for key, value in self._paged(
+            lambda at, size: _backward(table, b"", at, size), number(until_ms)
+        ):
+            if key < start:
+                return
+            yield int.from_bytes(key[:NUMBER_BYTES], "big"), pointed("idx_archive", key, value)
+
     def with_prefix(self, prefix: bytes, limit: int) -> list[bytes]:
         """Keys of stored records that start with these bytes, in order, at most `limit`."""
         if len(prefix) > KEY_BYTES_MAX:
@@ -89,7 +99,7 @@ class Lists:
         return self._env.read(lambda txn: txn.stat(table)["entries"])
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """{(namespace, tier): listed memories}, the expired ones counted too."""
+        """{(namespace, tier): memories}, expired ones counted too; `ARCHIVED` is a tier here."""
         table = self._tables.counts
 
         def look(txn: Transaction) -> dict[tuple[str, str], int]:

@@ -2,7 +2,8 @@
 
 Law: pure. The rows of a record are a function of it and of what is approved of it, so the
 indexes can be thrown away and rebuilt. Only memories are listed, and only while a birth of
-theirs shows, by itself or by an approval; everything else has no rows.
+theirs shows, by itself or by an approval; everything else has no rows. An archived memory
+stands in the archive's list and in no other.
 """
 
 import functools
@@ -20,6 +21,11 @@ _MEMORY: Final = b"memory/"
 _LISTED: Final = (DATA + _MEMORY, PRIVATE + _MEMORY)
 _MS_MAX: Final = 2**63 - 1
 
+ARCHIVED: Final = "archived"
+"""What archived memories are counted under, in the place of their tier."""
+
+ARCHIVED_AT: Final = "archived_at"
+
 
 class Facts(NamedTuple):
     """What the indexes know of a memory.
@@ -27,22 +33,25 @@ class Facts(NamedTuple):
     Attributes:
         created: stamp of the oldest visible birth.
         namespace: where it lies.
-        tier: short, mid or long; empty when unset.
+        tier: short, mid or long; empty when unset; `ARCHIVED` while it is archived.
         expires: milliseconds since the epoch; None for never.
+        archived: since when it is archived, milliseconds since the epoch; None when it is not.
     """
 
     created: int
     namespace: str
     tier: str
     expires: int | None
+    archived: int | None = None
 
 
 class IndexRows(NamedTuple):
-    """The keys of a memory's index rows; the value of each is the record key."""
+    """The keys of a memory's index rows, None where it has none; the values are its record key."""
 
-    time: bytes
-    namespace: bytes
+    time: bytes | None
+    namespace: bytes | None
     expiry: bytes | None
+    archive: bytes | None
 
 
 def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROVED) -> Facts | None:
@@ -61,13 +70,19 @@ def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROV
                 birth.namespace,
                 _settled(record.fields.get("tier")),
                 _settled(record.fields.get("expires_at")),
+                _settled(record.fields.get(ARCHIVED_AT)),
             )
     part = shown(record, approved)
     if part is None:
         return None
     fields = part.fields
     return _facts(
-        part.created, part.namespace, fields.get("tier"), fields.get("expires_at"), approved
+        part.created,
+        part.namespace,
+        fields.get("tier"),
+        fields.get("expires_at"),
+        fields.get(ARCHIVED_AT),
+        approved,
     )
 
 
@@ -85,19 +100,26 @@ def _facts(
     namespace: str,
     tiers: list[Version] | None,
     expiries: list[Version] | None,
+    archivals: list[Version] | None,
     approved: Approved = NOTHING_APPROVED,
 ) -> Facts:
+    archived = _moment(archivals, approved) if archivals else None
+    if archived is not None:
+        return Facts(created, namespace, ARCHIVED, None, archived)
     tier: Value = ""
     if tiers:
         tier = tiers[0].value if len(tiers) == 1 else max((v.value for v in tiers), key=tier_rank)
-    expires = winner(expiries, approved).value if expiries else None
-    dated = type(expires) is int and 0 <= expires <= _MS_MAX
-    return Facts(
-        created,
-        namespace,
-        tier if isinstance(tier, str) else "",
-        expires if dated else None,
-    )
+    expires = _moment(expiries, approved) if expiries else None
+    return Facts(created, namespace, tier if isinstance(tier, str) else "", expires)
+
+
+def _moment(versions: list[Version], approved: Approved) -> int | None:
+    value = winner(versions, approved).value
+    return value if type(value) is int and 0 <= value <= _MS_MAX else None
+
+
+INDEX_TABLES: Final = ("idx_time", "idx_ns", "idx_expiry", "idx_archive")
+"""Where each of the `IndexRows` stands."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -108,6 +130,8 @@ def namespace_name(namespace: str) -> bytes:
 
 def index_rows(name: bytes, memory: Facts) -> IndexRows:
     """The index rows of a memory, given the 16-byte name of its record key."""
+    if memory.archived is not None:
+        return IndexRows(None, None, None, number(memory.archived) + name)
     when = number(memory.created) + name
     expiry = None if memory.expires is None else number(memory.expires) + name
-    return IndexRows(when, namespace_name(memory.namespace) + when, expiry)
+    return IndexRows(when, namespace_name(memory.namespace) + when, expiry, None)

@@ -20,6 +20,7 @@ can flip unseen. Only ordered tables are appended to. Keys stay within LMDB's 51
     idx_time        created, name                  pointer  record key
     idx_ns          name of namespace, created, name  pointer  record key
     idx_expiry      ms, name                       pointer  record key
+    idx_archive     ms, name                       pointer  record key
     counts          name of (namespace, tier)      sealed
     access          record key                     sealed
 
@@ -77,6 +78,7 @@ class Tables:
     idx_time: Handle
     idx_ns: Handle
     idx_expiry: Handle
+    idx_archive: Handle
     counts: Handle
     access: Handle
 

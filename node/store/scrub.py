@@ -99,7 +99,7 @@ _VERIFY: Final[dict[str, _Verify]] = {
         ),
         unseal,
     ),
-    **dict.fromkeys(("idx_time", "idx_ns", "idx_expiry"), pointed),
+    **dict.fromkeys(("idx_time", "idx_ns", "idx_expiry", "idx_archive"), pointed),
     "records": _record,
     "gone": _name,
     "gone_at": decode_place,

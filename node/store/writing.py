@@ -14,7 +14,7 @@ from crdt.digest import CHECKSUM_BYTES
 from crdt.dot import DATA, PRIVATE, Actor, Dot
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow
 from node.store.errors import CorruptRecord
-from node.store.projection import Facts, facts, index_rows
+from node.store.projection import INDEX_TABLES, Facts, facts, index_rows
 from node.store.rows import (
     Head,
     Place,
@@ -213,9 +213,7 @@ def _put_indexes(
     names: Mapping[bytes, bytes],
 ) -> None:
     deltas: dict[tuple[str, str], int] = {}
-    by_time: Pairs = []
-    by_namespace: Pairs = []
-    by_expiry: Pairs = []
+    puts: dict[str, Pairs] = {table: [] for table in INDEX_TABLES}
     for key, change in records.items():
         after = facts(key, change.after, change.approved_after)
         if change.before is not None:
@@ -227,15 +225,12 @@ def _put_indexes(
                 _count(deltas, before, -1)
         if after is None:
             continue
-        rows = index_rows(names[key], after)
-        by_time.append((rows.time, key))
-        by_namespace.append((rows.namespace, key))
-        if rows.expiry is not None:
-            by_expiry.append((rows.expiry, key))
+        for table, row in zip(INDEX_TABLES, index_rows(names[key], after), strict=True):
+            if row is not None:
+                puts[table].append((row, key))
         _count(deltas, after, 1)
-    _put_many(txn, tables.idx_time, by_time)
-    _put_many(txn, tables.idx_ns, by_namespace)
-    _put_many(txn, tables.idx_expiry, by_expiry)
+    for table, pairs in puts.items():
+        _put_many(txn, getattr(tables, table), pairs)
     add_counts(txn, tables, deltas)
 
 
@@ -245,11 +240,9 @@ def _count(deltas: dict[tuple[str, str], int], memory: Facts, step: int) -> None
 
 
 def _drop_rows(txn: Transaction, tables: Tables, name: bytes, memory: Facts) -> None:
-    rows = index_rows(name, memory)
-    txn.delete(rows.time, db=tables.idx_time)
-    txn.delete(rows.namespace, db=tables.idx_ns)
-    if rows.expiry is not None:
-        txn.delete(rows.expiry, db=tables.idx_expiry)
+    for table, row in zip(INDEX_TABLES, index_rows(name, memory), strict=True):
+        if row is not None:
+            txn.delete(row, db=getattr(tables, table))
 
 
 def add_counts(txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str], int]) -> None:

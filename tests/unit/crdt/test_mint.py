@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from crdt.mint import Author, MissingRecordError, operation
-from crdt.op import Draft, Idempotency, Kind, Op
+from crdt.op import ERASE, Draft, Idempotency, Kind, Op
 from crdt.record import Record, apply
 from crdt.view import NothingPending
 from tests.unit.crdt.rig import dot, draft
@@ -71,3 +71,11 @@ def test_what_is_not_visible_cannot_be_changed(kind: Kind) -> None:
     for record in (None, after(BORN, pending={BORN.dot})):
         with pytest.raises(MissingRecordError, match="memory/r"):
             minted(draft(kind), record)
+
+
+def test_a_delete_carries_the_mark_of_erasure_and_buries_like_any_other() -> None:
+    plain = minted(draft(Kind.DELETE), after(BORN, EDIT))
+    marked = minted(draft(Kind.DELETE, **{ERASE: True}), after(BORN, EDIT))
+    assert plain.set == {}
+    assert marked.set == {ERASE: True}
+    assert apply(after(BORN, EDIT), plain) == apply(after(BORN, EDIT), marked) is None

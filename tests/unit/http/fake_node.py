@@ -20,18 +20,9 @@ from crdt.mint import Author, operation
 from crdt.op import Draft, Op, record_key
 from crdt.record import Record, apply
 from crdt.view import NothingPending, order, shown, view
-from node.contracts import (
-    Caller,
-    ConcurrentValue,
-    FeedEntry,
-    Held,
-    MemberStatus,
-    MeshStatus,
-    Receipt,
-    Removal,
-    RetryKey,
-)
+from node.contracts import Caller, ConcurrentValue, FeedEntry, Held, Receipt, RetryKey
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
+from node.mesh_view import MemberStatus, MeshStatus, Removal
 
 NODE_ID = bytes(range(32))
 _NOTHING = NothingPending()
