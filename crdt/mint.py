@@ -45,9 +45,7 @@ def operation(
         if not part.births:
             raise MissingRecordError(f"{draft.collection}/{draft.id}")
     if draft.kind is Kind.DELETE:
-        return _op(
-            draft, part, dot, stamp, author, births=part.births, fields=dict(draft.set)
-        )
+        return _op(draft, part, dot, stamp, author, births=part.births, fields=dict(draft.set))
     return _edit(draft, part, dot, stamp, author)
 
 
