@@ -14,6 +14,7 @@ from node.http import link_routes as link
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import node_routes as node
+from node.http import openapi_routes as openapi
 from node.http import pending_routes as pending
 from node.http import quota_routes as quota
 from node.http import sync_routes as sync
@@ -48,6 +49,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ),
     ("GET", f"{API}/health", node.health, NOTHING, OPEN, "whether the store can be used"),
     ("GET", f"{API}/version", node.version, NOTHING, AGENT, "versions of program and protocols"),
+    ("GET", f"{API}/openapi.json", openapi.document, NOTHING, AGENT, "this API, for programs"),
     ("GET", f"{API}/capabilities", node.capabilities, NOTHING, AGENT, "what this node can do"),
     ("GET", f"{API}/stats", node.stats, READS, AGENT, "figures about the memories held"),
     ("GET", f"{API}/memories", memory.page, READS, AGENT, "list memories, newest first"),
