@@ -7,7 +7,7 @@ store or a link. There is one funnel, so no lane can bypass gate, log or quorum.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crdt.dot import Dot
 from crdt.governance_state import GovernanceState
@@ -130,6 +130,44 @@ class FeedEntry:
     held: Held | None
 
 
+class Place(NamedTuple):
+    """Where an operation stands in the order in which operations arrived on this node.
+
+    `arrival` is the number of its bundle, `index` its place in the bundle, from 0.
+    """
+
+    arrival: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One operation as it arrived.
+
+    Attributes:
+        place: where.
+        op: the operation.
+        effect: `applied`, `held` (for approval, decided since or not), or `refused`.
+    """
+
+    place: Place
+    op: Op
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """Operations in order of arrival.
+
+    Attributes:
+        rows: the operations.
+        missing: whether others stood before the first of them, and are no longer in the log.
+    """
+
+    rows: Sequence[Applied] = ()
+    missing: bool = False
+
+
 class Reader(Protocol):
     """Local reads: the newest local state, committed or not. Nothing here waits."""
 
@@ -141,8 +179,26 @@ class Reader(Protocol):
         """The same of the lane that never leaves this node."""
         ...
 
-    def archived(self, collection: str, record_id: str) -> Held | None:
-        """One record of the archive, or None when nothing there has that id."""
+    def rivals(self, collection: str, record_id: str) -> list[Held]:
+        """The births of other owners or namespaces that share an id with what `get` gives."""
+        ...
+
+    def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
+        """One record of the archive, or None when nothing there has that id.
+
+        Args:
+            collection: family of records.
+            record_id: its id.
+            own: look in the lane that never leaves this node, and nowhere else.
+        """
+        ...
+
+    def ended(self) -> Iterator[Held]:
+        """Memories whose life is over and that are not deleted yet, the earliest end first."""
+        ...
+
+    def written(self, dots: Sequence[Dot]) -> list[Op]:
+        """Operations by their names, in order; those that are no longer in the log are left out."""
         ...
 
     def archive(self, before_ms: int | None = None) -> Iterator[Held]:
@@ -191,6 +247,22 @@ class Reader(Protocol):
             limit: at most so many.
             own: with those of the lane that never leaves this node.
         """
+        ...
+
+    def operations(self, after: Place, limit: int) -> Operations:
+        """Operations of all lanes that arrived after a place, at most some more than `limit`."""
+        ...
+
+    def latest_place(self) -> Place:
+        """A place after which everything stands that arrives from now on."""
+        ...
+
+    def place_of(self, dot: Dot) -> Place | None:
+        """Where an operation stands; None when it is not in the log."""
+        ...
+
+    def place_since(self, ms: int) -> Place:
+        """A place after which everything stands that arrived since a millisecond."""
         ...
 
     def arrival_at(self, ms: int) -> int:

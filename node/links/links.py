@@ -208,11 +208,17 @@ class Links:
             receipt = await self._memories.commit((), ask, "delete")
             source, target = required(ask.body, "source_id"), required(ask.body, "target_id")
             return self._asked(ask, source, target), receipt
-        held, link = self._stated(ask)
+        held, link = self.stated(ask)
         receipt = await self._memories.commit([_end(held)], ask, "delete", **_facts(link))
         return link, receipt
 
-    def _stated(self, ask: Ask) -> tuple[Held, Link]:
+    def stated(self, ask: Ask) -> tuple[Held, Link]:
+        """The link that a request names, and its record.
+
+        Raises:
+            InvalidField: a field cannot be taken.
+            NotFound, Ambiguous: there is no such link that the caller may see.
+        """
         body, relation = ask.body, relation_of(ask.body)
         source, target = required(body, "source_id"), required(body, "target_id")
         reader = self._memories.funnel.reader()

@@ -6,18 +6,21 @@ a one is in no answer but the archive's, whatever an index still says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from crdt.applying import key_of
 from crdt.bundle import read_bundle
-from crdt.dot import DATA, PRIVATE, node_of
+from crdt.dot import DATA, PRIVATE, Dot, node_of
 from crdt.fields import FieldKind, kind_of
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
+from crdt.state import BelowFloorError
 from crdt.view import View, in_conflict, order, shown, view
-from node.contracts import ConcurrentValue, FeedEntry, Held
+from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.replication.engine import Engine
+from node.replication.rivals import beside
 from node.replication.tokens import encode_token, unsettled
 from node.store.projection import ARCHIVED, ARCHIVED_AT
 
@@ -30,6 +33,7 @@ class StoreReader:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._journal = Journal(engine)
 
     # --- single records ----------------------------------------------------------
 
@@ -45,9 +49,28 @@ class StoreReader:
         """The same of the lane that never leaves this node."""
         return self._held(record_key(PRIVATE, collection, record_id))
 
-    def archived(self, collection: str, record_id: str) -> Held | None:
-        """One record of the archive, or None when nothing there has that id."""
+    def rivals(self, collection: str, record_id: str) -> list[Held]:
+        """The births of other owners or namespaces that share an id with what `get` gives.
+
+        Oldest first; what is hidden, as expired or put away, is in none of them.
+        """
+        out: list[Held] = []
+        replica = self._engine.replica
         for lane in _LANES:
+            key = record_key(lane, collection, record_id)
+            record = replica.read(key)
+            if record is None or self._held(key) is None:
+                continue
+            for rest in beside(record, replica):
+                held = self._shown(key, rest, archived=False)
+                if held is not None:
+                    out.append(held)
+            break
+        return out
+
+    def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
+        """One record of the archive, or None when nothing there has that id."""
+        for lane in _LANES[own:]:
             held = self._held(record_key(lane, collection, record_id), archived=True)
             if held is not None:
                 return held
@@ -125,6 +148,29 @@ class StoreReader:
                 if held is not None:
                     found[held.id] = None
         return sorted(found)[:limit]
+
+    def ended(self) -> Iterator[Held]:
+        """Memories whose life is over and that are not deleted yet, the earliest end first."""
+        replica = self._engine.replica
+        for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
+            seen = view(replica.read(key), replica)
+            if seen is not None and self._expired(seen) and not self._is_archived(seen):
+                collection, _, ident = key[1:].decode().partition("/")
+                private = key[:1] == PRIVATE
+                yield Held(collection=collection, id=ident, private=private, view=seen)
+
+    def written(self, dots: Sequence[Dot]) -> list[Op]:
+        """Operations by their names, in order; those no longer in the log are left out."""
+        replica, out = self._engine.replica, dict.fromkeys(dots)
+        found: dict[Dot, Op] = {}
+        for dot in out:
+            if dot in found:
+                continue
+            with suppress(BelowFloorError):
+                for data in self._engine.store.tail(dot.actor, dot.seq - 1, 1)[:1]:
+                    ops = read_bundle(data, cluster=replica.cluster, ops_max=replica.me.ops_max).ops
+                    found.update((op.dot, op) for op in ops)
+        return [found[dot] for dot in out if dot in found]
 
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
         """Per register in conflict: all its values, the shown one first."""
@@ -256,6 +302,22 @@ class StoreReader:
             if not entries:
                 break
         return out
+
+    def operations(self, after: Place, limit: int) -> Operations:
+        """Operations of all lanes that arrived after a place, at most some more than `limit`."""
+        return self._journal.after(after, limit)
+
+    def latest_place(self) -> Place:
+        """A place after which everything stands that arrives from now on."""
+        return self._journal.latest()
+
+    def place_of(self, dot: Dot) -> Place | None:
+        """Where an operation stands; None when it is not in the log."""
+        return self._journal.place_of(dot)
+
+    def place_since(self, ms: int) -> Place:
+        """A place after which everything stands that arrived since a millisecond."""
+        return self._journal.since(ms)
 
     def arrival_at(self, ms: int) -> int:
         """The arrival number from which everything arrived at or after that millisecond."""

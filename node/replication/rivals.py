@@ -1,0 +1,24 @@
+"""Births that share an id and do not show.
+
+Law: a record shows one class of births, those of one owner in one namespace; each further
+class is a record of its own beside it, read by the same rules.
+"""
+
+from collections.abc import Iterator
+
+from crdt.record import Record
+from crdt.view import Approvals, shown
+
+
+def beside(record: Record, approvals: Approvals) -> Iterator[Record]:
+    """The record as it would be without the births that show, again and again, oldest first."""
+    rest = record
+    while True:
+        part = shown(rest, approvals)
+        if part is None:
+            return
+        left = {dot: birth for dot, birth in rest.births.items() if dot not in part.births}
+        rest = Record(left, rest.fields)
+        if shown(rest, approvals) is None:
+            return
+        yield rest
