@@ -183,6 +183,7 @@ class Membership:
             LookupError: no member is called so.
             node.errors.WriteError: the gate refuses, no quorum is linked, or it did not
                 confirm in time.
+            node.errors.Refused: it is the only one, and a mesh of nobody takes no write ever.
         """
         if retry is not None:
             before = earlier(self._engine.replica.overlay, retry)
@@ -193,6 +194,12 @@ class Membership:
         state = self._engine.replica.governance.now
         member = _only(node, [*state.members.values()])
         self._gate.check(caller, Change(action="remove", subject=member.name))
+        if len(state.members) == 1:
+            raise errors.Refused(
+                f"{member.name} is the only member of the mesh",
+                why="without a member nothing can be confirmed any more",
+                fix="Stop the node to end it; to move it, start it with an empty store and join",
+            )
         needed = state.quorum(exchange.wanted_w)
         reach = exchange.tally.reachable()
         if reach < needed and not force:
