@@ -20,6 +20,7 @@ from crdt.state import BelowFloorError
 from crdt.view import View, in_conflict, order, shown, view
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.replication.engine import Engine
+from node.replication.journal import Journal
 from node.replication.rivals import beside
 from node.replication.tokens import encode_token, unsettled
 from node.store.projection import ARCHIVED, ARCHIVED_AT

@@ -1,0 +1,117 @@
+"""Operations in the order in which they arrived here, each with what became of it.
+
+Law: only what is on the disk. What an operation came to is asked of the core again, which
+gives the answer it gave when the operation was applied: a verdict is a function of the
+operation and of the governance below its heads.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from crdt.bundle import Bundle, read_bundle
+from crdt.dot import GOVERNANCE, Dot, lane_of, node_of
+from crdt.governance_shape import is_authorised, is_proper
+from crdt.op import DECISION_KINDS, Kind, Op
+from crdt.policy import Answer
+from node.contracts import Applied, Operations, Place
+from node.replication.engine import Engine
+from node.store.oplog import Decoded, OpLog
+
+APPLIED: Final = "applied"
+HELD: Final = "held"
+REFUSED: Final = "refused"
+
+_BUNDLES_MAX: Final = 64
+_END: Final = 2**31
+
+
+class Journal:
+    """The operations of one node.
+
+    Args:
+        engine: whose log is read, as it is at each look.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._decoded = Decoded()
+
+    @property
+    def _log(self) -> OpLog:
+        return OpLog(self._engine.store.environment)
+
+    def after(self, after: Place, limit: int) -> Operations:
+        """Operations that arrived after a place, at most `limit` and the rest of a bundle."""
+        rows: list[Applied] = []
+        latest = self._engine.store.head.arrivals
+        expected, missing = after.arrival + 1, False
+        rest = self._log.at(after.arrival) if after.arrival else None
+        if rest is None:
+            missing = after.arrival > 0 and after.index < _END and after.arrival <= latest
+        else:
+            rows += self._rows(after.arrival, self._bundle(after.arrival, rest.data), after.index)
+        while len(rows) < limit:
+            found = self._log.after(expected - 1, min(_BUNDLES_MAX, limit))
+            if not found:
+                return Operations(rows=rows, missing=missing or expected <= latest)
+            for arrival, entry in found:
+                if arrival != expected:
+                    if rows:  # told with the next look, in front of what follows the hole
+                        return Operations(rows=rows, missing=missing)
+                    missing = True
+                expected = arrival + 1
+                rows += self._rows(arrival, self._bundle(arrival, entry.data), -1)
+                if len(rows) >= limit:
+                    break
+        return Operations(rows=rows, missing=missing)
+
+    def latest(self) -> Place:
+        """The end of what is on the disk."""
+        return Place(self._engine.store.head.arrivals, _END)
+
+    def place_of(self, dot: Dot) -> Place | None:
+        """Where an operation stands; None when it is not in the log."""
+        arrival = self._log.arrival_of(dot)
+        entry = None if arrival is None else self._log.at(arrival)
+        if arrival is None or entry is None:
+            return None
+        return Place(arrival, dot.seq - entry.first)
+
+    def since(self, ms: int) -> Place:
+        """A place after which everything stands that arrived since a millisecond."""
+        return Place(self._log.arrival_since(ms), _END)
+
+    def _bundle(self, arrival: int, data: bytes) -> Bundle:
+        replica = self._engine.replica
+
+        def read(raw: bytes) -> Bundle:
+            return read_bundle(raw, cluster=replica.cluster, ops_max=replica.me.ops_max)
+
+        return self._decoded.bundle(self._engine.store.store_id, arrival, data, read)
+
+    def _rows(self, arrival: int, bundle: Bundle, after: int) -> Iterator[Applied]:
+        for index, op in enumerate(bundle.ops):
+            if index > after:
+                yield Applied(place=Place(arrival, index), op=op, effect=self._effect(op))
+
+    def _effect(self, op: Op) -> str:
+        replica = self._engine.replica
+        if lane_of(op.dot.actor) == GOVERNANCE:
+            return APPLIED if self._governs(op) else REFUSED
+        if op.kind in DECISION_KINDS:
+            held = replica.pending.get(op.target) if op.target is not None else None
+            if held is None or (op.kind is Kind.VOTE and op.dot not in held.votes):
+                return REFUSED
+            return APPLIED
+        if op.dot in replica.pending:
+            return HELD
+        verdict = replica.verdict(op)
+        return REFUSED if verdict.answer is Answer.DENY else APPLIED
+
+    def _governs(self, op: Op) -> bool:
+        if op.kind in {Kind.FOUND, Kind.FORK}:
+            return True
+        state = self._engine.replica.governance.state(op.heads)
+        if node_of(op.dot.actor) not in state.members:
+            return False
+        return op.kind is Kind.READY or (is_proper(op) and is_authorised(op, state))
