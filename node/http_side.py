@@ -19,12 +19,14 @@ from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import key_digest
 from node.governing.feed import PendingFeed
+from node.graph.opening import open_entities
 from node.http.hosts import HostRule
 from node.http.server import build_server
 from node.http.services import Door, Services
 from node.links.index import COLLECTION as LINK
 from node.links.index import LinkIndex
 from node.live import Live
+from node.llm.opening import open_model
 from node.logs import EventLog
 from node.memory.access import AccessLedger
 from node.memory.census import PrivateCensus
@@ -130,6 +132,8 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         approval_times=lambda: live.settings.governance,
         pending_feed=feed,
         link_index=index,
+        entity_index=open_entities(engine),
+        llm=open_model(settings.llm),
         census=census,
         quotas=quotas,
         audit=audit.record,

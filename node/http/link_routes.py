@@ -25,13 +25,13 @@ async def create(call: Call) -> Answer:
     stated = await services.links.create(call.ask())
     receipt = stated.receipt
     if receipt is None:
-        return json_answer(told(_nothing_written(call), **stated.link.shown()))
+        return json_answer(told(nothing_written(call), **stated.link.shown()))
     if receipt.pending_id is not None:
         return pending(receipt, stated.link.id, "store")
     return json_answer(told(receipt, **stated.link.shown()), 201)
 
 
-def _nothing_written(call: Call) -> Receipt:
+def nothing_written(call: Call) -> Receipt:
     """Of having had nothing to write: true at once, everywhere."""
     token = call.services.funnel.reader().token()
     return Receipt(dots=(), local=True, acks=0, needed=0, peers=(), token=token)
@@ -96,7 +96,7 @@ async def _share(call: Call, *, allowed: bool) -> Answer:
         allowed=allowed,
         administrator=call.is_administrator,
     )
-    receipt = shared.receipt or _nothing_written(call)
+    receipt = shared.receipt or nothing_written(call)
     if receipt.pending_id is not None:
         return pending(receipt, shared.id, "store")
     body = told(receipt, id=shared.id, agent_id=agent, granted=allowed, grants=list(shared.grants))

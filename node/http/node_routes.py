@@ -89,7 +89,7 @@ async def capabilities(call: Call) -> Answer:
     status = services.mesh.status()
     body = {
         "schema_version": "2",
-        "tier": "keyword",
+        "tier": "smart" if services.llm else "keyword",
         "version": services.version,
         "features": {
             "memories": True,
@@ -108,11 +108,16 @@ async def capabilities(call: Call) -> Answer:
             "recall": False,
             "search": False,
             "links": True,
+            "entities": True,
+            "knowledge_graph": True,
+            "taxonomy": True,
+            "auto_tag": services.llm is not None,
+            "expand_query": services.llm is not None,
             "archive": False,
             "subscriptions": False,
             "documents": False,
         },
-        "models": {"embedding": None, "llm": None},
+        "models": {"embedding": None, "llm": services.llm.name if services.llm else None},
         "permissions": {"mode": services.permissions_mode(), "governance": True},
         "hooks": {"enabled": False},
         "compaction": {"enabled": False},

@@ -26,11 +26,13 @@ from node.doctor.finding import Section
 from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
+from node.graph.names import EntityIndex
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
 from node.limits import Limits
 from node.links.index import LinkIndex
 from node.links.links import Links
+from node.llm.model import LanguageModel
 from node.memory.access import AccessLedger
 from node.memory.census import PrivateCensus
 from node.memory.memories import Memories
@@ -113,11 +115,13 @@ class Services:
         pending_feed: numbers the changes of held actions.
         streams: the streams of events that are open.
         link_index: which links end at a memory.
+        entity_index: which entities answer to a name.
         quotas: what agents have used up here.
         census: private memories that figures leave out.
         audit: writes an entry of the audit chain: an event of `node.audit.events`, then facts.
         verifier: verifies the chains of this node; None where there is nothing to verify.
         foreign: the exchange with nodes of other meshes; None where there is none.
+        llm: the language model of the node; None where there is none.
     """
 
     memories: Memories
@@ -141,11 +145,13 @@ class Services:
     pending_feed: PendingFeed = field(default_factory=PendingFeed)
     streams: OpenStreams = field(default_factory=OpenStreams)
     link_index: LinkIndex = field(default_factory=LinkIndex)
+    entity_index: EntityIndex = field(default_factory=EntityIndex)
     quotas: Quotas = field(default_factory=Quotas)
     census: PrivateCensus = field(default_factory=PrivateCensus)
     audit: Callable[..., None] = unrecorded
     verifier: Verifier | None = None
     foreign: Foreign | None = None
+    llm: LanguageModel | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

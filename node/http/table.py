@@ -10,7 +10,9 @@ from node.auth.keys import METRICS
 from node.http import agent_routes as agents
 from node.http import doctor_routes as doctor
 from node.http import governance_routes as governance
+from node.http import graph_routes as graph
 from node.http import link_routes as link
+from node.http import llm_routes as llm
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import node_routes as node
@@ -67,6 +69,15 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/links", link.create, WRITES, AGENT, "say how two memories belong together"),
     ("DELETE", f"{API}/links", link.delete, WRITES, AGENT, "take that back"),
     ("GET", f"{API}/links/{{id}}", link.of_memory, READS, AGENT, "links of a memory, both ways"),
+    ("GET", f"{API}/taxonomy", graph.tree, READS, AGENT, "how namespaces nest, with counts"),
+    ("POST", f"{API}/entities", graph.register, WRITES, AGENT, "name an entity and its aliases"),
+    ("GET", f"{API}/entities/by_alias", graph.by_alias, READS, AGENT, "what a name stands for"),
+    ("GET", f"{API}/entities/by-alias", graph.by_alias, READS, AGENT, "the same, spelt otherwise"),
+    ("POST", f"{API}/kg/query", graph.query, READS, AGENT, "walk along the links of a memory"),
+    ("GET", f"{API}/kg/timeline", graph.events, READS, AGENT, "what its links said, and when"),
+    ("POST", f"{API}/kg/invalidate", graph.invalidate, WRITES, AGENT, "say until when a link held"),
+    ("POST", f"{API}/auto_tag", llm.auto_tag, READS, AGENT, "tags that a language model gives"),
+    ("POST", f"{API}/expand_query", llm.expand_query, READS, AGENT, "further words for a query"),
     ("GET", f"{API}/quota", quota.quota, READS, AGENT, "limits and use of the caller"),
     ("GET", f"{API}/export", transfer.export, READS, AGENT, "all memories, as a stream"),
     (

@@ -26,6 +26,7 @@ from node.settings.sections import (
     GovernanceRules,
     Identity,
     Listen,
+    Llm,
     Logging,
     Permissions,
     Quorum,
@@ -63,6 +64,7 @@ class Settings:
     permissions: Permissions
     governance: GovernanceRules
     audit: Audit
+    llm: Llm
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

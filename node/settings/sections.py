@@ -262,6 +262,26 @@ class Audit:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Llm:
+    """A language model that the node may ask, behind an OpenAI-compatible endpoint."""
+
+    url: str | None = setting(
+        None, help="Base address of the endpoint, as https://host/v1; none is asked when unset."
+    )
+    model: str | None = setting(None, help="Name of the model there.")
+    api_key_file: Path | None = setting(
+        None, secret_file=True, help="File with the key of the endpoint."
+    )
+    api_key_env: str | None = setting(
+        None, help="Name of an environment variable that holds that key."
+    )
+    timeout_secs: float = setting(
+        30.0, minimum=0.1, maximum=600, unit="s", help="Longest time of one request to it."
+    )
+    in_flight_max: int = setting(4, minimum=1, maximum=64, help="Most requests to it at once.")
+
+
 SECTIONS: Final[dict[str, type[Any]]] = {
     "listen": Listen,
     "identity": Identity,
@@ -274,6 +294,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "permissions": Permissions,
     "governance": GovernanceRules,
     "audit": Audit,
+    "llm": Llm,
 }
 
 TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +24,11 @@ from crdt.view import NothingPending, order, shown, view
 from node.contracts import Caller, ConcurrentValue, FeedEntry, Held, Receipt, RetryKey
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
 from node.mesh_view import MemberStatus, MeshStatus, Removal
+from node.replication.rivals import beside
 
 NODE_ID = bytes(range(32))
 _NOTHING = NothingPending()
+SHOWN, ENDED, ARCHIVED = "shown", "ended", "archived"
 
 
 class Clock:
@@ -54,28 +57,67 @@ class FakeReader:
     def own(self, collection: str, record_id: str) -> Held | None:
         return self._held(PRIVATE, collection, record_id)
 
-    def _held(self, lane: bytes, collection: str, record_id: str) -> Held | None:
+    def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
+        for lane in (PRIVATE,) if own else (DATA, PRIVATE):
+            held = self._held(lane, collection, record_id, ARCHIVED)
+            if held is not None:
+                return held
+        return None
+
+    def rivals(self, collection: str, record_id: str) -> list[Held]:
+        record = self._node.records.get(record_key(DATA, collection, record_id))
+        found = [] if record is None else [view(one, _NOTHING) for one in beside(record, _NOTHING)]
+        return [
+            Held(collection=collection, id=record_id, private=False, view=one)
+            for one in found
+            if one is not None
+        ]
+
+    def ended(self) -> Iterator[Held]:
+        return iter(sorted(self._all(ENDED), key=lambda held: held.view.values["expires_at"]))
+
+    def archive(self, before_ms: int | None = None) -> Iterator[Held]:
+        found = [held for held in self._all(ARCHIVED) if held.collection == "memory"]
+        found.sort(key=lambda held: held.view.values["archived_at"], reverse=True)
+        most = before_ms or sys.maxsize
+        return (held for held in found if held.view.values["archived_at"] < most)
+
+    def archive_counts(self) -> Mapping[str, int]:
+        return Counter(held.view.namespace for held in self.archive())
+
+    def written(self, dots: Sequence[Dot]) -> list[Op]:
+        found = {op.dot: op for op in self._node.log}
+        return [found[dot] for dot in dots if dot in found]
+
+    def _held(
+        self, lane: bytes, collection: str, record_id: str, state: str = SHOWN
+    ) -> Held | None:
         record = self._node.records.get(record_key(lane, collection, record_id))
         found = view(record, _NOTHING)
         if found is None:
             return None
         expires = found.values.get("expires_at")
-        if expires is not None and expires <= self._node.clock.ms:
+        ended = expires is not None and expires <= self._node.clock.ms
+        archived = found.values.get("archived_at") is not None
+        if (ARCHIVED if archived else ENDED if ended else SHOWN) != state:
             return None
         return Held(collection=collection, id=record_id, private=lane == PRIVATE, view=found)
 
-    def _all(self) -> Iterator[Held]:
+    def _all(self, state: str = SHOWN) -> Iterator[Held]:
         for key in list(self._node.records):
             collection, _, record_id = key[1:].decode().partition("/")
-            held = self._held(key[:1], collection, record_id)
+            held = self._held(key[:1], collection, record_id, state)
             if held is not None:
                 yield held
 
     def _memories(self) -> Iterator[Held]:
         return (held for held in self._all() if held.collection == "memory")
 
-    def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
-        ids = {h.id for h in self._all() if h.collection == collection and h.id.startswith(prefix)}
+    def with_prefix(
+        self, collection: str, prefix: str, limit: int, *, archived: bool = False
+    ) -> list[str]:
+        every = self._all(ARCHIVED if archived else SHOWN)
+        ids = {h.id for h in every if h.collection == collection and h.id.startswith(prefix)}
         return sorted(ids)[:limit]
 
     def recent(self, namespace: str | None = None) -> Iterator[Held]:
@@ -109,10 +151,10 @@ class FakeReader:
     def size_bytes(self) -> int:
         return 4096
 
-    def feed(self, after: int, limit: int) -> Sequence[FeedEntry]:
+    def feed(self, after: int, limit: int, *, own: bool = False) -> Sequence[FeedEntry]:
         latest: dict[tuple[str, str], int] = {}
         for arrival, op in enumerate(self._node.log, start=1):
-            if op.dot.actor != self._node.actors[True]:
+            if own or op.dot.actor != self._node.actors[True]:
                 latest[op.collection, op.id] = arrival
         rows = sorted((n, c, i) for (c, i), n in latest.items() if n > after)
         return [
