@@ -17,7 +17,7 @@ from crdt.op import Value
 from crdt.pending import Pending, Vote, needed_of, parts_of
 from crdt.roles import within
 from node.contracts import Caller, Governing, Held
-from node.memory.record import GRANTS, PRIVATE_SCOPE, is_party, shown_value, visible_to
+from node.memory.record import ALIASES, GRANTS, PRIVATE_SCOPE, is_party, shown_value, visible_to
 from node.memory.times import format_ms
 
 WAITING: Final = "pending"
@@ -25,7 +25,7 @@ APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
 EXPIRED: Final = "expired"
 STATUSES: Final = (WAITING, APPROVED, REJECTED, EXPIRED)
-_SETS: Final = ("tags", GRANTS)
+_SETS: Final = ("tags", GRANTS, ALIASES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

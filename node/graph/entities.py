@@ -15,12 +15,12 @@ from typing import Any, Final
 from crdt.fields import element_field
 from crdt.op import Draft, Kind, Value
 from node.contracts import Caller, Held, Receipt
-from node.graph.names import ALIASES, EntityIndex, entity_id
+from node.graph.names import EntityIndex, entity_id
 from node.limits import Limits
 from node.memory.drafts import COLLECTION
 from node.memory.memories import Ask, Memories
 from node.memory.problems import AlreadyThere, InvalidField, Shortfall
-from node.memory.record import ATTEST_LEVEL, UPDATED_AT, check_author, visible_to
+from node.memory.record import ALIASES, ATTEST_LEVEL, UPDATED_AT, check_author, visible_to
 from node.memory.rules import CHECKS, namespace
 
 KIND: Final = "entity"

@@ -23,8 +23,8 @@ from crdt.record import Record
 from crdt.state import Batch
 from node.memory.drafts import COLLECTION
 from node.memory.ids import uuid_text
+from node.memory.record import ALIASES
 
-ALIASES: Final = "aliases"
 LEAD: Final = "e717"
 STARTS: Final = tuple(record_key(lane, COLLECTION, LEAD) for lane in (DATA, PRIVATE))
 """What the keys of entities begin with."""

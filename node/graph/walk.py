@@ -103,7 +103,7 @@ async def walk(links: Links, source: Held, viewer: Caller, wanted: Walk, now_ms:
         now_ms: wall clock, milliseconds since the epoch.
     """
     found = Found()
-    paths = {source.id: (source.id,)}
+    paths: dict[str, tuple[str, ...]] = {source.id: (source.id,)}
     level = [source.id]
     for _ in range(wanted.max_depth):
         following: list[str] = []

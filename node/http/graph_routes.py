@@ -20,7 +20,12 @@ from node.memory.problems import NotFound
 from node.memory.record import record_of
 from node.memory.times import format_ms
 
-_UNKNOWN: Final = {"entity_id": None, "canonical_name": None, "namespace": None, "aliases": []}
+_UNKNOWN: Final[dict[str, Any]] = {
+    "entity_id": None,
+    "canonical_name": None,
+    "namespace": None,
+    "aliases": [],
+}
 
 
 def _entities(call: Call) -> Entities:

@@ -13,19 +13,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crdt.fields import element_field, tier_rank
-from crdt.op import Draft, Kind, Value
+from crdt.op import ERASE, Draft, Kind, Value
 from node.contracts import Held
 from node.limits import Limits
 from node.memory.problems import AlreadyOver, InvalidField
 from node.memory.record import (
+    ALIASES,
+    ARCHIVE_FIELDS,
+    ARCHIVE_REASON,
+    ARCHIVED_AT,
     ATTEST_LEVEL,
     ATTESTED,
     CREATED_AT,
     GRANTS,
+    ORIGINAL_EXPIRES_AT,
     PRIVATE_SCOPE,
     TIER_DEFAULT,
     UPDATED_AT,
     created_ms,
+    original_end,
 )
 from node.memory.rules import checked, life_ms, moment, namespace
 
@@ -35,7 +41,7 @@ LIFE_MS: Final[Mapping[str, int | None]] = {
     "mid": 7 * 86_400_000,
     "long": None,
 }
-_SETS: Final = ("tags", GRANTS)
+_SETS: Final = ("tags", GRANTS, ALIASES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,13 @@ class DraftRules:
         limits: bounds of fields.
         default_namespace: where a memory goes that names none.
         share_private: whether private memories travel in the shared lane.
+        archive_on_delete: whether a deletion only puts a memory into the archive.
     """
 
     limits: Limits
     default_namespace: str
     share_private: bool
+    archive_on_delete: bool = False
 
     def lane_is_private(self, scope: Value) -> bool:
         """Whether a memory of that scope stays on this node."""
@@ -150,17 +158,71 @@ class DraftRules:
         return _move(held, written, removed, namespace=space, private=private)
 
     def promote(self, held: Held, to_namespace: str | None) -> list[Draft]:
-        """The drafts that make a memory last, and put it elsewhere if asked."""
+        """The drafts that make a memory last, out of the archive too, and elsewhere if asked."""
         written: dict[str, Value] = {"tier": "long"}
-        removed = {"expires_at"} if "expires_at" in held.view.values else set()
+        removed = held.view.values.keys() & {"expires_at", *ARCHIVE_FIELDS}
         if to_namespace is None or to_namespace == held.view.namespace:
             return [_edit(held, written, removed)]
         return _move(held, written, removed, namespace=to_namespace, private=held.private)
 
 
-def delete(held: Held) -> Draft:
-    """The draft that ends a memory."""
-    return Draft(kind=Kind.DELETE, collection=COLLECTION, id=held.id, private=held.private)
+def delete(held: Held, *, erased: bool = False) -> Draft:
+    """The draft that ends a record; it names its owner and place, so that it can be judged.
+
+    Args:
+        held: the record.
+        erased: its bytes shall leave every disk as well.
+    """
+    return Draft(
+        kind=Kind.DELETE,
+        collection=held.collection,
+        id=held.id,
+        namespace=held.view.namespace,
+        owner=held.view.owner,
+        private=held.private,
+        set={ERASE: True} if erased else {},
+    )
+
+
+def archive(held: Held, reason: str, now_ms: int) -> Draft:
+    """The draft that puts a memory into the archive: its life stops running, its tier stays."""
+    written: dict[str, Value] = {ARCHIVED_AT: now_ms, ARCHIVE_REASON: reason}
+    expires = held.view.values.get("expires_at")
+    if expires is not None:
+        written[ORIGINAL_EXPIRES_AT] = expires
+    return _kept(held, written, {"expires_at"} if expires is not None else set())
+
+
+def restore(held: Held, now_ms: int) -> Draft:
+    """The draft that takes a memory out of the archive.
+
+    It gets the end that it had; one that had its end meanwhile gets the life of its tier anew.
+    """
+    values = held.view.values
+    removed = set(values.keys() & set(ARCHIVE_FIELDS))
+    ends = original_end(held)
+    if ends is None:
+        return _kept(held, {}, removed)
+    if ends <= now_ms:
+        life = LIFE_MS[values.get("tier", TIER_DEFAULT)]
+        if life is None:
+            return _kept(held, {}, removed | (values.keys() & {"expires_at"}))
+        ends = now_ms + life
+    return _kept(held, {"expires_at": ends}, removed)
+
+
+def _kept(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
+    """An edit that changes nothing of what the author said, nor when it was said."""
+    return Draft(
+        kind=Kind.EDIT,
+        collection=COLLECTION,
+        id=held.id,
+        namespace=held.view.namespace,
+        owner=held.view.owner,
+        set=written,
+        removed=frozenset(removed),
+        private=held.private,
+    )
 
 
 def grant(held: Held, agent: str) -> Draft:

@@ -27,11 +27,17 @@ SOURCE_DEFAULT: Final = "api"
 KIND_DEFAULT: Final = "observation"
 PRIVATE_SCOPE: Final = "private"
 GRANTS: Final = "grants"
+ALIASES: Final = "aliases"
 CREATED_AT: Final = "created_at"
 UPDATED_AT: Final = "updated_at"
 ATTEST_LEVEL: Final = "attest_level"
 ATTESTED: Final = "attested"
 CLAIMED: Final = "claimed"
+ARCHIVED_AT: Final = "archived_at"
+ARCHIVE_REASON: Final = "archive_reason"
+ORIGINAL_EXPIRES_AT: Final = "original_expires_at"
+ARCHIVE_FIELDS: Final = (ARCHIVED_AT, ARCHIVE_REASON, ORIGINAL_EXPIRES_AT)
+"""What puts a memory into the archive; milliseconds since the epoch, and words."""
 
 _AS_GIVEN: Final = (
     "entity_id",
@@ -42,8 +48,11 @@ _AS_GIVEN: Final = (
     "confidence_signals",
     "confidence_decayed_at",
     "scope",
+    ALIASES,
 )
-_MOMENTS: Final = frozenset(("expires_at", CREATED_AT, UPDATED_AT))
+_MOMENTS: Final = frozenset(
+    ("expires_at", CREATED_AT, UPDATED_AT, ARCHIVED_AT, ORIGINAL_EXPIRES_AT)
+)
 _IDENTITY: Final = (
     "title",
     "content",
@@ -158,6 +167,35 @@ def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
         if value is not None:
             out[name] = value
     return out
+
+
+def archived_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
+    """The record of the API of a memory that lies in the archive."""
+    get = held.view.values.get
+    ends = original_end(held)
+    out = record_of(held, access)
+    out.pop("expires_at", None)  # what somebody set behind a cut takes hold with the return
+    return {
+        **out,
+        ARCHIVED_AT: format_ms(get(ARCHIVED_AT, 0)),
+        ARCHIVE_REASON: get(ARCHIVE_REASON, ""),
+        "original_tier": out["tier"],
+        ORIGINAL_EXPIRES_AT: None if ends is None else format_ms(ends),
+    }
+
+
+def is_archived(held: Held) -> bool:
+    """Whether a memory lies in the archive."""
+    return type(held.view.values.get(ARCHIVED_AT)) is int
+
+
+def original_end(held: Held) -> int | None:
+    """When an archived memory was to end, milliseconds; an end set meanwhile goes first."""
+    get = held.view.values.get
+    for value in (get("expires_at"), get(ORIGINAL_EXPIRES_AT)):
+        if type(value) is int:
+            return value
+    return None
 
 
 def shown_value(name: str, value: Value) -> Value:
