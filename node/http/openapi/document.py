@@ -39,6 +39,7 @@ _WORDS: Final = {
     417: "only 100-continue can be expected",
     429: "a quota is used up",
     500: "an error of the node",
+    502: "the language model gave no answer that can be used",
     503: "not now: no quorum, joining, draining, overloaded; see `error` and Retry-After",
     507: "the disk is full",
 }
