@@ -277,11 +277,10 @@ def member_keys(bundles: Iterable[Bundle]) -> dict[NodeId, bytes]:
 
 def governance_bundles(store: Reading, cluster: bytes) -> list[Bundle]:
     """The governance log, as far as it can be read."""
-    table = store.tables.log_governance
     name = LOG_NAMES[GOVERNANCE]
 
     def look(txn: Transaction) -> list[tuple[bytes, bytes]]:
-        return list(txn.cursor(db=table))
+        return list(txn.cursor(db=store.tables.log_governance))
 
     out = []
     for key, value in store.read(look):

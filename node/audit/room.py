@@ -46,10 +46,9 @@ class EngineRoom:
         ]
         own.sort(key=lambda actor: (actor[_BIRTH], actor), reverse=True)
         store = self._engine.store
-        table = store.tables.actors
 
         def look(txn: Transaction, actor: Actor) -> ActorHead | None:
-            value = txn.get(actor, db=table)
+            value = txn.get(actor, db=store.tables.actors)
             if value is None:
                 return None
             row = decode_actor(unseal("actors", actor, value))

@@ -22,7 +22,8 @@ from typing import Final, TypeVar
 import lmdb
 
 from node.errors import DiskError, DowngradeRefused
-from node.store.errors import CorruptRecord, NoRoom, StoreDamaged
+from node.store.errors import CorruptRecord, NoRoom, StoreBusy, StoreDamaged
+from node.store.noting import Notes, noting
 from node.store.schema import (
     SCHEMA_VERSION,
     TABLE_NAMES,
@@ -49,6 +50,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PROBE_NAME: Final = "room.probe"
 _TIGHT_BYTES: Final = 8 * 1024 * 1024
 _PROBE_BYTES_MIN: Final = 1 << 20
+_CLOSE_SECONDS: Final = 10.0
 
 
 def commit_transaction(txn: Transaction) -> None:
@@ -86,6 +88,9 @@ class Environment:
         self._glance = threading.Lock()
         self._gate = threading.Condition(self._glance)
         self._long_readers = 0
+        self._notes: Notes | None = None
+        self._durable = durable
+        self.closing = False
         self._env = _open(path, map_bytes, durable=durable)
         self._env.reader_check()
         try:
@@ -117,7 +122,7 @@ class Environment:
         while True:
             txn = self._env.begin(write=True)
             try:
-                result = work(txn)
+                result = work(noting(txn, self._notes))
                 self._commit(txn)
             except lmdb.MapFullError:
                 self._abort(txn)
@@ -191,6 +196,11 @@ class Environment:
                 self._long_readers -= 1
                 self._gate.notify_all()
 
+    def read_long(self, look: Callable[[Transaction], T]) -> T:
+        """Run a long look at one consistent state, on a thread of its own; see `long_read`."""
+        with self.long_read(), self._env.begin() as txn:
+            return look(txn)
+
     def walk(self, table: str) -> Iterator[tuple[bytes, bytes]]:
         """Every row of a table, in order of key, of one consistent state.
 
@@ -218,16 +228,68 @@ class Environment:
 
     def reader_check(self) -> int:
         """Free reader slots of dead processes; returns how many."""
-        return self._env.reader_check()
+        with self._glance:
+            return self._env.reader_check()
 
     def sync(self) -> None:
         """Bring everything to the disk, for an environment that is not durable."""
         self._env.sync(True)
 
     def close(self) -> None:
-        """Close it; no transaction may be open."""
-        with self._glance:
+        """Close it; whoever reads for long is waited for, a short while."""
+        self.closing = True
+        with self._gate:
+            self._gate.wait_for(lambda: self._long_readers == 0, _CLOSE_SECONDS)
             self._env.close()
+
+    # -- being rewritten; see node.store.rewriting ------------------------------------------
+
+    def note(self, notes: Notes | None) -> None:
+        """Note from now on what is written, or end it. For the writer's thread."""
+        self._notes = notes
+
+    def unread(self, seconds: float) -> bool:
+        """Wait until nothing reads for long; False when something still does."""
+        with self._gate:
+            return self._gate.wait_for(lambda: self._long_readers == 0, seconds)
+
+    def replace(self, file: Path, wait_seconds: float) -> None:
+        """Put another data file in the place of this one. For the writer's thread.
+
+        Short readers wait meanwhile; the handles of the tables are others afterwards. The
+        rename is the moment of the swap; it is on the disk before anything is written.
+
+        Raises:
+            StoreBusy: something reads for long; nothing was changed.
+            DiskError: the disk failed; nothing may be believed from now on.
+        """
+        with self._gate:
+            if not self._gate.wait_for(lambda: self._long_readers == 0, wait_seconds):
+                raise StoreBusy("the store is being read as a whole", fix="Try again later")
+            size = self._env.info()["map_size"]
+            self._env.close()
+            try:
+                file.rename(self.path / DATA_FILE)
+                sync_folder(self.path)
+                self._env = _open(self.path, size, durable=self._durable)
+                with self._env.begin(write=True) as txn:
+                    self.tables.become(open_tables(self._env, txn, create=True))
+            except (lmdb.Error, OSError, StoreDamaged) as error:
+                raise DiskError(
+                    f"the rewritten store in {self.path} cannot be opened",
+                    why=str(error),
+                    fix="Check the disk before the next start; the folder holds one whole store",
+                ) from error
+            self._notes = None
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _open(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:

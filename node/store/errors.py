@@ -10,6 +10,7 @@ one stored value is damaged (`CorruptRecord`), whether the whole store must be s
     |  |- StoreDamaged    the file cannot be opened or its head cannot be read
     |  '- JoinRefused     what was received does not add up; nothing was swapped
     |- BelowFloor         the log no longer reaches back that far: send a snapshot
+    |- StoreBusy          something reads all of it just now
     |- NoRoom             the disk is full: the same batch again when there is room
     '- QueueFull          more bytes wait for the disk than are allowed
 """
@@ -75,6 +76,10 @@ class BelowFloor(NodeError, BelowFloorError):
 
 class NoRoom(DiskFull):
     """The transaction was undone because the disk is full; nothing is lost."""
+
+
+class StoreBusy(Overloaded):
+    """The whole store is being read, or rewritten, just now."""
 
 
 class QueueFull(Overloaded):

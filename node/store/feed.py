@@ -44,7 +44,6 @@ class Feed:
 
     def __init__(self, env: Environment) -> None:
         self._env = env
-        self._tables = env.tables
 
     def after(self, position: int, limit: int) -> list[Entry]:
         """Records changed after a position, oldest change first, at most `limit`.
@@ -52,10 +51,9 @@ class Feed:
         Raises:
             CorruptRecord: an entry is damaged.
         """
-        table = self._tables.feed
 
         def look(txn: Transaction) -> list[Entry]:
-            cursor = txn.cursor(db=table)
+            cursor = txn.cursor(db=self._env.tables.feed)
             there = cursor.set_range(number(position + 1))
             out: list[Entry] = []
             while there and len(out) < limit:
@@ -73,7 +71,7 @@ class Feed:
         return self._env.read(lambda txn: self._search(txn, ms))
 
     def _search(self, txn: Transaction, ms: int) -> int:
-        cursor = txn.cursor(db=self._tables.feed)
+        cursor = txn.cursor(db=self._env.tables.feed)
         if not cursor.last():
             return 0
         newest = _entry(*cursor.item())
@@ -105,7 +103,7 @@ class Feed:
         out: list[Logged] = []
         while arrival and len(out) < limit:
             at = number(arrival)
-            value = txn.get(at, db=self._tables.log_of(lane))
+            value = txn.get(at, db=self._env.tables.log_of(lane))
             if value is None:
                 break  # the log begins above this step
             entry = decode_entry(LOG_NAMES[lane], at, value)
@@ -117,10 +115,10 @@ class Feed:
         return out
 
     def _place(self, txn: Transaction, key: bytes, name: bytes) -> Place:
-        value = txn.get(key, db=self._tables.records)
+        value = txn.get(key, db=self._env.tables.records)
         if value is not None:
             return record_place(key, value)
-        value = txn.get(name, db=self._tables.gone_at)
+        value = txn.get(name, db=self._env.tables.gone_at)
         return NOWHERE if value is None else decode_place("gone_at", name, value)
 
 

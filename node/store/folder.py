@@ -9,7 +9,7 @@
 
 Law: the rename of CURRENT is the moment of a swap; before it the old store is the state,
 after it the new one, whatever dies in between. A store is never deleted, with one exception:
-of those that a verified join replaced the last one is kept.
+of those that a verified join replaced the last one is kept, until an erasure takes it too.
 """
 
 import os
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from node.store.environment import MAP_BYTES_DEFAULT
+from node.store.environment import MAP_BYTES_DEFAULT, sync_folder
 from node.store.errors import StoreDamaged
 from node.store.store import Store
 
@@ -89,7 +89,7 @@ def swap(data_dir: Path, built: Path, now_ms: int) -> Path:
     old = current_path(data_dir)
     live = data_dir / f"{_STORE}{built.name.rpartition('-')[2]}"
     built.rename(live)
-    _sync_folder(data_dir)
+    sync_folder(data_dir)
     _point(data_dir, live)
     if old is not None and old.is_dir():
         earlier = [p for p in data_dir.glob(f"{_ASIDE}*") if (p / _REPLACED).exists()]
@@ -106,7 +106,7 @@ def set_aside(data_dir: Path, now_ms: int) -> Path | None:
     if path is None:
         return None
     (data_dir / _CURRENT).unlink()
-    _sync_folder(data_dir)
+    sync_folder(data_dir)
     return _move_aside(data_dir, path, now_ms) if path.is_dir() else None
 
 
@@ -123,10 +123,23 @@ def sweep(data_dir: Path, now_ms: int) -> list[Path]:
     return [_move_aside(data_dir, path, now_ms) for path in strays]
 
 
+def set_aside_stores(data_dir: Path) -> list[Path]:
+    """Stores that were set aside and are still there."""
+    return sorted(path for path in data_dir.glob(f"{_ASIDE}*") if path.is_dir())
+
+
+def drop_replaced(data_dir: Path) -> int:
+    """Remove the stores that verified joins replaced; returns how many."""
+    gone = [path for path in set_aside_stores(data_dir) if (path / _REPLACED).exists()]
+    for path in gone:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(gone)
+
+
 def _move_aside(data_dir: Path, path: Path, now_ms: int) -> Path:
     target = data_dir / f"{_ASIDE}{path.name.removeprefix(_STORE)}-{now_ms}"
     path.rename(target)
-    _sync_folder(data_dir)
+    sync_folder(data_dir)
     return target
 
 
@@ -137,12 +150,4 @@ def _point(data_dir: Path, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(data_dir / _CURRENT)
-    _sync_folder(data_dir)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(data_dir)

@@ -23,6 +23,7 @@ from node.store.snapshot import (
     ACTORS,
     DIGEST_KEY,
     END,
+    ERASURES,
     GOVERNANCE_LOG,
     IDEMPOTENCY,
     META,
@@ -45,6 +46,7 @@ _LANES: Final = {
 }
 _TABLE_OF: Final = {
     ACTORS: "actors",
+    ERASURES: "erasures",
     META: "meta",
     GOVERNANCE_LOG: "log_governance",
     IDEMPOTENCY: "idempotency",

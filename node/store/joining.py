@@ -22,7 +22,8 @@ from crdt.pending_table import PendingTable
 from crdt.record import Record, join
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, LoggedBundle
-from node.store.environment import MAP_BYTES_DEFAULT
+from node.store.environment import MAP_BYTES_DEFAULT, Environment
+from node.store.erasures import Erasure, Rows, encode_erasure, read_erasures
 from node.store.errors import JoinRefused
 from node.store.feed import read_entry_key
 from node.store.filling import Filler
@@ -38,7 +39,7 @@ from node.store.rows import (
     key_dot,
     record_place,
 )
-from node.store.schema import LOG_NAMES, number, sealed, unseal
+from node.store.schema import LOG_NAMES, name_of, number, sealed, unseal
 from node.store.store import Store
 
 _PROGRESS_ROWS: Final = 1_000
@@ -142,6 +143,7 @@ def build_join(
             work.records()
             work.gone()
             work.small_rows(now_ms)
+            work.erasures(now_ms)
             clock = {actor: row.seq for actor, row in actors.items()}
             if shared(clock) == their_clock:
                 _check_digest(filler.digest, promised)
@@ -173,6 +175,8 @@ class _Join:
         self._joiner = joiner
         self._table = PendingTable({})
         self._progress = progress
+        self._vanished: set[bytes] = set()
+        self._was_empty = not own.head.arrivals
 
     def actors(
         self, mine: Mapping[Actor, ActorRow], theirs: Mapping[Actor, ActorRow]
@@ -246,6 +250,7 @@ class _Join:
             self._keep(key, joined, encode(joined), arrival)
         elif my_data is not None:
             self._filler.gone(key, arrival)
+            self._vanished.add(name_of(key))
 
     def _keep(self, key: bytes, record: Record, data: bytes, arrival: int) -> None:
         self._filler.record(key, record, data, arrival, self._table.approved(key))
@@ -267,6 +272,33 @@ class _Join:
             self._filler.request(scope, body, decode_idempotency(body)[1])
         for key, value in self._own.walk("access"):
             self._filler.put("access", key, sealed(key, unseal("access", key, value)))
+
+    def erasures(self, now_ms: int) -> None:
+        """Erasures of both sides, and what vanished in this join.
+
+        The delete of that was never seen here, so nobody knows whether it was an erasing one;
+        the own log may hold what it deleted, so it goes as if it had been.
+        """
+        theirs = self._read_erasures(self._theirs)
+        mine = self._read_erasures(self._own)
+        for name in mine.keys() | theirs.keys() | self._vanished:
+            held, told = mine.get(name), theirs.get(name)
+            if held is not None and told is None and name not in self._vanished:
+                row = held
+            else:
+                dots = {dot for one in (held, told) if one is not None for dot in one.dots}
+                row = Erasure(
+                    DATA,
+                    self._filler.next_arrival() - 1,
+                    now_ms if held is None else held.ms,
+                    self._was_empty,  # else the old file and the log may hold something
+                    tuple(sorted(dots)),
+                )
+            self._filler.put("erasures", name, sealed(name, encode_erasure(row)))
+
+    @staticmethod
+    def _read_erasures(env: Environment) -> Rows:
+        return env.read(lambda txn: read_erasures(txn, env.tables))
 
     def _pending(self, dot: Dot, data: bytes) -> None:
         key = dot_key(dot)

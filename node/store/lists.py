@@ -35,7 +35,6 @@ class Lists:
 
     def __init__(self, env: Environment) -> None:
         self._env = env
-        self._tables = env.tables
 
     def recent(
         self, namespace: str | None = None, before: tuple[int, bytes] | None = None
@@ -50,25 +49,24 @@ class Lists:
             The stamp of creation and the record key.
         """
         prefix = b"" if namespace is None else namespace_name(namespace)
-        table = self._tables.idx_time if namespace is None else self._tables.idx_ns
         label = "idx_time" if namespace is None else "idx_ns"
         end = (
             number(STAMP_MAX) + _LAST if before is None else number(before[0]) + name_of(before[1])
         )
         start = len(prefix)
         for key, value in self._paged(
-            lambda at, size: _backward(table, prefix, at, size), prefix + end
+            lambda at, size: self._backward(label, prefix, at, size), prefix + end
         ):
             created = int.from_bytes(key[start : start + NUMBER_BYTES], "big")
             yield created, pointed(label, key, value)
 
     def expiring(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, bytes]]:
         """Memories whose life ends in [from_ms, until_ms), earliest first: (ms, record key)."""
-        table, end = self._tables.idx_expiry, number(until_ms)
+        end = number(until_ms)
         # The smallest key above all that are below `from_ms`.
         start = number(from_ms)
         for key, value in self._paged(
-            lambda at, size: _forward(table, b"", at, size, end=end), start
+            lambda at, size: self._forward("idx_expiry", b"", at, size, end=end), start
         ):
             yield int.from_bytes(key[:NUMBER_BYTES], "big"), pointed("idx_expiry", key, value)
 
@@ -78,9 +76,9 @@ class Lists:
 
     def archived(self, from_ms: int = 0, until_ms: int = STAMP_MAX) -> Iterator[tuple[int, bytes]]:
         """Memories archived in [from_ms, until_ms), the last one first: (ms, record key)."""
-        table, start = self._tables.idx_archive, number(from_ms)
+        start = number(from_ms)
         for key, value in self._paged(
-            lambda at, size: _backward(table, b"", at, size), number(until_ms)
+            lambda at, size: self._backward("idx_archive", b"", at, size), number(until_ms)
         ):
             if key < start:
                 return
@@ -90,19 +88,17 @@ class Lists:
         """Keys of stored records that start with these bytes, in order, at most `limit`."""
         if len(prefix) > KEY_BYTES_MAX:
             return []
-        table = self._tables.records
-        return self._env.read(lambda txn: _keys(txn, table, prefix, limit))
+        return self._env.read(lambda txn: _keys(txn, self._env.tables.records, prefix, limit))
 
     def count(self) -> int:
         """How many memories are listed."""
-        table = self._tables.idx_time
-        return self._env.read(lambda txn: txn.stat(table)["entries"])
+        return self._env.read(lambda txn: txn.stat(self._env.tables.idx_time)["entries"])
 
     def counts(self) -> dict[tuple[str, str], int]:
         """{(namespace, tier): memories}, expired ones counted too; `ARCHIVED` is a tier here."""
-        table = self._tables.counts
 
         def look(txn: Transaction) -> dict[tuple[str, str], int]:
+            table = self._env.tables.counts
             rows = [decode_count(unseal("counts", k, v)) for k, v in txn.cursor(db=table)]
             return {(namespace, tier): held for namespace, tier, held in rows}
 
@@ -110,8 +106,7 @@ class Lists:
 
     def access(self, key: bytes) -> tuple[int, int]:
         """How often a record was read here, and when last (milliseconds); (0, 0) for never."""
-        table = self._tables.access
-        value = self._env.read(lambda txn: txn.get(key, db=table))
+        value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.access))
         return (0, 0) if value is None else decode_access(unseal("access", key, value))
 
     def _paged(
@@ -126,6 +121,46 @@ class Lists:
             at = rows[-1][0]
             size = min(size * 2, _PAGE_MAX)
 
+    def _backward(
+        self, table: str, prefix: bytes, below: bytes, size: int
+    ) -> Callable[[Transaction], list[Row]]:
+        """At most `size` rows strictly below a key, descending, while they have the prefix."""
+
+        def look(txn: Transaction) -> list[Row]:
+            cursor = txn.cursor(db=getattr(self._env.tables, table))
+            there = cursor.prev() if cursor.set_range(below) else cursor.last()
+            rows: list[Row] = []
+            while there and len(rows) < size:
+                row = cursor.item()
+                if not row[0].startswith(prefix):
+                    break
+                rows.append(row)
+                there = cursor.prev()
+            return rows
+
+        return look
+
+    def _forward(
+        self, table: str, prefix: bytes, above: bytes, size: int, *, end: bytes
+    ) -> Callable[[Transaction], list[Row]]:
+        """At most `size` rows strictly above a key and below `end`, ascending."""
+
+        def look(txn: Transaction) -> list[Row]:
+            cursor = txn.cursor(db=getattr(self._env.tables, table))
+            there = cursor.set_range(above)
+            if there and cursor.key() == above:
+                there = cursor.next()
+            rows: list[Row] = []
+            while there and len(rows) < size:
+                row = cursor.item()
+                if row[0] >= end or not row[0].startswith(prefix):
+                    break
+                rows.append(row)
+                there = cursor.next()
+            return rows
+
+        return look
+
 
 def encode_access(count: int, last_ms: int) -> bytes:
     """The stored form of a local read counter."""
@@ -139,48 +174,6 @@ def decode_access(body: bytes) -> tuple[int, int]:
         for at in range(_ACCESS_PARTS)
     )
     return count, last
-
-
-def _backward(
-    table: Handle, prefix: bytes, below: bytes, size: int
-) -> Callable[[Transaction], list[Row]]:
-    """At most `size` rows strictly below a key, descending, while they have the prefix."""
-
-    def look(txn: Transaction) -> list[Row]:
-        cursor = txn.cursor(db=table)
-        there = cursor.prev() if cursor.set_range(below) else cursor.last()
-        rows: list[Row] = []
-        while there and len(rows) < size:
-            row = cursor.item()
-            if not row[0].startswith(prefix):
-                break
-            rows.append(row)
-            there = cursor.prev()
-        return rows
-
-    return look
-
-
-def _forward(
-    table: Handle, prefix: bytes, above: bytes, size: int, *, end: bytes
-) -> Callable[[Transaction], list[Row]]:
-    """At most `size` rows strictly above a key and below `end`, ascending."""
-
-    def look(txn: Transaction) -> list[Row]:
-        cursor = txn.cursor(db=table)
-        there = cursor.set_range(above)
-        if there and cursor.key() == above:
-            there = cursor.next()
-        rows: list[Row] = []
-        while there and len(rows) < size:
-            row = cursor.item()
-            if row[0] >= end or not row[0].startswith(prefix):
-                break
-            rows.append(row)
-            there = cursor.next()
-        return rows
-
-    return look
 
 
 def _keys(txn: Transaction, table: Handle, prefix: bytes, limit: int) -> list[bytes]:

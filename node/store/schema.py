@@ -23,6 +23,7 @@ can flip unseen. Only ordered tables are appended to. Keys stay within LMDB's 51
     idx_archive     ms, name                       pointer  record key
     counts          name of (namespace, tier)      sealed
     access          record key                     sealed
+    erasures        name of record                 sealed   node.store.erasures
 
 A record's checksum is its weight in the digest, over its key and canonical bytes. Its *place*
 (position in the feed, arrival of the last bundle that changed it) is a pointer to rows that
@@ -58,9 +59,13 @@ Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Tables:
-    """Handles of the named databases of one environment."""
+    """Handles of the named databases of one environment.
+
+    They change when the file is rewritten, so a handle is looked up inside the look that
+    uses it and never kept.
+    """
 
     meta: Handle
     actors: Handle
@@ -81,12 +86,18 @@ class Tables:
     idx_archive: Handle
     counts: Handle
     access: Handle
+    erasures: Handle
 
     def log_of(self, lane: bytes) -> Handle:
         """The log of a lane."""
         if lane == DATA:
             return self.log_data
         return self.log_governance if lane == GOVERNANCE else self.log_private
+
+    def become(self, other: "Tables") -> None:
+        """Take over the handles of the same tables in another file."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(other, field.name))
 
 
 TABLE_NAMES: Final = tuple(field.name for field in fields(Tables))

@@ -96,6 +96,7 @@ _VERIFY: Final[dict[str, _Verify]] = {
             "feed",
             "counts",
             "access",
+            "erasures",
         ),
         unseal,
     ),

@@ -22,6 +22,7 @@ from crdt.digest import CHECKSUM_BYTES
 from crdt.dot import PRIVATE
 from crdt.state import IdempotencyRow
 from node.store.environment import DATA_FILE
+from node.store.erasures import decode_erasure
 from node.store.errors import JoinRefused
 from node.store.rows import (
     decode_actor,
@@ -46,11 +47,12 @@ from node.store.writing import GENESIS_KEY, HEAD_KEY
 
 ACTORS: Final = b"a"
 META: Final = b"d"
+ERASURES: Final = b"e"
 GOVERNANCE_LOG: Final = b"g"
 IDEMPOTENCY: Final = b"i"
 PENDING: Final = b"p"
 RECORDS: Final = b"r"
-KINDS: Final = (ACTORS, META, GOVERNANCE_LOG, IDEMPOTENCY, PENDING, RECORDS)
+KINDS: Final = (ACTORS, META, ERASURES, GOVERNANCE_LOG, IDEMPOTENCY, PENDING, RECORDS)
 DIGEST_KEY: Final = b"digest"
 START: Final = b""
 END: Final = b""
@@ -219,6 +221,11 @@ def _request(key: bytes, value: bytes) -> bytes | None:
     return sealed(key, encode_idempotency(IdempotencyRow(row.body, dots), ms))
 
 
+def _erasure(key: bytes, value: bytes) -> bytes | None:
+    row = decode_erasure(unseal("erasures", key, value))
+    return None if row.lane == PRIVATE else value
+
+
 def _held(key: bytes, value: bytes) -> bytes | None:
     unseal("pending", key, value)
     return None if key[:1] == PRIVATE else value
@@ -233,6 +240,7 @@ def _record(key: bytes, value: bytes) -> bytes | None:
 _Reader = Callable[[bytes, bytes], bytes | None]
 _READERS: Final[dict[bytes, tuple[str, _Reader]]] = {
     ACTORS: ("actors", _actor),
+    ERASURES: ("erasures", _erasure),
     GOVERNANCE_LOG: ("log_governance", _governance),
     IDEMPOTENCY: ("idempotency", _request),
     PENDING: ("pending", _held),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from crdt.clock import Clock
 from crdt.dot import Actor
 from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
 from node.store.environment import (
@@ -17,6 +18,15 @@ from node.store.environment import (
     Commit,
     Environment,
     commit_transaction,
+)
+from node.store.erasures import (
+    REWRITTEN_KEY,
+    Erasures,
+    Rows,
+    log_begins,
+    mark_erasures,
+    read_erasures,
+    settled,
 )
 from node.store.feed import Feed
 from node.store.lists import Lists
@@ -72,7 +82,6 @@ class Store:
         commit: Commit = commit_transaction,
     ) -> None:
         self._env = Environment(path, map_bytes=map_bytes, commit=commit)
-        self._tables = self._env.tables
         self.path = path
         self.lists = Lists(self._env)
         self.feed = Feed(self._env)
@@ -85,6 +94,9 @@ class Store:
             head = self._meta(HEAD_KEY)
             self._head = Head() if head is None else decode_head(head)
             rows = self._env.read(self._actor_rows)
+            self.erasures = Erasures(
+                self._env.read(lambda txn: read_erasures(txn, self._env.tables))
+            )
         except BaseException:
             self._env.close()
             raise
@@ -99,8 +111,7 @@ class Store:
         Raises:
             CorruptRecord: they are not what was written.
         """
-        table = self._tables.records
-        value = self._env.read(lambda txn: txn.get(key, db=table))
+        value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.records))
         return None if value is None else decode_record(key, value)
 
     def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
@@ -113,7 +124,7 @@ class Store:
         # Taken before the transaction begins, so the tables are never behind it; a dict's
         # copy is one step, whatever the writer's thread does meanwhile.
         held = self._clock.copy()
-        return self._env.read(lambda txn: read_page(txn, self._tables, held, clock, limit_bytes))
+        return self._env.read(lambda txn: read_page(txn, self.tables, held, clock, limit_bytes))
 
     def tail(self, actor: Actor, after: int, limit_bytes: int) -> Sequence[bytes]:
         """Bundles of one actor after a sequence number, in order; at least one if any.
@@ -122,7 +133,7 @@ class Store:
             BelowFloor: the log no longer reaches back that far.
             CorruptRecord: the log is damaged.
         """
-        return self._env.read(lambda txn: read_tail(txn, self._tables, actor, after, limit_bytes))
+        return self._env.read(lambda txn: read_tail(txn, self.tables, actor, after, limit_bytes))
 
     def idempotent(self, scope: bytes) -> IdempotencyRow | None:
         """The remembered request of a scope.
@@ -130,8 +141,7 @@ class Store:
         Raises:
             CorruptRecord: it is not what was written.
         """
-        table = self._tables.idempotency
-        value = self._env.read(lambda txn: txn.get(scope, db=table))
+        value = self._env.read(lambda txn: txn.get(scope, db=self._env.tables.idempotency))
         if value is None:
             return None
         return decode_idempotency(unseal("idempotency", scope, value))[0]
@@ -147,11 +157,11 @@ class Store:
         def look(txn: Transaction) -> Loaded:
             pending = {
                 key_dot(key): unseal("pending", key, value)
-                for key, value in txn.cursor(db=self._tables.pending)
+                for key, value in txn.cursor(db=self._env.tables.pending)
             }
             return Loaded(
                 actors=self._actor_rows(txn),
-                governance=read_all(txn, self._tables.log_governance, "log_governance"),
+                governance=read_all(txn, self._env.tables.log_governance, "log_governance"),
                 pending=pending,
                 digest=self._head.digest,
                 arrivals=self._head.arrivals,
@@ -163,7 +173,7 @@ class Store:
     def _actor_rows(self, txn: Transaction) -> dict[Actor, ActorRow]:
         return {
             actor: decode_actor(unseal("actors", actor, value))
-            for actor, value in txn.cursor(db=self._tables.actors)
+            for actor, value in txn.cursor(db=self._env.tables.actors)
         }
 
     # -- what the writer's thread does ---------------------------------------------------
@@ -178,10 +188,14 @@ class Store:
         """
         changed = sum(len(batch.records) + len(batch.bundles) for batch in batches)
         room = sum(batch.size_bytes() for batch in batches) * 2 + changed * _PAGES_PER_RECORD_BYTES
-        self._head = self._env.write(
-            lambda txn: write_batches(txn, self._tables, batches, self._head, self._floors),
-            room_bytes=room,
-        )
+
+        def work(txn: Transaction) -> tuple[Head, Rows]:
+            tables, before = self._env.tables, self._head
+            after = write_batches(txn, tables, batches, before, self._floors)
+            return after, mark_erasures(txn, tables, batches, before.arrivals, self.erasures)
+
+        self._head, marked = self._env.write(work, room_bytes=room)
+        self.erasures.put(marked)
         for batch in batches:
             for actor, row in batch.actors.items():
                 self._clock[actor] = row.seq
@@ -189,22 +203,46 @@ class Store:
     def truncate(self, rule: LogRule, now_ms: int) -> Truncated:
         """Drop bundles that nobody needs from the log, oldest arrival first."""
         done, self._head = self._env.write(
-            lambda txn: truncate(txn, self._tables, self._head, rule, now_ms)
+            lambda txn: truncate(
+                txn, self._env.tables, self._head, rule, now_ms, self.erasures.left.marks
+            )
         )
         self._floors.update(done.floors)
         return done
 
     def expire_idempotency(self, before_ms: int) -> bool:
         """Forget remembered requests older than that; whether there are more."""
-        return self._env.write(lambda txn: expire_idempotency(txn, self._tables, before_ms))
+        return self._env.write(lambda txn: expire_idempotency(txn, self._env.tables, before_ms))
 
     def prune_feed(self, before_ms: int) -> bool:
         """Drop feed entries of records deleted before that; whether there are more."""
-        return self._env.write(lambda txn: prune_feed(txn, self._tables, before_ms))
+        return self._env.write(lambda txn: prune_feed(txn, self._env.tables, before_ms))
 
     def flush_access(self, touched: Mapping[bytes, tuple[int, int]]) -> None:
         """Add local read counters: {record key: (times more, last read in ms)}."""
-        self._env.write(lambda txn: flush_access(txn, self._tables, touched))
+        self._env.write(lambda txn: flush_access(txn, self._env.tables, touched))
+
+    def settle_erasures(self, covered: Clock) -> int:
+        """Forget erasures that are done with; see `node.store.erasures.settled`."""
+        names = settled(self.erasures.rows, covered)
+
+        def work(txn: Transaction) -> None:
+            for name in names:
+                txn.delete(name, db=self._env.tables.erasures)
+
+        if names:
+            self._env.write(work)
+            self.erasures.put({}, names)
+        return len(names)
+
+    def log_begins(self) -> Mapping[bytes, int]:
+        """{lane: arrival of the first bundle that its log still has}; very large when empty."""
+        return self._env.read(lambda txn: log_begins(txn, self._env.tables))
+
+    def rewritten_ms(self) -> int | None:
+        """When the file was last rewritten; None for never."""
+        body = self._meta(REWRITTEN_KEY)
+        return None if body is None else int.from_bytes(body, "big")
 
     # -- the store itself ------------------------------------------------------------------
 
@@ -216,7 +254,7 @@ class Store:
     @property
     def tables(self) -> Tables:
         """Handles, for those who read the whole store."""
-        return self._tables
+        return self._env.tables
 
     @property
     def environment(self) -> Environment:
@@ -237,15 +275,15 @@ class Store:
 
     def scrub(self, after: Position, rows_max: int) -> Scrubbed:
         """Verify the next rows of the store; begin with `node.store.scrub.START`."""
-        return self._env.read(lambda txn: scrub(txn, self._tables, after, rows_max))
+        return self._env.read(lambda txn: scrub(txn, self._env.tables, after, rows_max))
 
     def close(self) -> None:
         """Close it; nothing may be reading or writing."""
         self._env.close()
 
     def _meta(self, key: bytes) -> bytes | None:
-        value = self._env.read(lambda txn: txn.get(key, db=self._tables.meta))
+        value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.meta))
         return None if value is None else unseal("meta", key, value)
 
     def _put_meta(self, key: bytes, body: bytes) -> None:
-        self._env.write(lambda txn: txn.put(key, sealed(key, body), db=self._tables.meta))
+        self._env.write(lambda txn: txn.put(key, sealed(key, body), db=self._env.tables.meta))

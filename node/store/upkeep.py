@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from crdt.clock import Clock
-from crdt.dot import Actor
+from crdt.dot import PRIVATE, Actor
 from node.store.lists import decode_access, encode_access
 from node.store.rows import (
     Head,
@@ -27,6 +27,7 @@ from node.store.writing import put_head
 _MS_PER_DAY: Final = 86_400_000
 BUNDLES_PER_JOB: Final = 500
 ROWS_PER_JOB: Final = 2_000
+_NO_MARKS: Final[Mapping[bytes, int]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class LogRule:
             link has an empty one. Empty means that nobody else needs the log.
         log_bytes_max: above this the oldest go although somebody lacks them. The private
             lane has the same budget of its own.
-        log_bytes_min: below this nothing goes although everybody has it.
+        log_bytes_min: below this nothing goes although everybody has it, but for erasures.
         log_ms_max: what arrived longer ago goes in any case.
     """
 
@@ -71,17 +72,36 @@ def days(count: float) -> int:
 
 
 def truncate(
-    txn: Transaction, tables: Tables, head: Head, rule: LogRule, now_ms: int
+    txn: Transaction,
+    tables: Tables,
+    head: Head,
+    rule: LogRule,
+    now_ms: int,
+    marks: Mapping[bytes, int] = _NO_MARKS,
 ) -> tuple[Truncated, Head]:
-    """One round of truncation; returns what was done and the counters after, stored."""
+    """One round of truncation; returns what was done and the counters after, stored.
+
+    Args:
+        txn: an open write transaction.
+        tables: handles.
+        head: the counters before.
+        rule: who needs what.
+        now_ms: local time.
+        marks: {lane: arrival through which erasures want its log gone}; `log_bytes_min`
+            keeps nothing up to there.
+    """
     oldest_ms = now_ms - rule.log_ms_max
     floors: dict[Actor, int] = {}
     removed = total = 0
 
-    def may_go(entry: LogEntry, held: int) -> bool:
+    def may_go(at: bytes, entry: LogEntry, held: int) -> bool:
         if entry.ms < oldest_ms or held > rule.log_bytes_max:
             return True
-        if entry.actor[:1] == b"p" or held <= rule.log_bytes_min:
+        lane = entry.actor[:1]
+        marked = int.from_bytes(at, "big") <= marks.get(lane, 0)
+        if lane == PRIVATE:
+            return marked  # nobody else has it, so nobody else can need it
+        if held <= rule.log_bytes_min and not marked:
             return False
         return all(row.get(entry.actor, 0) >= entry.last for row in rule.rows)
 
@@ -92,7 +112,7 @@ def truncate(
             while removed < BUNDLES_PER_JOB and cursor.first():
                 at, value = cursor.item()
                 entry = decode_entry(name, at, value)
-                if not may_go(entry, held):
+                if not may_go(at, entry, held):
                     break
                 cursor.delete()
                 txn.delete(entry.actor + number(entry.last), db=tables.log_index)
