@@ -1,0 +1,50 @@
+"""The Python client of a mnemesh node: `from node.client import Client, AsyncClient`.
+
+Law: this is the public face; what is not in `__all__` may change. Importing it loads neither
+httpx nor TLS: that is done by whoever makes a client.
+"""
+
+from node.client.async_client import AsyncClient
+from node.client.errors import (
+    ApiError,
+    BadArgument,
+    BadRequest,
+    Behind,
+    BrokenAnswer,
+    CertificateRefused,
+    ClientError,
+    Conflict,
+    Forbidden,
+    NoAnswer,
+    NotAdmitted,
+    NotAvailable,
+    NotFound,
+    PreconditionFailed,
+    QuorumNotMet,
+    QuotaExceeded,
+    Unreachable,
+)
+from node.client.pace import Ambience, Retry
+
+__all__ = [
+    "Ambience",
+    "ApiError",
+    "AsyncClient",
+    "BadArgument",
+    "BadRequest",
+    "Behind",
+    "BrokenAnswer",
+    "CertificateRefused",
+    "ClientError",
+    "Conflict",
+    "Forbidden",
+    "NoAnswer",
+    "NotAdmitted",
+    "NotAvailable",
+    "NotFound",
+    "PreconditionFailed",
+    "QuorumNotMet",
+    "QuotaExceeded",
+    "Retry",
+    "Unreachable",
+]

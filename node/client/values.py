@@ -1,0 +1,170 @@
+"""What a node answers, as types.
+
+Law: names and meanings are those of the HTTP API; a field that a node leaves out is not
+required here. Nothing is converted, so what was stored is what is read.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Tier = Literal["short", "mid", "long"]
+
+
+class Durability(TypedDict):
+    """Where a write is.
+
+    Attributes:
+        local: on the disk of the node that took it.
+        acks: members that hold it, that node included.
+        needed: members that had to.
+        peers: names of the others that do.
+        dot: name of the operation.
+        token: what a read has to have reached to see it.
+    """
+
+    local: bool
+    acks: int
+    needed: int
+    peers: list[str]
+    dot: str | None
+    token: str
+
+
+class NewMemory(TypedDict, total=False):
+    """Fields of a create besides title and content."""
+
+    id: str
+    namespace: str
+    tier: Tier
+    tags: list[str]
+    priority: int
+    confidence: float
+    source: str
+    memory_kind: str
+    metadata: dict[str, Any]
+    citations: list[Any]
+    source_uri: str
+    source_span: Any
+    entity_id: str
+    reflection_depth: int
+    ttl_secs: int
+    expires_at: str
+    scope: Literal["collective", "org", "unit", "team", "private"]
+    on_conflict: Literal["none", "update", "error"]
+    created_at: str
+
+
+class MemoryBody(NewMemory):
+    """A whole memory to make; one item of `store_many`."""
+
+    title: str
+    content: str
+
+
+class Changes(NewMemory, total=False):
+    """Fields of an update; what is left out stays."""
+
+    title: str
+    content: str
+
+
+class Memory(TypedDict):
+    """A memory as a node shows it."""
+
+    id: str
+    tier: Tier
+    namespace: str
+    title: str
+    content: str
+    tags: list[str]
+    priority: int
+    confidence: float
+    source: str
+    access_count: int
+    created_at: str
+    updated_at: str
+    metadata: dict[str, Any]
+    memory_kind: str
+    version: int
+    last_accessed_at: NotRequired[str]
+    expires_at: NotRequired[str]
+    conflicts: NotRequired[int]
+    score: NotRequired[float]
+    links: NotRequired[list["Link"]]
+
+
+class Link(TypedDict):
+    """How two memories belong together."""
+
+    source_id: str
+    target_id: str
+    relation: str
+    created_at: str
+    valid_from: NotRequired[str]
+    valid_until: NotRequired[str]
+    observed_by: NotRequired[str]
+
+
+class Stored(TypedDict):
+    """The answer to a create; `status` is `pending` when it waits for approval."""
+
+    id: str
+    durability: Durability
+    quorum_acks: int
+    tier: NotRequired[Tier]
+    namespace: NotRequired[str]
+    title: NotRequired[str]
+    agent_id: NotRequired[str]
+    status: NotRequired[str]
+    pending_id: NotRequired[str]
+
+
+class Recalled(TypedDict):
+    """The answer to a recall."""
+
+    memories: list[Memory]
+    count: int
+    tokens_used: NotRequired[int]
+    budget_tokens: NotRequired[int | None]
+    meta: NotRequired[dict[str, Any]]
+
+
+class Filters(TypedDict, total=False):
+    """What narrows a list; times are RFC 3339."""
+
+    namespace: str
+    tier: Tier
+    tags: list[str]
+    since: str
+    until: str
+    min_priority: int
+    agent_id: str
+    session_id: str
+
+
+class RecallFilters(TypedDict, total=False):
+    """What narrows a recall."""
+
+    namespace: str
+    tags: list[str]
+    since: str
+    until: str
+    as_agent: str
+    budget_tokens: int
+    min_score: float
+
+
+class BulkResult(TypedDict):
+    """What became of the items of `store_many`; indexes are places in the whole input."""
+
+    created: int
+    ids: list[str]
+    errors: list[dict[str, Any]]
+    pending: list[dict[str, Any]]
+
+
+class ImportResult(TypedDict):
+    """What became of an import."""
+
+    imported: int
+    skipped: int
+    errors: list[dict[str, Any]]

@@ -1,0 +1,136 @@
+"""Requests as httpx sends them, and what came back; blocking and awaiting.
+
+Law: what is sent is byte for byte what was signed. No redirect is followed, no cookie kept, no
+proxy or password taken from the environment. A try ends when its time is over, also when the
+answer drips in. httpx is loaded with the first client, not with the package.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from node.client.exchange import Fault, Outcome, Reply, Send, no_answer
+from node.client.faults import client_error
+from node.client.places import Place, Settled
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def _address(place: Place, target: str) -> "httpx.URL":
+    import httpx  # noqa: PLC0415 -- loaded with the first client
+
+    url = httpx.URL(place.url)
+    before = url.raw_path.rstrip(b"/")
+    return url.copy_with(raw_path=before + target.encode("ascii"))
+
+
+def _timeout(settled: Settled, seconds: float) -> "httpx.Timeout":
+    import httpx  # noqa: PLC0415 -- as above
+
+    return httpx.Timeout(seconds, connect=min(settled.retry.connect, seconds))
+
+
+def _options(settled: Settled, place: Place) -> dict[str, Any]:
+    """What an httpx client is made with."""
+    if settled.transport is not None:
+        return {"transport": settled.transport, "trust_env": False}
+    tls = settled.tls(place) if place.url.startswith("https:") else False
+    return {"verify": tls, "trust_env": False}
+
+
+def _arguments(settled: Settled, send: Send) -> dict[str, Any]:
+    return {
+        "method": send.method,
+        "url": _address(settled.places[send.node], send.target),
+        "headers": dict(send.headers),
+        "content": send.body,
+        "timeout": _timeout(settled, send.seconds),
+    }
+
+
+def _reply(response: "httpx.Response", body: bytes) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(status=response.status_code, headers=headers, body=body)
+
+
+class Wires:
+    """Connections of a client that blocks; may be used by several threads."""
+
+    def __init__(self, settled: Settled) -> None:
+        import httpx  # noqa: PLC0415 -- as above
+
+        self._settled = settled
+        self._clients = [httpx.Client(**_options(settled, place)) for place in settled.places]
+
+    def send(self, send: Send) -> Outcome:
+        """Send one request and read its whole answer."""
+        import httpx  # noqa: PLC0415 -- as above
+
+        url = self._settled.places[send.node].url
+        ends = time.monotonic() + send.seconds
+        try:
+            with self.open(send) as response:
+                parts = []
+                for part in response.iter_bytes():
+                    parts.append(part)
+                    if time.monotonic() > ends:
+                        return Fault(error=no_answer(send.seconds, url))
+                return _reply(response, b"".join(parts))
+        except httpx.HTTPError as error:
+            return Fault(error=client_error(error, url))
+
+    @contextlib.contextmanager
+    def open(self, send: Send) -> Iterator["httpx.Response"]:
+        """An answer that is read piece by piece.
+
+        Raises:
+            httpx.HTTPError: there is none.
+        """
+        with self._clients[send.node].stream(**_arguments(self._settled, send)) as response:
+            yield response
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients:
+            client.close()
+
+
+class AsyncWires:
+    """Connections of a client that awaits; belongs to one event loop."""
+
+    def __init__(self, settled: Settled) -> None:
+        import httpx  # noqa: PLC0415 -- as above
+
+        self._settled = settled
+        self._clients = [httpx.AsyncClient(**_options(settled, place)) for place in settled.places]
+
+    async def send(self, send: Send) -> Outcome:
+        """Send one request and read its whole answer."""
+        import httpx  # noqa: PLC0415 -- as above
+
+        url = self._settled.places[send.node].url
+        try:
+            async with asyncio.timeout(send.seconds), self.open(send) as response:
+                return _reply(response, await response.aread())
+        except TimeoutError:
+            return Fault(error=no_answer(send.seconds, url))
+        except httpx.HTTPError as error:
+            return Fault(error=client_error(error, url))
+
+    @contextlib.asynccontextmanager
+    async def open(self, send: Send) -> AsyncIterator["httpx.Response"]:
+        """An answer that is read piece by piece.
+
+        Raises:
+            httpx.HTTPError: there is none.
+        """
+        async with self._clients[send.node].stream(**_arguments(self._settled, send)) as response:
+            yield response
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for client in self._clients:
+            await client.aclose()
