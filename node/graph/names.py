@@ -111,8 +111,9 @@ class EntityIndex:
             store = self._store_id()
             if store == self._store:
                 return
-            self._names.clear()
-            self._keys.clear()
+            if self._store is not None:  # what was noted before the first use is still true
+                self._names.clear()
+                self._keys.clear()
             for step, key in enumerate(self._scan(), start=1):
                 # Its newest state, so what is committed meanwhile is never written over.
                 record = self._read(key)
