@@ -54,6 +54,8 @@ def _samples(known: Known) -> dict[tuple[str, str], Sample]:
         ),
         ("POST", "/links"): ("/links", link),
         ("DELETE", "/links"): ("/links", {**link, "relation": "related_to"}),
+        ("POST", "/entities"): ("/entities", {"canonical_name": "Ada", "aliases": ["A"]}),
+        ("POST", "/kg/invalidate"): ("/kg/invalidate", {**link, "relation": "related_to"}),
         ("POST", "/import"): ("/import", {"memories": [{**NEW, "id": "imported-1"}]}),
         ("POST", "/namespaces"): ("/namespaces", {"namespace": "n", **rules}),
         ("DELETE", "/namespaces"): ("/namespaces?namespace=kept", None),
@@ -151,6 +153,9 @@ def test_lanes_that_change_nothing_are_no_lanes() -> None:
     assert quiet == {
         ("POST", "/federation/peers"),  # whom this node bridges to: its operator's, not shared
         ("DELETE", "/federation/peers"),
+        ("POST", "/kg/query"),  # a question whose words do not fit an address
+        ("POST", "/auto_tag"),  # a model suggests; what is written comes with a request of its own
+        ("POST", "/expand_query"),
         ("POST", "/cluster"),
         ("POST", "/mesh/introduce"),
         ("POST", "/mesh/join"),
