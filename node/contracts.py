@@ -197,6 +197,14 @@ class Reader(Protocol):
         """Memories whose life is over and that are not deleted yet, the earliest end first."""
         ...
 
+    def whole(self, collection: str, record_id: str, *, private: bool) -> Held | None:
+        """One record of one lane, although it lies in the archive or its life is over."""
+        ...
+
+    def every(self, collection: str) -> Iterator[Held]:
+        """Visible records of a collection that is none of memories, in the order of their ids."""
+        ...
+
     def written(self, dots: Sequence[Dot]) -> list[Op]:
         """Operations by their names, in order; those that are no longer in the log are left out."""
         ...

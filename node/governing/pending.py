@@ -33,7 +33,8 @@ from node.governing.waiting import (
     may_see,
     shown,
 )
-from node.memory.memories import PREFIX_CHARS_MIN, Ask, Memories
+from node.memory.finding import PREFIX_CHARS_MIN
+from node.memory.memories import Ask, Memories
 from node.memory.problems import Ambiguous, InvalidField, NotFound, Shortfall
 from node.memory.query import number
 from node.memory.rules import namespace
@@ -126,7 +127,8 @@ class PendingActions:
         payload: dict[str, Any] = {}
         for dot in action.dots:
             payload |= self._governing.payload(dot)
-        held = self._memories.funnel.reader().get(*action.record)
+        reader = self._memories.funnel.reader()
+        held = reader.get(*action.record) or reader.archived(*action.record)
         if not may_see(action, payload, held, viewer):
             return None
         if held is None and all(part.action != "store" for part in action.parts):

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from node.contracts import Caller, Held
+from node.links.link import DERIVATIONS
 from node.links.links import Links
 from node.memory.problems import InvalidField
 from node.memory.record import content_id
 from node.memory.rules import one_of
-
-DERIVATIONS: Final = frozenset(("derived_from", "derives_from", "reflects_on"))
-"""Relations whose source comes from their target."""
 
 DIRECTIONS: Final = ("ancestors", "descendants")
 DEPTH_DEFAULT: Final = 5

@@ -28,6 +28,9 @@ RELATIONS: Final = (
 )
 """The relations that this program gives a meaning to; others are kept and shown."""
 
+DERIVATIONS: Final = frozenset(("derived_from", "derives_from", "reflects_on"))
+"""Relations whose source comes from their target; they show with an end in the archive too."""
+
 _RELATION: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 

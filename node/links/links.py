@@ -15,7 +15,7 @@ from crdt.dot import DATA, PRIVATE
 from crdt.op import Draft, Kind, Value
 from node.contracts import Caller, Held, Receipt
 from node.links.index import COLLECTION, LinkIndex, leaving, link_id
-from node.links.link import Link, link_draft, link_of, relation_of, required
+from node.links.link import DERIVATIONS, Link, link_draft, link_of, relation_of, required
 from node.memory.drafts import COLLECTION as MEMORY
 from node.memory.memories import Ask, Memories
 from node.memory.problems import InvalidField, NotFound, Shortfall
@@ -72,7 +72,10 @@ class Links:
         for step, name in enumerate(names, start=1):
             link = self.read(name)
             if link is not None and memory == (link.source if outward else link.target):
-                other = reader.get(MEMORY, link.target if outward else link.source)
+                end = link.target if outward else link.source
+                other = reader.get(MEMORY, end)
+                if other is None and link.relation in DERIVATIONS:
+                    other = reader.archived(MEMORY, end)  # what was consolidated is kept there
                 if other is not None and visible_to(other, viewer):
                     yield link, other
             if step % _STRIDE == 0:

@@ -13,7 +13,6 @@ from crdt.dot import Dot
 from crdt.op import Draft, Value
 from node.contracts import Caller, Receipt
 from node.errors import NodeError
-from node.memory.drafts import COLLECTION
 from node.memory.memories import Ask, Memories, made_by
 from node.memory.problems import (
     AlreadyOver,
@@ -208,10 +207,9 @@ def _taken(memories: Memories, batch: Batch, draft: Draft, known: Sequence[Dot] 
     """Whether something else has the id; a retry does not stand in its own way."""
     if draft.id in batch.seen:
         return True
-    reader = memories.funnel.reader()
-    if reader.get(COLLECTION, draft.id) is None:
+    if not memories.finder.is_taken(draft.id):
         return False
-    return known is None or not made_by(reader, draft.id, known)
+    return known is None or not made_by(memories.funnel.reader(), draft.id, known)
 
 
 async def _titles(

@@ -15,19 +15,18 @@ from typing import Any, Final
 from crdt.dot import Dot
 from crdt.op import Draft, Op, Value
 from node.contracts import Caller, ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
-from node.errors import QuorumNotMet
-from node.memory.drafts import COLLECTION, DraftRules, delete
+from node.errors import Denied, QuorumNotMet
+from node.memory.drafts import COLLECTION, DraftRules, archive, delete
+from node.memory.finding import Finder
 from node.memory.history import known_history
-from node.memory.problems import AlreadyThere, Ambiguous, NotFound, Shortfall, StaleVersion
+from node.memory.problems import AlreadyThere, NotFound, Shortfall, StaleVersion
 from node.memory.query import Query, select
 from node.memory.record import TIER_DEFAULT, check_author, visible_to
 from node.memory.rules import agent_id, one_of, record_id
 
-PREFIX_CHARS_MIN: Final = 6
-_CANDIDATES_MAX: Final = 100
-_SHOWN_CANDIDATES_MAX: Final = 20
 _STRIDE: Final = 512
 _HISTORY_MAX: Final = 1000
+REASON_DELETED: Final = "deleted"
 _ON_CONFLICT: Final = ("none", "update", "error")
 
 
@@ -91,6 +90,7 @@ class Memories:
         requires_signature: Callable[[str], bool] = lambda _agent: False,
     ) -> None:
         self.funnel = funnel
+        self.finder = Finder(funnel.reader)
         self.rules = rules
         self.now_ms = now_ms
         self.requires_signature = requires_signature
@@ -132,30 +132,11 @@ class Memories:
             NotFound: there is none that the caller may see.
             Ambiguous: several begin so.
         """
-        held = self.seen(wanted, viewer, everything=everything)
-        if held is not None:
-            return held
-        if len(wanted) >= PREFIX_CHARS_MIN:
-            names = self.funnel.reader().with_prefix(COLLECTION, wanted, _CANDIDATES_MAX)
-            shown = [self.seen(name, viewer, everything=everything) for name in names]
-            found = [one for one in shown if one is not None]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
-        raise NotFound("no memory has this id")
+        return self.finder.find(wanted, viewer, everything=everything)
 
     def seen(self, ident: str, viewer: Caller, *, everything: bool = False) -> Held | None:
-        """The memory with exactly this id that a caller may see.
-
-        One's own private memory comes before a shared one that was given its id elsewhere, so
-        nobody can have its author write into another record.
-        """
-        reader = self.funnel.reader()
-        for held in (reader.own(COLLECTION, ident), reader.get(COLLECTION, ident)):
-            if held is not None and visible_to(held, viewer, everything=everything):
-                return held
-        return None
+        """The memory with exactly this id that a caller may see."""
+        return self.finder.seen(ident, viewer, everything=everything)
 
     async def page(self, query: Query, viewer: Caller) -> list[Held]:
         """The memories that a list shows, newest first."""
@@ -210,8 +191,7 @@ class Memories:
             if twin is not None:
                 changed = await self.change(twin, self.edited(twin, ask.body, ask), ask, "store")
                 return _made(changed.held or twin, changed.receipt)
-        given = ask.body.get("id") is not None
-        if given and self.funnel.reader().get(COLLECTION, draft.id) is not None:
+        if ask.body.get("id") is not None and self.finder.is_taken(draft.id):
             raise AlreadyThere("the id is taken", draft.id)
         receipt = await self.commit([draft], ask, "store", id=draft.id)
         return _made(draft, receipt)
@@ -291,25 +271,40 @@ class Memories:
         return await self.change(held, self.edited(held, ask.body, ask), ask, "store")
 
     async def promote(self, wanted: str, ask: Ask) -> Changed:
-        """Make a memory last; raises as `update`."""
+        """Make a memory last, out of the archive too; raises as `update`."""
         if self.known(ask.retry) is not None:
             return await self.again(wanted, ask)
-        held = self.find(wanted, ask.caller)
+        held = self.finder.anywhere(wanted, ask.caller)
         check_author(held, ask.agent)
         given = ask.body.get("to_namespace")
         space = None if given is None else self.rules.namespace_of({"namespace": given})
         return await self.change(held, self.rules.promote(held, space), ask, "promote")
 
     async def delete(self, wanted: str, ask: Ask, if_match: str | None) -> Changed:
-        """End a memory; raises as `update`."""
+        """End a memory, or put it into the archive where that is set; raises as `update`."""
         if self.known(ask.retry) is not None:
             receipt = await self.commit((), ask, "delete", id=wanted)
             return Changed(id=wanted, held=None, receipt=receipt)
         held = self.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
-        receipt = await self.commit([delete(held)], ask, "delete", id=held.id)
+        draft = delete(held)
+        if self.rules.archive_on_delete:
+            self.check_allowed(draft, ask.caller)
+            draft = archive(held, REASON_DELETED, self.now_ms())
+        receipt = await self.commit([draft], ask, "delete", id=held.id)
         return Changed(id=held.id, held=None, receipt=receipt)
+
+    def check_allowed(self, draft: Draft, caller: Caller) -> None:
+        """Hold a request to what governance says of a draft that stands for it.
+
+        Raises:
+            node.errors.Denied: governance refuses it; nothing was minted.
+        """
+        said = self.funnel.refusal(draft, caller=caller)
+        if said is not None:
+            code, _, words = said.partition(": ")
+            raise Denied(words, fix="Ask whoever governs the namespace", code=code)
 
     def known(self, retry: RetryKey | None) -> tuple[Dot, ...] | None:
         """The dots of the first request of a retry."""

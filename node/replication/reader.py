@@ -5,6 +5,7 @@ once. Whether a memory has ended its life, or lies in the archive, is decided he
 a one is in no answer but the archive's, whatever an index still says.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -149,6 +150,27 @@ class StoreReader:
                 if held is not None:
                     found[held.id] = None
         return sorted(found)[:limit]
+
+    def whole(self, collection: str, record_id: str, *, private: bool) -> Held | None:
+        """One record of one lane, although it lies in the archive or its life is over."""
+        replica = self._engine.replica
+        key = record_key(PRIVATE if private else DATA, collection, record_id)
+        seen = view(replica.read(key), replica)
+        if seen is None:
+            return None
+        return Held(collection=collection, id=record_id, private=private, view=seen)
+
+    def every(self, collection: str) -> Iterator[Held]:
+        """Visible records of a collection that is none of memories, in the order of their ids."""
+        for lane in _LANES:
+            start = record_key(lane, collection, "")
+            keys = dict.fromkeys(self._engine.store.lists.with_prefix(start, sys.maxsize))
+            overlay = self._engine.replica.overlay.keys()
+            keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
+            for key in sorted(keys):
+                held = self._held(key)
+                if held is not None:
+                    yield held
 
     def ended(self) -> Iterator[Held]:
         """Memories whose life is over and that are not deleted yet, the earliest end first."""

@@ -111,14 +111,24 @@ class Governed:
     def own(self, collection: str, record_id: str) -> Held | None:
         return self._held(PRIVATE, collection, record_id)
 
-    def _held(self, lane: bytes, collection: str, record_id: str) -> Held | None:
+    def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
+        lanes = (PRIVATE,) if own else (DATA, PRIVATE)
+        found = (self._held(lane, collection, record_id, archived=True) for lane in lanes)
+        return next((held for held in found if held is not None), None)
+
+    def _held(
+        self, lane: bytes, collection: str, record_id: str, *, archived: bool = False
+    ) -> Held | None:
         replica = self.node.replica
         seen = view(replica.read(record_key(lane, collection, record_id)), replica)
-        if seen is None:
+        if seen is None or (seen.values.get("archived_at") is not None) is not archived:
             return None
         return Held(collection=collection, id=record_id, private=lane == PRIVATE, view=seen)
 
-    def with_prefix(self, collection: str, prefix: str, limit: int) -> list[str]:
+    def with_prefix(
+        self, collection: str, prefix: str, limit: int, *, archived: bool = False
+    ) -> list[str]:
+        del archived
         start = record_key(DATA, collection, prefix)
         held = {
             key.decode().partition("/")[2]

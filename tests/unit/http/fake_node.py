@@ -73,6 +73,14 @@ class FakeReader:
             if one is not None
         ]
 
+    def whole(self, collection: str, record_id: str, *, private: bool) -> Held | None:
+        lane = PRIVATE if private else DATA
+        found = (self._held(lane, collection, record_id, s) for s in (SHOWN, ARCHIVED, ENDED))
+        return next((held for held in found if held is not None), None)
+
+    def every(self, collection: str) -> Iterator[Held]:
+        return (held for held in self._all() if held.collection == collection)
+
     def ended(self) -> Iterator[Held]:
         return iter(sorted(self._all(ENDED), key=lambda held: held.view.values["expires_at"]))
 
