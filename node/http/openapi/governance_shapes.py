@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from crdt.roles import ROLES
 from node.http.openapi.components import GOVERNANCE, STANDARD, written
 from node.http.openapi.schema import (
     all_there,
@@ -47,7 +48,7 @@ _ACTION: Final = thing(
     decided_at=maybe(moment()),
     approvals=many(anything()),
 )
-_REASON: Final = thing(reason=text(most=2048), agent_id=AGENT_ID)
+_REASON: Final = thing(reason=text(most=512), agent_id=AGENT_ID)
 
 GOVERNANCE_SHAPES: Final[Shapes] = {
     "GET /namespaces": Shape(
@@ -95,7 +96,7 @@ GOVERNANCE_SHAPES: Final[Shapes] = {
     ),
     "POST /agents": Shape(
         body=thing(
-            ("agent_id",),
+            ("agent_id", "agent_type"),
             agent_id=AGENT_ID,
             agent_type=text(least=1, most=128, pattern="^(human|system|ai:[a-z0-9._-]{1,64})$"),
             capabilities=many(text(least=1, most=64, pattern="^[A-Za-z0-9_.:-]{1,64}$"), most=32),
@@ -106,7 +107,7 @@ GOVERNANCE_SHAPES: Final[Shapes] = {
         path={"id": AGENT_ID},
         body=thing(
             ("role",),
-            role=one_of("reader", "writer", "team-admin", "system-admin", ""),
+            role=one_of(*ROLES, "", about="empty takes it away"),
             namespaces=many(NAMESPACE, most=32),
         ),
         answers={200: written(role=text(), namespaces=many(text()))},
@@ -140,7 +141,7 @@ GOVERNANCE_SHAPES: Final[Shapes] = {
             200: all_there(
                 agent_id=maybe(text()),
                 limits=table(whole(0)),
-                use=table(whole(0)),
+                use=table(maybe(whole(0))),
                 reset_at=moment(),
             )
         }

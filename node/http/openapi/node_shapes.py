@@ -17,7 +17,7 @@ from node.http.openapi.schema import (
     thing,
     whole,
 )
-from node.http.openapi.shapes import PLAIN, Shape, Shapes
+from node.http.openapi.shapes import PLAIN, RECORD_ID, Shape, Shapes
 
 _METRICS: Final = "text/plain"
 _COUNT: Final = whole(0)
@@ -113,7 +113,9 @@ NODE_SHAPES: Final[Shapes] = {
         errors=(404, 503),
     ),
     "GET /verify": Shape(
-        query={"memory": text()}, answers={200: thing(chain_holds=flag())}, errors=(404, 409, 503)
+        query={"memory": RECORD_ID},
+        answers={200: thing(chain_holds=flag())},
+        errors=(404, 409, 503),
     ),
     "GET /mesh": Shape(answers={200: _MESH}),
     "POST /cluster": Shape(answers={200: _MESH}),
