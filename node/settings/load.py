@@ -28,9 +28,11 @@ from node.settings.sections import (
     Listen,
     Llm,
     Logging,
+    Mcp,
     Permissions,
     Quorum,
     Storage,
+    Subscriptions,
 )
 from node.settings.toml_file import line_of, read_config
 
@@ -64,7 +66,9 @@ class Settings:
     permissions: Permissions
     governance: GovernanceRules
     audit: Audit
+    subscriptions: Subscriptions
     llm: Llm
+    mcp: Mcp
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

@@ -282,6 +282,55 @@ class Llm:
     in_flight_max: int = setting(4, minimum=1, maximum=64, help="Most requests to it at once.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriptions:
+    """How events are delivered to webhooks."""
+
+    allow_loopback_webhooks: bool = setting(
+        False, reload=True, help="Let webhooks lead to this machine; for tests and labs."
+    )
+    allow_dns_failure: bool = setting(
+        False,
+        reload=True,
+        help="Drop deliveries whose host cannot be resolved instead of trying them again; "
+        "for tests and labs.",
+    )
+    timeout_ms: int = setting(
+        5000,
+        minimum=100,
+        maximum=60_000,
+        reload=True,
+        unit="ms",
+        help="Longest time for one delivery.",
+    )
+    retry_hours: float = setting(
+        24.0,
+        minimum=0.0,
+        maximum=720.0,
+        reload=True,
+        unit="hours",
+        help="How long a delivery is tried again before it is given up.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mcp:
+    """The tools of the Model Context Protocol, over stdio and at /mcp."""
+
+    profile: str = setting(
+        "core",
+        reload=True,
+        choices=("core", "full", "knowledge-graph"),
+        help="Which tools are shown where nobody names a profile.",
+    )
+    sessions_max: int = setting(
+        256, minimum=1, maximum=10_000, help="Most sessions at /mcp at once, for each profile."
+    )
+    session_idle_secs: float = setting(
+        1800.0, minimum=1.0, unit="s", help="Silence after which a session at /mcp ends."
+    )
+
+
 SECTIONS: Final[dict[str, type[Any]]] = {
     "listen": Listen,
     "identity": Identity,
@@ -294,7 +343,9 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "permissions": Permissions,
     "governance": GovernanceRules,
     "audit": Audit,
+    "subscriptions": Subscriptions,
     "llm": Llm,
+    "mcp": Mcp,
 }
 
 TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)

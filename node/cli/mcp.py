@@ -1,0 +1,226 @@
+"""`mnemesh mcp`: the memory for clients of the Model Context Protocol.
+
+Law: as a server it is silent: stdout is the protocol, stderr has words only when it cannot
+start. It opens no store; it asks the running node, as every command does.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from node.cli.client import running_target
+from node.cli.options import AgentId, AsJson, ConfigFile, DataDir, KeyDir, paths_of
+from node.cli.output import Output
+from node.errors import UsageError
+from node.mcp.clients import PROGRAMS, Start, entry_of, text_of
+from node.paths import Paths
+
+if TYPE_CHECKING:
+    from node.client import AsyncClient
+    from node.client.pace import Retry
+    from node.mcp.reach import Dial
+
+_TOTAL_SECONDS: Final = 15.0
+
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        envvar="MNEMESH_MCP_PROFILE",
+        help="Which tools to show: core, full or knowledge-graph; [mcp] profile when left out.",
+        show_default=False,
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="MNEMESH_URL",
+        help="Node on another machine, as https://host:9077; the one on this machine when left "
+        "out.",
+        show_default=False,
+    ),
+]
+Fingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--fingerprint",
+        metavar="SHA256",
+        envvar="MNEMESH_FINGERPRINT",
+        help="Certificate of the node at --url: mnemesh node fingerprint.",
+        show_default=False,
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--api-key-file",
+        metavar="FILE",
+        envvar="MNEMESH_API_KEY_FILE",
+        help="File with the API key for the node at --url.",
+        show_default=False,
+    ),
+]
+
+
+def serve(  # noqa: PLR0913, PLR0917 -- the options of a command are its parameters
+    context: typer.Context,
+    profile: Profile = None,
+    url: Url = None,
+    fingerprint: Fingerprint = None,
+    api_key_file: KeyFile = None,
+    agent_id: AgentId = None,
+    data_dir: DataDir = None,
+    key_dir: KeyDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Serve the memory as MCP tools over stdin and stdout; a client starts this."""
+    if context.invoked_subcommand is not None:
+        return
+    from node.mcp.stdio import serve_stdio  # noqa: PLC0415 -- the SDK takes half a second
+
+    paths = paths_of(data_dir, key_dir, config)
+    dial = _far(url, fingerprint, api_key_file) if url else near(paths)
+    asyncio.run(serve_stdio(_profile(paths, profile), dial, agent_id))
+
+
+def _profile(paths: Paths, named: str | None) -> str:
+    """The profile that was named, else that of the settings.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    from node.mcp.profiles import PROFILES  # noqa: PLC0415 -- the tables of all tools
+
+    if named is None:
+        from node.settings import load_settings  # noqa: PLC0415 -- only where nobody names one
+
+        return load_settings(paths, environ={}).mcp.profile
+    if named not in PROFILES:
+        raise UsageError(f"there is no profile {named!r}", fix=f"Use one of {', '.join(PROFILES)}")
+    return named
+
+
+def near(paths: Paths) -> "Dial":
+    """Reaches the node that runs on a data directory."""
+    from node.auth.identities import FOLDER, Identities  # noqa: PLC0415 -- with the client
+    from node.client import AsyncClient  # noqa: PLC0415 -- heavy
+
+    def dial(agent: str, signing: bool) -> "AsyncClient":  # noqa: FBT001 -- as `Dial` has it
+        target = running_target(paths)
+        tls = target.url.startswith("https:")
+        bare = tls and not target.api_key and bool(target.client_cert)
+        key = Identities(Path(target.key_dir) / FOLDER).private_path(agent)
+        return AsyncClient(
+            target.url,
+            agent_id=agent,
+            api_key=target.api_key or None,
+            fingerprint=target.fingerprint if tls else None,
+            client_cert=target.client_cert if bare else None,
+            client_key=target.client_key if bare else None,
+            identity_file=key if signing and key.exists() else None,
+            retry=_retry(),
+        )
+
+    return dial
+
+
+def _far(url: str, fingerprint: str | None, api_key_file: Path | None) -> "Dial":
+    """Reaches a node on another machine."""
+    from node.client import AsyncClient  # noqa: PLC0415 -- heavy
+
+    def dial(agent: str, signing: bool) -> "AsyncClient":  # noqa: FBT001 -- as `Dial` has it
+        del signing  # the keys of agents lie on the machine of the node
+        return AsyncClient(
+            url,
+            agent_id=agent,
+            fingerprint=fingerprint,
+            api_key_file=api_key_file,
+            retry=_retry(),
+        )
+
+    return dial
+
+
+def _retry() -> "Retry":
+    """A model waits for its tool, so it is told sooner than a program would be."""
+    from node.client.pace import Retry  # noqa: PLC0415 -- with the client
+
+    return Retry(total=_TOTAL_SECONDS)
+
+
+def show_config(  # noqa: PLR0913 -- the options of a command are its parameters
+    *,
+    client: Annotated[
+        str,
+        typer.Option(
+            "--client",
+            metavar="NAME",
+            help="claude-code, claude-desktop, cline, codex, cursor, gemini-cli, lm-studio, "
+            "vscode, windsurf, zed or other.",
+        ),
+    ],
+    profile: Profile = None,
+    url: Url = None,
+    fingerprint: Fingerprint = None,
+    api_key_file: KeyFile = None,
+    agent_id: AgentId = None,
+    data_dir: DataDir = None,
+    key_dir: KeyDir = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a client's configuration has to hold: mnemesh mcp config --client zed."""
+    program = PROGRAMS.get(client)
+    if program is None:
+        raise UsageError(
+            f"there is no client {client!r} in the table",
+            fix=f"Use one of {', '.join(PROGRAMS)}",
+        )
+    paths = paths_of(data_dir, key_dir, config)
+    if url:
+        far = {
+            "MNEMESH_URL": url,
+            "MNEMESH_FINGERPRINT": fingerprint or "",
+            "MNEMESH_API_KEY_FILE": str(api_key_file.expanduser().absolute())
+            if api_key_file
+            else "",
+        }
+        env = {name: value for name, value in far.items() if value}
+    else:
+        env = {
+            "MNEMESH_DATA_DIR": str(paths.data_dir),
+            "MNEMESH_KEY_DIR": str(paths.key_dir),
+            "MNEMESH_CONFIG": str(paths.config),
+        }
+    env["MNEMESH_AGENT_ID"] = _agent(agent_id) or program.agent
+    env["MNEMESH_MCP_PROFILE"] = _profile(paths, profile)
+    command, *args = own_command()
+    start = Start(command=command, args=[*args, "mcp"], env=env)
+    out = Output(as_json=as_json)
+    data = {"client": client, "file": program.file, "entry": entry_of(program, start)}
+    out.answer(data, text_of(program, start))
+    if not as_json:
+        out.say(f"Put this into {program.file}, beside what is there.")
+
+
+def _agent(named: str | None) -> str:
+    """The agent that was named, when it can be one.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    from node.auth.identities import checked_id  # noqa: PLC0415 -- reads keys, which few need
+
+    return checked_id(named) if named else ""
+
+
+def own_command() -> list[str]:
+    """The absolute command line that starts this program again."""
+    script = Path(sys.executable).with_name("mnemesh")
+    return [str(script)] if script.is_file() else [sys.executable, "-P", "-m", "node"]

@@ -1,0 +1,33 @@
+"""The server over stdio: what a client starts as its own process.
+
+Law: stdout carries the protocol and nothing else; it ends when the client closes stdin. It
+speaks for one agent: the one it was told, else the one that follows from the client's name.
+"""
+
+from mcp.server.stdio import stdio_server
+
+from node.mcp.api import Api
+from node.mcp.callers import agent_of
+from node.mcp.reach import Dial, Reach
+from node.mcp.server import Context, build_server, client_name
+
+
+async def serve_stdio(profile: str, dial: Dial, agent: str | None) -> None:
+    """Serve until stdin ends.
+
+    Args:
+        profile: which tools to show.
+        dial: reaches the node in the name of an agent.
+        agent: in whose name; from the name of the client when None.
+    """
+    reach = Reach(dial)
+
+    def api_of(context: Context) -> Api:
+        return reach.speaking_as(agent or agent_of(client_name(context)))
+
+    server = build_server(profile, api_of)
+    try:
+        async with stdio_server() as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+    finally:
+        await reach.aclose()
