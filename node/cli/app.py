@@ -42,12 +42,16 @@ COMMANDS: Final[Commands] = {
     "lineage": "links:lineage",
     "grant": "sharing:grant",
     "revoke": "sharing:revoke",
+    "taxonomy": "graph:taxonomy",
+    "auto-tag": "llm:auto_tag",
+    "expand-query": "llm:expand_query",
     "quota": "quota:quota",
     "export": "transfer:export_file",
     "import": "transfer:import_path",
     "version": "status:version",
     "demo": "demo_command:demo",
 }
+# A name that is empty stands for the group itself, called without a command.
 GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
     "node": (
         "Who belongs to the mesh, and who may connect.",
@@ -81,6 +85,18 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
             "reject": "pending:reject",
         },
     ),
+    "entity": (
+        "What names stand for.",
+        {"register": "graph:register", "find": "graph:find"},
+    ),
+    "kg": (
+        "What memories are connected with, and when.",
+        {
+            "query": "graph:query",
+            "timeline": "graph:timeline",
+            "invalidate": "graph:invalidate",
+        },
+    ),
     "agent": (
         "Registered agents and their roles.",
         {
@@ -108,6 +124,14 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         {"up": "mesh:up", "status": "mesh:status", "down": "mesh:down"},
     ),
     "audit": ("The chain of events of this node.", {"tail": "audit:tail"}),
+    "mcp": (
+        "The memory as tools of the Model Context Protocol; alone, serve them over stdio.",
+        {
+            "": "mcp:serve",
+            "config": "mcp:show_config",
+            "import-graph": "mcp_import:import_graph",
+        },
+    ),
 }
 
 
@@ -129,7 +153,7 @@ def command_tree(first: str | None = None) -> typer.Typer:
     known = first in COMMANDS or first in GROUPS
     for name, (words, commands) in GROUPS.items():
         if not known or name == first:
-            group = typer.Typer(help=words, no_args_is_help=True)
+            group = typer.Typer(help=words, no_args_is_help="" not in commands)
             _register(group, commands)
             tree.add_typer(group, name=name)
     _register(tree, {n: t for n, t in COMMANDS.items() if not known or n == first})
@@ -143,7 +167,11 @@ def _nothing() -> None:
 def _register(tree: typer.Typer, commands: Commands) -> None:
     for name, target in commands.items():
         module, _, function = target.partition(":")
-        tree.command(name)(getattr(import_module(f"node.cli.{module}"), function))
+        body = getattr(import_module(f"node.cli.{module}"), function)
+        if name:
+            tree.command(name)(body)
+        else:
+            tree.callback(invoke_without_command=True)(body)
 
 
 def dispatch(args: list[str]) -> int:
