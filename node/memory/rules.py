@@ -172,7 +172,9 @@ def _small(name: str, value: Any, _limits: Limits) -> str:
 
 
 def whole(name: str, value: Any, least: int, most: int) -> int:
-    """A whole number in a range."""
+    """A whole number in a range; JSON has one kind of number, so 5.0 is 5 (RFC 8259, 6)."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is not int or not least <= value <= most:
         raise InvalidField(name, f"expected a whole number from {least} to {most}")
     return value
