@@ -52,10 +52,10 @@ def _key(llm: Llm, environ: Mapping[str, str]) -> str:
     if llm.api_key_file is None:
         return ""
     try:
-        check_secret_modes(llm.api_key_file)
         key = llm.api_key_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"cannot read {llm.api_key_file}", why=error.strerror or "") from error
+    check_secret_modes(llm.api_key_file)
     if not key:
         raise ConfigError(f"{llm.api_key_file} is empty")
     return key

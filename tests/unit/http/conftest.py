@@ -57,6 +57,8 @@ class World:
     allowed: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     session: ClientSession | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    """Further fields of `Services`."""
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str
@@ -148,7 +150,7 @@ async def start() -> AsyncIterator[Started]:
                 world.node.clock.now_ms,
             ),
         )
-        services = replace(services, foreign=foreign_over(world.node, services))
+        services = replace(services, foreign=foreign_over(world.node, services), **world.parts)
         rule = HostRule(bound=["127.0.0.1"], names=["node-a.example"])
         door = Door(
             tls=tls,
