@@ -51,6 +51,7 @@ class Document:
         tier: short, mid or long.
         priority: 1 to 10.
         created_ms, updated_ms: milliseconds since the epoch.
+        order: the full stamp of its birth; tells apart what was made in one millisecond.
         expires_ms: the same, or None when it has no end.
         readers: agents that may know of it; `PUBLIC` alone when everybody may.
     """
@@ -69,6 +70,7 @@ class Document:
     priority: int = 5
     created_ms: int = 0
     updated_ms: int = 0
+    order: int = 0
     expires_ms: int | None = None
     readers: tuple[str, ...] = (PUBLIC,)
 
@@ -87,6 +89,7 @@ class Filters:
     Attributes:
         reader: the agent that asks; empty for nobody, who sees what is public.
         now_ms: what ended at or before this moment does not show.
+        as_agent: another agent that must be able to know of it too; None for no other.
         within: subtrees of namespaces that the caller is limited to; None for no limit.
         namespace: exactly this one.
         tags: all of them.
@@ -97,6 +100,7 @@ class Filters:
 
     reader: str
     now_ms: int
+    as_agent: str | None = None
     within: tuple[str, ...] | None = None
     namespace: str | None = None
     tier: str | None = None

@@ -1,0 +1,73 @@
+"""Words as they stand: what a search finds literally, whatever characters it is made of.
+
+Law: nothing in a searched text is an operator. A piece of the question (what stands between
+blanks) is present where the same characters stand in a title, a content or a tag, in either
+case, and where it does not begin or end inside a longer word. Every text is cut into marks:
+its runs of letters and digits, and each other character by itself; a text that holds a piece
+holds all marks of that piece, so an index over marks misses none.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from node.recall.values import Document
+
+MARK_CHARS_MAX: Final = 64
+"""Longer words are known by their first characters."""
+
+_ALONE: Final = (
+    "\u2e80-\u2fdf\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Scripts written without blanks: every character is a word."""
+
+_MARKS: Final = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+|\S")
+_WORD_END: Final = re.compile(rf"[^\W_{_ALONE}]")
+
+
+def marks(text: str) -> set[str]:
+    """The marks of a text."""
+    return {mark[:MARK_CHARS_MAX] for mark in _MARKS.findall(text.casefold())}
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between blanks, folded, each once."""
+    return list(dict.fromkeys(text.casefold().split()))
+
+
+def marks_of(document: Document) -> set[str]:
+    """The marks of everything a search looks at."""
+    return marks(" ".join(_texts(document)))
+
+
+def has_all(texts: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether each piece stands in at least one of the texts."""
+    folded = [text.casefold() for text in texts]
+    return all(any(_stands_in(piece, text) for text in folded) for piece in wanted)
+
+
+def document_has_all(document: Document, wanted: Iterable[str]) -> bool:
+    """The same of a document."""
+    return has_all(_texts(document), wanted)
+
+
+def _texts(document: Document) -> tuple[str, ...]:
+    return (document.title, document.content, *document.tags)
+
+
+def _stands_in(piece: str, text: str) -> bool:
+    """Whether a piece is there, not as a part of a longer word."""
+    at = text.find(piece)
+    while at >= 0:
+        end = at + len(piece)
+        starts = at == 0 or not (_is_word(piece[0]) and _is_word(text[at - 1]))
+        ends = end == len(text) or not (_is_word(piece[-1]) and _is_word(text[end]))
+        if starts and ends:
+            return True
+        at = text.find(piece, at + 1)
+    return False
+
+
+def _is_word(char: str) -> bool:
+    return _WORD_END.match(char) is not None
