@@ -42,6 +42,8 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "store_failed": ("critical", "the disk reported an error; nothing is acknowledged any more"),
     "store_set_aside": ("warning", "a store was moved aside and another one takes its place"),
     "store_swapped": ("info", "a joined store is in place under a new store id"),
+    "store_rewritten": ("info", "the file is written anew, without what was erased before"),
+    "store_rewrite_failed": ("warning", "the file stays as it was and is rewritten later"),
     "record_corrupt": ("critical", "a stored value does not match its checksum"),
     "log_truncated": ("info", "log that all members hold, or beyond the limits, is gone"),
     "maintenance_failed": ("warning", "a round of maintenance failed and will be tried again"),
@@ -95,6 +97,9 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "foreign_peer_failed": ("warning", "rounds with a foreign peer failed 1, 3, 6, 12 ... times"),
     "foreign_peer_is_member": ("critical", "a foreign peer belongs to this mesh; it is stopped"),
     "foreign_items_untaken": ("warning", "items of an exchange were not taken; says why"),
+    # events
+    "webhook_failed": ("warning", "deliveries of a subscription failed 3, 6, 9 ... times in a row"),
+    "webhook_given_up": ("error", "an event was not delivered in time and is left out"),
     # agents
     "auth_rejected": ("warning", "a request without a valid key or certificate"),
     "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),

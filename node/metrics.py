@@ -57,11 +57,13 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "equivocations_total": ("Proofs that a node signed two bundles for one place.", ()),
     "store_changes_total": ("Times this node took a new store id.", ()),
     "store_fsync_errors_total": ("Disk errors at a commit.", ()),
+    "store_rewrites_total": ("Rewrites of the file of the store.", ("outcome",)),
     "store_commits_total": ("Commits of the store.", ()),
     "audit_entries_total": ("Entries of the audit chain.", ("event",)),
     "audit_dropped_total": ("Events that found no room on their way to the chain.", ()),
     "audit_rollbacks_total": ("Chains that end before what was countersigned.", ()),
     "scrub_corrupt_total": ("Stored values that do not match their checksum.", ()),
+    "webhook_deliveries_total": ("Tries to deliver events to webhooks.", ("outcome",)),
     "http_requests_total": ("Requests answered.", ("route", "code")),
 }
 
@@ -85,6 +87,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "store_bytes": ("Bytes of the store in use.", ()),
     "store_map_used_ratio": ("Part of the address range of the store in use.", ()),
     "disk_free_bytes": ("Free bytes on the disk of the store.", ()),
+    "erasures_outstanding": ("Erased records of which bytes may be left here.", ()),
     "log_floor_ops": ("Operations that are no longer in the log.", ()),
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),
     "certificate_expiry_timestamp_seconds": ("When the served certificate expires.", ()),

@@ -23,6 +23,8 @@ from node.auth.door import bound_key
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing
 from node.doctor.finding import Section
+from node.erasing.erasing import Erasing
+from node.events.streaming import Events
 from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
@@ -121,6 +123,8 @@ class Services:
         audit: writes an entry of the audit chain: an event of `node.audit.events`, then facts.
         verifier: verifies the chains of this node; None where there is nothing to verify.
         foreign: the exchange with nodes of other meshes; None where there is none.
+        erasing: whether erased bytes are gone; None where there is no store of one's own.
+        events: what streams and subscriptions need of this node.
         llm: the language model of the node; None where there is none.
     """
 
@@ -151,6 +155,8 @@ class Services:
     audit: Callable[..., None] = unrecorded
     verifier: Verifier | None = None
     foreign: Foreign | None = None
+    erasing: Erasing | None = None
+    events: Events = field(default_factory=Events)
     llm: LanguageModel | None = None
 
     def bound_key(self, agent: str) -> bytes | None:

@@ -9,16 +9,20 @@ from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN
 from node.auth.keys import METRICS
 from node.http import agent_routes as agents
 from node.http import doctor_routes as doctor
+from node.http import erase_routes as erase
+from node.http import event_routes as event
 from node.http import governance_routes as governance
 from node.http import graph_routes as graph
 from node.http import link_routes as link
 from node.http import llm_routes as llm
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
+from node.http import message_routes as message
 from node.http import node_routes as node
 from node.http import openapi_routes as openapi
 from node.http import pending_routes as pending
 from node.http import quota_routes as quota
+from node.http import session_routes as session
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
 from node.http import verify_routes as audit
@@ -118,6 +122,22 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/pending/stream", pending.follow, READS, AGENT, "their changes, as they come"),
     ("POST", f"{API}/pending/{{id}}/approve", pending.approve, WRITES, AGENT, "vote for an action"),
     ("POST", f"{API}/pending/{{id}}/reject", pending.reject, WRITES, AGENT, "vote against it"),
+    ("GET", f"{API}/events/stream", event.follow, READS, AGENT, "what happens, as it happens"),
+    ("POST", f"{API}/subscriptions", event.subscribe, WRITES, AGENT, "have events delivered"),
+    ("GET", f"{API}/subscriptions", event.subscribed, READS, AGENT, "who wants to hear of what"),
+    ("DELETE", f"{API}/subscriptions", event.unsubscribe, WRITES, AGENT, "end subscriptions"),
+    (
+        "DELETE",
+        f"{API}/subscriptions/{{id}}",
+        event.unsubscribe_one,
+        WRITES,
+        AGENT,
+        "end a subscription",
+    ),
+    ("POST", f"{API}/notify", message.notify, WRITES, AGENT, "write to an agent"),
+    ("GET", f"{API}/inbox", message.inbox, READS, AGENT, "what was written to the caller"),
+    ("POST", f"{API}/inbox/read", message.mark, WRITES, AGENT, "say that messages were read"),
+    ("POST", f"{API}/session/start", session.begin, READS, AGENT, "begin a session"),
     ("GET", f"{API}/mesh", mesh.status, NOTHING, AGENT, "this node and the members"),
     ("POST", f"{API}/cluster", mesh.status, NOTHING, AGENT, "the same, for older clients"),
     ("GET", f"{API}/doctor", doctor.doctor, NOTHING, OPERATOR, "what is wrong with this node"),
@@ -125,6 +145,8 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/mesh/join", mesh.join, NOTHING, PEER, "ask to become a member"),
     ("POST", f"{API}/mesh/remove", mesh.remove, NOTHING, OPERATOR, "take a member out"),
     ("GET", f"{API}/verify", audit.verify, NOTHING, OPERATOR, "hold the chains to their word"),
+    ("GET", f"{API}/erasure", erase.erasure, READS, AGENT, "what is left of what was erased"),
+    ("POST", f"{API}/compact", erase.compact, NOTHING, OPERATOR, "rewrite the file of the store"),
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),

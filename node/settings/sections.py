@@ -173,6 +173,13 @@ class Storage:
     maintenance_interval_secs: float = setting(
         60.0, minimum=0.05, unit="s", help="Time between two rounds of maintenance."
     )
+    erase_rewrite_hours: float = setting(
+        24.0,
+        minimum=0.0,
+        unit="hours",
+        reload=True,
+        help="Age of an erasure at which the file is rewritten, so that its bytes are gone.",
+    )
     archive_on_delete: bool = setting(False, help="Archive a memory before it is deleted.")
 
 

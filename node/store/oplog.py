@@ -87,11 +87,12 @@ class OpLog:
 
     def arrival_since(self, ms: int) -> int:
         """A number after which everything that arrived at or after a millisecond is found."""
-        earliest: list[int] = []
-        for lane in _LANES:
-            found = self._env.read(lambda txn, lane=lane: self._first_since(txn, lane, ms))
-            if found is not None:
-                earliest.append(found)
+
+        def look(txn: Transaction) -> list[int]:
+            found = [self._first_since(txn, lane, ms) for lane in _LANES]
+            return [one for one in found if one is not None]
+
+        earliest = self._env.read(look)
         return min(earliest) - 1 if earliest else self._last()
 
     def _first_since(self, txn: Transaction, lane: bytes, ms: int) -> int | None:

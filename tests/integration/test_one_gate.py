@@ -57,6 +57,11 @@ def _samples(known: Known) -> dict[tuple[str, str], Sample]:
         ("POST", "/entities"): ("/entities", {"canonical_name": "Ada", "aliases": ["A"]}),
         ("POST", "/kg/invalidate"): ("/kg/invalidate", {**link, "relation": "related_to"}),
         ("POST", "/import"): ("/import", {"memories": [{**NEW, "id": "imported-1"}]}),
+        ("POST", "/subscriptions"): ("/subscriptions", {"events": ["memory_store"]}),
+        ("DELETE", "/subscriptions"): (f"/subscriptions?id={known['subscription']}", None),
+        ("DELETE", "/subscriptions/{id}"): (f"/subscriptions/{known['subscription']}", None),
+        ("POST", "/notify"): ("/notify", {"to": "bob", "subject": "s", "body": "b"}),
+        ("POST", "/inbox/read"): ("/inbox/read", {}),
         ("POST", "/namespaces"): ("/namespaces", {"namespace": "n", **rules}),
         ("DELETE", "/namespaces"): ("/namespaces?namespace=kept", None),
         ("POST", "/namespaces/{ns}/standard"): ("/namespaces/n/standard", rules),
@@ -93,7 +98,10 @@ def _furnished(node: RealNode) -> Known:
     held = node.tell(
         "POST", "/memories", {**NEW, "namespace": "kept", "agent_id": "cat"}, X_Agent_Id="cat"
     )
-    return {"one": one, "two": two, "own": own, "held": held["pending_id"]}
+    node.tell("POST", "/notify", {"to": "ann", "subject": "s", "body": "b", "agent_id": "bob"})
+    heard = node.tell("POST", "/subscriptions", {"agent_id": "ann"})["id"]
+    known = {"one": one, "two": two, "own": own, "held": held["pending_id"]}
+    return {**known, "subscription": heard}
 
 
 @pytest.fixture
@@ -153,6 +161,7 @@ def test_lanes_that_change_nothing_are_no_lanes() -> None:
     assert quiet == {
         ("POST", "/federation/peers"),  # whom this node bridges to: its operator's, not shared
         ("DELETE", "/federation/peers"),
+        ("POST", "/session/start"),  # draws a name and stores nothing
         ("POST", "/kg/query"),  # a question whose words do not fit an address
         ("POST", "/auto_tag"),  # a model suggests; what is written comes with a request of its own
         ("POST", "/expand_query"),

@@ -45,7 +45,11 @@ _MESSAGE: Final = thing(
 )
 
 EVENT_SHAPES: Final[Shapes] = {
-    "GET /events/stream": Shape(query={"cursor": text()}, media=EVENTS, answers={200: text()}),
+    "GET /events/stream": Shape(
+        query={"cursor": text(), "events": text(), "namespace": NAMESPACE},
+        media=EVENTS,
+        answers={200: text()},
+    ),
     "POST /subscriptions": Shape(
         body=thing(
             url=text(most=2048),
@@ -83,8 +87,14 @@ EVENT_SHAPES: Final[Shapes] = {
             "agent_id": AGENT_ID,
             "limit": LIMIT,
             "unread_only": one_of("true", "false", "1", "0"),
+            "mark_read": one_of("true", "false", "1", "0"),
         },
         answers={200: all_there(messages=many(_MESSAGE), count=whole(0))},
+    ),
+    "POST /inbox/read": Shape(
+        body=thing(agent_id=AGENT_ID, ids=many(text(), most=1000)),
+        body_required=False,
+        answers={200: written(marked=whole(0)), 202: named("Pending")},
     ),
     "POST /session/start": Shape(
         body=thing(agent_id=AGENT_ID, namespace=NAMESPACE),

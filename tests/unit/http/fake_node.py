@@ -21,7 +21,17 @@ from crdt.mint import Author, operation
 from crdt.op import Draft, Op, record_key
 from crdt.record import Record, apply
 from crdt.view import NothingPending, order, shown, view
-from node.contracts import Caller, ConcurrentValue, FeedEntry, Held, Receipt, RetryKey
+from node.contracts import (
+    Applied,
+    Caller,
+    ConcurrentValue,
+    FeedEntry,
+    Held,
+    Operations,
+    Place,
+    Receipt,
+    RetryKey,
+)
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
 from node.mesh_view import MemberStatus, MeshStatus, Removal
 from node.replication.rivals import beside
@@ -174,6 +184,26 @@ class FakeReader:
         older = sum(1 for at in self._node.arrived_ms if at < ms)
         return older + 1
 
+    def operations(self, after: Place, limit: int) -> Operations:
+        """Each operation has arrived in a bundle of its own."""
+        start = after.arrival if after.index >= 0 else max(after.arrival - 1, 0)
+        first = max(start, self._node.truncated)
+        rows = [
+            Applied(place=Place(number, 0), op=op, effect="applied")
+            for number, op in enumerate(self._node.log[first:], start=first + 1)
+        ]
+        return Operations(rows=rows[:limit], missing=first > start)
+
+    def latest_place(self) -> Place:
+        return Place(len(self._node.log), 2**31)
+
+    def place_of(self, dot: Dot) -> Place | None:
+        found = [at for at, op in enumerate(self._node.log, start=1) if op.dot == dot]
+        return Place(found[0], 0) if found and found[0] > self._node.truncated else None
+
+    def place_since(self, ms: int) -> Place:
+        return Place(sum(1 for at in self._node.arrived_ms if at < ms), 2**31)
+
     @property
     def store_id(self) -> str:
         return self._node.store_id
@@ -200,6 +230,7 @@ class FakeNode:
     pending_id: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
     store_id: str = "5702e1d0"
+    truncated: int = 0
     records: dict[bytes, Record] = field(default_factory=dict)
     log: list[Op] = field(default_factory=list)
     arrived_ms: list[int] = field(default_factory=list)
