@@ -15,6 +15,8 @@ from node.audit.opening import open_audit
 from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
+from node.events.side import EventSide, open_events
+from node.erasing.opening import ErasingSide, open_erasing
 from node.foreign.side import ForeignSide, open_foreign
 from node.founding import read_join_note
 from node.gate import Gate
@@ -66,6 +68,8 @@ class Parts:
     quotas: QuotaKeeping
     audit: AuditSide
     foreign: ForeignSide
+    erasing: ErasingSide
+    events: EventSide
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -79,6 +83,8 @@ class Parts:
         self.oversight.watch()
         self.audit.watch()
         self.foreign.watch()
+        self.erasing.watch()
+        self.events.watch()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
@@ -111,9 +117,11 @@ class Parts:
 
     def close(self) -> None:
         """Put everything on the disk and let go of it."""
+        self.erasing.close()
         self.snapshots.close()
         self.credentials.close()
         self.foreign.close()
+        self.events.close()
         self.quotas.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
@@ -138,6 +146,7 @@ def build_parts(
     engine = build_engine(ground, alarms, failed)
     audit = open_audit(ground, engine, failed)
     snapshots = _snapshots(ground, engine, tasks)
+    erasing = open_erasing(ground, live, tasks, engine, snapshots)
     dialling = _dialling(ground, engine, start_over)
     links = _links(ground, engine, dialling, alarms)
     engine.close_link = links.close
@@ -147,7 +156,7 @@ def build_parts(
     oversight.audited_by(audit.record, audit.facts)
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
-    upkeep, foreign = _agents_side(
+    upkeep, foreign, events = _agents_side(
         ground,
         live,
         tasks,
@@ -159,6 +168,7 @@ def build_parts(
         quotas=quotas,
         oversight=oversight,
         audit=audit,
+        erasing=erasing,
     )
     dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
@@ -178,6 +188,8 @@ def build_parts(
         quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
         audit=audit,
         foreign=foreign,
+        erasing=erasing,
+        events=events,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -237,7 +249,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     quotas: Quotas,
     oversight: Oversight,
     audit: AuditSide,
-) -> tuple[Upkeep, ForeignSide]:
+    erasing: ErasingSide,
+) -> tuple[Upkeep, ForeignSide, EventSide]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
@@ -264,11 +277,23 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
     )
     foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
-    services = replace(services, foreign=foreign.foreign)
+    events = open_events(
+        live,
+        tasks,
+        engine,
+        reader=funnel.reader,
+        governing=services.governing,
+        data_dir=ground.settings.paths.data_dir,
+        log=ground.log,
+    )
+    services = replace(
+        services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
+    )
     open_for_http(live, services, ground.doors, ground.api_key, links)
     upkeep = Upkeep(
         engine=engine,
         lags=oversight.lags,
+        cutter=erasing.cutter,
         snapshots=snapshots,
         access=access,
         reader=reader,
@@ -277,7 +302,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
-    return upkeep, foreign
+    return upkeep, foreign, events
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

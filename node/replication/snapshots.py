@@ -60,6 +60,7 @@ class SnapshotWorks:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._frozen: dict[bytes, tuple[FrozenStore, float]] = {}
         self._incoming: Incoming | None = None
+        self._epoch = 0
 
     def resume(self) -> None:
         """Take up a snapshot whose reception the end of an earlier process interrupted."""
@@ -90,8 +91,12 @@ class SnapshotWorks:
         snapshot = self._usable()
         if snapshot is None:
             folder = new_folder(self._data_dir, "frozen", os.urandom)
-            store = self._engine.store
+            store, epoch = self._engine.store, self._epoch
             made = await self._in_worker(lambda: freeze(store, folder))
+            if epoch != self._epoch:  # of a file that was to leave nothing behind
+                await self._in_worker(made.close)
+                await self._freeze(effect)
+                return
             snapshot = made.id
             self._frozen[snapshot] = (made, self._loop.time())
             self._log("snapshot_started", direction="out", records=0)
@@ -128,6 +133,23 @@ class SnapshotWorks:
             if now - used > _IDLE_SECONDS:
                 del self._frozen[snapshot]
                 self._worker.submit(copy.close)
+
+    def drop_copies(self) -> None:
+        """Remove every copy of a state: what an erasure left in them goes too.
+
+        A receiver of one of them asks again and gets a newer one. What is being received is
+        left alone; what was left behind half received goes.
+        """
+        self._epoch += 1
+        for copy, _ in self._frozen.values():
+            self._worker.submit(copy.close)
+        self._frozen.clear()
+        session = self._engine.exchange.catchup.session
+        idle = session is None or not session.snapshot
+        if self._incoming is not None and idle and not self._engine.exchange.catchup.joining:
+            self._worker.submit(self._incoming.remove)
+            self._incoming = None
+            self._engine.exchange.catchup.resume_at(b"", b"")
 
     # --- taking ------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 """What a node does about its own growth and health, now and then.
 
 Law: every round is bounded, runs on the committer's thread between two commits, and is tried
-again when it fails. The log goes only as far as all members' rows cover it, or as the limits
-demand; the core is told the new floors before anybody can ask below them.
+again when it fails.
 """
 
 import os
@@ -19,12 +18,13 @@ from node.errors import WriteError
 from node.logs import EventLog
 from node.memory.access import AccessLedger
 from node.metrics import Metrics
+from node.replication.cutting import LogCutter
 from node.replication.engine import Engine
 from node.replication.lag import Lags
 from node.replication.reader import StoreReader
 from node.replication.snapshots import SnapshotWorks
 from node.settings import Storage
-from node.store import LogRule, Store, Truncated
+from node.store import Store
 from node.store.upkeep import days
 
 _MS_PER_HOUR = 3_600_000
@@ -37,6 +37,7 @@ class Upkeep:
     Args:
         engine: whose store.
         lags: how far members are behind.
+        cutter: cuts the log.
         snapshots: frozen copies to sweep.
         access: read counts to flush.
         reader: what has expired.
@@ -51,6 +52,7 @@ class Upkeep:
         *,
         engine: Engine,
         lags: Lags,
+        cutter: LogCutter,
         snapshots: SnapshotWorks,
         access: AccessLedger,
         reader: StoreReader,
@@ -60,6 +62,7 @@ class Upkeep:
         now_ms: Callable[[], int],
     ) -> None:
         self._engine = engine
+        self._cutter = cutter
         self._snapshots = snapshots
         self._access = access
         self._reader = reader
@@ -88,13 +91,7 @@ class Upkeep:
             return
         store, settings, now = self._engine.store, self._settings, self._now_ms()
         store.reader_check()
-        rule = LogRule(
-            rows=self._rows(),
-            log_bytes_max=settings.log_bytes_max,
-            log_bytes_min=settings.log_bytes_min,
-            log_ms_max=days(settings.log_days_max),
-        )
-        self._run(lambda: store.truncate(rule, now), self._truncated)
+        self._cutter.cut()
         before = now - int(settings.idempotency_hours * _MS_PER_HOUR)
         self._run(lambda: store.expire_idempotency(before), lambda _: None)
         feed_before = now - days(settings.log_days_max)
@@ -122,14 +119,6 @@ class Upkeep:
                     engine.replica.mint([draft], agent=seen.owner, now_ms=self._now_ms())
         engine.soon()
 
-    def _rows(self) -> list[dict[bytes, int]]:
-        """What each other member last acknowledged; nothing for one without a link."""
-        exchange = self._engine.exchange
-        state = self._engine.replica.governance.now
-        known = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row}
-        others = [node for node in state.members if node != self._engine.me.node_id]
-        return [dict(known.get(node) or {}) for node in others] + [{} for _ in state.unbound]
-
     def _run(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         def finished(result: Any, error: BaseException | None) -> None:
             if error is not None:
@@ -138,13 +127,6 @@ class Upkeep:
                 done(result)
 
         self._engine.committer.run(work, finished)
-
-    def _truncated(self, done: Truncated) -> None:
-        if done.floors:
-            self._engine.replica.truncated(done.floors)
-            self._log("log_truncated", bundles=done.bundles, bytes=done.log_bytes)
-        if done.more:
-            self.round()
 
     def measure(self, metrics: Metrics, names: Mapping[bytes, str]) -> None:
         """Put the present state into the gauges."""

@@ -5,6 +5,7 @@ Law: the union of the tables by subject; no route is in two of them.
 
 from typing import Final
 
+from node.http.openapi.erase_shapes import ERASE_SHAPES
 from node.http.openapi.event_shapes import EVENT_SHAPES
 from node.http.openapi.governance_shapes import GOVERNANCE_SHAPES
 from node.http.openapi.graph_shapes import GRAPH_SHAPES
@@ -15,6 +16,7 @@ from node.http.openapi.recall_shapes import RECALL_SHAPES
 from node.http.openapi.shapes import Shapes
 
 _TABLES: Final = (
+    ERASE_SHAPES,
     EVENT_SHAPES,
     GOVERNANCE_SHAPES,
     GRAPH_SHAPES,
