@@ -15,14 +15,15 @@ from node.audit.opening import open_audit
 from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
-from node.events.side import EventSide, open_events
 from node.erasing.opening import ErasingSide, open_erasing
+from node.events.side import EventSide, open_events
 from node.foreign.side import ForeignSide, open_foreign
 from node.founding import read_join_note
 from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
 from node.http_side import access_ledger, make_services, open_for_http
 from node.live import Live, Tasks
+from node.mcp.opening import open_mcp
 from node.metrics import Metrics
 from node.oversight import Oversight, build_oversight
 from node.peers.dialling import Dialling
@@ -289,6 +290,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     services = replace(
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
     )
+    services = replace(services, mcp=open_mcp(live, tasks))
     open_for_http(live, services, ground.doors, ground.api_key, links)
     upkeep = Upkeep(
         engine=engine,
