@@ -31,7 +31,7 @@ Profile = Annotated[
         "--profile",
         metavar="NAME",
         envvar="MNEMESH_MCP_PROFILE",
-        help="Which tools to show: core, full or knowledge-graph; [mcp] profile when left out.",
+        help="Which tools to show: core, full or knowledge-graph; as configured when left out.",
         show_default=False,
     ),
 ]

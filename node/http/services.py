@@ -29,6 +29,7 @@ from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
 from node.graph.names import EntityIndex
+from node.http.answer import Answer
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
 from node.limits import Limits
@@ -56,6 +57,14 @@ class Verifier(Protocol):
 
     async def verify_memory(self, ident: str) -> dict[str, Any]:
         """The operations of one memory that are still in the log."""
+        ...
+
+
+class Tools(Protocol):
+    """Answers at /mcp."""
+
+    async def answer(self, call: Any) -> Answer:
+        """The answer to a `Call`, whose type stands above this module."""
         ...
 
 
@@ -126,6 +135,7 @@ class Services:
         erasing: whether erased bytes are gone; None where there is no store of one's own.
         events: what streams and subscriptions need of this node.
         llm: the language model of the node; None where there is none.
+        mcp: the tools at /mcp; None where there are none.
     """
 
     memories: Memories
@@ -158,6 +168,7 @@ class Services:
     erasing: Erasing | None = None
     events: Events = field(default_factory=Events)
     llm: LanguageModel | None = None
+    mcp: Tools | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

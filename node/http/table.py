@@ -15,6 +15,7 @@ from node.http import governance_routes as governance
 from node.http import graph_routes as graph
 from node.http import link_routes as link
 from node.http import llm_routes as llm
+from node.http import mcp_routes as mcp
 from node.http import memory_routes as memory
 from node.http import mesh_routes as mesh
 from node.http import message_routes as message
@@ -53,6 +54,8 @@ _ROWS: Final[tuple[_Row, ...]] = (
         "the same without process_*",
         METRICS,
     ),
+    ("POST", "/mcp", mcp.serve, NOTHING, AGENT, "tools of the Model Context Protocol"),
+    ("DELETE", "/mcp", mcp.serve, NOTHING, AGENT, "end a session there"),
     ("GET", f"{API}/health", node.health, NOTHING, OPEN, "whether the store can be used"),
     ("GET", f"{API}/version", node.version, NOTHING, AGENT, "versions of program and protocols"),
     ("GET", f"{API}/openapi.json", openapi.document, NOTHING, AGENT, "this API, for programs"),
