@@ -32,6 +32,8 @@ COMMANDS: Final[Commands] = {
     "doctor": "doctor:doctor",
     "sync-daemon": "sync_daemon:sync_daemon",
     "verify": "verify:verify",
+    "compact": "erase:compact",
+    "erasure": "erase:erasure",
     "store": "memories:store",
     "get": "memories:get",
     "list": "memories:list_memories",
