@@ -7,6 +7,7 @@ later changes nothing. One bad address refuses all. No answer means nothing is s
 
 import asyncio
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -95,8 +96,8 @@ def read_url(text: str, *, loopback: bool = False) -> tuple[URL, str, int]:
     """
     if len(text) > URL_CHARS_MAX:
         raise Refused(f"has {len(text)} characters, at most {URL_CHARS_MAX} are allowed")
-    if not text.isprintable() or any(char in text for char in " \\\t\r\n"):
-        raise Refused("has a space, a backslash or a control character in it")
+    if not text.isprintable() or any(char in text for char in " \\#"):
+        raise Refused("has a space, a backslash, a # or a control character in it")
     try:
         url = URL(text)
         host, port = (url.raw_host or "").lower(), url.port
@@ -104,7 +105,8 @@ def read_url(text: str, *, loopback: bool = False) -> tuple[URL, str, int]:
         raise Refused("is no URL") from error
     if url.scheme not in _SCHEMES or not host:
         raise Refused("must be an absolute http or https URL")
-    if url.raw_user is not None or url.raw_password is not None or "@" in url.raw_authority:
+    authority = re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]
+    if url.raw_user is not None or url.raw_password is not None or "@" in authority:
         raise Refused("must not carry a user name or password")
     if port is None or not _is_sane(port):
         raise Refused(f"port {port} is none that webhooks are sent to")
