@@ -23,6 +23,7 @@ from node.graph.opening import open_entities
 from node.http.hosts import HostRule
 from node.http.server import build_server
 from node.http.services import Door, Services
+from node.lifecycle.sweeping import SweepRules
 from node.links.index import COLLECTION as LINK
 from node.links.index import LinkIndex
 from node.live import Live
@@ -73,6 +74,7 @@ def private_census(engine: Engine, funnel: LocalFunnel, *, everywhere: bool) -> 
     def scan() -> Iterator[str]:
         if everywhere:
             yield from (held.id for held in funnel.reader().recent())
+            yield from (held.id for held in funnel.reader().archive())
         start = record_key(PRIVATE, MEMORY, "")
         for key in engine.store.lists.with_prefix(start, sys.maxsize):
             yield key[len(start) :].decode()
@@ -98,6 +100,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         limits=settings.limits,
         default_namespace=settings.storage.default_namespace,
         share_private=settings.federation.share_private,
+        archive_on_delete=settings.storage.archive_on_delete,
     )
     governing = StoreGoverning(engine)
     feed = PendingFeed(governing.pendings, now_ms, os.urandom(_LIFE_BYTES).hex())
@@ -113,6 +116,10 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         requires_signature=lambda agent: bound_key(governing, agent) is not None,
     )
     return Services(
+        sweep_rules=SweepRules(
+            archive_on_gc=settings.storage.archive_on_gc,
+            archive_max_days=settings.storage.archive_max_days,
+        ),
         memories=memories,
         mesh=oversight.mesh,
         doctor=oversight.doctor.examine,

@@ -32,6 +32,9 @@ from node.graph.names import EntityIndex
 from node.http.answer import Answer
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
+from node.lifecycle.duplicates import Candidates
+from node.lifecycle.lifecycle import Lifecycle
+from node.lifecycle.sweeping import SweepRules
 from node.limits import Limits
 from node.links.index import LinkIndex
 from node.links.links import Links
@@ -132,6 +135,8 @@ class Services:
         audit: writes an entry of the audit chain: an event of `node.audit.events`, then facts.
         verifier: verifies the chains of this node; None where there is nothing to verify.
         foreign: the exchange with nodes of other meshes; None where there is none.
+        sweep_rules: what becomes of expired and of archived memories in the end.
+        alike: finds memories that may be like a text; None looks at the newest.
         erasing: whether erased bytes are gone; None where there is no store of one's own.
         events: what streams and subscriptions need of this node.
         llm: the language model of the node; None where there is none.
@@ -165,6 +170,8 @@ class Services:
     audit: Callable[..., None] = unrecorded
     verifier: Verifier | None = None
     foreign: Foreign | None = None
+    sweep_rules: SweepRules = field(default_factory=SweepRules)
+    alike: Candidates | None = None
     erasing: Erasing | None = None
     events: Events = field(default_factory=Events)
     llm: LanguageModel | None = None
@@ -182,6 +189,11 @@ class Services:
     def links(self) -> Links:
         """What can be done with links."""
         return Links(self.memories, self.link_index)
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """What becomes of memories after they were made."""
+        return Lifecycle(memories=self.memories, index=self.link_index, rules=self.sweep_rules)
 
     @property
     def funnel(self) -> Funnel:

@@ -9,10 +9,12 @@ from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN
 from node.auth.keys import METRICS
 from node.http import agent_routes as agents
 from node.http import doctor_routes as doctor
+from node.http import duplicate_routes as duplicate
 from node.http import erase_routes as erase
 from node.http import event_routes as event
 from node.http import governance_routes as governance
 from node.http import graph_routes as graph
+from node.http import lifecycle_routes as lifecycle
 from node.http import link_routes as link
 from node.http import llm_routes as llm
 from node.http import mcp_routes as mcp
@@ -85,6 +87,27 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("POST", f"{API}/kg/invalidate", graph.invalidate, WRITES, AGENT, "say until when a link held"),
     ("POST", f"{API}/auto_tag", llm.auto_tag, READS, AGENT, "tags that a language model gives"),
     ("POST", f"{API}/expand_query", llm.expand_query, READS, AGENT, "further words for a query"),
+    ("POST", f"{API}/memories/{{id}}/forget", lifecycle.forget_one, WRITES, AGENT, "forget it"),
+    ("POST", f"{API}/forget", lifecycle.forget, WRITES, AGENT, "erase for good", TEAM_ADMIN),
+    ("GET", f"{API}/archive", lifecycle.archive_page, READS, AGENT, "list the archive"),
+    ("POST", f"{API}/archive", lifecycle.archive_many, WRITES, AGENT, "put memories there"),
+    ("DELETE", f"{API}/archive", lifecycle.purge, WRITES, AGENT, "empty it", TEAM_ADMIN),
+    ("GET", f"{API}/archive/stats", lifecycle.archive_stats, READS, AGENT, "figures about it"),
+    ("POST", f"{API}/archive/{{id}}", lifecycle.archive_one, WRITES, AGENT, "put a memory there"),
+    ("DELETE", f"{API}/archive/{{id}}", lifecycle.purge_one, WRITES, AGENT, "delete it there"),
+    ("POST", f"{API}/archive/{{id}}/restore", lifecycle.restore, WRITES, AGENT, "take it out"),
+    (
+        "POST",
+        f"{API}/consolidate",
+        lifecycle.consolidate,
+        WRITES,
+        AGENT,
+        "make one memory of several",
+        TEAM_ADMIN,
+    ),
+    ("POST", f"{API}/gc", lifecycle.collect, WRITES, AGENT, "end what is over", TEAM_ADMIN),
+    ("POST", f"{API}/check_duplicate", duplicate.check_duplicate, READS, AGENT, "is it known"),
+    ("GET", f"{API}/contradictions", duplicate.contradicting, READS, AGENT, "what contradicts"),
     ("GET", f"{API}/quota", quota.quota, READS, AGENT, "limits and use of the caller"),
     ("GET", f"{API}/export", transfer.export, READS, AGENT, "all memories, as a stream"),
     (

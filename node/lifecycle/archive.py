@@ -40,11 +40,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What became of several ids; no receipt when nothing had to be written."""
+    """What became of several ids."""
 
     ids: tuple[str, ...]
     missing: tuple[str, ...]
-    receipt: Receipt | None
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Purged:
 
     count: int
     refused: int
-    receipt: Receipt | None
+    receipt: Receipt
 
 
 def reason_of(body: Mapping[str, Any], default: str = REASON_DEFAULT) -> str:

@@ -43,11 +43,13 @@ class Fate:
     Attributes:
         erased: ids that end; those that were asked for, and what follows.
         recomposed: ids of consolidations that are composed anew.
+        everything: what links alone say was derived is erased as well.
         as_owner: of what follows, the ids whose authors take them back themselves.
     """
 
     erased: dict[str, None] = field(default_factory=dict)
     recomposed: dict[str, None] = field(default_factory=dict)
+    everything: bool = False
     as_owner: set[str] = field(default_factory=set)
 
 
@@ -77,7 +79,7 @@ class Derivation:
             roots: ids of memories.
             everything: also erase what links alone say was derived.
         """
-        found = Fate(erased=dict.fromkeys(roots))
+        found = Fate(erased=dict.fromkeys(roots), everything=everything)
         waiting = deque(found.erased)
         while waiting:
             async for held, link in self._derived(waiting.popleft()):

@@ -30,7 +30,7 @@ from node.links.index import LinkIndex, leaving
 from node.links.link import link_of
 from node.memory.drafts import COLLECTION, delete
 from node.memory.memories import Ask, Memories
-from node.memory.problems import NotFound
+from node.memory.problems import NotFound, Shortfall
 from node.memory.record import visible_to
 
 LEFT_BY_AGENTS: Final = ("message", "subscription")
@@ -267,41 +267,66 @@ class Forgetting:
     # Ending.
 
     async def _write(self, toll: Toll, ask: Ask, counts: dict[str, int]) -> Receipt | None:
-        """Write it all: what follows in the names of its authors first, then what was asked."""
+        """Write what was asked; then, of what is not held for approval, what follows."""
         memories = self._memories
-        reader, limits = memories.funnel.reader(), memories.rules.limits
-        following = Derivation(reader, self._index, limits)
-        for owner, consequence in self._consequences(toll, following).items():
-            by_owner = replace(ask, caller=replace(ask.caller, agent=owner), retry=None)
-            await write_all(memories, consequence, by_owner, "delete", **counts)
-        erased = [
-            _doomed(held)
-            for ident in toll.fate.erased
-            if ident not in toll.fate.as_owner
-            and (held := anywhere(reader, ident)) is not None
-            and _doomed(held) not in toll.asked
-        ]
-        items = [*toll.asked, *erased, *toll.beside]
-        work = Work(items=items, drafts_of=self._ends)
-        return await write_all(memories, work, ask, "delete", **counts)
+        shortfall: Shortfall | None = None
+        receipt: Receipt | None = None
+        try:
+            work = Work(items=list(toll.asked), drafts_of=self._ends)
+            receipt = await write_all(memories, work, ask, "delete", **counts)
+        except Shortfall as error:
+            shortfall = error
+            told = error.cause.receipt
+            receipt = told if isinstance(told, Receipt) else None
+        if receipt is not None and receipt.held:
+            await self._spare(toll, receipt)
+        for agent, following in self._consequences(toll, ask.agent).items():
+            by_agent = replace(ask, caller=replace(ask.caller, agent=agent))
+            await write_all(memories, following, by_agent, "delete", **counts)
+        if shortfall is not None:
+            raise shortfall
+        return receipt
 
-    def _consequences(self, toll: Toll, following: Derivation) -> dict[str, Work[str]]:
-        """What the authors of derived memories take back themselves, by author."""
-        reader = self._memories.funnel.reader()
+    async def _spare(self, toll: Toll, receipt: Receipt) -> None:
+        """What waits for approval is there still, and so is what comes of it and hangs on it."""
+        gone = [one.id for one in toll.asked if one.id not in receipt.held]
+        memories = self._memories
+        following = Derivation(memories.funnel.reader(), self._index, memories.rules.limits)
+        toll.fate = await following.fate(gone, everything=toll.fate.everything)
+        toll.beside = {
+            one: None
+            for one in toll.beside
+            if one.collection != LINK or (one.id not in receipt.held and self._is_loose(one, toll))
+        }
+
+    def _is_loose(self, doomed: Doomed, toll: Toll) -> bool:
+        """Whether an end of a link is gone."""
+        held = self._memories.funnel.reader().get(LINK, doomed.id)
+        link = None if held is None else link_of(held)
+        return link is not None and not toll.fate.erased.keys().isdisjoint(
+            (link.source, link.target)
+        )
+
+    def _consequences(self, toll: Toll, caller: str) -> dict[str, Work[Doomed]]:
+        """What follows, by the agent in whose name it is done."""
+        memories, fate = self._memories, toll.fate
+        reader = memories.funnel.reader()
+        following = Derivation(reader, self._index, memories.rules.limits)
         asked = {one.id for one in toll.asked}
-        owners: dict[str, list[str]] = {}
-        for ident in (*toll.fate.recomposed, *toll.fate.erased):
+        by_agent: dict[str, list[Doomed]] = {}
+        for ident in (*fate.recomposed, *fate.erased):
             held = anywhere(reader, ident)
-            if held is not None and ident in toll.fate.as_owner and ident not in asked:
-                owners.setdefault(held.view.owner, []).append(ident)
+            if held is not None and ident not in asked:
+                agent = held.view.owner if ident in fate.as_owner else caller
+                by_agent.setdefault(agent, []).append(_doomed(held))
+        by_agent.setdefault(caller, []).extend(toll.beside)
 
-        def drafts_of(ident: str) -> list[Draft]:
-            if ident in toll.fate.recomposed:
-                return following.recompose(ident, toll.fate)
-            held = anywhere(reader, ident)
-            return [] if held is None else [delete(held, erased=True)]
+        def drafts_of(doomed: Doomed) -> list[Draft]:
+            if doomed.collection == COLLECTION and doomed.id in fate.recomposed:
+                return following.recompose(doomed.id, fate)
+            return self._ends(doomed)
 
-        return {owner: Work(items=ids, drafts_of=drafts_of) for owner, ids in owners.items()}
+        return {agent: Work(items=own, drafts_of=drafts_of) for agent, own in by_agent.items()}
 
     def _ends(self, doomed: Doomed) -> list[Draft]:
         reader = self._memories.funnel.reader()

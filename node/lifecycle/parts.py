@@ -45,6 +45,8 @@ async def write_all(
 ) -> Receipt | None:
     """Write everything; None when there was nothing to write.
 
+    Parts are numbered on from those that the key of the request is known by already.
+
     Raises:
         Shortfall: stored here, not on W members; told with the facts.
         node.errors.WriteError: nothing was minted; of a request of many parts perhaps earlier
@@ -52,7 +54,9 @@ async def write_all(
     """
     parts = _packed([list(work.drafts_of(item)) for item in work.items[:PART_OPS_MAX]])
     if len(work.items) <= PART_OPS_MAX and len(parts) <= 1:
-        return await memories.commit(parts[0], ask, action, **facts) if parts else None
+        number = len(known_parts(memories, ask.retry))
+        one = replace(ask, retry=_numbered(ask.retry, number))
+        return await memories.commit(parts[0], one, action, **facts) if parts else None
     await _check(memories, work, ask)
     done, number = Sum(), len(known_parts(memories, ask.retry))
     for start in range(0, len(work.items), _WAVE * PART_OPS_MAX):

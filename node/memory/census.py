@@ -19,7 +19,8 @@ from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held, Reader
 from node.memory.drafts import COLLECTION
-from node.memory.record import GRANTS, PRIVATE_SCOPE
+from node.memory.record import GRANTS, PRIVATE_SCOPE, is_archived
+from node.store.projection import ARCHIVED
 
 _START: Final = record_key(PRIVATE, COLLECTION, "")
 _NAME: Final = slice(1, len(_START))
@@ -111,7 +112,10 @@ class PrivateCensus:
             self._store = store
 
     def _take(self, ident: str) -> None:
-        held = None if self._reader is None else self._reader().get(COLLECTION, ident)
+        held = None
+        if self._reader is not None:
+            reader = self._reader()
+            held = reader.get(COLLECTION, ident) or reader.archived(COLLECTION, ident)
         if held is None or held.view.values.get("scope") != PRIVATE_SCOPE:
             self._rows.pop(ident, None)
         else:
@@ -125,10 +129,11 @@ def _speaks(record: Record | None) -> bool:
 
 def _row(held: Held) -> _Row:
     values = held.view.values
-    expires = values.get("expires_at")
+    archived = is_archived(held)
+    expires = None if archived else values.get("expires_at")
     return _Row(
         namespace=held.view.namespace,
-        tier=str(values.get("tier", "")),
+        tier=ARCHIVED if archived else str(values.get("tier", "")),
         expires=expires if isinstance(expires, int) else None,
         parties=frozenset((held.view.owner, *values.get(GRANTS, ()))),
     )

@@ -181,6 +181,10 @@ class Storage:
         help="Age of an erasure at which the file is rewritten, so that its bytes are gone.",
     )
     archive_on_delete: bool = setting(False, help="Archive a memory before it is deleted.")
+    archive_on_gc: bool = setting(False, help="Archive expired memories instead of deleting them.")
+    archive_max_days: float = setting(
+        0.0, minimum=0.0, unit="days", help="Age above which archived memories go; 0 for never."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
