@@ -8,7 +8,7 @@ The id of an entity is drawn from its namespace and name, so all nodes give it t
 also on two sides of a cut. It is a UUID of version 4 (RFC 9562, section 5.4) in shape, whose
 first `LEAD` is the same for all entities: their records lie together in the store and are
 found without reading any other memory. 106 bits of a SHA-256 are left, so two names meet by
-chance after some 2**53 of them.
+chance after some 2**53 of them. The index takes some 500 bytes of memory an entity.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ def entity_id(namespace: str, name: str) -> str:
     return uuid_text(int.from_bytes(drawn, "big") & _FREE | _FIXED)
 
 
-def names_in(record: Record) -> frozenset[str]:
+def names_in(record: Record) -> tuple[str, ...]:
     """Every name that any version of a record gives: titles and aliases."""
-    found = {name[len(_ELEMENT) :] for name in record.fields if name.startswith(_ELEMENT)}
+    found = {name[len(_ELEMENT) :]: None for name in record.fields if name.startswith(_ELEMENT)}
     for version in record.fields.get("title", {}).values():
         if isinstance(version.value, str):
-            found.add(version.value)
-    return frozenset(found)
+            found[version.value] = None
+    return tuple(found)
 
 
 class EntityIndex:
@@ -71,39 +71,51 @@ class EntityIndex:
         self._read = read
         self._store_id = store_id
         self._store: str | None = None
-        self._names: dict[bytes, frozenset[str]] = {}
-        self._keys: dict[str, dict[bytes, None]] = {}
+        self._names: dict[bytes, tuple[str, ...]] = {}
+        # Most names are those of one entity, and need no table of their own.
+        self._keys: dict[str, bytes | dict[bytes, None]] = {}
         self._loading = asyncio.Lock()
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
         for key, change in batch.records.items():
             if key.startswith(STARTS):
-                names = frozenset[str]() if change.after is None else names_in(change.after)
-                self._note(key, names)
+                self._note(key, () if change.after is None else names_in(change.after))
 
     def made(self, ident: str, names: Iterable[str]) -> None:
         """An entity was just given names here; they count before the commit is over."""
         key = record_key(DATA, COLLECTION, ident)
-        self._note(key, self._names.get(key, frozenset()).union(names))
+        self._note(key, tuple(dict.fromkeys((*self._names.get(key, ()), *names))))
 
     async def named(self, name: str) -> list[str]:
         """Ids of the entities that may have a name."""
         await self._load()
-        found = self._keys.get(name, ())
-        return list(dict.fromkeys(key[_ID_AT:].decode() for key in found))
+        found = self._keys.get(name, {})
+        keys = (found,) if isinstance(found, bytes) else found
+        return list(dict.fromkeys(key[_ID_AT:].decode() for key in keys))
 
-    def _note(self, key: bytes, names: frozenset[str]) -> None:
-        before = self._names.pop(key, frozenset())
-        for name in before - names:
-            keys = self._keys[name]
-            del keys[key]
-            if not keys:
-                del self._keys[name]
-        for name in names - before:
-            self._keys.setdefault(name, {})[key] = None
+    def _note(self, key: bytes, names: tuple[str, ...]) -> None:
+        before = self._names.pop(key, ())
+        for name in before:
+            if name not in names:
+                self._forget(name, key)
+        for name in names:
+            known = self._keys.get(name)
+            if known is None:
+                self._keys[name] = key
+            elif isinstance(known, dict):
+                known[key] = None
+            elif known != key:
+                self._keys[name] = {known: None, key: None}
         if names:
             self._names[key] = names
+
+    def _forget(self, name: str, key: bytes) -> None:
+        known = self._keys[name]
+        if isinstance(known, dict):
+            del known[key]
+        if not known or known == key:
+            del self._keys[name]
 
     async def _load(self) -> None:
         """Read the entities of the store: at the first use, and when it was replaced."""

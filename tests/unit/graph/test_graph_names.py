@@ -129,3 +129,16 @@ async def test_a_commit_during_the_first_reading_is_not_written_over() -> None:
     await reading
     assert await index.named("renamed") == [ident]
     assert await index.named("0") == []
+
+
+async def test_a_name_of_many_is_kept_for_each() -> None:
+    index = EntityIndex()
+    idents = [entity_id("n", str(n)) for n in range(5)]
+    for ident in idents:
+        index.made(ident, [ident, "thing"])
+    assert await index.named("thing") == idents
+    for ident in idents[1:]:
+        index.saw(batch(**{ident: None}))
+    assert await index.named("thing") == idents[:1]
+    index.saw(batch(**{idents[0]: record("other")}))
+    assert await index.named("thing") == []
