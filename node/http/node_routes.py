@@ -104,6 +104,7 @@ async def capabilities(call: Call) -> Answer:
             "agents": True,
             "lineage": True,
             "quota": True,
+            "mcp": services.mcp is not None,
             "audit": True,
             "recall": False,
             "search": False,

@@ -31,11 +31,22 @@ class BadArguments(Exception):  # noqa: N818 - the name says what happened
     Args:
         argument: the one at fault; empty when it is none in particular.
         problem: what is wrong with it and what it takes.
+        code: stable.
+        fix: what to do about it.
     """
 
-    def __init__(self, argument: str, problem: str) -> None:
+    def __init__(
+        self,
+        argument: str,
+        problem: str,
+        *,
+        code: str = "invalid_arguments",
+        fix: str = "Change that argument and call again.",
+    ) -> None:
         super().__init__(f"{argument}: {problem}" if argument else problem)
         self.argument = argument
+        self.code = code
+        self.fix = fix
 
 
 def checked(tool: Tool, given: Mapping[str, Any] | None) -> Arguments:

@@ -50,6 +50,11 @@ def _relation(given: dict[str, Any]) -> Relation:
     return Relation(given["from"], given["to"], given["relationType"])
 
 
+def _missing(error: NoSuchEntity) -> BadArguments:
+    fix = "Create it with create_entities first, or look up its exact name with search_nodes."
+    return BadArguments("", str(error), code="entity_not_found", fix=fix)
+
+
 def _listed(name: str, rows: list[dict[str, Any]]) -> Outcome:
     return Outcome(text=json.dumps(rows, indent=2, ensure_ascii=False), facts={name: rows})
 
@@ -72,7 +77,7 @@ async def _create_relations(api: Api, given: Arguments) -> Outcome:
     try:
         added = await Graph(api).create_relations([_relation(one) for one in given["relations"]])
     except NoSuchEntity as error:
-        raise BadArguments("", str(error)) from error
+        raise _missing(error) from error
     return _listed("relations", [relation.shown() for relation in added])
 
 
@@ -81,7 +86,7 @@ async def _add_observations(api: Api, given: Arguments) -> Outcome:
     try:
         added = await Graph(api).add_observations(said)
     except NoSuchEntity as error:
-        raise BadArguments("", str(error)) from error
+        raise _missing(error) from error
     rows = [
         {"entityName": name, "addedObservations": texts}
         for (name, _), texts in zip(said, added, strict=True)

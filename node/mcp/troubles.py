@@ -73,11 +73,11 @@ def explained(error: ClientError | BadArguments, names: Mapping[str, str]) -> Ou
 def _facts(error: ClientError | BadArguments, names: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(error, BadArguments):
         return {
-            "error": "invalid_arguments",
+            "error": error.code,
             "detail": str(error),
             "argument": error.argument,
             "retryable": False,
-            "fix": "Change that argument and call again.",
+            "fix": error.fix,
         }
     if isinstance(error, ApiError):
         return _of_answer(error, names)

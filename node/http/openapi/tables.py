@@ -10,6 +10,7 @@ from node.http.openapi.event_shapes import EVENT_SHAPES
 from node.http.openapi.governance_shapes import GOVERNANCE_SHAPES
 from node.http.openapi.graph_shapes import GRAPH_SHAPES
 from node.http.openapi.lifecycle_shapes import LIFECYCLE_SHAPES
+from node.http.openapi.mcp_shapes import MCP_SHAPES
 from node.http.openapi.memory_shapes import MEMORY_SHAPES
 from node.http.openapi.node_shapes import NODE_SHAPES
 from node.http.openapi.recall_shapes import RECALL_SHAPES
@@ -21,6 +22,7 @@ _TABLES: Final = (
     GOVERNANCE_SHAPES,
     GRAPH_SHAPES,
     LIFECYCLE_SHAPES,
+    MCP_SHAPES,
     MEMORY_SHAPES,
     NODE_SHAPES,
     RECALL_SHAPES,
