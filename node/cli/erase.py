@@ -24,7 +24,7 @@ Data = dict[str, Any]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.0, help="Most seconds to wait.")]
 
 
-class NotGone(NodeError):
+class NotGone(NodeError):  # noqa: N818 - it says what is, as its neighbours do
     """Erased bytes are still somewhere when the time to wait is over.
 
     Args:
@@ -91,7 +91,7 @@ def wait_until_gone(
         time.sleep(_PAUSE_SECONDS)
 
 
-def erasure(  # noqa: PLR0913 - the options of the command
+def erasure(
     *,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until all logs are clear of what was erased.")
@@ -114,7 +114,7 @@ def erasure(  # noqa: PLR0913 - the options of the command
     out.answer(status, _words(status))
 
 
-def compact(  # noqa: PLR0913 - the options of the command
+def compact(
     *,
     mesh: Annotated[
         bool, typer.Option("--mesh", help="Ask the other members to do the same where it is due.")
