@@ -17,6 +17,7 @@ from node.foreign.memory import BriefMemory
 from node.foreign.side import here_of
 from node.foreign.sight import Sight
 from node.http import Door, HostRule, Services, build_server
+from node.lifecycle.sweeping import SweepRules
 from node.limits import Limits
 from node.memory.access import AccessLedger
 from node.memory.census import PrivateCensus
@@ -116,13 +117,22 @@ async def start() -> AsyncIterator[Started]:
     stack: list[Callable[[], Any]] = []
 
     async def start_one(
-        *, tls: bool = False, accept_peer: Any = None, share_private: bool = False, **fields: Any
+        *,
+        tls: bool = False,
+        accept_peer: Any = None,
+        share_private: bool = False,
+        archive_on_delete: bool = False,
+        sweep: SweepRules = SweepRules(),
+        **fields: Any,
     ) -> World:
         world = World(FakeNode(), FakeMesh(), Metrics(), [])
         for name, value in fields.items():
             setattr(world, name, value)
         rules = DraftRules(
-            limits=world.limits, default_namespace="global", share_private=share_private
+            limits=world.limits,
+            default_namespace="global",
+            share_private=share_private,
+            archive_on_delete=archive_on_delete,
         )
         drawn = iter(range(1, 1 << 20))
         memories = Memories(
@@ -144,9 +154,14 @@ async def start() -> AsyncIterator[Started]:
             monotonic=time.monotonic,
             administrators=lambda: world.administrators,
             store_trouble=lambda: world.trouble,
+            sweep_rules=sweep,
             census=PrivateCensus(
                 world.node.reader,
-                lambda: (held.id for held in world.node.reader().recent()),
+                lambda: (
+                    held.id
+                    for listed in (world.node.reader().recent(), world.node.reader().archive())
+                    for held in listed
+                ),
                 world.node.clock.now_ms,
             ),
         )
