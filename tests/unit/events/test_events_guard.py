@@ -166,13 +166,11 @@ async def test_the_resolver_is_asked_once_and_what_it_said_is_what_counts() -> N
 def test_loopback_passes_where_it_is_allowed_and_nothing_else_does() -> None:
     for host in ("127.0.0.1", "[::1]", "localhost", "127.8.8.8"):
         read_url(f"http://{host}:8080/", loopback=True)
-    loopback = {"127.0.0.1", "127.0.0.2", "127.255.255.254", "localhost", "LOCALHOST", "localhost."}
+    this = {"127.0.0.1", "127.0.0.2", "127.255.255.254", "localhost", "LOCALHOST", "localhost."}
     for host in (*NEAR_ADDRESSES, *OTHER_SPELLINGS, *NEAR_NAMES):
-        if (
-            host in loopback
-            or host.endswith("lhost")
-            or host.startswith(("[::1]", "[0:0:0:0:0:0:0:1", "[0000:"))
-        ):
+        if host in this or host.startswith(("[::1]", "[0:0:0:0:0:0:0:1", "[0000:")):
+            continue
+        if not host.isascii():  # becomes one of the above before anybody looks at it
             continue
         with pytest.raises(Refused):
             read_url(f"http://{host}/", loopback=True)

@@ -185,24 +185,24 @@ class FakeReader:
         return older + 1
 
     def operations(self, after: Place, limit: int) -> Operations:
-        """Each operation has arrived in a bundle of its own."""
-        start = after.arrival if after.index >= 0 else max(after.arrival - 1, 0)
-        first = max(start, self._node.truncated)
-        rows = [
-            Applied(place=Place(number, 0), op=op, effect="applied")
-            for number, op in enumerate(self._node.log[first:], start=first + 1)
-        ]
-        return Operations(rows=rows[:limit], missing=first > start)
+        """The operations of one write have arrived together."""
+        rows: list[Applied] = []
+        for op, place in zip(self._node.log, self._node.places, strict=True):
+            if place > after and place.arrival > self._node.truncated:
+                rows.append(Applied(place=place, op=op, effect="applied"))
+        return Operations(rows=rows[:limit], missing=after.arrival < self._node.truncated)
 
     def latest_place(self) -> Place:
-        return Place(len(self._node.log), 2**31)
+        return Place(self._node.places[-1].arrival if self._node.places else 0, 2**31)
 
     def place_of(self, dot: Dot) -> Place | None:
-        found = [at for at, op in enumerate(self._node.log, start=1) if op.dot == dot]
-        return Place(found[0], 0) if found and found[0] > self._node.truncated else None
+        places = zip(self._node.log, self._node.places, strict=True)
+        found = [place for op, place in places if op.dot == dot]
+        return found[0] if found and found[0].arrival > self._node.truncated else None
 
     def place_since(self, ms: int) -> Place:
-        return Place(sum(1 for at in self._node.arrived_ms if at < ms), 2**31)
+        older = sum(1 for at in self._node.arrived_ms if at < ms)
+        return Place(self._node.places[older - 1].arrival if older else 0, 2**31)
 
     @property
     def store_id(self) -> str:
@@ -231,6 +231,7 @@ class FakeNode:
     refused: dict[str, str] = field(default_factory=dict)
     store_id: str = "5702e1d0"
     truncated: int = 0
+    places: list[Place] = field(default_factory=list)
     records: dict[bytes, Record] = field(default_factory=dict)
     log: list[Op] = field(default_factory=list)
     arrived_ms: list[int] = field(default_factory=list)
@@ -258,7 +259,10 @@ class FakeNode:
             if self.refuse is not None:
                 raise self.refuse
             self.actions.append((action, caller.agent))
+            arrival = self.places[-1].arrival + 1 if self.places else 1
             known = tuple(self._mint(draft, caller.agent) for draft in drafts)
+            for index in range(len(drafts)):
+                self.places[index - len(drafts)] = Place(arrival, index)
             if retry is not None:
                 self.retries[retry.agent, retry.key] = (retry.body, known)
             replayed = False
@@ -302,6 +306,7 @@ class FakeNode:
         else:
             self.records[key] = after
         self.log.append(op)
+        self.places.append(Place(self.places[-1].arrival + 1 if self.places else 1, 0))
         self.arrived_ms.append(self.clock.ms)
         self.seqs[op.dot.actor] = op.dot.seq
         self._changed.set()
