@@ -17,6 +17,7 @@ from crdt.op import Draft, Value
 from node.memory.drafts import DraftRules
 from node.memory.problems import InvalidField
 from node.memory.record import (
+    ALIASES,
     CONFIDENCE_DEFAULT,
     KIND_DEFAULT,
     PRIORITY_DEFAULT,
@@ -48,6 +49,10 @@ _DEFAULTS: Final[Mapping[str, Value]] = {
     "citations": [],
     "metadata": {},
 }
+
+
+_COMPARED: Final = frozenset(CHECKS) - {ALIASES}
+"""Fields that are compared. A peer that knows no aliases states none, and takes none away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ def content_of(values: Mapping[str, Value], namespace: str) -> Content:
         head = name.partition(ELEMENT_MARK)[0]
         if head == TAGS:
             kept.update(_tags(name, value))
-        elif name in CHECKS and (name not in _DEFAULTS or value != _DEFAULTS[name]):
+        elif name in _COMPARED and (name not in _DEFAULTS or value != _DEFAULTS[name]):
             kept[name] = value
     hashes = {name: _field_hash(name, value) for name, value in kept.items()}
     return Content(values=kept, hashes=hashes, whole=whole_of(hashes))

@@ -29,9 +29,12 @@ from node.governing.waiting import WAITING, actions_of
 from node.memory.drafts import COLLECTION
 from node.memory.memories import Ask
 from node.memory.problems import InvalidField, Shortfall
+from node.memory.record import ALIASES
 from node.memory.rules import agent_id, checked, moment
 
 _FIELDS: Final = ("standard_id", "parent_namespace", "governance")
+_NOT_HELD: Final = frozenset(("tags", ALIASES, "scope"))
+"""Fields that a held update of a peer does not change here."""
 
 
 def space_in(item: Any) -> str:
@@ -233,7 +236,7 @@ def _wanted(here: Here, sender: Sender, item: Mapping[str, Any], asks: str) -> D
     written: dict[str, Value] = {"tier": "long"}
     if action == "update":
         fields = checked(payload, here.memories.rules.limits)
-        written = {n: v for n, v in fields.items() if v is not None and n not in ("tags", "scope")}
+        written = {n: v for n, v in fields.items() if v is not None and n not in _NOT_HELD}
     elif action != "promote":
         raise InvalidField("action_type", "expected store, update, promote or delete")
     return Draft(kind=Kind.EDIT, collection=COLLECTION, id=mine.id, set=written)

@@ -21,10 +21,10 @@ from node.memory.drafts import COLLECTION
 from node.memory.memories import Ask, Memories
 from node.memory.problems import AlreadyThere, InvalidField, Shortfall
 from node.memory.record import ALIASES, ATTEST_LEVEL, UPDATED_AT, check_author, visible_to
-from node.memory.rules import CHECKS, namespace
+from node.memory.rules import ALIASES_MAX, CHECKS, namespace
 
 KIND: Final = "entity"
-ALIASES_MAX: Final = 256
+_HISTORY_MAX: Final = 1000
 _STRIDE: Final = 64
 
 
@@ -235,7 +235,7 @@ class Entities:
 
     def _made(self, wish: _Wish, receipt: Receipt) -> bool:
         """Whether the first request of a retry made the entity."""
-        history = self._memories.funnel.reader().history(COLLECTION, wish.id, ALIASES_MAX)
+        history = self._memories.funnel.reader().history(COLLECTION, wish.id, _HISTORY_MAX)
         return any(op.kind is Kind.CREATE and op.dot in receipt.dots for op in history)
 
     def _registered(
@@ -275,23 +275,18 @@ def united(births: list[Held]) -> Entity | None:
 
 
 def aliases_of(body: Mapping[str, Any], limits: Limits) -> list[str]:
-    """The aliases that a request gives; blank ones stand for nothing.
+    """The aliases that a registration gives.
 
     Raises:
-        InvalidField: they are no list of texts, or one is too long.
+        InvalidField: they are no list of texts, one is too long, or they are too many.
     """
     given = body.get(ALIASES)
     if given is None:
         return []
-    most = limits.tag_chars_max
-    if not isinstance(given, list):
-        raise InvalidField(ALIASES, "expected a list of texts")
-    if len(given) > limits.tags_max:
+    if isinstance(given, list) and len(given) > limits.tags_max:
         raise InvalidField(ALIASES, f"has {len(given)}, at most {limits.tags_max} at a time")
-    for one in given:
-        if not isinstance(one, str) or len(one) > most:
-            raise InvalidField(ALIASES, f"an alias is a text of at most {most} characters")
-    return [one for one in dict.fromkeys(given) if one.strip()]
+    aliases: list[str] = CHECKS[ALIASES](ALIASES, given, limits)
+    return aliases
 
 
 def alias_asked(query: Mapping[str, str], limits: Limits) -> tuple[str, str | None]:

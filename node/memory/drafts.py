@@ -41,7 +41,10 @@ LIFE_MS: Final[Mapping[str, int | None]] = {
     "mid": 7 * 86_400_000,
     "long": None,
 }
-_SETS: Final = ("tags", GRANTS, ALIASES)
+_STATED_SETS: Final = ("tags", ALIASES)
+"""Sets that a request states as a list."""
+
+_SETS: Final = (*_STATED_SETS, GRANTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +280,8 @@ def _move(
 def _given(fields: Mapping[str, Value]) -> dict[str, Value]:
     """The fields of a new memory; a null is as if it had not been given."""
     written = {name: value for name, value in fields.items() if value is not None}
-    written.update(_elements("tags", written.pop("tags", [])))
+    for name in _STATED_SETS:
+        written.update(_elements(name, written.pop(name, [])))
     return written
 
 
@@ -305,9 +309,9 @@ def _changes(held: Held, fields: dict[str, Value]) -> tuple[dict[str, Value], se
     removed: set[str] = set()
     current = held.view.values
     for name, value in fields.items():
-        if name == "tags":
-            wanted = _elements("tags", value or [])
-            removed.update(_elements("tags", current.get("tags", [])).keys() - wanted.keys())
+        if name in _STATED_SETS:
+            wanted = _elements(name, value or [])
+            removed.update(_elements(name, current.get(name, [])).keys() - wanted.keys())
             written.update(wanted)
         elif value is not None:
             written[name] = value

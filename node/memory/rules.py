@@ -33,6 +33,8 @@ KINDS: Final = frozenset(
 )
 SCOPES: Final = frozenset(("collective", "org", "unit", "team", "private"))
 PRIORITY_MAX: Final = 10
+ALIASES_MAX: Final = 256
+"""Most aliases of one entity, and so of one request."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_\-:.]+")
 _AGENT: Final = re.compile(r"[A-Za-z0-9_\-:@./]+")
@@ -115,6 +117,20 @@ def _tags(name: str, value: Any, limits: Limits) -> list[str]:
     if len(tags) > limits.tags_max:
         raise InvalidField(name, f"has {len(tags)} tags, at most {limits.tags_max} are allowed")
     return tags
+
+
+def _aliases(name: str, value: Any, limits: Limits) -> list[str]:
+    """Further names of an entity; blank ones stand for nothing."""
+    most = limits.tag_chars_max
+    if not isinstance(value, list):
+        raise InvalidField(name, "expected a list of texts")
+    for one in value:
+        if type(one) is not str or len(one) > most:
+            raise InvalidField(name, f"an alias is a text of at most {most} characters")
+    aliases = [one for one in dict.fromkeys(value) if one.strip()]
+    if len(aliases) > ALIASES_MAX:
+        raise InvalidField(name, f"has {len(aliases)}, at most {ALIASES_MAX} are allowed")
+    return aliases
 
 
 def depth(value: Any, most: int) -> int:
@@ -210,6 +226,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "title": _title,
     "content": _content,
     "tags": _tags,
+    "aliases": _aliases,
     "tier": lambda name, value, _: one_of(name, value, TIERS),
     "scope": lambda name, value, _: one_of(name, value, SCOPES),
     "memory_kind": lambda name, value, _: one_of(name, value, KINDS),

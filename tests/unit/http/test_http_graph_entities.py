@@ -202,3 +202,28 @@ async def test_it_is_governed_retried_and_tells_a_shortfall(world: World) -> Non
         assert first.json[name] == again.json[name]
     reused = await world.ask("POST", ENTITIES, {"canonical_name": "Other"}, **sent)
     assert (reused.status, reused.json["error"]) == (409, "idempotency_key_reused")
+
+
+async def test_a_change_of_the_memory_states_its_aliases(world: World) -> None:
+    made = (await register(world, "Acme", aliases=["A", "B"])).json
+    path = f"{API}/memories/{made['entity_id']}"
+    reply = await world.ask("PUT", path, {"aliases": ["B", "C", " "]}, x_agent_id="ai:alice")
+    assert reply.json["memory"]["aliases"] == ["B", "C"]
+    assert (await found(world, "A"))["found"] is False
+    assert (await found(world, "B"))["aliases"] == ["B", "C"]
+    for bad in ("A", [7], ["y" * 129], [f"y{n}" for n in range(257)]):
+        reply = await world.ask("PUT", path, {"aliases": bad}, x_agent_id="ai:alice")
+        assert (reply.status, reply.json["field"]) == (400, "aliases")
+    assert (await found(world, "B"))["aliases"] == ["B", "C"]
+
+
+async def test_an_export_carries_entities_and_an_import_brings_them_back(world: World) -> None:
+    made = (await register(world, "Acme", aliases=["A", "B"])).json
+    whole = (await world.ask("GET", f"{API}/export", x_agent_id="ai:alice")).json
+    path = f"{API}/memories/{made['entity_id']}"
+    assert (await world.ask("DELETE", path, x_agent_id="ai:alice")).status == 200
+    reply = await world.ask("POST", f"{API}/import", whole, x_agent_id="ai:alice")
+    assert (reply.json["imported"], reply.json["errors"]) == (1, [])
+    assert (await found(world, "A"))["entity_id"] == made["entity_id"]
+    again = await register(world, "Acme", aliases=["C"])
+    assert (again.status, again.json["aliases"]) == (200, ["A", "B", "C"])
