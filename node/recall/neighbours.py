@@ -6,11 +6,11 @@ neighbours alone is marked with the engine `neighbour`: whoever shows it holds i
 filters first. Weights are few, round and explained in docs/recall.md.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from node.recall.order import NAME_BYTES, Around, OrderTable, Place, name_hash
+from node.recall.order import Around, OrderTable, Place, key_of, name_hash, names_in, packed
 from node.recall.values import Change, Hit
 from node.recall.words import terms
 
@@ -87,52 +87,53 @@ class Neighbours:
             Hits, best first; equal scores in the order of the candidates.
         """
         flow = _Flow(hits)
-        for one in self._table.around([hit.key for hit in hits], len(SHARES)):
+        for one in self._table.around(flow.idents(), len(SHARES)):
             flow.take(one)
-        return flow.ranking({name_hash(term) for term in terms(text)})[:limit]
+        return flow.ranking({name_hash(term) for term in terms(text)}, limit)
 
 
 class _Flow:
     """Scores on their way."""
 
     def __init__(self, hits: Sequence[Hit]) -> None:
-        self._own = {hit.key: hit for hit in hits}
-        self._scores = {hit.key: hit.score for hit in hits}
-        self._places: dict[str, Place] = {}
+        self._own = {packed(hit.key): hit for hit in hits}
+        self._scores = {ident: hit.score for ident, hit in self._own.items()}
+        self._marks: dict[bytes, bytes] = {}
+
+    def idents(self) -> list[bytes]:
+        """The candidates."""
+        return list(self._own)
 
     def take(self, one: Around) -> None:
         """Let the score of one candidate flow to both sides."""
-        score = self._own[one.own.key].score
-        self._places[one.own.key] = one.own
+        score = self._own[one.own.ident].score
+        self._marks[one.own.ident] = one.own.marks
         for side in (one.before, one.after):
             for place, share in zip(side, SHARES, strict=False):
                 self._give(place, score * share)
-        if one.own.asks and one.after:
+        if one.after and one.own.asks:
             self._give(one.after[0], score * ANSWER_SHARE)
 
     def _give(self, place: Place, score: float) -> None:
-        self._places[place.key] = place
-        self._scores[place.key] = self._scores.get(place.key, 0.0) + score
+        ident = place.ident
+        self._marks[ident] = place.marks
+        self._scores[ident] = self._scores.get(ident, 0.0) + score
 
-    def ranking(self, named: set[bytes]) -> list[Hit]:
-        """All that has a score, best first; `named` are the names in the question."""
-        factors = {
-            names: SPEAKER_FACTOR if any(name in named for name in _each(names)) else 1.0
-            for names in {place.names for place in self._places.values()}
+    def ranking(self, named: set[bytes], limit: int) -> list[Hit]:
+        """The best of all that has a score; `named` are the names in the question."""
+        scores = self._scores
+        raised = {
+            marks for marks in set(self._marks.values()) if named.intersection(names_in(marks))
         }
-        found = []
-        for key, score in self._scores.items():
-            place = self._places.get(key)
-            factor = 1.0 if place is None else factors[place.names]
-            found.append(Hit(key, key[1:], score * factor, self._engine_of(key)))
-        found.sort(key=lambda hit: -hit.score)
-        return found
+        for ident, marks in self._marks.items():
+            if marks in raised:
+                scores[ident] *= SPEAKER_FACTOR
+        best = sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
+        return [self._hit(ident, scores[ident]) for ident in best]
 
-    def _engine_of(self, key: str) -> str:
-        own = self._own.get(key)
-        return ENGINE if own is None else own.engine
-
-
-def _each(names: bytes) -> Iterator[bytes]:
-    for at in range(0, len(names), NAME_BYTES):
-        yield names[at : at + NAME_BYTES]
+    def _hit(self, ident: bytes, score: float) -> Hit:
+        own = self._own.get(ident)
+        if own is not None:
+            return own._replace(score=score)
+        key = key_of(ident)
+        return Hit(key, key[1:], score, ENGINE)

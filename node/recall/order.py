@@ -9,7 +9,6 @@ Everything here may be thrown away and made again from the store.
 Rows: `k`, key -> group, moment, marks. `o`, group, moment, key -> marks. `v` -> version.
 """
 
-import contextlib
 import re
 import struct
 import uuid
@@ -28,13 +27,14 @@ from node.recall.words import terms
 GAP_MS: Final = 10 * 60 * 1000
 """What lies further apart without a common session is no conversation."""
 
+_GAP: Final = stamp_of(GAP_MS)
 _VERSION: Final = b"1"
 _MODE: Final = 0o600
 _READERS_MAX: Final = 32
 _MAP_BYTES: Final = 8 * 2**30
 """Room for some forty million memories."""
 _GROUP_BYTES: Final = 8
-NAME_BYTES: Final = 4
+_NAME_BYTES: Final = 4
 _NAMES_MAX: Final = 4
 _MOMENT: Final = struct.Struct(">Q")
 _KEY, _ORDER, _VERSION_ROW = b"k", b"o", b"v"
@@ -45,7 +45,7 @@ _QUESTION: Final = 2
 _MOMENT_MAX: Final = 2**64 - 1
 _ASKS: Final = re.compile(r"[?\uff1f\u061f]\W*(?:\[[^\]]*\]\s*)?$")
 _TAIL_CHARS: Final = 400
-_UUID_BYTES: Final = 16
+_DRAWN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BY_NUMBER: Final = {"d": b"\x01", "p": b"\x02"}
 _LANE_OF: Final = {mark[0]: lane for lane, mark in _BY_NUMBER.items()}
 _FAILURES: Final = (
@@ -60,27 +60,36 @@ class Place(NamedTuple):
     """Where one memory stands.
 
     Attributes:
-        key: as engines know it.
-        asks: whether it ends in a question.
-        names: hashes of what its speaker is called.
+        ident: its key, packed as `packed` does; `key_of` gives the key.
+        marks: whether it ends in a question, and hashes of what its speaker is called.
     """
 
-    key: str
-    asks: bool
-    names: bytes
+    ident: bytes
+    marks: bytes
+
+    @property
+    def asks(self) -> bool:
+        """Whether it ends in a question."""
+        return bool(self.marks[0] & _QUESTION)
 
 
 class Around(NamedTuple):
     """A memory with those around it, the nearest first."""
 
     own: Place
-    before: tuple[Place, ...]
-    after: tuple[Place, ...]
+    before: list[Place]
+    after: list[Place]
+
+
+def names_in(marks: bytes) -> Iterator[bytes]:
+    """The hashes of names in the marks of a place."""
+    for at in range(1, len(marks), _NAME_BYTES):
+        yield marks[at : at + _NAME_BYTES]
 
 
 def name_hash(term: str) -> bytes:
     """What the table keeps of a name."""
-    return blake2b(term.encode(), digest_size=NAME_BYTES).digest()
+    return blake2b(term.encode(), digest_size=_NAME_BYTES).digest()
 
 
 class OrderTable:
@@ -117,19 +126,17 @@ class OrderTable:
             for change in changes:
                 _put(txn, change.key, change.document)
 
-    def around(self, keys: Iterable[str], reach: int) -> Iterator[Around]:
-        """The memories with those keys that are in the table, with up to `reach` each way."""
+    def around(self, idents: Iterable[bytes], reach: int) -> Iterator[Around]:
+        """Those of some memories that are in the table, with up to `reach` on each side."""
         with self._env.begin() as txn, txn.cursor() as cursor:
-            for key in keys:
-                ident = _packed(key)
+            for ident in idents:
                 row = txn.get(_KEY + ident)
                 if row is None:
                     continue
-                marks = row[_IDENT_AT - 1 :]
-                own = Place(key, bool(marks[0] & _QUESTION), marks[1:])
                 at = _ORDER + row[: _IDENT_AT - 1] + ident
-                before = _walk(cursor, at, reach, forward=False) if reach else ()
-                yield Around(own, before, _walk(cursor, at, reach, forward=True) if reach else ())
+                own = Place(ident, row[_IDENT_AT - 1 :])
+                before = _walk(cursor, at, reach, forward=False)
+                yield Around(own, before, _walk(cursor, at, reach, forward=True))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -142,29 +149,29 @@ class OrderTable:
         self._env.close()
 
 
-def _walk(cursor: lmdb.Cursor, at: bytes, reach: int, *, forward: bool) -> tuple[Place, ...]:
+def _walk(cursor: lmdb.Cursor, at: bytes, reach: int, *, forward: bool) -> list[Place]:
     """Those after (or before) a row of the order, as long as they belong together."""
+    out: list[Place] = []
     if not cursor.set_key(at):
-        return ()
+        return out
     step = cursor.next if forward else cursor.prev
     group = at[:_MOMENT_AT]
     last = int.from_bytes(at[_MOMENT_AT:_IDENT_AT])
-    gap = stamp_of(GAP_MS)
-    out: list[Place] = []
     while len(out) < reach and step():
         row, marks = bytes(cursor.key()), bytes(cursor.value())
-        if not row.startswith(group):
+        if row[:_MOMENT_AT] != group:
             break
-        moment = int.from_bytes(row[_MOMENT_AT:_IDENT_AT])
-        if not marks[0] & _IN_SESSION and abs(moment - last) > gap:
-            break
-        last = moment
-        out.append(Place(_unpacked(row[_IDENT_AT:]), bool(marks[0] & _QUESTION), marks[1:]))
-    return tuple(out)
+        if not marks[0] & _IN_SESSION:
+            moment = int.from_bytes(row[_MOMENT_AT:_IDENT_AT])
+            if abs(moment - last) > _GAP:
+                break
+            last = moment
+        out.append(Place(row[_IDENT_AT:], marks))
+    return out
 
 
 def _put(txn: lmdb.Transaction, key: str, document: Document | None) -> None:
-    ident = _packed(key)
+    ident = packed(key)
     before = txn.get(_KEY + ident)
     if document is None:
         if before is not None:
@@ -208,21 +215,18 @@ def _marks_of(document: Document) -> bytes:
     return bytes((asks | session,)) + b"".join(map(name_hash, names))
 
 
-def _packed(key: str) -> bytes:
+def packed(key: str) -> bytes:
     """A key in few bytes: ids drawn by the server are UUIDs."""
     mark = _BY_NUMBER.get(key[:1])
-    with contextlib.suppress(ValueError):
-        number = uuid.UUID(key[1:])
-        if mark is not None and str(number) == key[1:]:
-            return mark + number.bytes
+    if mark is not None and _DRAWN.fullmatch(key, 1):
+        return mark + bytes.fromhex(key[1:].replace("-", ""))
     return key.encode()
 
 
-def _unpacked(ident: bytes) -> str:
+def key_of(ident: bytes) -> str:
+    """The key that was packed."""
     lane = _LANE_OF.get(ident[0])
-    if lane is not None and len(ident) == 1 + _UUID_BYTES:
-        return lane + str(uuid.UUID(bytes=ident[1:]))
-    return ident.decode()
+    return ident.decode() if lane is None else lane + str(uuid.UUID(bytes=ident[1:]))
 
 
 def _opened(folder: Path, map_bytes: int) -> lmdb.Environment:
