@@ -33,7 +33,7 @@ KINDS: Final = frozenset(
 )
 SCOPES: Final = frozenset(("collective", "org", "unit", "team", "private"))
 PRIORITY_MAX: Final = 10
-ALIASES_MAX: Final = 256
+ALIASES_MAX: Final = 128
 """Most aliases of one entity, and so of one request."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_\-:.]+")
