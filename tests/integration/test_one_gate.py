@@ -14,7 +14,7 @@ import pytest
 from node.http.routes import API, Needs, Route, Touches
 from node.http.table import TABLE
 from tests.integration.conftest import Found
-from tests.integration.rig import RealNode, until_level
+from tests.integration.rig import RealNode, until, until_level
 from tests.integration.rig_push import Pusher
 
 LAUNCHER = """
@@ -52,6 +52,15 @@ def _samples(known: Known) -> dict[tuple[str, str], Sample]:
             f"/memories/{known['own']}/revoke",
             {"agent_id": "cat"},
         ),
+        ("POST", "/memories/{id}/forget"): (f"/memories/{one}/forget", {}),
+        ("POST", "/forget"): ("/forget", {"ids": [one]}),
+        ("POST", "/archive"): ("/archive", {"ids": [one]}),
+        ("POST", "/archive/{id}"): (f"/archive/{one}", {}),
+        ("POST", "/archive/{id}/restore"): (f"/archive/{known['aside']}/restore", {}),
+        ("DELETE", "/archive/{id}"): (f"/archive/{known['aside']}", None),
+        ("DELETE", "/archive"): ("/archive", None),
+        ("POST", "/consolidate"): ("/consolidate", {"ids": [one, two]}),
+        ("POST", "/gc"): ("/gc", {}),
         ("POST", "/links"): ("/links", link),
         ("DELETE", "/links"): ("/links", {**link, "relation": "related_to"}),
         ("POST", "/entities"): ("/entities", {"canonical_name": "Ada", "aliases": ["A"]}),
@@ -92,6 +101,10 @@ def _furnished(node: RealNode) -> Known:
         X_Agent_Id="ann",
     )
     one, two = node.store("one", agent_id="ann")["id"], node.store("two")["id"]
+    aside = node.store("aside", agent_id="ann")["id"]
+    node.tell("POST", f"/archive/{aside}", X_Agent_Id="ann")
+    ending = node.store("ending", ttl_secs=1, agent_id="ann")["id"]
+    until(lambda: node.ask("GET", f"/memories/{ending}").status == 404, "it has expired")
     own = node.store("own", scope="private", agent_id="ann")["id"]
     node.tell("POST", f"/memories/{own}/grant", {"agent_id": "cat"}, X_Agent_Id="ann")
     node.tell("POST", "/links", {"source_id": one, "target_id": two, "relation": "related_to"})
@@ -100,7 +113,7 @@ def _furnished(node: RealNode) -> Known:
     )
     node.tell("POST", "/notify", {"to": "ann", "subject": "s", "body": "b", "agent_id": "bob"})
     heard = node.tell("POST", "/subscriptions", {"agent_id": "ann"})["id"]
-    known = {"one": one, "two": two, "own": own, "held": held["pending_id"]}
+    known = {"one": one, "two": two, "own": own, "aside": aside, "held": held["pending_id"]}
     return {**known, "subscription": heard}
 
 
@@ -165,6 +178,7 @@ def test_lanes_that_change_nothing_are_no_lanes() -> None:
         ("POST", "/kg/query"),  # a question whose words do not fit an address
         ("POST", "/auto_tag"),  # a model suggests; what is written comes with a request of its own
         ("POST", "/expand_query"),
+        ("POST", "/check_duplicate"),
         ("POST", "/cluster"),
         ("POST", "/mesh/introduce"),
         ("POST", "/mesh/join"),

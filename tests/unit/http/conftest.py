@@ -122,7 +122,7 @@ async def start() -> AsyncIterator[Started]:
         accept_peer: Any = None,
         share_private: bool = False,
         archive_on_delete: bool = False,
-        sweep: SweepRules = SweepRules(),
+        sweep: SweepRules | None = None,
         **fields: Any,
     ) -> World:
         world = World(FakeNode(), FakeMesh(), Metrics(), [])
@@ -154,7 +154,7 @@ async def start() -> AsyncIterator[Started]:
             monotonic=time.monotonic,
             administrators=lambda: world.administrators,
             store_trouble=lambda: world.trouble,
-            sweep_rules=sweep,
+            sweep_rules=sweep or SweepRules(),
             census=PrivateCensus(
                 world.node.reader,
                 lambda: (
