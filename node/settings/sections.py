@@ -306,7 +306,7 @@ class Subscriptions:
         help="Drop deliveries whose host cannot be resolved instead of trying them again; "
         "for tests and labs.",
     )
-    timeout_ms: int = setting(
+    delivery_timeout_ms: int = setting(
         5000,
         minimum=100,
         maximum=60_000,

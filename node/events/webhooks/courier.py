@@ -240,7 +240,7 @@ class Courier:
             body=body,
             headers=headers,
             loopback=rules.allow_loopback_webhooks,
-            seconds=rules.timeout_ms / 1000,
+            seconds=rules.delivery_timeout_ms / 1000,
         )
         return await send(wanted, self._resolver)
 
