@@ -227,6 +227,10 @@ class Reader(Protocol):
         """Visible memories, newest creation first, of one namespace or of all."""
         ...
 
+    def named(self, collection: str, prefix: str, limit: int) -> list[str]:
+        """Ids of records that start with a prefix, at most `limit`; some may not show."""
+        ...
+
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
         """Per register in conflict: all its values, the shown one first."""
         ...

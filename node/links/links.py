@@ -23,7 +23,10 @@ from node.memory.record import ATTEST_LEVEL, ATTESTED, CLAIMED, CREATED_AT, visi
 from node.memory.rules import moment
 
 LINKS_MAX: Final = 1000
-_STRIDE: Final = 64
+LEAVING_MAX: Final = 10_000
+"""Most links of one memory that are looked at on the way out."""
+
+_STRIDE: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class Links:
         """The links that leave a memory, or end at it, each with its other end."""
         reader = self._memories.funnel.reader()
         if outward:
-            names = reader.with_prefix(COLLECTION, leaving(memory), LINKS_MAX)
+            names = reader.named(COLLECTION, leaving(memory), LEAVING_MAX)
         else:
             names = self.index.ending_at(memory)
         for step, name in enumerate(names, start=1):

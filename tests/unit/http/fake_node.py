@@ -138,6 +138,9 @@ class FakeReader:
         ids = {h.id for h in every if h.collection == collection and h.id.startswith(prefix)}
         return sorted(ids)[:limit]
 
+    def named(self, collection: str, prefix: str, limit: int) -> list[str]:
+        return self.with_prefix(collection, prefix, limit)
+
     def recent(self, namespace: str | None = None) -> Iterator[Held]:
         found = [h for h in self._memories() if namespace in (None, h.view.namespace)]
         return iter(sorted(found, key=lambda held: held.view.created, reverse=True))
