@@ -203,10 +203,8 @@ class StoreReader:
         found: dict[str, None] = {}
         overlay = self._engine.replica.overlay.keys()
         for lane in _LANES:
-            start, name = (
-                record_key(lane, collection, prefix),
-                len(record_key(lane, collection, "")),
-            )
+            start = record_key(lane, collection, prefix)
+            name = len(record_key(lane, collection, ""))
             keys = self._engine.store.lists.with_prefix(start, limit)
             fresh = [key for key in overlay if key.startswith(start)]
             found.update((key[name:].decode(), None) for key in (*keys, *fresh))
