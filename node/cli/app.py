@@ -39,6 +39,12 @@ COMMANDS: Final[Commands] = {
     "list": "memories:list_memories",
     "update": "memories:update",
     "delete": "memories:delete",
+    "promote": "lifecycle:promote",
+    "forget": "lifecycle:forget",
+    "consolidate": "lifecycle:consolidate",
+    "gc": "lifecycle:gc",
+    "duplicates": "lifecycle:duplicates",
+    "contradictions": "lifecycle:contradictions",
     "link": "links:link",
     "links": "links:links",
     "lineage": "links:lineage",
@@ -47,6 +53,9 @@ COMMANDS: Final[Commands] = {
     "taxonomy": "graph:taxonomy",
     "auto-tag": "llm:auto_tag",
     "expand-query": "llm:expand_query",
+    "events": "events:follow",
+    "notify": "messages:notify",
+    "inbox": "messages:inbox",
     "quota": "quota:quota",
     "export": "transfer:export_file",
     "import": "transfer:import_path",
@@ -64,6 +73,16 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
             "join": "join:join",
             "list": "members:list_members",
             "remove": "members:remove",
+        },
+    ),
+    "archive": (
+        "Memories that are kept and shown nowhere else.",
+        {
+            "list": "archive:list_archive",
+            "stats": "archive:stats",
+            "add": "archive:add",
+            "restore": "archive:restore",
+            "purge": "archive:purge",
         },
     ),
     "namespace": (
@@ -99,6 +118,15 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
             "invalidate": "graph:invalidate",
         },
     ),
+    "subscription": (
+        "Who is told of events.",
+        {
+            "add": "events:subscribe",
+            "list": "events:list_subscriptions",
+            "remove": "events:unsubscribe",
+        },
+    ),
+    "session": ("The beginnings of sessions.", {"start": "messages:start_session"}),
     "agent": (
         "Registered agents and their roles.",
         {
