@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
+from rich.table import Table
 
 from node.cli.client import Client, running_target
 from node.cli.lifecycle import Ids, retry_headers, words
@@ -54,7 +55,9 @@ def stats(*, agent_id: AgentId = None, data_dir: DataDir = None, as_json: AsJson
     data = client.call("GET", f"{_PATH}/stats").data
     rows = [(one.get("namespace", ""), one.get("count", 0)) for one in data["by_namespace"]]
     total = f"{data.get('total', 0)} memories"
-    people = [total, "", table(("NAMESPACE", "COUNT"), rows)] if rows else [total]
+    people: list[str | Table] = [total]
+    if rows:
+        people += ["", table(("NAMESPACE", "COUNT"), rows)]
     Output(as_json=as_json).answer(data, people)
 
 

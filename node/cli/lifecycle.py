@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from rich.table import Table
 
 from node.cli.client import Answer, Client, running_target
 from node.cli.links import RetryKey
@@ -223,7 +224,9 @@ def duplicates(
         for one in data.get("matches", [])
     ]
     verdict = "a duplicate" if data.get("is_duplicate") else "no duplicate"
-    people = [verdict, table(("ALIKE", "ID", "TITLE"), rows)] if rows else [verdict]
+    people: list[str | Table] = [verdict]
+    if rows:
+        people.append(table(("ALIKE", "ID", "TITLE"), rows))
     Output(as_json=as_json).answer(data, people)
 
 
