@@ -74,7 +74,7 @@ GRAPH_SHAPES: Final[Shapes] = {
             200: thing(
                 ("memories", "paths", "edges", "count"),
                 memories=many(MEMORY),
-                paths=many(anything()),
+                paths=many(text()),
                 edges=many(LINK),
                 count=whole(0),
             )
@@ -109,15 +109,24 @@ GRAPH_SHAPES: Final[Shapes] = {
         },
     ),
     "POST /auto_tag": Shape(
-        body=table(anything(), about=_NO_MODEL),
+        body=thing(id=RECORD_ID, title=text(most=512), content=text(least=1, about=_NO_MODEL)),
         body_required=False,
-        answers={200: table(anything())},
+        answers={
+            200: thing(
+                ("tags", "new_tags", "all_tags"),
+                id=text(),
+                tags=many(text()),
+                new_tags=many(text()),
+                all_tags=many(text()),
+            )
+        },
         errors=(502, 503),
     ),
     "POST /expand_query": Shape(
-        body=table(anything(), about=_NO_MODEL),
-        body_required=False,
-        answers={200: table(anything())},
+        body=thing(("query",), query=text(least=1, about=_NO_MODEL)),
+        answers={
+            200: all_there(original=text(), expanded_terms=many(text()), count=whole(0)),
+        },
         errors=(502, 503),
     ),
 }
