@@ -57,6 +57,8 @@ COMMANDS: Final[Commands] = {
     "notify": "messages:notify",
     "inbox": "messages:inbox",
     "quota": "quota:quota",
+    "recall": "recall:recall",
+    "search": "recall:search",
     "export": "transfer:export_file",
     "import": "transfer:import_path",
     "version": "status:version",
@@ -152,6 +154,10 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
     "mesh": (
         "Several local nodes at once, to try things.",
         {"up": "mesh:up", "status": "mesh:status", "down": "mesh:down"},
+    ),
+    "index": (
+        "What recall and search look things up in.",
+        {"status": "recall:index_status", "rebuild": "recall:index_rebuild"},
     ),
     "audit": ("The chain of events of this node.", {"tail": "audit:tail"}),
     "mcp": (

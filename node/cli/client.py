@@ -10,7 +10,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -208,6 +208,39 @@ class Client:
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise explain(answer)
         return answer
+
+    def lines(
+        self, path: str, *, query: Mapping[str, object] | None = None, silence: float
+    ) -> Iterator[str]:
+        """The lines of an endless answer, as they come.
+
+        Args:
+            path: where.
+            query: parameters.
+            silence: longest time without a line, in seconds.
+
+        Raises:
+            AnswerError: the node said no.
+            Unreachable: no answer, or it broke off.
+        """
+        wanted = {key: value for key, value in (query or {}).items() if value is not None}
+        connection = self._connect(silence)
+        try:
+            full = path + ("?" + urlencode(wanted) if wanted else "")
+            connection.request("GET", full, headers=self._headers)
+            response = connection.getresponse()
+            if response.status >= http.HTTPStatus.BAD_REQUEST:
+                raise explain(_answer(response))
+            for line in response:
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(
+                f"{self._target.url} is silent",
+                why=str(error) or type(error).__name__,
+                fix="See mnemesh status",
+            ) from error
+        finally:
+            connection.close()
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls:
