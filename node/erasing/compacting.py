@@ -123,7 +123,9 @@ class Compactor:
             await hook()
         await asyncio.to_thread(drop_replaced, self._data_dir)
         await asyncio.to_thread(rewrite.ready)
-        return await self._on_writer(committer, rewrite.finish)
+        done = await self._on_writer(committer, rewrite.finish)
+        await asyncio.to_thread(rewrite.release)
+        return done
 
     async def _on_writer(self, committer: Committer, work: Callable[[], T]) -> T:
         """Run between two commits; an error that leaves the store whole does not end writing."""

@@ -253,11 +253,15 @@ class Environment:
         with self._gate:
             return self._gate.wait_for(lambda: self._long_readers == 0, seconds)
 
-    def replace(self, file: Path, wait_seconds: float) -> None:
+    def replace(self, file: Path, wait_seconds: float) -> int:
         """Put another data file in the place of this one. For the writer's thread.
 
         Short readers wait meanwhile; the handles of the tables are others afterwards. The
         rename is the moment of the swap; it is on the disk before anything is written.
+
+        Returns:
+            An open handle of the old file, which has no name any more: its space is given back
+            when the handle is closed, which takes a while and has to wait for nobody.
 
         Raises:
             StoreBusy: something reads for long; nothing was changed.
@@ -267,9 +271,11 @@ class Environment:
             if not self._gate.wait_for(lambda: self._long_readers == 0, wait_seconds):
                 raise StoreBusy("the store is being read as a whole", fix="Try again later")
             size = self._env.info()["map_size"]
+            live = self.path / DATA_FILE
             self._env.close()
             try:
-                file.rename(self.path / DATA_FILE)
+                old = os.open(live, os.O_RDONLY | os.O_CLOEXEC)
+                file.rename(live)
                 sync_folder(self.path)
                 self._env = _open(self.path, size, durable=self._durable)
                 with self._env.begin(write=True) as txn:
@@ -281,6 +287,7 @@ class Environment:
                     fix="Check the disk before the next start; the folder holds one whole store",
                 ) from error
             self._notes = None
+            return old
 
 
 def sync_folder(folder: Path) -> None:

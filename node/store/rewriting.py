@@ -11,6 +11,7 @@ What is erased while the copy runs may have been copied, so it counts as erased 
 rewrite, not by this one.
 """
 
+import os
 import shutil
 import threading
 import time
@@ -32,7 +33,8 @@ NOTES_MAX: Final = 5_000
 """As many touched rows are left for the writer's thread."""
 
 _ROWS_PER_STEP: Final = 2_000
-_STEP_BYTES: Final = 32 * 1024 * 1024
+_STEP_BYTES: Final = 8 * 1024 * 1024
+_SYNC_BYTES: Final = 32 * 1024 * 1024
 _WAIT_SECONDS: Final = 60.0
 _LAST_WAIT_SECONDS: Final = 0.2
 Row = tuple[bytes, bytes]
@@ -70,7 +72,9 @@ class RewriteRefused(IntegrityError):  # noqa: N818 - it says what happened, as 
 
 
 class Rewrite:
-    """One rewrite. Call in this order: begin, copy, (more, bring)*, finish; or abandon.
+    """One rewrite. In this order: begin, copy, (more, bring)*, ready, finish, release.
+
+    Before it has finished it can be abandoned.
 
     Args:
         store: whose file.
@@ -97,6 +101,7 @@ class Rewrite:
         self._begins: Mapping[bytes, int] = {}
         self._arrivals = 0
         self._rows = 0
+        self._old: int | None = None
         self._stopped = threading.Event()
 
     def begin(self) -> None:
@@ -130,12 +135,17 @@ class Rewrite:
         return self._target
 
     def _copy_tables(self, txn: Transaction, target: Environment) -> None:
+        unsynced = 0
         for name in TABLE_NAMES:
             rows = iter(txn.cursor(db=getattr(self._env.tables, name)))
             while chunk := _chunk(rows):
                 self._check()
                 target.write(lambda to, chunk=chunk, name=name: _append(to, target, name, chunk))  # type: ignore[misc]  # bound now
                 self._rows += len(chunk)
+                unsynced += sum(len(value) for _, value in chunk)
+                if unsynced >= _SYNC_BYTES:  # little by little: commits wait for the same disk
+                    target.sync()
+                    unsynced = 0
                 time.sleep(0)
         target.sync()
 
@@ -217,11 +227,10 @@ class Rewrite:
         self._target = None
         sync_folder(self._folder)
         self._step("swap")
-        self._env.replace(self._folder / DATA_FILE, _LAST_WAIT_SECONDS)
+        self._old = self._env.replace(self._folder / DATA_FILE, _LAST_WAIT_SECONDS)
         self._step("swapped")
         self._store.erasures.put(done)
         stall = (time.perf_counter() - began) * 1000
-        shutil.rmtree(self._folder, ignore_errors=True)
         return Rewritten(
             before_bytes=before,
             after_bytes=after,
@@ -256,6 +265,13 @@ class Rewrite:
                 "the rewritten store does not hold what the store holds; it is thrown away",
                 why=f"{ {n: (c, theirs[n]) for n, c in ours.items() if c != theirs[n]} }",
             )
+
+    def release(self) -> None:
+        """Give the space of the old file back. On a thread of its own, after `finish`."""
+        if self._old is not None:
+            os.close(self._old)
+            self._old = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def abandon(self) -> None:
         """Throw away what was made. Not while another call runs; noting ends."""

@@ -55,7 +55,9 @@ def rewrite(store: Store, ms: int = T0_MS) -> int:
     work = Rewrite(store, store.path.parent / "next", now_ms=ms)
     work.begin()
     work.copy()
-    return work.finish().erased
+    done = work.finish()
+    work.release()
+    return done.erased
 
 
 def test_a_plain_delete_leaves_no_mark(store: Store, maker: RealMaker) -> None:
@@ -214,6 +216,7 @@ def test_what_is_erased_while_a_rewrite_runs_waits_for_the_next(
     commit(store, maker)
     store.truncate(keep_all(), T0_MS)
     assert work.finish().erased == 0
+    work.release()
     assert store.erasures.left.unwritten == 1
     assert rewrite(store) == 1
     assert WORDS.encode() not in (store.path / "data.mdb").read_bytes()

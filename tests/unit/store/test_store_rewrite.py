@@ -54,7 +54,9 @@ def rewrite(store: Store, folder: Path) -> Rewritten:
     work.begin()
     work.copy()
     work.ready()
-    return work.finish()
+    done = work.finish()
+    work.release()
+    return done
 
 
 def bytes_in(folder: Path, needle: bytes) -> bool:
@@ -119,6 +121,7 @@ def test_what_is_written_meanwhile_is_brought_over(store: Store, tmp_path: Path)
     store.flush_access({key: (1, 2)})
     before = rows(store)
     done = work.finish()
+    work.release()
     assert rows(store) == before
     assert done.late_rows > 0
 
