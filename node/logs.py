@@ -47,6 +47,11 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "record_corrupt": ("critical", "a stored value does not match its checksum"),
     "log_truncated": ("info", "log that all members hold, or beyond the limits, is gone"),
     "maintenance_failed": ("warning", "a round of maintenance failed and will be tried again"),
+    # recall
+    "index_rebuilding": ("info", "the index is made anew, beside the one in force"),
+    "index_rebuilt": ("info", "a new index is in force; the files of the old one are gone"),
+    "index_damaged": ("warning", "the index could not be opened; it is made anew"),
+    "index_failed": ("warning", "the index could not follow the store; it is tried again"),
     # audit
     "audit_chain_recovered": ("warning", "an incomplete last entry of the chain was cut"),
     "audit_chain_broken": ("critical", "entries of the chain do not hold; see mnemesh verify"),

@@ -172,6 +172,7 @@ async def _serve(
             group.create_task(every(_MEASURE_SECONDS, parts.measure)),
             group.create_task(every(1.0, parts.upkeep.flush_access)),
             group.create_task(every(1.0, parts.quotas.round)),
+            group.create_task(parts.recall.run()),
             group.create_task(
                 every(settings.storage.maintenance_interval_secs, parts.upkeep.round)
             ),

@@ -32,6 +32,7 @@ from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
 from node.quota.keeping import QuotaKeeping, open_quotas
 from node.quota.quotas import Quotas
+from node.recall.opening import RecallSide, recall_of
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
@@ -71,6 +72,7 @@ class Parts:
     foreign: ForeignSide
     erasing: ErasingSide
     events: EventSide
+    recall: RecallSide
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -112,6 +114,7 @@ class Parts:
         self.oversight.measure()
         self.metrics.gauge("ready").set(self.mesh.ready() is None)
         self.audit.measure()
+        self.recall.measure()
         if self.doors.trust is not None:
             expires = self.metrics.gauge("certificate_expiry_timestamp_seconds")
             expires.set(self.doors.trust.expires_at)
@@ -123,6 +126,7 @@ class Parts:
         self.credentials.close()
         self.foreign.close()
         self.events.close()
+        self.recall.close()
         self.quotas.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
@@ -157,7 +161,7 @@ def build_parts(
     oversight.audited_by(audit.record, audit.facts)
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
-    upkeep, foreign, events = _agents_side(
+    upkeep, foreign, events, recall = _agents_side(
         ground,
         live,
         tasks,
@@ -191,6 +195,7 @@ def build_parts(
         foreign=foreign,
         erasing=erasing,
         events=events,
+        recall=recall,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -251,7 +256,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight: Oversight,
     audit: AuditSide,
     erasing: ErasingSide,
-) -> tuple[Upkeep, ForeignSide, EventSide]:
+) -> tuple[Upkeep, ForeignSide, EventSide, RecallSide]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
@@ -291,6 +296,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
     )
     services = replace(services, mcp=open_mcp(live, tasks))
+    recall = recall_of(ground, engine, erasing, funnel.reader)
+    services = replace(services, recall=recall.recall, alike=recall.recall.alike)
     open_for_http(live, services, ground.doors, ground.api_key, links)
     upkeep = Upkeep(
         engine=engine,
@@ -304,7 +311,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
-    return upkeep, foreign, events
+    return upkeep, foreign, events, recall
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

@@ -45,6 +45,7 @@ from node.memory.memories import Memories
 from node.mesh_view import MeshView
 from node.metrics import Metrics
 from node.quota.quotas import Quotas
+from node.recall.service import Recall
 from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
@@ -141,6 +142,7 @@ class Services:
         events: what streams and subscriptions need of this node.
         llm: the language model of the node; None where there is none.
         mcp: the tools at /mcp; None where there are none.
+        recall: finds memories by what they say; None where there is no index.
     """
 
     memories: Memories
@@ -176,6 +178,7 @@ class Services:
     events: Events = field(default_factory=Events)
     llm: LanguageModel | None = None
     mcp: Tools | None = None
+    recall: Recall | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

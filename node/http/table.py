@@ -25,6 +25,7 @@ from node.http import node_routes as node
 from node.http import openapi_routes as openapi
 from node.http import pending_routes as pending
 from node.http import quota_routes as quota
+from node.http import recall_routes as recall
 from node.http import session_routes as session
 from node.http import sync_routes as sync
 from node.http import transfer_routes as transfer
@@ -75,6 +76,18 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/memories/{{id}}/lineage", link.of_lineage, READS, AGENT, "where it comes from"),
     ("POST", f"{API}/memories/{{id}}/grant", link.grant, WRITES, AGENT, "let an agent see it"),
     ("POST", f"{API}/memories/{{id}}/revoke", link.revoke, WRITES, AGENT, "take that back"),
+    ("GET", f"{API}/recall", recall.recall_query, READS, AGENT, "what a context calls to mind"),
+    ("POST", f"{API}/recall", recall.recall_body, READS, AGENT, "the same, asked in a body"),
+    ("GET", f"{API}/search", recall.search, READS, AGENT, "memories in which words stand"),
+    ("GET", f"{API}/index", recall.index_status, NOTHING, OPERATOR, "how far the index is"),
+    (
+        "POST",
+        f"{API}/index/rebuild",
+        recall.index_rebuild,
+        NOTHING,
+        OPERATOR,
+        "make the index anew",
+    ),
     ("POST", f"{API}/links", link.create, WRITES, AGENT, "say how two memories belong together"),
     ("DELETE", f"{API}/links", link.delete, WRITES, AGENT, "take that back"),
     ("GET", f"{API}/links/{{id}}", link.of_memory, READS, AGENT, "links of a memory, both ways"),

@@ -98,4 +98,3 @@ def _readers(held: Held) -> tuple[str, ...]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-

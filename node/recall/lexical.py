@@ -14,10 +14,11 @@ import tantivy
 from node.recall import lexical_query
 from node.recall import schema as s
 from node.recall.document import id_of
-from node.recall.filters import clauses, term
+from node.recall.filters import Clause, clauses, term
 from node.recall.literal import marks
 from node.recall.values import Change, Filters, Hit
 
+NAME: Final = "lexical"
 HEAP_BYTES: Final = 20_000_000
 _MUST: Final = tantivy.Occur.Must
 
@@ -32,7 +33,7 @@ class Lexical:
         ValueError: what lies there is no index that this version can read.
     """
 
-    name: Final = "lexical"
+    name: Final = NAME
 
     def __init__(self, folder: Path | None) -> None:
         self._schema = s.build_schema()
@@ -101,64 +102,76 @@ class Lexical:
 
     def find(self, text: str, filters: Filters, limit: int) -> Sequence[Hit]:
         """The best documents by their words that pass all filters, best first."""
-        searcher = self._searcher
-        words = lexical_query.build(text, self._schema, searcher=searcher)
-        return self._ranked(searcher, [(_MUST, words)], filters, limit, 0)
+        return self.snapshot().find(text, filters, limit)
 
-    def newest(self, filters: Filters, limit: int) -> list[str]:
-        """Keys of the newest documents that pass all filters."""
-        searcher = self._searcher
-        parts = [
-            (_MUST, tantivy.Query.all_query()),
-            *clauses(searcher, self._schema, filters),
-        ]
-        found = searcher.search(
-            tantivy.Query.boolean_query(parts),
-            limit=limit,
-            count=False,
-            order_by_field=s.CREATED,
+    def newest(self, filters: Filters, limit: int) -> list[tuple[str, int]]:
+        """The newest documents that pass all filters: key and creation in milliseconds."""
+        return self.snapshot().newest(filters, limit)
+
+    def snapshot(self) -> "Snapshot":
+        """What shows now, to be asked several times."""
+        return Snapshot(self._searcher, self._schema)
+
+
+class Snapshot:
+    """The index as it was when it was taken; any thread may ask."""
+
+    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema) -> None:
+        self._searcher = searcher
+        self._schema = schema
+
+    def find(self, text: str, filters: Filters, limit: int) -> Sequence[Hit]:
+        """See `Lexical.find`."""
+        words = lexical_query.build(text, self._schema, searcher=self._searcher)
+        return self._ranked([(_MUST, words)], filters, limit, 0)
+
+    def newest(self, filters: Filters, limit: int) -> list[tuple[str, int]]:
+        """See `Lexical.newest`."""
+        parts = [(_MUST, tantivy.Query.all_query()), *self._clauses(filters)]
+        query = tantivy.Query.boolean_query(parts)
+        if limit <= 0:
+            return []
+        found = self._searcher.search(
+            query, limit=limit, count=False, order_by_field=s.CREATED
         ).hits
-        return s.keys_at(searcher, [place for _, place in found])
+        keys = s.keys_at(self._searcher, [place for _, place in found])
+        return [(key, int(ms)) for key, (ms, _) in zip(keys, found, strict=True)]
 
     def holding(self, text: str, filters: Filters, limit: int, offset: int) -> Sequence[Hit]:
         """Documents that hold every mark of a text, the best by its words first.
 
         That their marks are all there says not yet that the text is: whoever asks looks.
         """
-        searcher = self._searcher
         parts = [
             (_MUST, tantivy.Query.const_score_query(term(self._schema, s.MARKS, mark), 0.0))
             for mark in sorted(marks(text))
         ]
-        words = lexical_query.build(text, self._schema, searcher=searcher)
+        words = lexical_query.build(text, self._schema, searcher=self._searcher)
         parts.append((tantivy.Occur.Should, words))
-        return self._ranked(searcher, parts, filters, limit, offset)
+        return self._ranked(parts, filters, limit, offset)
 
     def allowed(self, keys: Sequence[str], filters: Filters) -> set[str]:
         """Those of some keys whose documents pass all filters."""
         if not keys:
             return set()
-        searcher = self._searcher
         parts = [
             (_MUST, tantivy.Query.term_set_query(self._schema, s.KEY, list(keys))),
-            *clauses(searcher, self._schema, filters),
+            *self._clauses(filters),
         ]
         query = tantivy.Query.boolean_query(parts)
-        found = searcher.search(query, limit=len(keys), count=False).hits
-        return set(s.keys_at(searcher, [place for _, place in found]))
+        found = self._searcher.search(query, limit=len(keys), count=False).hits
+        return set(s.keys_at(self._searcher, [place for _, place in found]))
+
+    def _clauses(self, filters: Filters) -> list[Clause]:
+        return clauses(self._searcher, self._schema, filters)
 
     def _ranked(
-        self,
-        searcher: tantivy.Searcher,
-        parts: list[tuple[tantivy.Occur, tantivy.Query]],
-        filters: Filters,
-        limit: int,
-        offset: int,
+        self, parts: list[Clause], filters: Filters, limit: int, offset: int
     ) -> Sequence[Hit]:
-        query = tantivy.Query.boolean_query([*parts, *clauses(searcher, self._schema, filters)])
-        found = searcher.search(query, limit=limit, count=False, offset=offset).hits
-        keys = s.keys_at(searcher, [place for _, place in found])
+        query = tantivy.Query.boolean_query([*parts, *self._clauses(filters)])
+        found = self._searcher.search(query, limit=limit, count=False, offset=offset).hits
+        keys = s.keys_at(self._searcher, [place for _, place in found])
         return [
-            Hit(key, id_of(key), float(score), self.name)
+            Hit(key, id_of(key), float(score), NAME)
             for key, (score, _) in zip(keys, found, strict=True)
         ]

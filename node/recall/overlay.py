@@ -143,6 +143,10 @@ class Overlay:
 
     # --- asking --------------------------------------------------------------------
 
+    def keys(self) -> set[str]:
+        """The keys that must be answered from here."""
+        return set(self._entries)
+
     def covers(self, key: str) -> bool:
         """Whether a key must be answered from here."""
         return key in self._entries

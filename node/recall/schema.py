@@ -13,8 +13,9 @@ from typing import Final
 import tantivy
 
 from node.recall.literal import marks_of
+from node.recall.moments import date_words, speaker_of
 from node.recall.values import PUBLIC, Document
-from node.recall.words import ANALYZER, date_words, register, speaker_of
+from node.recall.words import ANALYZER, register
 
 VERSION: Final = 1
 """Raised with every change of fields or analysis; an index of another version starts over."""
@@ -72,7 +73,7 @@ def indexed(document: Document) -> tantivy.Document:
     out.add_text(CONTENT, document.content)
     out.add_text(TAGS, " ".join(document.tags))
     out.add_text(SPEAKER, speaker_of(document))
-    out.add_text(DATES, date_words(document.metadata, document.created_ms))
+    out.add_text(DATES, date_words(document))
     out.add_text(MARKS, " ".join(marks_of(document)))
     out.add_text(KEY, document.key)
     _add_filters(out, document)

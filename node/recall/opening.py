@@ -1,0 +1,119 @@
+"""Recall, built over an engine of replication.
+
+Law: composition only.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from node.contracts import Reader
+from node.erasing.opening import ErasingSide
+from node.ground import Ground
+from node.metrics import Metrics
+from node.recall import schema
+from node.recall.engines import Opener, open_engines
+from node.recall.feeding import Feeding
+from node.recall.lexical_query import CONTENT, WEIGHTS
+from node.recall.moments import date_words
+from node.recall.overlay import Overlay
+from node.recall.ranking import Ranking
+from node.recall.service import Recall
+from node.recall.shelf import Shelf
+from node.recall.values import Document
+from node.recall.words import terms
+from node.replication.engine import Engine
+
+FOLDER: Final = "recall"
+_TITLE, _TAGS, _DATES = schema.TITLE, schema.TAGS, schema.DATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallSide:
+    """What runs, and what is asked."""
+
+    recall: Recall
+    feeding: Feeding
+    ranking: Ranking
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """See `Feeding.run`."""
+        await self.feeding.run()
+
+    def measure(self) -> None:
+        """Put the present state into the gauges."""
+        self.metrics.gauge("index_lag_ops").set(self.feeding.lag_ops())
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.ranking.close()
+        self.feeding.close()
+
+
+def open_recall(
+    data_dir: Path,
+    *,
+    reader: Callable[[], Reader],
+    metrics: Metrics,
+    log: Callable[..., None],
+    now_ms: Callable[[], int],
+    opener: Opener = open_engines,
+) -> RecallSide:
+    """All of recall over one data directory.
+
+    Args:
+        data_dir: of the node; the index lies in a folder of it.
+        reader: reads the newest state; asked anew each time.
+        metrics: the table of metrics.
+        log: writes events.
+        now_ms: wall clock, milliseconds since the epoch.
+        opener: opens the engines of a generation.
+    """
+    feeding: Feeding
+
+    def rarity(word: str) -> tuple[int, int]:
+        lexical = feeding.engines.lexical
+        return lexical.found_in(CONTENT, word), lexical.documents
+
+    overlay = Overlay(fields=_fields, terms=terms, rarity=rarity)
+    feeding = Feeding(
+        reader=reader,
+        shelf=Shelf(data_dir / FOLDER, os.urandom),
+        opener=opener,
+        overlay=overlay,
+        version=schema.VERSION,
+        log=log,
+    )
+    ranking = Ranking(lambda: feeding.engines, overlay)
+    recall = Recall(reader=reader, feeding=feeding, overlay=overlay, ranking=ranking, now_ms=now_ms)
+    return RecallSide(recall=recall, feeding=feeding, ranking=ranking, metrics=metrics)
+
+
+def recall_of(
+    ground: Ground, engine: Engine, erasing: ErasingSide, reader: Callable[[], Reader]
+) -> RecallSide:
+    """Recall of a node: it follows the commits, and forgets what is erased."""
+    side = open_recall(
+        ground.settings.paths.data_dir,
+        reader=reader,
+        metrics=ground.metrics,
+        log=ground.log,
+        now_ms=ground.now_ms,
+    )
+    engine.on_commit.append(side.feeding.saw)
+    erasing.erasing.compactor.on_erased.append(side.recall.purge)
+    return side
+
+
+def _fields(document: Document) -> Iterable[tuple[str, float]]:
+    """The texts of a document with the weights that the index gives their fields."""
+    texts = {
+        CONTENT: document.content,
+        _TITLE: document.title,
+        _TAGS: " ".join(document.tags),
+        _DATES: date_words(document),
+    }
+    return [(texts[name], weight) for name, weight in WEIGHTS]

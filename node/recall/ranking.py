@@ -1,0 +1,114 @@
+"""What the engines and the overlay propose, as one ranking.
+
+Law: the overlay is asked before the index: what the index shows in between is found twice and
+kept once, never missed. Searches run in threads of their own, one step after the other; the
+engines stay open as long as a step runs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from node.recall.document import id_of
+from node.recall.engines import Engines
+from node.recall.fusion import fuse
+from node.recall.neighbours import POOL
+from node.recall.overlay import Overlay
+from node.recall.values import Filters, Hit
+
+T = TypeVar("T")
+
+_THREADS: Final = 2
+_AT_ONCE: Final = 200
+NEWEST: Final = "newest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Candidates, best first.
+
+    Attributes:
+        hits: each once.
+        counts: how many each engine proposed.
+    """
+
+    hits: Sequence[Hit]
+    counts: Mapping[str, int]
+
+
+class Ranking:
+    """Asks everything that can propose.
+
+    Args:
+        engines: those in force; asked anew each time.
+        overlay: what they do not show yet.
+    """
+
+    def __init__(self, engines: Callable[[], Engines], overlay: Overlay) -> None:
+        self._engines = engines
+        self._overlay = overlay
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="recall-ask")
+
+    async def best(self, text: str, filters: Filters) -> Ranked:
+        """What a text calls to mind."""
+        fresh, covered = self._overlay.find(text, filters), self._overlay.keys()
+        engines = self._engines()
+        with engines.used():
+            return await self._aside(lambda: _best(engines, text, filters, fresh, covered))
+
+    async def newest(self, filters: Filters, limit: int) -> list[Hit]:
+        """What was made last, at least `limit` if there are so many; scores say when."""
+        here = {one.key: one.created_ms for one in self._overlay.documents(filters)}
+        covered, engines = self._overlay.keys(), self._engines()
+        with engines.used():
+            found = await self._aside(lambda: engines.lexical.newest(filters, limit))
+        here |= {key: ms for key, ms in found if key not in covered}
+        newest = sorted(here.items(), key=lambda item: -item[1])
+        return [Hit(key, id_of(key), 0.0, NEWEST) for key, _ in newest]
+
+    async def holding(self, text: str, filters: Filters) -> AsyncIterator[Hit]:
+        """What may hold every piece of a text: what is not indexed yet, then the best first."""
+        for hit in self._overlay.holding(text, filters):
+            yield hit
+        engines, offset = self._engines(), 0
+        with engines.used():
+            snapshot = engines.lexical.snapshot()
+            while True:
+                at = offset
+                hits = await self._aside(
+                    lambda: snapshot.holding(text, filters, _AT_ONCE, at)  # noqa: B023 - awaited here
+                )
+                for hit in hits:
+                    if not self._overlay.covers(hit.key):
+                        yield hit
+                offset += len(hits)
+                if len(hits) < _AT_ONCE:
+                    return
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Wait for what is being asked; nothing can be asked any more."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _best(
+    engines: Engines, text: str, filters: Filters, fresh: Sequence[Hit], covered: set[str]
+) -> Ranked:
+    """Runs in a thread."""
+    lexical = engines.lexical.find(text, filters, POOL)
+    counts = {engines.lexical.name: len(lexical)}
+    if fresh:
+        counts[Overlay.name] = len(fresh)
+    words = [*(hit for hit in lexical if hit.key not in covered), *fresh]
+    words.sort(key=lambda hit: -hit.score)
+    spread = engines.neighbours.spread(words[:POOL], text, POOL) if words else []
+    rankings: list[tuple[Sequence[Hit], float]] = [(spread, 1.0)]
+    for engine, weight in engines.others:
+        found = [hit for hit in engine.find(text, filters, POOL) if hit.key not in covered]
+        counts[engine.name] = len(found)
+        rankings.append((found, weight))
+    return Ranked(hits=spread if len(rankings) == 1 else fuse(rankings), counts=counts)
