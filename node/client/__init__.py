@@ -25,6 +25,9 @@ from node.client.errors import (
     Unreachable,
 )
 from node.client.pace import Ambience, Retry
+from node.client.streams import Event
+from node.client.sync_client import Client
+from node.client.values import Durability, Link, Memory, MemoryBody, Recalled, Stored, Written
 
 __all__ = [
     "Ambience",
@@ -35,9 +38,15 @@ __all__ = [
     "Behind",
     "BrokenAnswer",
     "CertificateRefused",
+    "Client",
     "ClientError",
     "Conflict",
+    "Durability",
+    "Event",
     "Forbidden",
+    "Link",
+    "Memory",
+    "MemoryBody",
     "NoAnswer",
     "NotAdmitted",
     "NotAvailable",
@@ -45,6 +54,9 @@ __all__ = [
     "PreconditionFailed",
     "QuorumNotMet",
     "QuotaExceeded",
+    "Recalled",
     "Retry",
+    "Stored",
     "Unreachable",
+    "Written",
 ]

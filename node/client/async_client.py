@@ -7,19 +7,21 @@ described by `api`. Here is only what has to be awaited.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from node.client.async_api import AsyncApi
 from node.client.call import Call, make_call, plain
 from node.client.causal import Seen
 from node.client.exchange import Outcome, Pause, Session, Step, exchange
-from node.client.places import DEFAULT_URL, Options, settle
+from node.client.places import DEFAULT_URL, Options, running_node, settle
 from node.client.wires import AsyncWires
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncApi):
     """Speaks to a node, or to whichever of several answers; belongs to one event loop.
 
     Args:
@@ -38,6 +40,25 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         return f"AsyncClient({self.url!r})"
+
+    @classmethod
+    def local(cls, data_dir: str | Path | None = None, *, agent_id: str | None = None) -> Self:
+        """A client of the node that runs on a data directory of this machine.
+
+        Raises:
+            node.errors.NodeError: none runs there, or its key can be read by others.
+        """
+        url, options = running_node(data_dir, agent_id)
+        return cls(url, **options)
+
+    @property
+    def token(self) -> str:
+        """What this session has seen; `adopt` hands it to another one."""
+        return self._session.seen.token()
+
+    def adopt(self, token: str) -> None:
+        """See from now on at least what another session has seen."""
+        self._session.seen.adopt(token)
 
     @property
     def url(self) -> str:

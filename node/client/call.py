@@ -36,8 +36,7 @@ class Call(Generic[T]):
         headers: further ones.
         writes: whether it changes anything.
         key: idempotency key; empty for a read, and for a write whose key is still to be drawn.
-        once: asked of one node, one time, whatever comes of it.
-        read: makes the result of the parsed answer.
+        read: makes the result of the parsed answer and its headers.
     """
 
     method: str
@@ -47,8 +46,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str]
     writes: bool
     key: str = ""
-    once: bool = False
-    read: Callable[[dict[str, Any]], T]
+    read: Callable[[dict[str, Any], Mapping[str, str]], T]
 
     @property
     def target(self) -> str:
@@ -56,7 +54,7 @@ class Call(Generic[T]):
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-def plain(answer: dict[str, Any]) -> dict[str, Any]:
+def plain(answer: dict[str, Any], _headers: Mapping[str, str]) -> dict[str, Any]:
     """The answer as it came."""
     return answer
 
@@ -64,7 +62,7 @@ def plain(answer: dict[str, Any]) -> dict[str, Any]:
 def make_call(
     method: str,
     path: str,
-    read: Callable[[dict[str, Any]], T],
+    read: Callable[[dict[str, Any], Mapping[str, str]], T],
     *,
     params: Mapping[str, object] | None = None,
     body: object | None = None,
@@ -76,7 +74,7 @@ def make_call(
     Args:
         method: HTTP method.
         path: below `/api/v1`, as `/memories`, or from the root, as `/api/v1/memories`.
-        read: makes the result of the parsed answer.
+        read: makes the result of the parsed answer and its headers.
         params: of the address; lists are joined with commas, None is left out.
         body: anything JSON can say.
         idempotency_key: 1 to 128 printable characters; drawn when it is left out.

@@ -32,7 +32,7 @@ _TOKEN: Final = "x-causal-token"  # noqa: S105 - the name of a header
 _WAIT: Final = "x-causal-wait-ms"
 _KEY: Final = "idempotency-key"
 _ENTROPY_BYTES: Final = 16
-_ERROR: Final = 400
+ERROR: Final = 400
 _PROXIES_SAY: Final = frozenset({502, 504})
 _COME_BACK: Final = frozenset({503, 507})
 # Any cheap read: a node answers it once it has reached the token.
@@ -135,8 +135,8 @@ class _Tries:
                     continue
                 reply = yield from self._try(node)
                 if reply is not None:
-                    return self._call.read(_parsed(reply, self._key))
-                if self._call.once or self._left() <= 0:
+                    return self._call.read(_parsed(reply, self._key), reply.headers)
+                if self._left() <= 0:
                     raise self._over()
             completed += 1
             if len(self._strangers) == len(self._session.settled.places):
@@ -186,11 +186,11 @@ class _Tries:
             return None
         if not isinstance(reply, Reply):
             raise TypeError("a request was not answered by its outcome")
-        if reply.status < _ERROR:
+        if reply.status < ERROR:
             self._take(node, reply, token, writes=writes)
             return reply
-        error = _error_of(reply)
-        if _passes(error):
+        error = error_of(reply)
+        if passes(error):
             self._note(node, error, writes=writes)
             return None
         self._session.preferred = node
@@ -262,14 +262,15 @@ class _Tries:
         return error
 
 
-def _passes(error: ApiError) -> bool:
+def passes(error: ApiError) -> bool:
     """Whether an error is one that time, or another node, may cure."""
     if isinstance(error, Behind) or error.status in _PROXIES_SAY:
         return True
     return error.status in _COME_BACK and error.retry_after is not None
 
 
-def _error_of(reply: Reply) -> ApiError:
+def error_of(reply: Reply) -> ApiError:
+    """The error that an answer with a status of 400 or above means."""
     try:
         body: Any = json.loads(reply.body)
     except ValueError:

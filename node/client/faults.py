@@ -42,6 +42,6 @@ def _mismatch_in(error: BaseException) -> str:
     at: BaseException | None = error
     while at is not None:
         if isinstance(at, PinMismatch):
-            return str(at)
+            return str(at.args[0])
         at = at.__cause__ or at.__context__
     return ""

@@ -226,3 +226,24 @@ def _identity(options: Options) -> "NodeKey | None":
         return NodeKey.load(Path(file).expanduser())
     except TransportError as error:
         raise BadArgument(f"identity_file: {error}") from error
+
+
+def running_node(data_dir: str | Path | None, agent_id: str | None) -> tuple[str, Options]:
+    """How to reach the node that runs on a data directory, as the commands find it.
+
+    Raises:
+        node.errors.NodeError: none runs there, or its key can be read by others.
+    """
+    from node.cli.client import running_target  # noqa: PLC0415 -- only for nodes on this machine
+    from node.cli.options import paths_of  # noqa: PLC0415 -- as above
+
+    target = running_target(paths_of(None if data_dir is None else Path(data_dir)))
+    options = Options(agent_id=agent_id)
+    if target.api_key:
+        options["api_key"] = target.api_key
+    if target.fingerprint and target.url.startswith("https:"):
+        options["fingerprint"] = target.fingerprint
+        if target.client_cert:
+            options["client_cert"] = target.client_cert
+            options["client_key"] = target.client_key
+    return target.url, options

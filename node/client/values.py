@@ -90,6 +90,7 @@ class Memory(TypedDict):
     conflicts: NotRequired[int]
     score: NotRequired[float]
     links: NotRequired[list["Link"]]
+    etag: NotRequired[str]
 
 
 class Link(TypedDict):
@@ -114,6 +115,18 @@ class Stored(TypedDict):
     namespace: NotRequired[str]
     title: NotRequired[str]
     agent_id: NotRequired[str]
+    status: NotRequired[str]
+    pending_id: NotRequired[str]
+
+
+class Written(TypedDict):
+    """The answer to a change; `status` is `pending` when it waits for approval."""
+
+    durability: Durability
+    quorum_acks: int
+    id: NotRequired[str]
+    memory: NotRequired[Memory]
+    deleted: NotRequired[bool | int]
     status: NotRequired[str]
     pending_id: NotRequired[str]
 
@@ -168,3 +181,32 @@ class ImportResult(TypedDict):
     imported: int
     skipped: int
     errors: list[dict[str, Any]]
+
+
+class Forgetting(TypedDict, total=False):
+    """Which memories to erase; all that is given has to fit."""
+
+    ids: list[str]
+    namespace: str
+    pattern: str
+    tier: Tier
+    agent_id: str
+
+
+class Consolidating(TypedDict, total=False):
+    """What to make of which memories; without a summary the node composes one."""
+
+    ids: list[str]
+    title: str
+    summary: str
+    namespace: str
+    tier: Tier
+
+
+class Comparing(TypedDict, total=False):
+    """What to hold a text against."""
+
+    title: str
+    namespace: str
+    threshold: float
+    limit: int

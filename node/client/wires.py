@@ -51,7 +51,15 @@ def _arguments(settled: Settled, send: Send) -> dict[str, Any]:
     }
 
 
-def _reply(response: "httpx.Response", body: bytes) -> Reply:
+def httpx_error() -> "type[httpx.HTTPError]":
+    """The root of what httpx raises."""
+    import httpx  # noqa: PLC0415 -- as above
+
+    return httpx.HTTPError
+
+
+def reply_of(response: "httpx.Response", body: bytes) -> Reply:
+    """An answer whose body was read."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Reply(status=response.status_code, headers=headers, body=body)
 
@@ -78,7 +86,7 @@ class Wires:
                     parts.append(part)
                     if time.monotonic() > ends:
                         return Fault(error=no_answer(send.seconds, url))
-                return _reply(response, b"".join(parts))
+                return reply_of(response, b"".join(parts))
         except httpx.HTTPError as error:
             return Fault(error=client_error(error, url))
 
@@ -114,7 +122,7 @@ class AsyncWires:
         url = self._settled.places[send.node].url
         try:
             async with asyncio.timeout(send.seconds), self.open(send) as response:
-                return _reply(response, await response.aread())
+                return reply_of(response, await response.aread())
         except TimeoutError:
             return Fault(error=no_answer(send.seconds, url))
         except httpx.HTTPError as error:
