@@ -51,6 +51,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "index_rebuilding": ("info", "the index is made anew, beside the one in force"),
     "index_rebuilt": ("info", "a new index is in force; the files of the old one are gone"),
     "index_damaged": ("warning", "the index could not be opened; it is made anew"),
+    "embeddings_failed": ("warning", "no vectors could be made; recall goes on with words"),
     "index_failed": ("warning", "the index could not follow the store; it is tried again"),
     # audit
     "audit_chain_recovered": ("warning", "an incomplete last entry of the chain was cut"),

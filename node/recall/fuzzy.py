@@ -32,13 +32,13 @@ class HashedGrams:
     """An `Embedder` of `node.recall.embeddings` that needs nothing."""
 
     name: Final = "fuzzy"
-    dimensions: Final = DIMENSIONS
+    identity: Final = f"grams {GRAM_CHARS} {DIMENSIONS}"
+    distant: Final = False
 
-    def embed(self, texts: Sequence[str], *, question: bool = False) -> "np.ndarray":
+    def embed(self, texts: Sequence[str]) -> "np.ndarray":
         """One row of float32 a text."""
         import numpy as np  # noqa: PLC0415 - an optional extra, wanted only here
 
-        del question
         rows = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for gram, count in Counter(_grams(text)).items():

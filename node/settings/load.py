@@ -22,6 +22,7 @@ from node.settings.sections import (
     TABLE,
     Admin,
     Audit,
+    Embeddings,
     Federation,
     GovernanceRules,
     Identity,
@@ -68,6 +69,7 @@ class Settings:
     audit: Audit
     subscriptions: Subscriptions
     llm: Llm
+    embeddings: Embeddings
     mcp: Mcp
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()

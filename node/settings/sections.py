@@ -294,6 +294,35 @@ class Llm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """What recall uses beside words; anything but `off` needs the extra `vectors`."""
+
+    engine: str = setting(
+        "off",
+        choices=("off", "fuzzy", "local", "endpoint"),
+        help="Beside words: likeness of spelling, a model2vec folder, or an OpenAI-compatible "
+        "endpoint, to which texts of memories are then sent.",
+    )
+    model_dir: Path | None = setting(None, help="Folder of the model2vec model, for `local`.")
+    url: str | None = setting(
+        None, help="Base address of the endpoint, as https://host/v1, for `endpoint`."
+    )
+    model: str | None = setting(None, help="Name of the model there.")
+    api_key_file: Path | None = setting(
+        None, secret_file=True, help="File with the key of the endpoint."
+    )
+    api_key_env: str | None = setting(
+        None, help="Name of an environment variable that holds that key."
+    )
+    timeout_secs: float = setting(
+        10.0, minimum=0.1, maximum=600, unit="s", help="Longest time of one request to it."
+    )
+    batch_items_max: int = setting(
+        64, minimum=1, maximum=2048, help="Most texts in one request to it."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriptions:
     """How events are delivered to webhooks."""
 
@@ -356,6 +385,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "audit": Audit,
     "subscriptions": Subscriptions,
     "llm": Llm,
+    "embeddings": Embeddings,
     "mcp": Mcp,
 }
 
