@@ -14,6 +14,7 @@ from node.erasing.opening import ErasingSide
 from node.ground import Ground
 from node.metrics import Metrics
 from node.recall import schema
+from node.recall.beside import opener_of
 from node.recall.engines import Opener, open_engines
 from node.recall.feeding import Feeding
 from node.recall.lexical_query import CONTENT, WEIGHTS
@@ -102,6 +103,7 @@ def recall_of(
         metrics=ground.metrics,
         log=ground.log,
         now_ms=ground.now_ms,
+        opener=opener_of(ground.settings.embeddings, ground.log),
     )
     engine.on_commit.append(side.feeding.saw)
     erasing.erasing.compactor.on_erased.append(side.recall.purge)
