@@ -207,6 +207,14 @@ OTHER: Final = (
         run=Route("GET", "/inbox"),
     ),
     Tool(
+        name="memory_inbox_read",
+        family="other",
+        says="Mark messages of the caller as read; all of them when no ids are given.",
+        takes={"ids": a.texts("Ids of the messages.", 1, 1000)},
+        repeats=True,
+        run=Route("POST", "/inbox/read"),
+    ),
+    Tool(
         name="memory_subscribe",
         family="other",
         says="Have events sent to an address, signed where a secret is given.",

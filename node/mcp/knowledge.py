@@ -5,8 +5,8 @@ its id, so nothing is looked for among all memories but what belongs to a whole 
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
 
 from node.client.errors import ApiError, NotFound
 from node.mcp.api import PREFIX, Api
@@ -66,9 +66,8 @@ class Graph:
         rows: list[Row] = []
         for entity in added:
             entity.observations = list(dict.fromkeys(entity.observations))
-            rows.append(self._rows.entity(entity, len(rows)))
-            for text in entity.observations:
-                rows.append(self._rows.observation(entity.name, text, len(rows)))
+            rows.append(self._rows.entity(entity))
+            rows += [self._rows.observation(entity.name, text) for text in entity.observations]
         await self._store(rows)
         return added
 
@@ -84,7 +83,7 @@ class Graph:
         ends = list(dict.fromkeys(name for r in relations for name in (r.source, r.target)))
         await self._demand(ends)
         fresh = list(dict.fromkeys(relations))
-        rows = [self._rows.relation(relation, place) for place, relation in enumerate(fresh)]
+        rows = [self._rows.relation(relation) for relation in fresh]
         added = await self._store(rows)
         return [relation for place, relation in enumerate(fresh) if place in added]
 
@@ -108,7 +107,7 @@ class Graph:
             for text in texts:
                 if (name, text) not in known:
                     known.add((name, text))
-                    rows.append(self._rows.observation(name, text, len(rows)))
+                    rows.append(self._rows.observation(name, text))
                     places.append((index, text))
         added = await self._store(rows)
         out: list[list[str]] = [[] for _ in said]
@@ -218,7 +217,7 @@ class Graph:
     async def _present(self, names: Iterable[str]) -> set[str]:
         """Which of these entities are there."""
         wanted = list(dict.fromkeys(names))
-        found = await _together(self._holds(self._rows.id_of_entity(name)) for name in wanted)
+        found = await _together(self._holds, [self._rows.id_of_entity(name) for name in wanted])
         return {name for name, there in zip(wanted, found, strict=True) if there}
 
     async def _demand(self, names: Sequence[str]) -> None:
@@ -235,7 +234,7 @@ class Graph:
         return True
 
     async def _delete(self, idents: Sequence[str]) -> int:
-        return sum(await _together(self._drop(ident) for ident in idents))
+        return sum(await _together(self._drop, idents))
 
     async def _drop(self, ident: str) -> bool:
         try:
@@ -263,21 +262,23 @@ class Graph:
             offset += len(page)
 
 
-async def _together(works: Iterable[Coroutine[Any, Any, bool]]) -> list[bool]:
-    """Run them, so many at once, and give the results in order.
+async def _together(work: Callable[[str], Awaitable[bool]], idents: Sequence[str]) -> list[bool]:
+    """Do something for each id, so many at once, and give the results in order.
 
     Raises:
         ClientError: what the first one that failed raised; the others are ended.
     """
-    room = asyncio.Semaphore(_AT_ONCE)
+    out = [False] * len(idents)
+    left = iter(enumerate(idents))
 
-    async def one(work: Coroutine[Any, Any, bool]) -> bool:
-        async with room:
-            return await work
+    async def go_on() -> None:
+        for place, ident in left:
+            out[place] = await work(ident)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(work)) for work in works]
+            for _ in range(min(_AT_ONCE, len(idents))):
+                group.create_task(go_on())
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return out

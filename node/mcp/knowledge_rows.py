@@ -96,22 +96,22 @@ class Rows:
         parts = (relation.source, relation.target, relation.kind)
         return _ident(self.namespace, "relation", *parts)
 
-    def entity(self, entity: Entity, order: int) -> Row:
+    def entity(self, entity: Entity) -> Row:
         """The memory of an entity, without what is known about it."""
         words = f"{entity.name} ({entity.kind})"
         made = self._row("entity", words, words, (entity.name,))
-        facts = {"part": "entity", "name": entity.name, "type": entity.kind, "order": order}
+        facts = {"part": "entity", "name": entity.name, "type": entity.kind}
         return made | {"id": self.id_of_entity(entity.name), "metadata": {GRAPH: facts}}
 
-    def observation(self, name: str, text: str, order: int) -> Row:
+    def observation(self, name: str, text: str) -> Row:
         """The memory of what is known about an entity."""
         made = self._row("observation", name, text or "-", (name,))
-        facts: Row = {"part": "observation", "name": name, "order": order}
+        facts: Row = {"part": "observation", "name": name}
         if not text:
             facts["empty"] = True  # a memory has content, an observation may have none
         return made | {"id": self.id_of_observation(name, text), "metadata": {GRAPH: facts}}
 
-    def relation(self, relation: Relation, order: int) -> Row:
+    def relation(self, relation: Relation) -> Row:
         """The memory of a relation."""
         words = f"{relation.source} {relation.kind} {relation.target}"
         made = self._row("relation", words, words, (relation.source, relation.target))
@@ -120,7 +120,6 @@ class Rows:
             "from": relation.source,
             "to": relation.target,
             "type": relation.kind,
-            "order": order,
         }
         return made | {"id": self.id_of_relation(relation), "metadata": {GRAPH: facts}}
 
@@ -143,8 +142,13 @@ def facts_of(row: Row) -> Row:
 
 
 def assembled(rows: list[Row]) -> Found:
-    """The graph that rows make; what is said about an entity that is not there is left out."""
-    rows.sort(key=lambda row: (row["created_at"], facts_of(row).get("order", 0), row["id"]))
+    """The graph that rows make; what is said about an entity that is not there is left out.
+
+    Args:
+        rows: newest first, as a list shows them: it tells apart what one millisecond holds.
+    """
+    rows = rows[::-1]
+    rows.sort(key=lambda row: str(row["created_at"]))
     entities: dict[str, Entity] = {}
     for row in rows:
         facts = facts_of(row)

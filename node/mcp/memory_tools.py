@@ -55,6 +55,7 @@ _FAMILY: Final = a.choice(
     "archive",
     "other",
 )
+_ONLY_COUNT: Final = a.truth("Only say what would be touched; change nothing.")
 _K: Final = a.whole("At most so many, up to 100.", 1, 100, 20)
 
 
@@ -248,6 +249,7 @@ LIFECYCLE: Final = (
             "pattern": a.text("Text within the title or the content."),
             "tier": a.ONLY_TIER,
             "agent_id": a.OF_AGENT,
+            "dry_run": _ONLY_COUNT,
         },
         destroys=True,
         repeats=True,
@@ -257,6 +259,7 @@ LIFECYCLE: Final = (
         name="memory_gc",
         family="lifecycle",
         says="Clear away memories that have expired.",
+        takes={"dry_run": _ONLY_COUNT},
         destroys=True,
         repeats=True,
         run=Route("POST", "/gc"),

@@ -1,16 +1,18 @@
 """A server over a node in memory, with the tools at /mcp, and the ways to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
 
-from node.client import AsyncClient
+from node.client.errors import api_error
 from node.http.routes import Router
 from node.http.table import TABLE
 from node.live import Tasks
@@ -24,6 +26,33 @@ __all__ = ["start"]
 Served = Callable[..., Awaitable["Tools"]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An `Api` over the network, without the memory of causal tokens that a client has."""
+
+    world: World
+    agent: str
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        target = f"{path}?{urlencode(params)}" if params else path
+        headers = {"x_agent_id": self.agent}
+        if idempotency_key:
+            headers["idempotency_key"] = idempotency_key
+        reply = await self.world.ask(method, target, body, **headers)
+        if reply.status >= 400:
+            raise api_error(reply.status, reply.json)
+        answer: dict[str, Any] = reply.json
+        return answer
+
+
 @dataclass
 class Tools:
     """A node with its tools.
@@ -35,35 +64,36 @@ class Tools:
 
     world: World
     settings: Mcp
-    clients: list[AsyncClient] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.world.port}"
 
-    def api(self, agent: str = "ai:alice", **options: Any) -> AsyncClient:
+    def api(self, agent: str = "ai:alice") -> Asked:
         """The node over the network, in the name of an agent."""
-        client = AsyncClient(self.url, agent_id=agent, **options)
-        self.clients.append(client)
-        return client
+        return Asked(self.world, agent)
 
     def near(self, profile: str = "full", agent: str = "ai:alice") -> Client:
         """The SDK's client, joined to a server of the profile."""
         api = self.api(agent)
         return Client(build_server(profile, lambda _context: api))
 
-    def far(self, query: str = "", mode: Any = "auto", **headers: str) -> Client:
+    @asynccontextmanager
+    async def far(
+        self, query: str = "", mode: Any = "auto", **headers: str
+    ) -> AsyncIterator[Client]:
         """The SDK's client, over HTTP; header names are given with underscores."""
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
-        http = create_mcp_http_client(headers=sent)
-        return Client(streamable_http_client(f"{self.url}/mcp{query}", http_client=http), mode=mode)
+        async with httpx2.AsyncClient(headers=sent) as http:
+            over = streamable_http_client(f"{self.url}/mcp{query}", http_client=http)
+            async with Client(over, mode=mode) as client:
+                yield client
 
 
 @pytest.fixture
 async def serve(start: Started) -> AsyncIterator[Served]:
     """Starts a node with tools; keywords are those of `start`, and `settings`."""
     tasks, over, open_ = Tasks(), asyncio.Event(), asyncio.Event()
-    every: list[Tools] = []
 
     async def own() -> None:
         async with asyncio.TaskGroup() as group:
@@ -76,7 +106,6 @@ async def serve(start: Started) -> AsyncIterator[Served]:
         face = McpFace(lambda: made.settings, Router(TABLE), tasks.spawn)
         parts = {**fields.pop("parts", {}), "mcp": face}
         made = Tools(await start(parts=parts, **fields), settings)
-        every.append(made)
         return made
 
     owner = asyncio.create_task(own())
@@ -84,8 +113,5 @@ async def serve(start: Started) -> AsyncIterator[Served]:
     try:
         yield one
     finally:
-        for made in every:
-            for client in made.clients:
-                await client.aclose()
         over.set()
         await owner
