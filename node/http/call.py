@@ -39,6 +39,7 @@ class Call:
         path: as received, without the query.
         query_text: as received.
         params: what the pattern of the route took out of the path.
+        routes: every `node.http.routes.Route` that is served here.
         peer: fingerprint of the allowlisted certificate, when one was checked.
         grant: what the API key admits to.
         signer: the agent whose bound key signed the request; empty when none did.
@@ -59,6 +60,7 @@ class Call:
         "peer",
         "query_text",
         "request",
+        "routes",
         "services",
         "signer",
     )
@@ -72,6 +74,7 @@ class Call:
         self.query_text = query.partition("#")[0]
         self.headers = request.headers
         self.params: tuple[str, ...] = ()
+        self.routes: tuple[Any, ...] = ()
         self.peer: str | None = None
         self.grant: KeyGrant = UNLIMITED
         self.signer = ""

@@ -48,6 +48,7 @@ class Dispatcher:
         call = Call(request, services, self._door)
         try:
             self._gate.check_address(call)
+            call.routes = self._router.table
             route, call.params, allowed = self._router.find(call.method, call.path)
             self._gate.check_caller(call, route)
             if route is None:

@@ -1,6 +1,6 @@
 """Handler of GET /openapi.json: the description of this API, for programs.
 
-Law: made once from the table of routes, and then given as it is.
+Law: made once from the routes that answer here, and then given as it is.
 """
 
 from functools import lru_cache
@@ -9,19 +9,17 @@ import orjson
 
 from node.http.answer import JSON, Answer
 from node.http.call import Call
+from node.http.openapi.document import build
+from node.http.routes import Route
 from node.limits import Limits
 
 
 async def document(call: Call) -> Answer:
     """GET /openapi.json."""
     services = call.services
-    return Answer(200, _encoded(services.limits, services.version), JSON)
+    return Answer(200, _encoded(call.routes, services.limits, services.version), JSON)
 
 
 @lru_cache(maxsize=4)
-def _encoded(limits: Limits, version: str) -> bytes:
-    # The table names this handler, and the document is made of the table.
-    from node.http.openapi.document import build  # noqa: PLC0415
-    from node.http.table import TABLE  # noqa: PLC0415
-
-    return orjson.dumps(build(TABLE, limits, version))
+def _encoded(routes: tuple[Route, ...], limits: Limits, version: str) -> bytes:
+    return orjson.dumps(build(routes, limits, version))

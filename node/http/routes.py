@@ -74,10 +74,11 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, table: Iterable[Route]) -> None:
+        self.table = tuple(table)
         self._literal: dict[str, Methods] = {}
         self._patterns: dict[int, dict[tuple[str | None, ...], Methods]] = {}
         self._paths: dict[tuple[str, str], Methods] = {}
-        for route in table:
+        for route in self.table:
             self._add(route)
 
     def _add(self, route: Route) -> None:
