@@ -149,16 +149,16 @@ class Feeding:
         self._wake.set()
         return wanted
 
-    async def level(self, seconds: float) -> bool:
-        """Wait until what was there at the start is in the index; whether it is."""
-        if self._level.is_set():
-            return True
-        try:
+    @property
+    def was_level(self) -> bool:
+        """Whether what was there at the start is in the index."""
+        return self._level.is_set()
+
+    async def level(self, seconds: float) -> None:
+        """Wait until it is, but not for ever."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._level.wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def read_marked(self) -> None:
         """Read what was changed since anybody looked, so that the overlay can answer."""

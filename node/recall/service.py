@@ -17,7 +17,7 @@ from node.memory.query import Query
 from node.memory.record import visible_to
 from node.recall.asking import Ask, search_filters
 from node.recall.document import document_of, held_at
-from node.recall.feeding import FILLING, Feeding
+from node.recall.feeding import Feeding
 from node.recall.filters import passes
 from node.recall.literal import document_has_all, pieces
 from node.recall.overlay import Overlay
@@ -170,9 +170,10 @@ class Recall:
 
     async def _ready(self) -> None:
         """What this node was told before this moment is in the index or in the overlay."""
-        if self._feeding.state == FILLING and self._feeding.lag_ops() <= _LEVEL_OPS_MAX:
-            await self._feeding.level(_LEVEL_SECONDS)
-        await self._feeding.read_marked()
+        feeding = self._feeding
+        if not feeding.was_level and feeding.lag_ops() <= _LEVEL_OPS_MAX:
+            await feeding.level(_LEVEL_SECONDS)
+        await feeding.read_marked()
 
     async def _offer(self, chosen: "_Chosen", hit: Hit, filters: Filters, viewer: Caller) -> bool:
         """Take a candidate if it shows; whether there are enough."""
