@@ -88,6 +88,8 @@ class _Sent:
         for item in self.items:
             field, _ = _KINDS[item.kind, item.gone]
             out.setdefault(field, []).append(item.id if item.gone else item.row())
+            if item.move:
+                out.setdefault(f"{item.move}s", []).append(item.id)
         return out
 
 
@@ -282,6 +284,10 @@ class Bridge:
             if reason in _PASSED_OVER:
                 taken[item.kind, item.id] = after_passing_over(entry)
             else:
+                moved = item.move and results.get((item.move, item.id), ("",))[0]
+                if item.move and moved not in (APPLIED, DUPLICATE):
+                    counts.untaken.append(("out", item.move, str(moved)))
+                    item = replace(item, move="")  # noqa: PLW2901 - it was not told so after all
                 taken[item.kind, item.id] = _given(item, entry, sent.before[item.kind, item.id])
         await self._here.memory.remember(peer, taken)
         return had

@@ -36,6 +36,7 @@ class Ancestor:
         received: the peer gave it to us; else we gave it to the peer.
         held: it waits here for an approval.
         made: when our record was made (ms): one that was moved since is still the same.
+        archived: the peer has it in its archive, or was told that it is in ours.
     """
 
     theirs: Hashes
@@ -46,6 +47,7 @@ class Ancestor:
     received: bool = False
     held: bool = False
     made: int = 0
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Offer:
         updated: the time of change that it stated (ms).
         made: when the record was made (ms).
         gone: it was a deletion.
+        archived: it was said to be in the archive.
     """
 
     hashes: Hashes
@@ -69,6 +72,7 @@ class Offer:
     updated: int = 0
     made: int = 0
     gone: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,7 @@ def base_of(offer: Offer) -> Ancestor:
         settled=b"" if offer.gone else whole_of(offer.hashes),
         gone=offer.gone,
         made=offer.made,
+        archived=offer.archived,
     )
 
 
@@ -187,6 +192,7 @@ def encode_entry(entry: Entry) -> bytes:
                 base.received,
                 base.held,
                 base.made,
+                base.archived,
             ],
             entry.stamp,
             entry.given,
@@ -194,7 +200,10 @@ def encode_entry(entry: Entry) -> bytes:
             entry.count,
             entry.store,
             [
-                [dict(o.hashes), _flat(o.dots), o.place, o.after, o.updated, o.made, o.gone]
+                [
+                    *(dict(o.hashes), _flat(o.dots), o.place, o.after, o.updated, o.made),
+                    *(o.gone, o.archived),
+                ]
                 for o in entry.offers
             ],
         ]
@@ -226,8 +235,9 @@ def decode_entry(data: bytes) -> Entry:
                     updated=updated,
                     made=made,
                     gone=gone,
+                    archived=bool(rest and rest[0]),  # entries of the first days lack it
                 )
-                for hashes, dots, place, after, updated, made, gone in offers
+                for hashes, dots, place, after, updated, made, gone, *rest in offers
             ),
         )
     except Exception as error:
@@ -235,7 +245,7 @@ def decode_entry(data: bytes) -> Entry:
 
 
 def _base(row: list[Any]) -> Ancestor:
-    theirs, ours, dots, settled, gone, received, held, made = row
+    theirs, ours, dots, settled, gone, received, held, made, *rest = row
     return Ancestor(
         theirs=theirs,
         ours=ours,
@@ -245,6 +255,7 @@ def _base(row: list[Any]) -> Ancestor:
         received=received,
         held=held,
         made=made,
+        archived=bool(rest and rest[0]),
     )
 
 

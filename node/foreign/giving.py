@@ -6,7 +6,7 @@ for what comes after; what is pushed counts when the peer has answered for it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from node.contracts import Caller, FeedEntry
@@ -14,10 +14,12 @@ from node.foreign.entries import Entry, Offer
 from node.foreign.here import Here
 from node.foreign.intake_links import Stated, settled_mark, stated
 from node.foreign.memory import LINK, MEMORY
+from node.foreign.report import ARCHIVE, RESTORE
 from node.foreign.sight import Mine
 from node.links.index import COLLECTION as LINKS
 from node.memory.drafts import COLLECTION as MEMORIES
-from node.memory.record import record_of, visible_to
+from node.memory.record import original_end, record_of, visible_to
+from node.memory.times import format_ms
 
 _STRANGER: Final = Caller(agent="")
 
@@ -32,6 +34,7 @@ class Item:
         place: its arrival number.
         memory: what is said, of a memory that is there.
         link: the same of a link.
+        move: `archive` or `restore`, when the peer is also told that it was put away, or shows.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Item:
     place: int
     memory: Mine | None = None
     link: Stated | None = None
+    move: str = ""
 
     @property
     def gone(self) -> bool:
@@ -63,6 +67,7 @@ class Item:
                 after=entry.count,
                 updated=mine.updated,
                 made=mine.made,
+                archived=mine.archived if self.move else _archived_there(entry),
             )
         link = self.link
         return Offer(
@@ -76,10 +81,35 @@ class Item:
     def row(self) -> dict[str, Any]:
         """As the API shows what is there."""
         if self.memory is not None:
-            return record_of(self.memory.held)
+            held = self.memory.held
+            end = original_end(held) if self.memory.archived else None
+            return record_of(held) | ({} if end is None else {"expires_at": format_ms(end)})
         if self.link is not None:
             return {"id": self.id, **self.link.link.shown()}
         return {"id": self.id}
+
+
+def _archived_there(entry: Entry) -> bool:
+    known = entry.assumed()
+    return known is not None and known.archived
+
+
+def _move(item: Item, entry: Entry) -> str:
+    """What a peer must be told of the archive beside an item."""
+    mine = item.memory
+    if mine is None or mine.archived == _archived_there(entry):
+        return ""
+    return ARCHIVE if mine.archived else RESTORE
+
+
+def _put_away(item: Item) -> bool:
+    return item.memory is not None and item.memory.archived
+
+
+def _knows_nothing(entry: Entry) -> bool:
+    """Whether a peer never had a memory, or has it no more: of its archiving it is not told."""
+    known = entry.assumed()
+    return known is None or known.gone
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +122,8 @@ class Page:
         """The fields of the exchange."""
         out: dict[str, list[Any]] = {
             "memories": [],
+            "archives": [],
+            "restores": [],
             "deletions": [],
             "links": [],
             "link_deletions": [],
@@ -101,6 +133,8 @@ class Page:
                 out["deletions" if item.kind == MEMORY else "link_deletions"].append(item.id)
             else:
                 out["memories" if item.kind == MEMORY else "links"].append(item.row())
+            if item.move:
+                out[f"{item.move}s"].append(item.id)
         return out
 
 
@@ -124,7 +158,7 @@ class Giving:
         page = Page()
         for item, entry in self._items(peer, feed):
             base = entry.base
-            own = base is not None and base.received
+            own = base is not None and base.received and not item.move
             if own and base is not None and (base.gone if item.gone else base.settled == item.mark):
                 continue
             page.items.append((item, entry))
@@ -139,7 +173,7 @@ class Giving:
                 known = entry.assumed()
                 if known is not None and not known.gone:
                     page.items.append((item, entry))
-            elif base is None or base.settled != item.mark:
+            elif base is None or base.settled != item.mark or item.move:
                 page.items.append((item, entry))
         return page
 
@@ -159,8 +193,9 @@ class Giving:
             item = self.item(kind, changed.id, changed.arrival)
             if item is None and self._is_over(changed):
                 item = Item(kind=kind, id=changed.id, place=changed.arrival)
-            if item is not None:
-                out.append((item, entry))
+            if item is None or (_put_away(item) and _knows_nothing(entry)):
+                continue
+            out.append((replace(item, move=_move(item, entry)), entry))
         return out
 
     def _is_over(self, changed: FeedEntry) -> bool:
@@ -181,7 +216,7 @@ class Giving:
         mine = self._here.sight.memory(ident)
         if mine is None or not visible_to(mine.held, _STRANGER):
             return None
-        expires = mine.view.values.get("expires_at")
+        expires = None if mine.archived else mine.view.values.get("expires_at")
         if isinstance(expires, int) and expires <= self._here.now_ms():
             return None  # it ends everywhere by itself
         return Item(kind=MEMORY, id=ident, place=place, memory=mine)

@@ -18,12 +18,12 @@ from node.foreign import intake_governed as governed
 from node.foreign import intake_links as links
 from node.foreign import report as kinds
 from node.foreign.content import RowReader
-from node.foreign.entries import Entry
+from node.foreign.entries import NO_DOTS, Entry
 from node.foreign.here import Here
-from node.foreign.judging import Plan, deleted, judge
+from node.foreign.judging import Plan, Why, deleted, judge, moved
 from node.foreign.memory import MEMORY
 from node.foreign.preview import preview
-from node.foreign.remembering import after_deletion, after_row
+from node.foreign.remembering import after_deletion, after_move, after_row
 from node.foreign.report import APPLIED, DUPLICATE, REFUSED, Report, Result
 from node.foreign.writing import (
     Done,
@@ -36,7 +36,7 @@ from node.foreign.writing import (
     settled,
 )
 from node.memory.drafts import COLLECTION
-from node.memory.problems import InvalidField, Shortfall
+from node.memory.problems import Shortfall
 from node.memory.rules import record_id
 
 _AT_ONCE: Final = 250
@@ -110,8 +110,8 @@ class _Taking:
             ("links", self._link),
             ("pendings", self._pending),
             ("pending_decisions", self._decision),
-            ("archives", partial(self._unarchived, kinds.ARCHIVE)),
-            ("restores", partial(self._unarchived, kinds.RESTORE)),
+            ("archives", partial(self._move, kinds.ARCHIVE)),
+            ("restores", partial(self._move, kinds.RESTORE)),
             ("deletions", self._deletion),
             ("link_deletions", self._link_deletion),
         )
@@ -255,13 +255,35 @@ class _Taking:
         # Several may decide about one action, so its id does not hold the others up.
         return "", lambda: settled(kinds.DECISION, ident, work())
 
-    def _unarchived(self, kind: str, item: Any) -> tuple[str, Work]:
+    def _move(self, kind: str, item: Any) -> tuple[str, Work]:
         ident = item if isinstance(item, str) else ""
+        return ident, lambda: settled(kind, ident, self._take_move(kind, item))
 
-        async def refuse() -> Done:
-            raise InvalidField(f"{kind}s", "this node keeps no archive; delete the memory instead")
-
-        return "", lambda: settled(kind, ident, refuse())
+    async def _take_move(self, kind: str, item: Any) -> Done:
+        here, sender = self._here, self._sender
+        ident = record_id(f"{kind}s", item, here.memories.rules.limits)
+        refused = self._is_private(kind, ident)
+        if refused is not None:
+            return refused
+        archived = kind == kinds.ARCHIVE
+        entry = here.memory.entry(sender.key, MEMORY, ident)
+        known = self._known.get((MEMORY, ident), entry)
+        mine = here.sight.memory(ident)
+        plan = moved(mine, known, archived=archived, now_ms=here.now_ms())
+        caller = here.caller("", sender)
+        if self._dry_run:
+            return self._planned(kind, ident, plan, caller)
+        if plan.duplicate:
+            equal = plan.why is Why.EQUAL
+            fresh = after_move(entry, NO_DOTS, archived=archived) if equal else entry
+            return _unwritten(kind, ident, plan, entry, fresh)
+        retry = retry_key(caller, sender, kind, ident, f"#{entry.count}")
+        done = await landed(
+            here.funnel.write(plan.drafts, caller=caller, action="sync", retry=retry)
+        )
+        minted = frozenset(done.dots)
+        fresh = entry if done.pending_id else after_move(entry, minted, archived=archived)
+        return done.done(kind, ident, {(MEMORY, ident): fresh})
 
 
 def _id_in(item: Any) -> str:

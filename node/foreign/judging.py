@@ -18,7 +18,7 @@ from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
 from node.foreign.entries import GIVEN, NO_DOTS, RECEIVED, Ancestor, Entry
 from node.foreign.sight import Mine
-from node.memory.drafts import COLLECTION
+from node.memory.drafts import COLLECTION, archive, restore
 from node.memory.record import (
     ALIASES,
     ATTEST_LEVEL,
@@ -29,6 +29,8 @@ from node.memory.record import (
 )
 
 _SETS: Final = ("tags", GRANTS, ALIASES)
+PUT_AWAY: Final = "archived elsewhere"
+"""The reason of what a peer has put away."""
 
 
 class Why(Enum):
@@ -300,6 +302,23 @@ def _move(row: Row, mine: Mine, wanted: set[str], *, own: bool) -> tuple[Draft, 
         set=values,
     )
     return birth, Draft(kind=Kind.DELETE, collection=COLLECTION, id=mine.id, seen=mine.dots)
+
+
+def moved(mine: Mine | None, entry: Entry, *, archived: bool, now_ms: int) -> Plan:
+    """What it means that the peer put a memory away, or took it out: the same here, once.
+
+    It counts for what the peer has seen of ours. Said again, after it was undone here, it is
+    what was exchanged before.
+    """
+    base = entry.assumed()
+    if base is None or base.gone or mine is None or not base.dots & mine.births:
+        return Plan(why=Why.EXCHANGED, base=base)
+    if mine.archived is archived:
+        return Plan(why=Why.EQUAL, base=base)
+    if base.archived is archived:
+        return Plan(why=Why.EXCHANGED, base=base)
+    draft = archive(mine.held, PUT_AWAY, now_ms) if archived else restore(mine.held, now_ms)
+    return Plan(why=Why.CHANGED, drafts=(draft,), base=base, seen=base.dots)
 
 
 def deleted(mine: Mine | None, entry: Entry) -> Plan:

@@ -30,8 +30,11 @@ def after_row(
         return entry
     if plan.why is Why.EXCHANGED:
         return replace(entry, stamp=max(entry.stamp, row.updated or 0))
+    there = plan.base is not None and plan.base.archived
     if now is None:
-        base = Ancestor(theirs=row.content.hashes, ours={}, received=True, held=True)
+        base = Ancestor(
+            theirs=row.content.hashes, ours={}, received=True, held=True, archived=there
+        )
         return entry.exchanged(base, stamp=row.updated)
     level = equal(row, now, plan.base)
     known = NO_DOTS if entry.base is None else entry.base.dots
@@ -43,10 +46,20 @@ def after_row(
         received=True,
         held=held,
         made=now.made,
+        archived=there,
     )
     if entry.base == base and (row.updated or 0) <= entry.stamp:
         return entry
     return entry.exchanged(base, stamp=row.updated)
+
+
+def after_move(entry: Entry, minted: frozenset[Dot], *, archived: bool) -> Entry:
+    """The entry once the peer has told that a memory is in its archive, or is not."""
+    base = entry.assumed()
+    if base is None or (entry.base == base and base.archived is archived):
+        return entry
+    known = replace(base, archived=archived, dots=base.dots | minted)
+    return replace(entry, base=known, count=entry.count + 1)
 
 
 def after_deletion(entry: Entry, *, received: bool) -> Entry:

@@ -1,7 +1,7 @@
 """A record of ours as the exchange sees it: what it says, and which operations carry that.
 
-Law: a look changes nothing. What has only expired is still seen here, because a peer may
-know of a longer life; what nothing visible is left of is not.
+Law: a look changes nothing. What has only expired, or was put away, is still seen here, because
+a peer may know of a longer life; what nothing visible is left of is not.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,15 @@ from crdt.op import record_key
 from crdt.record import Record
 from crdt.view import Approvals, View, shown, view
 from node.contracts import Held
-from node.foreign.content import Content, content_of
+from node.foreign.content import EXPIRES, Content, content_of
 from node.memory.drafts import COLLECTION
-from node.memory.record import PRIVATE_SCOPE, created_ms, updated_ms
+from node.memory.record import (
+    PRIVATE_SCOPE,
+    created_ms,
+    is_archived,
+    original_end,
+    updated_ms,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,11 @@ class Mine:
     def held(self) -> Held:
         """As the rest of the node names it."""
         return Held(collection=COLLECTION, id=self.id, private=False, view=self.view)
+
+    @property
+    def archived(self) -> bool:
+        """Whether it lies in the archive."""
+        return is_archived(self.held)
 
     @property
     def private(self) -> bool:
@@ -80,10 +91,13 @@ class Sight:
             return None
         seen, births, dots = found
         held = Held(collection=COLLECTION, id=ident, private=False, view=seen)
+        values = seen.values
+        if is_archived(held) and (end := original_end(held)) is not None:
+            values = {**values, EXPIRES: end}  # the archive is no part of what a memory says
         return Mine(
             id=ident,
             view=seen,
-            content=content_of(seen.values, seen.namespace),
+            content=content_of(values, seen.namespace),
             updated=updated_ms(held),
             made=created_ms(held),
             births=births,

@@ -215,7 +215,7 @@ def restore(held: Held, now_ms: int) -> Draft:
 
 
 def _kept(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
-    """An edit that changes nothing of what the author said, nor when it was said."""
+    """An edit that changes nothing of what the author said."""
     return Draft(
         kind=Kind.EDIT,
         collection=COLLECTION,

@@ -23,6 +23,7 @@ from node.foreign.writing import Sender
 from node.governing.pending import PendingActions
 from node.governing.standards import Standards
 from node.http.services import NothingGoverned
+from node.lifecycle.archive import Archive
 from node.limits import Limits
 from node.memory.drafts import DraftRules
 from node.memory.memories import Ask, Memories
@@ -99,6 +100,17 @@ class Side:
     async def delete(self, ident: str) -> None:
         self.clock.ms += 1
         await self.memories.delete(ident, Ask(caller=Caller(agent="ai:alice"), body={}), None)
+
+    async def archive(self, ident: str) -> None:
+        self.clock.ms += 1
+        await Archive(self.memories).put(ident, Ask(caller=Caller(agent="ai:alice"), body={}), "x")
+
+    async def restore(self, ident: str) -> None:
+        self.clock.ms += 1
+        await Archive(self.memories).take_out(ident, Ask(caller=Caller(agent="ai:alice"), body={}))
+
+    def archived(self, ident: str) -> bool:
+        return self.node.reader().archived("memory", ident) is not None
 
     def held(self, ident: str) -> Held | None:
         return self.node.reader().get("memory", ident)

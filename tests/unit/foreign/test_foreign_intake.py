@@ -190,12 +190,21 @@ async def test_a_dry_run_changes_nothing_and_tells_the_same(side: Side) -> None:
     assert side.row(ID)["title"] == "one"
 
 
-async def test_archives_are_told_that_there_is_no_archive(side: Side) -> None:
+async def test_archives_and_restores_move_what_the_peer_has_brought(side: Side) -> None:
     await side.take(PEER, memories=[row()])
-    answer = await side.take(PEER, archives=[ID], restores=[ID])
-    assert [one["status"] for one in answer["results"]] == ["invalid", "invalid"]
-    assert "no archive" in answer["results"][0]["error"]
-    assert side.row(ID)["title"] == "one"
+    answer = await side.take(PEER, archives=[ID, "never-seen", 7])
+    assert [one["status"] for one in answer["results"]] == ["applied", "duplicate", "invalid"]
+    assert (answer["archived"], side.held(ID)) == (1, None)
+    assert await side.statuses(PEER, archives=[ID]) == ["duplicate"]
+    answer = await side.take(PEER, restores=[ID])
+    assert (answer["restored"], side.row(ID)["title"]) == (1, row()["title"])
+    # Said again after it was undone here, it is what was exchanged before.
+    await side.take(PEER, archives=[ID])
+    await side.restore(ID)
+    assert await side.statuses(PEER, archives=[ID]) == ["duplicate"]
+    assert side.held(ID) is not None
+    answer = await side.take(PEER, restores=[ID], dry_run=True)
+    assert answer["restored"] == 0
 
 
 async def test_the_gate_refuses_one_item_and_not_the_others(side: Side) -> None:
