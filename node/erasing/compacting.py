@@ -37,8 +37,8 @@ class Compactor:
         now_ms: wall clock.
 
     Attributes:
-        on_erased: awaited in every rewrite, before its last step: what else holds content makes
-            sure that what is erased is gone from its files.
+        on_erased: awaited before the last step of a rewrite that erases something: what else
+            holds content makes sure that what is erased is gone from its files.
     """
 
     def __init__(
@@ -119,9 +119,10 @@ class Compactor:
                 break
             notes = await self._on_writer(committer, rewrite.more)
             await asyncio.to_thread(rewrite.bring, notes)
-        for hook in self.on_erased:
-            await hook()
-        await asyncio.to_thread(drop_replaced, self._data_dir)
+        if self._engine.store.erasures.left.unwritten:
+            for hook in self.on_erased:
+                await hook()
+            await asyncio.to_thread(drop_replaced, self._data_dir)
         await asyncio.to_thread(rewrite.ready)
         done = await self._on_writer(committer, rewrite.finish)
         await asyncio.to_thread(rewrite.release)

@@ -24,6 +24,8 @@ from node.store.rewriting import Rewritten
 
 _MS_PER_HOUR: Final = 3_600_000
 _ANSWER_SECONDS: Final = 1.0
+_CUT_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.02
 _RETRY_MS: Final = 10 * 60 * 1000
 _QUESTIONS_MAX: Final = 64
 
@@ -164,6 +166,7 @@ class Erasing:
 
     async def _rewrite(self) -> None:
         try:
+            await self._cut_first()
             await self.compactor.compact()
         except NodeError:
             return  # told by the compactor; tried again later
@@ -171,12 +174,25 @@ class Erasing:
     async def compact(self, *, mesh: bool) -> Rewritten:
         """Rewrite the file now; with `mesh`, ask the others to do the same where it is due.
 
+        What was erased a moment ago is still in the log: it is cut first, as far as that goes
+        within two seconds.
+
         Raises:
             NodeError: as `Compactor.compact`.
         """
         if mesh:
             self._ask(compact=True)
+        await self._cut_first()
         return await self.compactor.compact()
+
+    async def _cut_first(self) -> None:
+        try:
+            async with asyncio.timeout(_CUT_SECONDS):
+                while not self._log_clear(self._engine.store.erasures.left):
+                    self._cutter.cut()
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            pass  # a member lacks something; what is clear of the log goes all the same
 
     # --- telling -----------------------------------------------------------------
 
@@ -219,7 +235,7 @@ class Erasing:
     def _answer(self, link: int, question: Question) -> None:
         left = self._engine.store.erasures.left
         clear = self._log_clear(left)
-        if question.compact and clear and left.unwritten:
+        if question.compact and left.unwritten:
             self._rewrite_soon()
         state = State(
             question.number, clear, not left.unwritten, self._engine.store.rewritten_ms() or 0
