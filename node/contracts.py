@@ -162,10 +162,14 @@ class Operations:
     Attributes:
         rows: the operations.
         missing: whether others stood before the first of them, and are no longer in the log.
+        before: the operation in front of the first row in its bundle.
+        behind: the operation behind the last row in its bundle.
     """
 
     rows: Sequence[Applied] = ()
     missing: bool = False
+    before: Op | None = None
+    behind: Op | None = None
 
 
 class Reader(Protocol):
@@ -262,7 +266,7 @@ class Reader(Protocol):
         ...
 
     def operations(self, after: Place, limit: int) -> Operations:
-        """Operations of all lanes that arrived after a place, at most some more than `limit`."""
+        """Operations of all lanes that arrived after a place, in that order, at most `limit`."""
         ...
 
     def latest_place(self) -> Place:

@@ -12,7 +12,7 @@ import orjson
 
 from crdt.op import Op
 from crdt.state import Batch
-from node.contracts import Applied, Caller, Place, Reader
+from node.contracts import Applied, Caller, Operations, Place, Reader
 from node.event_stream import Event
 from node.events.filters import Filter
 from node.events.names import RESET
@@ -67,16 +67,18 @@ def read_place(text: str) -> tuple[str, Place] | None:
     return parts[0], Place(int(numbers[0]), int(numbers[1]))
 
 
-def neighbours(rows: Sequence[Applied]) -> Iterator[tuple[Applied, Op | None, Op | None]]:
+def neighbours(found: Operations) -> Iterator[tuple[Applied, Op | None, Op | None]]:
     """Each row, with the operations in front of it and behind it in its bundle."""
+    rows = found.rows
     for at, row in enumerate(rows):
-        near = [
-            rows[n].op
-            if 0 <= n < len(rows) and rows[n].place.arrival == row.place.arrival
-            else None
-            for n in (at - 1, at + 1)
-        ]
-        yield row, near[0], near[1]
+        before, behind = found.before if at == 0 else None, None
+        if at and rows[at - 1].place.arrival == row.place.arrival:
+            before = rows[at - 1].op
+        if at + 1 == len(rows):
+            behind = found.behind
+        elif rows[at + 1].place.arrival == row.place.arrival:
+            behind = rows[at + 1].op
+        yield row, before, behind
 
 
 class EventSource:
@@ -109,6 +111,7 @@ class EventSource:
         self._begun = False
         self._store = ""
         self._at = _START
+        self._more = False
         self.follow = follow
 
     def _begin(self) -> list[Event]:
@@ -143,13 +146,12 @@ class EventSource:
         if reader.store_id != self._store:
             self._store, self._at = reader.store_id, reader.latest_place()
             return [self._reset(STORE_REPLACED)]
-        while not out:
-            found = reader.operations(self._at, BATCH_MAX)
-            if found.missing:
-                out.append(self._skip(found.rows))
-            if not found.rows:
-                break
-            out += self._events(found.rows)
+        found = reader.operations(self._at, BATCH_MAX)
+        if found.missing:
+            out.append(self._skip(found.rows))
+        out += self._events(found)
+        # A page without a word for this caller: whoever asks gives way, and asks again at once.
+        self._more = bool(found.rows) and not out
         return out
 
     def _skip(self, rows: Sequence[Applied]) -> Event:
@@ -158,9 +160,9 @@ class EventSource:
         self._at = Place(rows[0].place.arrival - 1, latest.index) if rows else latest
         return self._reset(LOG_TRUNCATED)
 
-    def _events(self, rows: Sequence[Applied]) -> list[Event]:
+    def _events(self, found: Operations) -> list[Event]:
         out: list[Event] = []
-        for row, before, after in neighbours(rows):
+        for row, before, after in neighbours(found):
             self._at = row.place
             told = [
                 one
@@ -176,5 +178,5 @@ class EventSource:
         return Event(id=place, name=one.name, data=orjson.dumps({"event": one.name, **one.about}))
 
     def seconds(self) -> float | None:
-        """Nothing happens without a commit."""
-        return None
+        """At once while there is more to look at; else nothing happens without a commit."""
+        return 0.0 if self._more else None

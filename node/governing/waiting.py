@@ -248,7 +248,7 @@ def _payload(fields: Mapping[str, Value]) -> dict[str, Any]:
         if mark and family in _SETS:
             place = value if isinstance(value, int) else 0
             sets.setdefault(family, []).append((place, element))
-        elif name != REVISION:
+        elif name != REVISION and name not in _UNSHOWN:
             out[name] = shown_value(name, value)
     for family, elements in sets.items():
         out[family] = [element for _, element in sorted(elements)]

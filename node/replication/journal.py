@@ -5,7 +5,7 @@ gives the answer it gave when the operation was applied: a verdict is a function
 operation and of the governance below its heads.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from crdt.bundle import Bundle, read_bundle
@@ -41,29 +41,37 @@ class Journal:
         return OpLog(self._engine.store.environment)
 
     def after(self, after: Place, limit: int) -> Operations:
-        """Operations that arrived after a place, at most `limit` and the rest of a bundle."""
-        rows: list[Applied] = []
-        latest = self._engine.store.head.arrivals
-        expected, missing = after.arrival + 1, False
-        rest = self._log.at(after.arrival) if after.arrival else None
+        """Operations that arrived after a place, at most `limit`."""
+        log, latest = self._log, self._engine.store.head.arrivals
+        page = _Page(limit)
+        rest = log.at(after.arrival) if after.arrival else None
         if rest is None:
-            missing = after.arrival > 0 and after.index < _END and after.arrival <= latest
+            page.missing = 0 < after.arrival <= latest and after.index < _END
         else:
-            rows += self._rows(after.arrival, self._bundle(after.arrival, rest.data), after.index)
-        while len(rows) < limit:
-            found = self._log.after(expected - 1, min(_BUNDLES_MAX, limit))
+            page.take(after.arrival, self._bundle(after.arrival, rest.data), after.index)
+        expected = after.arrival + 1
+        while not page.is_full():
+            found = log.after(expected - 1, min(_BUNDLES_MAX, limit))
             if not found:
-                return Operations(rows=rows, missing=missing or expected <= latest)
+                page.missing = page.missing or (not page.rows and expected <= latest)
+                break
             for arrival, entry in found:
-                if arrival != expected:
-                    if rows:  # told with the next look, in front of what follows the hole
-                        return Operations(rows=rows, missing=missing)
-                    missing = True
+                if arrival != expected and page.rows:
+                    return self._told(page)  # the hole is told with the next look
+                page.missing = page.missing or arrival != expected
                 expected = arrival + 1
-                rows += self._rows(arrival, self._bundle(arrival, entry.data), -1)
-                if len(rows) >= limit:
+                page.take(arrival, self._bundle(arrival, entry.data), -1)
+                if page.is_full():
                     break
-        return Operations(rows=rows, missing=missing)
+        return self._told(page)
+
+    def _told(self, page: "_Page") -> Operations:
+        return Operations(
+            rows=[Applied(place=place, op=op, effect=self._effect(op)) for place, op in page.rows],
+            missing=page.missing,
+            before=page.before,
+            behind=page.behind,
+        )
 
     def latest(self) -> Place:
         """The end of what is on the disk."""
@@ -89,11 +97,6 @@ class Journal:
 
         return self._decoded.bundle(self._engine.store.store_id, arrival, data, read)
 
-    def _rows(self, arrival: int, bundle: Bundle, after: int) -> Iterator[Applied]:
-        for index, op in enumerate(bundle.ops):
-            if index > after:
-                yield Applied(place=Place(arrival, index), op=op, effect=self._effect(op))
-
     def _effect(self, op: Op) -> str:
         replica = self._engine.replica
         if lane_of(op.dot.actor) == GOVERNANCE:
@@ -115,3 +118,28 @@ class Journal:
         if node_of(op.dot.actor) not in state.members:
             return False
         return op.kind is Kind.READY or (is_proper(op) and is_authorised(op, state))
+
+
+@dataclass(slots=True)
+class _Page:
+    """What one look gathers."""
+
+    limit: int
+    rows: list[tuple[Place, Op]] = field(default_factory=list)
+    missing: bool = False
+    before: Op | None = None
+    behind: Op | None = None
+
+    def is_full(self) -> bool:
+        return len(self.rows) >= self.limit
+
+    def take(self, arrival: int, bundle: Bundle, after: int) -> None:
+        """Add what stands in a bundle behind an index, as far as there is room."""
+        start = max(after + 1, 0)
+        end = min(len(bundle.ops), start + self.limit - len(self.rows))
+        if start >= end:
+            return
+        if not self.rows:
+            self.before = bundle.ops[start - 1] if start else None
+        self.behind = bundle.ops[end] if end < len(bundle.ops) else None
+        self.rows += [(Place(arrival, at), bundle.ops[at]) for at in range(start, end)]

@@ -342,7 +342,7 @@ class StoreReader:
         return out
 
     def operations(self, after: Place, limit: int) -> Operations:
-        """Operations of all lanes that arrived after a place, at most some more than `limit`."""
+        """Operations of all lanes that arrived after a place, in that order, at most `limit`."""
         return self._journal.after(after, limit)
 
     def latest_place(self) -> Place:

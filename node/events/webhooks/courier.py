@@ -39,7 +39,7 @@ from node.metrics import Metrics
 from node.settings.sections import Subscriptions as Rules
 
 IN_FLIGHT_MAX: Final = 16
-_LOOK_MAX: Final = 256
+_LOOK_MAX: Final = 64
 _UNSAVED_MAX: Final = 1024
 _HISTORY_MAX: Final = 1000
 _BACK_MS: Final = 24 * 3_600_000
@@ -189,7 +189,7 @@ class Courier:
             after = replace(row, arrival=start, index=latest.index, part=0)
             return _Next(told=_reset(LOG_TRUNCATED), row=row, after=after)
         wanted, viewer, after = one.wanted, one.viewer, row
-        for applied, before, behind in neighbours(found.rows):
+        for applied, before, behind in neighbours(found):
             told = [
                 event
                 for event in self._teller.told(applied, before, behind, viewer)

@@ -189,11 +189,21 @@ class FakeReader:
 
     def operations(self, after: Place, limit: int) -> Operations:
         """The operations of one write have arrived together."""
-        rows: list[Applied] = []
-        for op, place in zip(self._node.log, self._node.places, strict=True):
-            if place > after and place.arrival > self._node.truncated:
-                rows.append(Applied(place=place, op=op, effect="applied"))
-        return Operations(rows=rows[:limit], missing=after.arrival < self._node.truncated)
+        places, log = self._node.places, self._node.log
+        kept = [n for n, place in enumerate(places) if place.arrival > self._node.truncated]
+        at = [n for n in kept if places[n] > after][:limit]
+        rows = [Applied(place=places[n], op=log[n], effect="applied") for n in at]
+
+        def near(one: int, other: int) -> Op | None:
+            same = 0 <= other < len(log) and places[one].arrival == places[other].arrival
+            return log[other] if same else None
+
+        return Operations(
+            rows=rows,
+            missing=after.arrival < self._node.truncated,
+            before=near(at[0], at[0] - 1) if at else None,
+            behind=near(at[-1], at[-1] + 1) if at else None,
+        )
 
     def latest_place(self) -> Place:
         return Place(self._node.places[-1].arrival if self._node.places else 0, 2**31)
