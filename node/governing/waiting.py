@@ -28,6 +28,10 @@ STATUSES: Final = (WAITING, APPROVED, REJECTED, EXPIRED)
 _SETS: Final = ("tags", GRANTS, ALIASES)
 
 
+_UNSHOWN: Final = frozenset(("secret",))
+"""Fields that sign something: those who approve need not know them, nor does anybody else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """The operations of one request about one record, held together.
