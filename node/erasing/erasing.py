@@ -146,7 +146,12 @@ class Erasing:
         covered, store = self._wanted, self._engine.store
         self._wanted = self._horizon = None
         if left.unwritten < left.total:
-            self._run(lambda: store.settle_erasures(covered))
+            held = frozenset(
+                dot
+                for dot, one in self._engine.replica.pending.items()
+                if not one.sealed and not one.rejected()
+            )
+            self._run(lambda: store.settle_erasures(covered, held))
 
     def _run(self, work: Callable[[], object]) -> None:
         try:

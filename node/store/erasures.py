@@ -10,7 +10,7 @@ nothing of it here), local time (ms), whether the file was rewritten since the l
 and the dots of the deletes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgpack
@@ -221,15 +221,19 @@ def is_clear(row: Erasure, begins: Mapping[bytes, int]) -> bool:
     return row.arrival < begins[row.lane]
 
 
-def settled(rows: Mapping[bytes, Erasure], covered: Clock) -> list[bytes]:
+def settled(
+    rows: Mapping[bytes, Erasure], covered: Clock, held: Collection[Dot] = ()
+) -> list[bytes]:
     """Names of rows that are done with: rewritten, and nothing can come that moves them.
 
     Args:
         rows: all.
         covered: erasing deletes up to which no concurrent operation is under way any more.
+        held: operations that wait for approval: what they delete lives until they are sealed.
     """
     return [
         name
         for name, row in rows.items()
-        if row.rewritten and all(covered.get(actor, 0) >= seq for actor, seq in row.dots)
+        if row.rewritten
+        and all(covered.get(dot.actor, 0) >= dot.seq and dot not in held for dot in row.dots)
     ]

@@ -6,12 +6,12 @@ all. Reads are short, run on any thread, and verify what they return. One thread
 Implements `crdt.state.State`. Lists for agents are in `lists`, changes in `feed`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 from crdt.clock import Clock
-from crdt.dot import Actor
+from crdt.dot import Actor, Dot
 from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
 from node.store.environment import (
     MAP_BYTES_DEFAULT,
@@ -222,9 +222,9 @@ class Store:
         """Add local read counters: {record key: (times more, last read in ms)}."""
         self._env.write(lambda txn: flush_access(txn, self._env.tables, touched))
 
-    def settle_erasures(self, covered: Clock) -> int:
+    def settle_erasures(self, covered: Clock, held: Collection[Dot] = ()) -> int:
         """Forget erasures that are done with; see `node.store.erasures.settled`."""
-        names = settled(self.erasures.rows, covered)
+        names = settled(self.erasures.rows, covered, held)
 
         def work(txn: Transaction) -> None:
             for name in names:

@@ -65,7 +65,9 @@ def test_a_held_deletion_erases_when_it_is_approved(found: Found) -> None:
     # It shows, and is edited, as long as nobody has decided.
     nodes[1].tell("PUT", f"/memories/{ident}", {"content": LATE}, x_agent_id=OWNER)
     until_level(nodes)
-    nodes[0].tell("POST", "/compact", {})
+    for node in nodes:
+        node.tell("POST", "/compact", {})
+    until_gone(nodes)  # as far as that goes
     assert traces(nodes[0], LATE)
     held = nodes[0].tell("GET", "/pending")["pending"]
     for one in held:
