@@ -60,7 +60,7 @@ COMMANDS: Final[Commands] = {
     "recall": "recall:recall",
     "search": "recall:search",
     "export": "transfer:export_file",
-    "import": "transfer:import_path",
+    "import": "importer:import_path",
     "version": "status:version",
     "demo": "demo_command:demo",
 }

@@ -18,8 +18,8 @@ import aiohttp
 
 from node.cli.demo_ledger import Ledger, content_hash
 from node.cli.demo_mesh import DemoNode
-from node.cli.importer import batches
 from node.errors import NodeError
+from node.importers.values import batches
 
 _API: Final = "/api/v1"
 _TIMEOUT_SECONDS: Final = 10.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from node.cli.importer import document_memories
+from node.importers.documents import document_memories
 
 DATA_VARIABLE: Final = "MNEMESH_DEMO_DATA"
 _TURNS_MAX: Final = 20_000

@@ -1,324 +1,166 @@
-"""Reading what is to be imported: JSON lines, an export, or a folder of Markdown and text.
+"""`mnemesh import`: notes, files and chats of elsewhere become memories, over the API.
 
-Law: pure functions over text. One input gives the same memories with the same ids every time,
-so importing twice stores once. Nothing is dropped silently: what cannot be read is an error
-with file and line. Batches respect the limits of the API.
+Law: an import can be interrupted and repeated: ids and retry keys are derived from what is
+sent, so nothing is stored twice. What is left out is said, with the reason.
 """
 
 import hashlib
 import json
-import re
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from node.errors import UsageError
+import typer
 
-BATCH_ITEMS_MAX: Final = 500
-BATCH_BYTES_MAX: Final = 1_500_000
-# The API allows 1 MiB; a section above this is cut between paragraphs.
-SECTION_BYTES_MAX: Final = 512 * 1024
-_TITLE_CHARS_MAX: Final = 512
-_TEXT_SUFFIXES: Final = frozenset({".md", ".markdown", ".mdown", ".txt", ".text", ".rst"})
-_HEADING: Final = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-_UNDERLINE: Final = re.compile(r"^ {0,3}(=+|-{2,})[ \t]*$")
+from node.cli.client import Answer, Client, explain, running_target
+from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
+from node.cli.output import Output
+from node.errors import Exit
+from node.importers.reading import KINDS, read_source
+from node.importers.values import Source, batches
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A piece of a document under one heading.
-
-    Attributes:
-        path: headings from the outermost to its own; empty before the first heading.
-        text: what stands under it, without the heading, without blank edges.
-        line: line of the heading, from 1.
-    """
-
-    path: tuple[str, ...]
-    text: str
-    line: int
+_TRIES: Final = 5
+_WAIT_SECONDS_MAX: Final = 10.0
+_LONG_TIMEOUT_SECONDS: Final = 600.0
+_SHOWN_ERRORS: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What an import will send.
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of an import so far."""
 
-    Attributes:
-        memories: bodies as the API takes them.
-        links: links of an export, sent with the last batch.
-    """
+    sent: int = 0
+    imported: int = 0
+    skipped: int = 0
+    shortfalls: int = 0
+    errors: list[Any] = field(default_factory=list)
 
-    memories: list[dict[str, Any]]
-    links: list[dict[str, Any]]
-
-
-def read_source(path: Path, *, namespace: str | None = None) -> Source:
-    """Read everything below a path.
-
-    Args:
-        path: a file or a folder.
-        namespace: for memories that name none.
-
-    Raises:
-        UsageError: nothing there, not readable, or not in a known form.
-    """
-    if path.is_dir():
-        memories = _read_folder(path)
-        links: list[dict[str, Any]] = []
-        if not memories:
-            raise UsageError(
-                f"nothing to import in {path}",
-                why="there is no text below it in files ending in .md or .txt",
-            )
-    elif path.suffix.lower() in _TEXT_SUFFIXES:
-        memories, links = document_memories(_text(path), path.name), []
-    else:
-        memories, links = parse_json(_text(path), str(path))
-    if namespace is not None:
-        memories = [{"namespace": namespace} | memory for memory in memories]
-    return Source(memories=memories, links=links)
+    def add(self, data: Mapping[str, Any], first: int) -> None:
+        """Count the answer to one batch; indexes of errors become those of the whole input."""
+        self.imported += int(data.get("imported", 0))
+        self.skipped += int(data.get("skipped", 0))
+        for error in data.get("errors") or []:
+            if isinstance(error, dict) and isinstance(error.get("index"), int):
+                self.errors.append({**error, "index": error["index"] + first})
+            else:
+                self.errors.append(error)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read {path}", why="it is not UTF-8 text") from error
-
-
-def _read_folder(folder: Path) -> list[dict[str, Any]]:
-    memories: list[dict[str, Any]] = []
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        # A symbolic link could lead out of the folder that was named.
-        if hidden or path.is_symlink() or not path.is_file():
-            continue
-        if path.suffix.lower() in _TEXT_SUFFIXES:
-            memories.extend(document_memories(_text(path), inside.as_posix()))
-    return memories
-
-
-def parse_json(text: str, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Memories and links of an export, an array, one object, or JSON lines.
-
-    Raises:
-        UsageError: with the line at which it stops being any of these.
-    """
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        # Also the way one file of several lines fails, so lines are tried before giving up.
-        return _json_lines(text, name, str(error)), []
-    if isinstance(data, dict) and isinstance(data.get("memories"), list):
-        links = data.get("links", [])
-        if not isinstance(links, list):
-            raise UsageError(f"{name}: links is no list")
-        return _objects(data["memories"], name, "memory"), _objects(links, name, "link")
-    return _objects(data if isinstance(data, list) else [data], name, "memory"), []
-
-
-def _json_lines(text: str, name: str, whole: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            data = json.loads(line)
-        except ValueError as error:
-            words = f"as lines: {error}" if found else f"as one document: {whole}"
-            raise UsageError(
-                f"{name}, line {number} is not JSON",
-                why=words,
-                fix="Expected an export, an array of memories, or one memory per line",
-            ) from error
-        found.extend(_objects([data], f"{name}, line {number}", "memory"))
-    if not found:
-        raise UsageError(f"nothing to import in {name}", why="it is empty")
-    return found
-
-
-def _objects(items: Iterable[Any], name: str, noun: str) -> list[dict[str, Any]]:
-    found = []
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise UsageError(f"{name}: {noun} {index} is no JSON object")
-        found.append(item)
-    return found
-
-
-def document_memories(text: str, name: str) -> list[dict[str, Any]]:
-    """One memory per section of a document.
-
-    Args:
-        text: the document.
-        name: its path below the imported folder, with `/`.
-    """
-    memories = []
-    seen: dict[tuple[tuple[str, ...], str], int] = {}
-    for section in split_sections(text):
-        for part, content in enumerate(split_long(section.text)):
-            # Equal sections of one document are told apart by their count.
-            key = (section.path, content)
-            seen[key] = seen.get(key, 0) + 1
-            title = section.path[-1] if section.path else Path(name).stem
-            memories.append(
-                {
-                    "id": stable_id(name, *section.path, content, str(seen[key])),
-                    "title": _titled(title, part),
-                    "content": content,
-                    "tier": "long",
-                    "source": "import",
-                    "source_uri": name,
-                    "metadata": {
-                        "source_file": name,
-                        "heading_path": list(section.path),
-                        "line": section.line,
-                    },
-                }
-            )
-    return memories
-
-
-def _titled(title: str, part: int) -> str:
-    suffix = f" (part {part + 1})" if part else ""
-    return title.replace("\0", "")[: _TITLE_CHARS_MAX - len(suffix)] + suffix
-
-
-def stable_id(*parts: str) -> str:
-    """An id, shaped like a UUID, that depends on these texts only."""
-    digest = hashlib.sha256(b"".join(_framed(part) for part in parts)).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=5))
-
-
-def _framed(part: str) -> bytes:
-    # With its length in front, so that ("ab", "c") and ("a", "bc") differ.
-    raw = part.encode("utf-8", "surrogatepass")
-    return len(raw).to_bytes(8) + raw
-
-
-def split_sections(text: str) -> list[Section]:
-    """Split Markdown at its headings (CommonMark 0.31, sections 4.2 and 4.3).
-
-    Headings inside fenced code are text. A heading with only other headings under it
-    names them; one with nothing at all is its own text. Text without headings is one section.
-    """
-    sections: list[Section] = []
-    path: list[tuple[int, str]] = []
-    body: list[str] = []
-    start = 1
-    for number, line, heading in _classified(text.splitlines()):
-        if heading is None:
-            body.append(line)
-            continue
-        level, title = heading
-        leaf = not path or level <= path[-1][0]
-        _close(sections, path, body, start, leaf=leaf)
-        path = [(depth, name) for depth, name in path if depth < level]
-        path.append((level, title))
-        body, start = [], number
-    _close(sections, path, body, start, leaf=True)
-    return sections
-
-
-def _close(
-    sections: list[Section], path: list[tuple[int, str]], body: list[str], start: int, *, leaf: bool
-) -> None:
-    text = "\n".join(body).strip("\n").rstrip()
-    names = tuple(name for _, name in path)
-    if not text.strip() and leaf and names:
-        # Nothing below says it, so the heading is the text.
-        text = names[-1]
-    if text.strip():
-        sections.append(Section(path=names, text=text, line=start))
-
-
-def _classified(lines: list[str]) -> Iterator[tuple[int, str, tuple[int, str] | None]]:
-    """Each line with its number, and level and title if it is a heading."""
-    fence = ""
-    skip = False
-    for index, line in enumerate(lines):
-        if skip:
-            skip = False
-            continue
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-            yield index + 1, line, None
-        elif mark:
-            fence = mark[1]
-            yield index + 1, line, None
-        elif (found := _HEADING.match(line)) and found[2]:
-            yield index + 1, line, (len(found[1]), found[2].strip())
-        elif underlined := _underlined(lines, index):
-            skip = True
-            yield index + 1, line, (underlined, line.strip())
-        else:
-            yield index + 1, line, None
-
-
-def _underlined(lines: list[str], index: int) -> int:
-    """Level of a heading of one line that the next one underlines; 0 if it is none."""
-    line = lines[index]
-    before = lines[index - 1].strip() if index else ""
-    if before or not line.strip() or line.startswith("    ") or index + 1 == len(lines):
-        return 0
-    mark = _UNDERLINE.match(lines[index + 1])
-    # Lists, quotes and tables may stand over a rule without being headings.
-    if mark is None or line.lstrip()[0] in "-*+>|#=":
-        return 0
-    return 1 if mark[1][0] == "=" else 2
-
-
-def split_long(text: str, *, bytes_max: int = SECTION_BYTES_MAX) -> list[str]:
-    """Cut a text into parts of at most `bytes_max`, at paragraphs, else lines, else anywhere."""
-    if len(text.encode("utf-8", "surrogatepass")) <= bytes_max:
-        return [text]
-    for separator in ("\n\n", "\n"):
-        pieces = text.split(separator)
-        if len(pieces) > 1:
-            return _packed(pieces, separator, bytes_max)
-    # A character takes at most 4 bytes.
-    step = max(1, bytes_max // 4)
-    return [text[at : at + step] for at in range(0, len(text), step)]
-
-
-def _packed(pieces: list[str], separator: str, bytes_max: int) -> list[str]:
-    parts: list[str] = []
-    current: list[str] = []
-    size = 0
-    for piece in pieces:
-        length = len(piece.encode("utf-8", "surrogatepass")) + len(separator)
-        if current and size + length > bytes_max:
-            parts.append(separator.join(current))
-            current, size = [], 0
-        current.append(piece)
-        size += length
-    parts.append(separator.join(current))
-    return [cut for part in parts if part.strip() for cut in split_long(part, bytes_max=bytes_max)]
-
-
-def batches(
-    memories: Iterable[Mapping[str, Any]],
+def import_path(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File, folder or archive to read.")],
     *,
-    items_max: int = BATCH_ITEMS_MAX,
-    bytes_max: int = BATCH_BYTES_MAX,
-) -> Iterator[list[Mapping[str, Any]]]:
-    """Group memories so that each group fits into one request."""
-    batch: list[Mapping[str, Any]] = []
-    size = 0
-    for memory in memories:
-        length = len(json.dumps(memory, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 2
-        if batch and (len(batch) >= items_max or size + length > bytes_max):
-            yield batch
-            batch, size = [], 0
-        batch.append(memory)
-        size += length
-    if batch:
-        yield batch
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="KIND",
+            help=f"What it is: {', '.join(KINDS)}; found out when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    trust_source: Annotated[
+        bool, typer.Option("--trust-source", help="Keep declared authors (administrators).")
+    ] = False,
+    agent_id: AgentId = None,
+    data_dir: DataDir = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import Markdown, JSON lines, a JSON export, or the chats that an assistant exported."""
+    out = Output(as_json=as_json)
+    source = read_source(path, namespace=namespace, kind=kind)
+    if dry_run:
+        count = len(source.memories)
+        data = {
+            "dry_run": True,
+            "kind": source.kind,
+            "memories": count,
+            "links": len(source.links),
+            "left_out": dict(source.left_out),
+        }
+        out.answer(data, [f"would import {count} memories from {path}", *_left_out(source)])
+        return
+    client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
+    tally = Tally()
+    query = {"trust_source": "true"} if trust_source else {}
+    with out.progress() as progress:
+        task = progress.add_task("importing", total=len(source.memories))
+        for batch in batches(source.memories):
+            send(client, {"memories": batch}, query, tally)
+            progress.update(task, completed=tally.sent)
+        for links in batches(source.links):
+            send(client, {"memories": [], "links": links}, query, tally)
+    _report(out, tally, path, source)
+
+
+def _left_out(source: Source) -> list[str]:
+    return [f"  left out: {count} x {why}" for why, count in source.left_out.most_common()]
+
+
+def send(
+    client: Client, body: Mapping[str, Any], query: Mapping[str, object], tally: Tally
+) -> None:
+    """Post one batch, again when the node asks for patience.
+
+    Raises:
+        NodeError: the node refuses it.
+    """
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+    headers = {"idempotency-key": "import-" + hashlib.sha256(text).hexdigest()}
+    for attempt in range(1, _TRIES + 1):
+        answer = client.ask(
+            "POST",
+            "/api/v1/import",
+            query=query,
+            body=body,
+            headers=headers,
+            timeout=_LONG_TIMEOUT_SECONDS,
+        )
+        if answer.status < HTTPStatus.BAD_REQUEST or attempt == _TRIES or not _passing(answer):
+            break
+        time.sleep(_patience(answer))
+    data = answer.data if isinstance(answer.data, dict) else {}
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        if data.get("error") != "quorum_not_met":
+            raise explain(answer)
+        # Stored here and spreading; the rest of the input is still worth sending.
+        tally.shortfalls += 1
+    tally.add(data, tally.sent)
+    tally.sent += len(body["memories"])
+
+
+def _passing(answer: Answer) -> bool:
+    return answer.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def _patience(answer: Answer) -> float:
+    text = answer.headers.get("retry-after", "1")
+    return min(float(text) if text.isdigit() else 1.0, _WAIT_SECONDS_MAX)
+
+
+def _report(out: Output, tally: Tally, path: Path, source: Source) -> None:
+    data = {
+        "imported": tally.imported,
+        "skipped": tally.skipped,
+        "errors": tally.errors,
+        "left_out": dict(source.left_out),
+        "quorum_shortfalls": tally.shortfalls,
+    }
+    words = [f"imported {tally.imported} memories from {path}, {tally.skipped} were there already"]
+    words += _left_out(source)
+    words += [f"  refused: {error}" for error in tally.errors[:_SHOWN_ERRORS]]
+    if len(tally.errors) > _SHOWN_ERRORS:
+        words.append(f"  and {len(tally.errors) - _SHOWN_ERRORS} more; see --json")
+    out.answer(data, words)
+    if tally.shortfalls:
+        out.say(
+            f"{tally.shortfalls} batches are stored here and were not confirmed by the quorum; "
+            "they spread when the peers are back."
+        )
+        raise typer.Exit(int(Exit.QUORUM))
+    if tally.errors:
+        raise typer.Exit(int(Exit.ERROR))

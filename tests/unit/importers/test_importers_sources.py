@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.cli.importer import (
-    batches,
-    document_memories,
-    parse_json,
-    read_source,
-    split_long,
-    split_sections,
-    stable_id,
-)
 from node.errors import UsageError
+from node.importers.documents import document_memories
+from node.importers.markdown import split_long, split_sections
+from node.importers.reading import parse_json, read_source
+from node.importers.values import batches, stable_id
 
 DOCUMENT = """\
 Before any heading.
