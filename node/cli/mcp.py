@@ -7,7 +7,7 @@ start. It opens no store; it asks the running node, as every command does.
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,11 +19,7 @@ from node.mcp.clients import PROGRAMS, Start, entry_of, text_of
 from node.paths import Paths
 
 if TYPE_CHECKING:
-    from node.client import AsyncClient
-    from node.client.pace import Retry
-    from node.mcp.reach import Dial
-
-_TOTAL_SECONDS: Final = 15.0
+    from node.mcp.reach import Find
 
 Profile = Annotated[
     str | None,
@@ -85,8 +81,8 @@ def serve(  # noqa: PLR0913, PLR0917 -- the options of a command are its paramet
     from node.mcp.stdio import serve_stdio  # noqa: PLC0415 -- the SDK takes half a second
 
     paths = paths_of(data_dir, key_dir, config)
-    dial = _far(url, fingerprint, api_key_file) if url else near(paths)
-    asyncio.run(serve_stdio(_profile(paths, profile), dial, agent_id))
+    find = _far(url, fingerprint, api_key_file) if url else near(paths)
+    asyncio.run(serve_stdio(_profile(paths, profile), find, agent_id))
 
 
 def _profile(paths: Paths, named: str | None) -> str:
@@ -106,52 +102,40 @@ def _profile(paths: Paths, named: str | None) -> str:
     return named
 
 
-def near(paths: Paths) -> "Dial":
-    """Reaches the node that runs on a data directory."""
+def near(paths: Paths) -> "Find":
+    """Finds the node that runs on a data directory."""
     from node.auth.identities import FOLDER, Identities  # noqa: PLC0415 -- with the client
-    from node.client import AsyncClient  # noqa: PLC0415 -- heavy
+    from node.client.places import Options  # noqa: PLC0415 -- with the client
+    from node.mcp.reach import Way  # noqa: PLC0415 -- heavy
 
-    def dial(agent: str, signing: bool) -> "AsyncClient":  # noqa: FBT001 -- as `Dial` has it
+    held = Identities(paths.key_dir / FOLDER)
+
+    def key_of(agent: str) -> Path | None:
+        key = held.private_path(agent)
+        return key if key.exists() else None
+
+    def find() -> Way:
         target = running_target(paths)
-        tls = target.url.startswith("https:")
-        bare = tls and not target.api_key and bool(target.client_cert)
-        key = Identities(Path(target.key_dir) / FOLDER).private_path(agent)
-        return AsyncClient(
-            target.url,
-            agent_id=agent,
-            api_key=target.api_key or None,
-            fingerprint=target.fingerprint if tls else None,
-            client_cert=target.client_cert if bare else None,
-            client_key=target.client_key if bare else None,
-            identity_file=key if signing and key.exists() else None,
-            retry=_retry(),
-        )
+        options = Options()
+        if target.api_key:
+            options["api_key"] = target.api_key
+        if target.url.startswith("https:"):
+            options["fingerprint"] = target.fingerprint
+            if target.client_cert and not target.api_key:
+                options["client_cert"] = target.client_cert
+                options["client_key"] = target.client_key
+        return Way(url=target.url, options=options, key_of=key_of)
 
-    return dial
+    return find
 
 
-def _far(url: str, fingerprint: str | None, api_key_file: Path | None) -> "Dial":
-    """Reaches a node on another machine."""
-    from node.client import AsyncClient  # noqa: PLC0415 -- heavy
+def _far(url: str, fingerprint: str | None, api_key_file: Path | None) -> "Find":
+    """A node on another machine."""
+    from node.client.places import Options  # noqa: PLC0415 -- with the client
+    from node.mcp.reach import Way  # noqa: PLC0415 -- heavy
 
-    def dial(agent: str, signing: bool) -> "AsyncClient":  # noqa: FBT001 -- as `Dial` has it
-        del signing  # the keys of agents lie on the machine of the node
-        return AsyncClient(
-            url,
-            agent_id=agent,
-            fingerprint=fingerprint,
-            api_key_file=api_key_file,
-            retry=_retry(),
-        )
-
-    return dial
-
-
-def _retry() -> "Retry":
-    """A model waits for its tool, so it is told sooner than a program would be."""
-    from node.client.pace import Retry  # noqa: PLC0415 -- with the client
-
-    return Retry(total=_TOTAL_SECONDS)
+    way = Way(url=url, options=Options(fingerprint=fingerprint, api_key_file=api_key_file))
+    return lambda: way
 
 
 def show_config(  # noqa: PLR0913 -- the options of a command are its parameters

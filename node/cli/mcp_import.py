@@ -18,7 +18,7 @@ from node.client.errors import ClientError, Forbidden, NotAdmitted, QuorumNotMet
 from node.errors import Exit, NodeError, UsageError
 from node.mcp.knowledge import Graph
 from node.mcp.knowledge_file import GraphFile, Taken, read_graph_file, take_in
-from node.mcp.reach import Dial, Reach
+from node.mcp.reach import Find, Reach
 
 _IMPORTER: Final = "ai:mcp-import"
 _EXITS: Final[Mapping[type[ClientError], Exit]] = {
@@ -80,8 +80,8 @@ def _lines(skipped: list[tuple[int, str]]) -> list[dict[str, Any]]:
     return [{"line": number, "error": why} for number, why in skipped]
 
 
-async def _take_in(out: Output, dial: Dial, agent: str | None, held: GraphFile) -> Taken:
-    reach = Reach(dial)
+async def _take_in(out: Output, find: Find, agent: str | None, held: GraphFile) -> Taken:
+    reach = Reach(find)
     try:
         with out.progress() as bar:
             total = len(held.entities) + len(held.relations)

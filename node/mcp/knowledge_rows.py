@@ -147,15 +147,15 @@ def assembled(rows: list[Row]) -> Found:
     Args:
         rows: newest first, as a list shows them: it tells apart what one millisecond holds.
     """
-    rows = rows[::-1]
-    rows.sort(key=lambda row: str(row["created_at"]))
+    oldest_first = list(reversed(rows))
+    oldest_first.sort(key=lambda row: str(row["created_at"]))
     entities: dict[str, Entity] = {}
-    for row in rows:
+    for row in oldest_first:
         facts = facts_of(row)
         if facts.get("part") == "entity":
             entities.setdefault(facts["name"], Entity(facts["name"], facts["type"]))
     relations: dict[Relation, None] = {}
-    for row in rows:
+    for row in oldest_first:
         facts = facts_of(row)
         if facts.get("part") == "observation" and facts["name"] in entities:
             entities[facts["name"]].observations.append("" if "empty" in facts else row["content"])

@@ -8,19 +8,19 @@ from mcp.server.stdio import stdio_server
 
 from node.mcp.api import Api
 from node.mcp.callers import agent_of
-from node.mcp.reach import Dial, Reach
+from node.mcp.reach import Find, Reach
 from node.mcp.server import Context, build_server, client_name
 
 
-async def serve_stdio(profile: str, dial: Dial, agent: str | None) -> None:
+async def serve_stdio(profile: str, find: Find, agent: str | None) -> None:
     """Serve until stdin ends.
 
     Args:
         profile: which tools to show.
-        dial: reaches the node in the name of an agent.
+        find: looks the node up.
         agent: in whose name; from the name of the client when None.
     """
-    reach = Reach(dial)
+    reach = Reach(find)
 
     def api_of(context: Context) -> Api:
         return reach.speaking_as(agent or agent_of(client_name(context)))

@@ -177,10 +177,10 @@ async def test_a_body_above_the_limit_is_413(serve: Served) -> None:
 async def test_each_call_is_counted_under_the_route_that_it_takes(serve: Served) -> None:
     made = await serve()
     async with made.far() as client:
-        await client.call_tool("memory_stats", {})
+        await client.call_tool("memory_list", {})
     page = (await made.world.ask("GET", "/metrics")).body.decode()
     counted = [line for line in page.splitlines() if line.startswith("mnemesh_http_requests_total")]
-    assert any("/api/v1/stats" in line and line.endswith(" 1.0") for line in counted), counted
+    assert any("/api/v1/memories" in line and line.endswith(" 1.0") for line in counted), counted
     assert any("/mcp" in line for line in counted), counted
 
 
