@@ -185,7 +185,9 @@ def mark_erasures(
             arrivals += 1
             for op in erasing(bundle):
                 lane = bundle.actor[:1]
-                name = name_of(record_key(lane, op.collection, op.id))
+                key = record_key(lane, op.collection, op.id)
+                txn.delete(key, db=tables.access)  # else its id would stay there
+                name = name_of(key)
                 before = changed.get(name) or held.get(name)
                 dots = (op.dot,) if lane == DATA else ()
                 kept = before.dots if before is not None else ()

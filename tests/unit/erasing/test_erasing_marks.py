@@ -246,6 +246,20 @@ def test_a_row_goes_when_it_is_rewritten_and_nothing_can_move_it(
     again.close()
 
 
+def test_the_id_stays_in_the_feed_until_that_is_pruned(store: Store, maker: RealMaker) -> None:
+    key = maker.create("client-chosen-id")
+    commit(store, maker)
+    store.flush_access({key: (3, T0_MS)})
+    maker.erase(key)
+    commit(store, maker)
+    store.truncate(keep_all(), T0_MS)
+    rewrite(store)
+    assert key in (store.path / "data.mdb").read_bytes()
+    store.prune_feed(T0_MS + 1)
+    rewrite(store)
+    assert b"client-chosen-id" not in (store.path / "data.mdb").read_bytes()
+
+
 def test_a_record_erased_twice_waits_for_both_deletes(store: Store, maker: RealMaker) -> None:
     key = maker.create("a")
     commit(store, maker)

@@ -1,0 +1,143 @@
+"""Copies of a store go with a rewrite: frozen ones, half received ones, replaced ones."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from crdt.effects import Freeze, Stage
+from node.replication.engine import Engine
+from node.replication.snapshots import SnapshotWorks
+from node.store.folder import drop_replaced, open_current, set_aside_stores, swap
+from node.store.snapshot import START, freeze
+from tests.unit.erasing.rig import RealMaker
+from tests.unit.store.rig import MAP_BYTES, T0_MS, entropy, open_store
+
+
+class Rounds:
+    """The part of catching up that the works talk to."""
+
+    def __init__(self) -> None:
+        self.session: Any = None
+        self.joining = False
+        self.offered: list[bytes] = []
+        self.resumed: list[tuple[bytes, bytes]] = []
+
+    def frozen(self, _link: int, _number: int, snapshot: bytes) -> None:
+        self.offered.append(snapshot)
+
+    def staged(self, *_: object) -> None:
+        """Rows are kept."""
+
+    def resume_at(self, snapshot: bytes, following: bytes) -> None:
+        self.resumed.append((snapshot, following))
+
+
+def folders(data_dir: Path, kind: str) -> list[Path]:
+    return sorted(data_dir.glob(f"{kind}-*"))
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+async def until(state: Any) -> None:
+    async with asyncio.timeout(10):
+        while not state():  # noqa: ASYNC110 - files on a disk set no event
+            await asyncio.sleep(0.005)
+
+
+def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
+    async def story() -> None:
+        store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
+        maker.create("a", content="words")
+        store.commit(maker.take())
+        rounds, tasks = Rounds(), set[asyncio.Task[None]]()
+        engine = SimpleNamespace(
+            store=store,
+            replica=SimpleNamespace(actors=dict(maker.actors)),
+            exchange=SimpleNamespace(catchup=rounds),
+            pump=lambda: None,
+        )
+        works = SnapshotWorks(
+            engine=cast("Engine", engine),
+            data_dir=data_dir,
+            map_bytes=MAP_BYTES,
+            chunk_bytes=100,
+            log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
+            spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
+        )
+        works.freeze(Freeze(1, 1))
+        await until(lambda: rounds.offered)
+        other = open_store(data_dir.parent / "other")
+        maker.create("b")
+        other.commit(maker.take())
+        given = freeze(other, data_dir.parent / "given")
+        rows, following = given.chunk(START, 1)
+        works.stage(Stage(1, 1, given.id, rows, following))
+        await until(lambda: folders(data_dir, "incoming"))
+        await asyncio.gather(*tasks)
+        assert folders(data_dir, "frozen")
+        # A reception that is under way is left alone.
+        rounds.session = SimpleNamespace(snapshot=given.id)
+        works.drop_copies()
+        await until(lambda: not folders(data_dir, "frozen"))
+        assert folders(data_dir, "incoming")
+        rounds.session = None
+        works.drop_copies()
+        await until(lambda: not folders(data_dir, "incoming"))
+        assert rounds.resumed == [(b"", b"")]
+        works.close()
+        given.close()
+        other.close()
+        store.close()
+
+    asyncio.run(story())
+
+
+def test_a_copy_that_was_being_frozen_is_frozen_again(data_dir: Path) -> None:
+    async def story() -> None:
+        store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
+        maker.create("a")
+        store.commit(maker.take())
+        rounds, tasks = Rounds(), set[asyncio.Task[None]]()
+        engine = SimpleNamespace(
+            store=store,
+            replica=SimpleNamespace(actors=dict(maker.actors)),
+            exchange=SimpleNamespace(catchup=rounds),
+        )
+        works = SnapshotWorks(
+            engine=cast("Engine", engine),
+            data_dir=data_dir,
+            map_bytes=MAP_BYTES,
+            chunk_bytes=100,
+            log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
+            spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
+        )
+        works.freeze(Freeze(1, 1))
+        await asyncio.sleep(0)  # it has begun, and cannot have ended: nobody has looked
+        works.drop_copies()
+        await until(lambda: rounds.offered)
+        await asyncio.gather(*tasks)
+        assert len(rounds.offered) == 1
+        await until(lambda: len(folders(data_dir, "frozen")) == 1)
+        works.close()
+        store.close()
+
+    asyncio.run(story())
+
+
+def test_replaced_stores_go_and_others_stay(data_dir: Path) -> None:
+    open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES).close()
+    damaged = data_dir / "aside-damaged-1"
+    damaged.mkdir()
+    open_store(data_dir / "next-0123456789abcdef").close()
+    swap(data_dir, data_dir / "next-0123456789abcdef", T0_MS)
+    assert len(set_aside_stores(data_dir)) == 2
+    assert drop_replaced(data_dir) == 1
+    assert set_aside_stores(data_dir) == [damaged]
