@@ -22,6 +22,8 @@ from node.founding import read_join_note
 from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
 from node.http_side import access_ledger, make_services, open_for_http
+from node.lifecycle.housekeeping import Housekeeping
+from node.lifecycle.opening import open_housekeeping
 from node.live import Live, Tasks
 from node.mcp.opening import open_mcp
 from node.metrics import Metrics
@@ -73,6 +75,7 @@ class Parts:
     erasing: ErasingSide
     events: EventSide
     recall: RecallSide
+    housekeeping: Housekeeping
     dialling: Dialling
     dialler: Dialler | None
     start_over: Callable[[], None]
@@ -86,6 +89,7 @@ class Parts:
         self.oversight.watch()
         self.audit.watch()
         self.foreign.watch()
+        self.housekeeping.watch()
         self.erasing.watch()
         self.events.watch()
 
@@ -161,7 +165,7 @@ def build_parts(
     oversight.audited_by(audit.record, audit.facts)
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
-    upkeep, foreign, events, recall = _agents_side(
+    upkeep, foreign, events, recall, keeping = _agents_side(
         ground,
         live,
         tasks,
@@ -196,6 +200,7 @@ def build_parts(
         erasing=erasing,
         events=events,
         recall=recall,
+        housekeeping=keeping,
         dialling=dialling,
         dialler=dialler,
         start_over=start_over,
@@ -256,7 +261,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight: Oversight,
     audit: AuditSide,
     erasing: ErasingSide,
-) -> tuple[Upkeep, ForeignSide, EventSide, RecallSide]:
+) -> tuple[Upkeep, ForeignSide, EventSide, RecallSide, Housekeeping]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
@@ -311,7 +316,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
-    return upkeep, foreign, events, recall
+    keeping = open_housekeeping(live, tasks, engine, services)
+    return upkeep, foreign, events, recall, keeping
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

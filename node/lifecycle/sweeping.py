@@ -98,7 +98,7 @@ class Sweeping:
         for owner in dict.fromkeys(places.values()):
             own = [place for place, author in places.items() if author == owner]
             by_owner = replace(ask, caller=replace(ask.caller, agent=owner))
-            work = Work(items=own, drafts_of=self._ends)
+            work = Work(items=own, drafts_of=self.ends)
             written = await write_all(self._memories, work, by_owner, "delete", **facts)
             receipt = written or receipt
         return receipt
@@ -127,7 +127,8 @@ class Sweeping:
                 out[Place(id=held.id, private=held.private)] = owner
         return out
 
-    def _ends(self, place: Place) -> list[Draft]:
+    def ends(self, place: Place) -> list[Draft]:
+        """The draft that ends a memory whose time is over; none when it is gone already."""
         memories = self._memories
         reader = memories.funnel.reader()
         held = reader.whole(COLLECTION, place.id, private=place.private)
