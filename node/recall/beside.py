@@ -1,8 +1,8 @@
 """What recall uses beside words, from the settings.
 
 Law: a section that names half an engine refuses the start. Nothing is opened, imported or sent
-unless the section asks for it. Fuzzy likeness counts a quarter of words, as it knows no
-meaning; vectors of a model count as much as words.
+unless the section asks for it. Fuzzy likeness counts a twentieth of words, as it knows no
+meaning: it fills up where words find little; vectors of a model count as much as words.
 """
 
 import os
@@ -28,7 +28,7 @@ from node.settings.material import check_secret_modes
 from node.settings.sections import Embeddings
 
 VECTORS_FOLDER: Final = "vectors"
-WEIGHTS: Final = {"fuzzy": 0.25, "vector": 1.0}
+WEIGHTS: Final = {"fuzzy": 0.05, "vector": 1.0}
 _OFF: Final = "off"
 _NEEDED: Final = ("usearch", "numpy")
 

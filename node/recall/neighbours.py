@@ -16,9 +16,9 @@ from node.recall.words import terms
 
 ENGINE: Final = "neighbour"
 
-POOL: Final = 300
-"""Candidates that the lexical engine is asked for, whatever the caller's limit: a hundred lose
-half a question in a hundred, a thousand win nothing."""
+POOL: Final = 200
+"""Candidates that the lexical engine is asked for, whatever the caller's limit: with a hundred
+a few answers are missed, with more nothing is won and neighbours take longer."""
 
 SHARES: Final = (0.25, 0.15)
 """Of the score of the memory next to it, and of the one after that, on both sides."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from node.recall.beside import WEIGHTS
 from node.recall.fusion import fuse
 from node.recall.fuzzy import HashedGrams
 from node.recall.lexical import Lexical
@@ -36,7 +37,6 @@ _BORN_MS: Final = 1_700_000_000_000
 _INDEX_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _WORD: Final = re.compile(r"\w+")
-_FUZZY_WEIGHT: Final = 0.25
 
 
 def plain(turns: Sequence[Turn]) -> Way:
@@ -87,9 +87,8 @@ def engines(turns: Sequence[Turn], folder: Path) -> Iterator[dict[str, Way]]:
     lexical = Lexical(folder / "lexical")
     neighbours = Neighbours(folder / "order")
     fuzzy = VectorEngine(folder / "vectors", HashedGrams(), lexical.snapshot)
-    changes = [
-        Change(f"d{uuid.UUID(int=at + 1)}", document_of(turn, at)) for at, turn in enumerate(turns)
-    ]
+    documents = [document_of(turn, at) for at, turn in enumerate(turns)]
+    changes = [Change(document.key, document) for document in documents]
     ids = {document.key: turn.id for document, turn in zip(documents, turns, strict=True)}
     for engine in (lexical, neighbours, fuzzy):
         engine.take(changes)
@@ -105,7 +104,7 @@ def engines(turns: Sequence[Turn], folder: Path) -> Iterator[dict[str, Way]]:
         return fuzzy.find(question.text, _filters(question), POOL)
 
     def fused(question: Question) -> Sequence[Hit]:
-        return fuse([(spread(question), 1.0), (likeness(question), _FUZZY_WEIGHT)])
+        return fuse([(spread(question), 1.0), (likeness(question), WEIGHTS["fuzzy"])])
 
     def way(find: Callable[[Question], Sequence[Hit]]) -> Way:
         return lambda question: [ids[hit.key] for hit in find(question)[:LIMIT]]
