@@ -73,6 +73,73 @@ def fields_of(limits: Limits) -> dict[str, Schema]:
     }
 
 
+_LEVELS: Final = ("any", "allow", "registered", "owner", "approve", "deny")
+_SHARED: Final[dict[str, Schema]] = {
+    "Error": thing(
+        ("error",),
+        error=text(about="a stable code, or a sentence that clients know"),
+        detail=text(about="what happened, why, and what to do"),
+        field=text(about="of the request, when one is at fault"),
+    ),
+    "DurabilityFacts": all_there(
+        local=flag(about="whether this node's disk holds it"),
+        acks=whole(0, about="members whose disks hold it, this one counted"),
+        needed=whole(0),
+        peers=many(text(), about="names of the others among them"),
+        dot=maybe(text(about="<actor>:<seq>")),
+        token=text(about="causal token, for X-Causal-Token"),
+    ),
+    "Durable": all_there(quorum_acks=whole(0), durability=named("DurabilityFacts")),
+    "Pending": {
+        "allOf": [
+            all_there(
+                status=one_of("pending"),
+                pending_id=text(),
+                id=text(about="that the memory will have"),
+                action=text(),
+            ),
+            DURABLE,
+        ]
+    },
+    "ConcurrentValue": all_there(value=anything(), dot=text(), hlc=anything(), agent_id=text()),
+    "Link": thing(
+        ("source_id", "target_id", "relation", "created_at", "valid_from"),
+        source_id=text(),
+        target_id=text(),
+        relation=text(pattern="^[a-z][a-z0-9_]{0,63}$"),
+        created_at=moment(),
+        valid_from=moment(),
+        valid_until=moment(),
+        observed_by=text(),
+        signature=text(),
+        attest_level=text(),
+    ),
+    "Governance": thing(
+        write=one_of(*_LEVELS),
+        promote=one_of(*_LEVELS),
+        delete=one_of(*_LEVELS),
+        approver={
+            "anyOf": [
+                one_of("human"),
+                all_there(agent=AGENT_ID),
+                all_there(consensus=whole(1, 100)),
+            ]
+        },
+        inherit=flag(),
+        approval_timeout_secs=whole(1, 2_592_000),
+    ),
+    "Standard": thing(
+        ("namespace", "governance"),
+        namespace=text(),
+        id=text(),
+        title=text(),
+        content=text(),
+        governance=anything(),
+    ),
+}
+"""Those that no limit shapes."""
+
+
 def components(limits: Limits) -> dict[str, Schema]:
     """Every named schema of the document."""
     given = fields_of(limits)
@@ -80,78 +147,15 @@ def components(limits: Limits) -> dict[str, Schema]:
     settable = {name: schema for name, schema in given.items() if name != "expires_at"}
     new = {"id": RECORD_ID, **given}
     return {
-        "Error": thing(
-            ("error",),
-            error=text(about="a stable code, or a sentence that clients know"),
-            detail=text(about="what happened, why, and what to do"),
-            field=text(about="of the request, when one is at fault"),
-        ),
-        "DurabilityFacts": all_there(
-            local=flag(about="whether this node's disk holds it"),
-            acks=whole(0, about="members whose disks hold it, this one counted"),
-            needed=whole(0),
-            peers=many(text(), about="names of the others among them"),
-            dot=maybe(text(about="<actor>:<seq>")),
-            token=text(about="causal token, for X-Causal-Token"),
-        ),
-        "Durable": all_there(quorum_acks=whole(0), durability=named("DurabilityFacts")),
-        "Pending": {
-            "allOf": [
-                all_there(
-                    status=one_of("pending"),
-                    pending_id=text(),
-                    id=text(about="that the memory will have"),
-                    action=text(),
-                ),
-                DURABLE,
-            ]
-        },
+        **_SHARED,
         "Memory": _memory(given),
-        "ConcurrentValue": all_there(value=anything(), dot=text(), hlc=anything(), agent_id=text()),
         "MemoryFields": thing(**{**settable, "expires_at": maybe(given["expires_at"])}),
         "NewMemory": thing(
             ("title", "content"),
             **new,
             on_conflict=one_of("none", "update", "error", about="about an equal title"),
         ),
-        "Link": thing(
-            ("source_id", "target_id", "relation", "created_at", "valid_from"),
-            source_id=text(),
-            target_id=text(),
-            relation=text(pattern="^[a-z][a-z0-9_]{0,63}$"),
-            created_at=moment(),
-            valid_from=moment(),
-            valid_until=moment(),
-            observed_by=text(),
-            signature=text(),
-            attest_level=text(),
-        ),
-        "Governance": thing(
-            write=one_of(*_LEVELS),
-            promote=one_of(*_LEVELS),
-            delete=one_of(*_LEVELS),
-            approver={
-                "anyOf": [
-                    one_of("human"),
-                    all_there(agent=AGENT_ID),
-                    all_there(consensus=whole(1, 100)),
-                ]
-            },
-            inherit=flag(),
-            approval_timeout_secs=whole(1, 2_592_000),
-        ),
-        "Standard": thing(
-            ("namespace", "governance"),
-            namespace=text(),
-            id=text(),
-            title=text(),
-            content=text(),
-            governance=anything(),
-        ),
     }
-
-
-_LEVELS: Final = ("any", "allow", "registered", "owner", "approve", "deny")
 
 
 def _memory(given: dict[str, Schema]) -> Schema:

@@ -1,4 +1,7 @@
-"""Shapes of recall and search."""
+"""Shapes of recall, search and the index behind them.
+
+Law: as `node.recall` answers; the index is the operator's, what it finds everybody's.
+"""
 
 from typing import Final
 
@@ -39,7 +42,11 @@ _FILTERS: Final = {
     "min_score": real(0),
 }
 
+_INDEX: Final = table(anything(), about="how far the index of this node is")
+
 RECALL_SHAPES: Final[Shapes] = {
+    "GET /index": Shape(answers={200: _INDEX}, errors=(503,)),
+    "POST /index/rebuild": Shape(answers={202: _INDEX}, errors=(503,)),
     "GET /recall": Shape(
         query={"context": text(least=1), **_FILTERS, "tags": text(about="with commas")},
         needed=("context",),

@@ -137,6 +137,9 @@ class Governed:
         }
         return sorted(held)[:limit]
 
+    def named(self, collection: str, prefix: str, limit: int) -> list[str]:
+        return self.with_prefix(collection, prefix, limit)
+
     def counts(self) -> Mapping[tuple[str, str], int]:
         found: Counter[tuple[str, str]] = Counter()
         for key in self.node.disk.records:

@@ -106,7 +106,7 @@ async def test_bad_fields_are_named_and_nothing_is_written(world: World) -> None
         "content": ["", long_content, "\u00e9" * (512 * 1024 + 1), {}, None],
         "tags": [["x"] * 2 + [""], ["x" * 129], [str(n) for n in range(51)], "a,b", [1]],
         "tier": ["LONG", 1, []],
-        "priority": [0, 11, 5.0, True, "5"],
+        "priority": [0, 11, 5.5, True, "5"],
         "confidence": [-0.1, 1.1, "1", True],
         "namespace": ["", "a//b", "/a", "a/", "/".join("123456789"), "x" * 513, 3],
         "metadata": [[], "x", {"k": "v" * 65536}],

@@ -132,7 +132,7 @@ async def test_unknown_addresses_and_methods(world: World) -> None:
         ("GET", f"{API}"),
         ("GET", f"{API}/memories/"),
         ("GET", f"{API}/memories/a/b/c"),
-        ("GET", f"{API}/recall"),
+        ("GET", f"{API}/remember"),
         ("POST", "/api/v2/memories"),
         ("GET", "//api/v1/memories"),
     ):
