@@ -18,7 +18,7 @@ from node.events.filters import Filter
 from node.events.names import RESET
 from node.events.telling import Teller, Told
 
-BATCH_MAX: Final = 64
+BATCH_MAX: Final = 32
 _BEGIN: Final = "0"
 _START: Final = Place(0, -1)
 _PARTS: Final = 3

@@ -44,11 +44,11 @@ class Journal:
         """Operations that arrived after a place, at most `limit`."""
         log, latest = self._log, self._engine.store.head.arrivals
         page = _Page(limit)
-        rest = log.at(after.arrival) if after.arrival else None
+        rest = self._rest(after)
         if rest is None:
             page.missing = 0 < after.arrival <= latest and after.index < _END
         else:
-            page.take(after.arrival, self._bundle(after.arrival, rest.data), after.index)
+            page.take(after.arrival, rest, after.index)
         expected = after.arrival + 1
         while not page.is_full():
             found = log.after(expected - 1, min(_BUNDLES_MAX, limit))
@@ -64,6 +64,14 @@ class Journal:
                 if page.is_full():
                     break
         return self._told(page)
+
+    def _rest(self, after: Place) -> Bundle | None:
+        """The bundle that a place lies in; None when it is not in the log."""
+        held = self._decoded.held(self._engine.store.store_id, after.arrival)
+        if held is not None or not after.arrival or after.index >= _END:
+            return held
+        entry = self._log.at(after.arrival)
+        return None if entry is None else self._bundle(after.arrival, entry.data)
 
     def _told(self, page: "_Page") -> Operations:
         return Operations(

@@ -17,6 +17,8 @@ from node.store.schema import LOG_NAMES, NUMBER_BYTES, Transaction, number
 
 _LANES: Final = (GOVERNANCE, DATA, PRIVATE)
 _DECODED_BYTES_MAX: Final = 8 * 1024 * 1024
+_READ_BYTES_MAX: Final = 64 * 1024
+_NEVER: Final = 2**63
 
 
 class Arrived(NamedTuple):
@@ -37,8 +39,13 @@ class OpLog:
         self._env = env
         self._tables = env.tables
 
-    def after(self, arrival: int, limit: int) -> list[Arrived]:
-        """Bundles that arrived after a number, in order, at most `limit`.
+    def after(self, arrival: int, limit: int, limit_bytes: int = _READ_BYTES_MAX) -> list[Arrived]:
+        """Bundles that arrived after a number, in order, at most `limit`, at least one if any.
+
+        Args:
+            arrival: the number.
+            limit: at most so many.
+            limit_bytes: of each lane no more is read once this size is reached.
 
         Raises:
             node.store.errors.CorruptRecord: one of them is damaged.
@@ -46,17 +53,30 @@ class OpLog:
 
         def look(txn: Transaction) -> list[Arrived]:
             found: list[Arrived] = []
+            end = _NEVER  # behind it, a lane that was read in part may have more
             for lane in _LANES:
-                cursor = txn.cursor(db=self._tables.log_of(lane))
-                there, count = cursor.set_range(number(arrival + 1)), 0
-                while there and count < limit:
-                    key, value = cursor.item()
-                    entry = decode_entry(LOG_NAMES[lane], key, value)
-                    found.append(Arrived(int.from_bytes(key, "big"), entry))
-                    there, count = cursor.next(), count + 1
-            return sorted(found, key=lambda one: one.arrival)[:limit]
+                part, more = self._part(txn, lane, arrival, limit, limit_bytes)
+                found += part
+                if more:
+                    end = min(end, part[-1].arrival)
+            return sorted(one for one in found if one.arrival <= end)[:limit]
 
         return self._env.read(look)
+
+    def _part(
+        self, txn: Transaction, lane: bytes, after: int, limit: int, limit_bytes: int
+    ) -> tuple[list[Arrived], bool]:
+        """Bundles of one lane, and whether there are more."""
+        cursor = txn.cursor(db=self._tables.log_of(lane))
+        there, size = cursor.set_range(number(after + 1)), 0
+        found: list[Arrived] = []
+        while there and len(found) < limit and size < limit_bytes:
+            key, value = cursor.item()
+            entry = decode_entry(LOG_NAMES[lane], key, value)
+            found.append(Arrived(int.from_bytes(key, "big"), entry))
+            size += len(value)
+            there = cursor.next()
+        return found, there
 
     def at(self, arrival: int) -> LogEntry | None:
         """The bundle with a number; None when it is no longer, or not yet, in the log."""
@@ -137,6 +157,11 @@ class Decoded:
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[str, int], tuple[int, Bundle]] = OrderedDict()
         self._bytes = 0
+
+    def held(self, store_id: str, arrival: int) -> Bundle | None:
+        """The bundle with a number in a store, when it was decoded lately."""
+        found = self._held.get((store_id, arrival))
+        return None if found is None else found[1]
 
     def bundle(
         self, store_id: str, arrival: int, data: bytes, read: Callable[[bytes], Bundle]

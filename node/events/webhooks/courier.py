@@ -39,7 +39,7 @@ from node.metrics import Metrics
 from node.settings.sections import Subscriptions as Rules
 
 IN_FLIGHT_MAX: Final = 16
-_LOOK_MAX: Final = 64
+_LOOK_MAX: Final = 32
 _UNSAVED_MAX: Final = 1024
 _HISTORY_MAX: Final = 1000
 _BACK_MS: Final = 24 * 3_600_000

@@ -40,6 +40,9 @@ def test_bundles_come_in_the_order_in_which_they_arrived(filled: tuple[Store, Ma
     ]  # fmt: skip
     assert [one.arrival for one in log.after(2, 2)] == [3, 4]
     assert log.after(6, 100) == []
+    assert [one.arrival for one in log.after(0, 100, limit_bytes=1)] == [1]
+    assert [one.arrival for one in log.after(1, 100, limit_bytes=1)] == [2]
+    assert [one.arrival for one in log.after(4, 100, limit_bytes=1)] == [5, 6]
     entry = log.at(4)
     assert entry is not None
     assert (entry.first, entry.last) == (2, 3)
