@@ -1,6 +1,7 @@
 """Erased bytes are gone: every file of every node of a real mesh is read, byte by byte."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,3 +181,22 @@ def test_an_old_copy_of_a_store_brings_nothing_back(found: Found) -> None:
     until_clear([nodes[2]])
     nodes[2].tell("POST", "/compact", {})
     assert all_traces(nodes, *EVERYTHING) == {}
+
+
+def test_the_index_is_made_anew_without_it(found: Found) -> None:
+    (node,) = found(1)
+    kept = told(node, "kept", metadata={})
+    ident = told(node)
+    folder = node.data_dir / "recall"
+    before = until(lambda: files_of(folder, ".store"), "the index has files")
+    forget(node, ident)
+    node.tell("POST", "/compact", {})
+    assert not [path for path in before if path.exists()]
+    assert traces(node, FIRST) == []
+    found_now = node.tell("GET", f"/recall?context={FIRST}", x_agent_id=OWNER)["memories"]
+    assert [one["id"] for one in found_now] == [kept]
+    assert node.tell("GET", f"/search?q={FIRST}", x_agent_id=OWNER)["memories"] == []
+
+
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    return [path for path in folder.rglob(f"*{suffix}") if path.is_file()]

@@ -61,7 +61,7 @@ def rewrite(store: Store, ms: int = T0_MS) -> int:
 
 
 def test_a_plain_delete_leaves_no_mark(store: Store, maker: RealMaker) -> None:
-    key = maker.create("a", content="erase")  # the word alone is no mark
+    key = maker.create("a", content="erase", erase=True)  # the word alone is no mark
     commit(store, maker)
     maker.delete(key)
     commit(store, maker)
