@@ -16,14 +16,16 @@ GOVERNANCE: Final = (
     Tool(
         name="memory_pending_list",
         family="governance",
-        says="Actions that wait for approval, or were decided.",
+        says="Actions that wait for approval; with status, those that were decided.",
         takes={
-            "status": a.choice("Only these.", "pending", "approved", "rejected"),
+            "status": a.choice(
+                "Only these; pending when left out.", "pending", "approved", "rejected"
+            ),
             "namespace": a.text("Only actions in this namespace."),
             "limit": a.limit(100, 1000),
         },
         reads=True,
-        run=Route("GET", "/pending"),
+        run=Route("GET", "/pending", fixed={"status": "pending"}),
     ),
     Tool(
         name="memory_pending_approve",
