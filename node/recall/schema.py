@@ -15,7 +15,7 @@ import tantivy
 from node.recall.literal import marks_of
 from node.recall.moments import date_words, speaker_of
 from node.recall.values import PUBLIC, Document
-from node.recall.words import ANALYZER, register
+from node.recall.words import ANALYZER, composed, register
 
 VERSION: Final = 1
 """Raised with every change of fields or analysis; an index of another version starts over."""
@@ -69,10 +69,10 @@ def register_all(index: tantivy.Index) -> None:
 def indexed(document: Document) -> tantivy.Document:
     """A document as the index takes it."""
     out = tantivy.Document()
-    out.add_text(TITLE, document.title)
-    out.add_text(CONTENT, document.content)
-    out.add_text(TAGS, " ".join(document.tags))
-    out.add_text(SPEAKER, speaker_of(document))
+    out.add_text(TITLE, composed(document.title))
+    out.add_text(CONTENT, composed(document.content))
+    out.add_text(TAGS, composed(" ".join(document.tags)))
+    out.add_text(SPEAKER, composed(speaker_of(document)))
     out.add_text(DATES, date_words(document))
     out.add_text(MARKS, " ".join(marks_of(document)))
     out.add_text(KEY, document.key)

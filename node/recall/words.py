@@ -8,6 +8,7 @@ question is asked, not when a text is indexed, so indexing stays in native code.
 """
 
 import functools
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -44,8 +45,13 @@ def register(index: tantivy.Index) -> None:
 
 def terms(text: str) -> list[str]:
     """The terms of a text, in order, as the index has them."""
-    found: list[str] = _analyzer().analyze(text)
+    found: list[str] = _analyzer().analyze(composed(text))
     return found
+
+
+def composed(text: str) -> str:
+    """A text as it has to be given to the index: one character where marks were apart (NFKC)."""
+    return unicodedata.normalize("NFKC", text)
 
 
 def asked(text: str) -> dict[str, tuple[str, ...]]:
