@@ -8,13 +8,13 @@ is composed anew or erased as well. Every round is bounded, and what fails is tr
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from crdt.dot import DATA, node_of
-from crdt.op import ERASE, Draft, Kind, record_key
+from crdt.op import ERASE, Draft, Kind, Op, record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held
@@ -29,9 +29,10 @@ from node.memory.memories import Ask
 from node.memory.problems import Shortfall
 
 ROUND_ITEMS_MAX: Final = 500
+MARKED_MAX: Final = 100_000
 _MEMORY: Final = b"memory/"
 _NAME: Final = slice(1, 1 + len(_MEMORY))
-_HISTORY_MAX: Final = 50
+_MARK: Final = ERASE.encode()
 _STRIDE: Final = 64
 
 
@@ -44,12 +45,14 @@ class Membership:
         members: all that belong to the mesh now.
         serves: whether this node takes writes now.
         read: the record under a key.
+        ops_of: the operations of a bundle.
     """
 
     me: bytes
     members: Callable[[], Iterable[bytes]]
     serves: Callable[[], bool]
     read: Callable[[bytes], Record | None]
+    ops_of: Callable[[bytes], Sequence[Op]]
 
     def acts_on(self, held: Held) -> bool:
         """Whether it falls to this node to end or change a record by itself."""
@@ -88,18 +91,27 @@ class Housekeeping:
         self._spawn = spawn
         self._interval = interval_secs
         self._monotonic = monotonic
+        self._marked: dict[str, None] = {}
         self._owed: dict[str, None] = {}
         self._due = monotonic()
         self._busy = False
 
     def saw(self, batch: Batch) -> None:
-        """Follow a commit: note what went that something may have come of."""
-        index = self._lifecycle.index
-        for key, change in batch.records.items():
-            if change.before is not None and key[_NAME] == _MEMORY:
-                ident = key[1 + len(_MEMORY) :].decode()
-                if index.ending_at(ident):
-                    self._owed[ident] = None
+        """Follow a commit: note what is to be erased, and when that happens.
+
+        The mark is taken from the bundle while it passes: the log forgets such a deletion soon,
+        and one that waits for approval before it is approved.
+        """
+        for bundle in batch.bundles:
+            if _MARK in bundle.data:
+                marked = [op for op in self._membership.ops_of(bundle.data) if _erases(op)]
+                self._marked.update((op.id, None) for op in marked)
+        while len(self._marked) > MARKED_MAX:
+            self._marked.pop(next(iter(self._marked)))
+        for key in batch.records if self._marked else ():
+            ident = key[1 + len(_MEMORY) :].decode()
+            if key[_NAME] == _MEMORY and ident in self._marked:
+                self._owed[ident] = None
 
     def watch(self) -> None:
         """Begin a round when there is something to do, and none is under way."""
@@ -123,18 +135,18 @@ class Housekeeping:
     async def settle(self) -> None:
         """See to what came of memories that were erased."""
         for step, ident in enumerate(list(self._owed), start=1):
-            if self._was_erased(ident):
+            if self._is_gone(ident):
                 await self._follow(ident)
+                self._marked.pop(ident, None)
             self._owed.pop(ident, None)
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
 
-    def _was_erased(self, ident: str) -> bool:
+    def _is_gone(self, ident: str) -> bool:
+        """Whether nothing of a memory shows; one that waits for approval is there still."""
         reader = self._lifecycle.memories.funnel.reader()
-        if any(reader.whole(COLLECTION, ident, private=lane) for lane in (False, True)):
-            return False
-        ops = reader.history(COLLECTION, ident, _HISTORY_MAX)
-        return any(op.kind is Kind.DELETE and ERASE in op.set for op in ops)
+        lanes = (False, True)
+        return all(reader.whole(COLLECTION, ident, private=lane) is None for lane in lanes)
 
     async def _follow(self, ident: str) -> None:
         memories, index = self._lifecycle.memories, self._lifecycle.index
@@ -180,3 +192,7 @@ class Housekeeping:
         for place, owner in own.items():
             with suppress(WriteError):  # governance may keep this one, and not the next
                 await self._write(owner, Work(items=[place], drafts_of=sweeping.ends))
+
+
+def _erases(op: Op) -> bool:
+    return op.kind is Kind.DELETE and op.collection == COLLECTION and ERASE in op.set

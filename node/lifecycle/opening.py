@@ -29,6 +29,7 @@ def open_housekeeping(live: Live, tasks: Tasks, engine: Engine, services: Servic
             members=lambda: engine.replica.governance.now.members,
             serves=serves,
             read=read,
+            ops_of=lambda data: engine.replica.read_bundle(data).ops,
         ),
         spawn=tasks.spawn,
         interval_secs=live.settings.storage.maintenance_interval_secs,

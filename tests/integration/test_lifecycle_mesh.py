@@ -137,3 +137,29 @@ def test_a_retry_at_another_node_is_the_same_request(shared_mesh: list[RealNode]
     until_level(shared_mesh)
     again = two.tell("POST", "/forget", {"agent_id": ALICE}, **sent)
     assert (again["deleted"], again["links_deleted"]) == (first["deleted"], first["links_deleted"])
+
+
+def test_words_of_a_source_that_was_erased_behind_a_cut_do_not_survive(
+    shared_mesh: list[RealNode],
+) -> None:
+    clean(shared_mesh)
+    *near, far = shared_mesh
+    one = far.store("secretive", "very hushed", agent_id=ALICE)["id"]
+    two = far.store("open", "of the open", agent_id=ALICE)["id"]
+    until_level(shared_mesh)
+    cut(far, near)
+    until(lambda: not far.links(), "the link is cut")
+    assert near[0].tell("POST", "/forget", {"ids": [one]}, X_Agent_Id=ALICE)["deleted"] == 1
+    made = far.ask("POST", "/consolidate", {"ids": [one, two]}, X_Agent_Id=BOB)
+    assert (made.status, made.body["consolidated"]) == (503, 2)
+    ident = made.body["id"]
+    assert "hushed" in far.get(ident)["content"]
+    heal(far, near)
+    until_linked(shared_mesh)
+    for node in shared_mesh:
+        until(
+            lambda node=node: node.get(ident)["content"] == "open\nof the open",
+            f"{node.name} has it without the words that were erased",
+        )
+        assert node.get(ident)["title"] == "open"
+    alike(shared_mesh)
