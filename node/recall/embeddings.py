@@ -6,6 +6,7 @@ Each request has one deadline over all of it, and a bounded answer. A local mode
 its folder; nothing is ever fetched. Rows come back as unit vectors, in the order asked.
 """
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,8 +58,13 @@ class Embedder(Protocol):
         """Whether it speaks to another machine, and so may be slow or away."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+    def embed(self, texts: Sequence[str], seconds: float | None = None) -> "np.ndarray":
         """One row of float32 a text.
+
+        Args:
+            texts: any number.
+            seconds: the most that one request to another machine may take; None for what
+                is set.
 
         Raises:
             EmbeddingsAway: not now.
@@ -104,31 +110,36 @@ class EndpointEmbedder:
     ) -> None:
         self._target = target
         self._monotonic = monotonic
+        # Reading the certificates of the system takes a while: once.
+        secure = target.url.startswith("https:")
+        self._trust = ssl.create_default_context() if secure else False
 
     @property
     def identity(self) -> str:
         """The address and the model."""
         return f"endpoint {self._target.url} {self._target.model}"
 
-    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+    def embed(self, texts: Sequence[str], seconds: float | None = None) -> "np.ndarray":
         """Rows for texts, as many requests as it takes."""
         import httpx  # noqa: PLC0415 - only a node with an endpoint pays for it
         import numpy as np  # noqa: PLC0415 - the same
 
         step = self._target.batch_items_max
+        longest = self._target.timeout_secs
+        seconds = longest if seconds is None else min(seconds, longest)
         parts = [texts[at : at + step] for at in range(0, len(texts), step)]
         try:
             with httpx.Client(
-                timeout=self._target.timeout_secs, trust_env=False, follow_redirects=False
+                verify=self._trust, timeout=seconds, trust_env=False, follow_redirects=False
             ) as client:
-                rows = [self._batch(client, part) for part in parts]
+                rows = [self._batch(client, part, seconds) for part in parts]
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise EmbeddingsAway(f"the endpoint of embeddings: {type(error).__name__}") from error
         return np.concatenate(rows) if rows else np.zeros((0, 0), dtype=np.float32)
 
-    def _batch(self, client: "httpx.Client", texts: Sequence[str]) -> "np.ndarray":
+    def _batch(self, client: "httpx.Client", texts: Sequence[str], seconds: float) -> "np.ndarray":
         target = self._target
-        until = self._monotonic() + target.timeout_secs
+        until = self._monotonic() + seconds
         headers = {"accept": "application/json"}
         if target.api_key:
             headers["authorization"] = f"Bearer {target.api_key}"
@@ -178,8 +189,9 @@ class LocalEmbedder:
         size = (folder / _LOCAL_FILES[-1]).stat().st_size
         self.identity = f"model2vec {folder.name} {size}"
 
-    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+    def embed(self, texts: Sequence[str], seconds: float | None = None) -> "np.ndarray":
         """Rows for texts."""
+        del seconds
         return unit(self._model.encode(list(texts), use_multiprocessing=False))
 
 

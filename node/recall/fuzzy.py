@@ -35,10 +35,11 @@ class HashedGrams:
     identity: Final = f"grams {GRAM_CHARS} {DIMENSIONS}"
     distant: Final = False
 
-    def embed(self, texts: Sequence[str]) -> "np.ndarray":
+    def embed(self, texts: Sequence[str], seconds: float | None = None) -> "np.ndarray":
         """One row of float32 a text."""
         import numpy as np  # noqa: PLC0415 - an optional extra, wanted only here
 
+        del seconds
         rows = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for gram, count in Counter(_grams(text)).items():

@@ -9,7 +9,9 @@ The graph is saved now and then; what came later is added again from the table.
 """
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -28,6 +30,8 @@ EXACT_MAX: Final = 2000
 WIDENED_MAX: Final = 20_000
 _WIDEN: Final = 4
 _SCALE: Final = 127
+_QUESTION_SECONDS: Final = 1.0
+_AWAY_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = (1.0, 60.0)
 _SAVE_SHARE: Final = 5
 _SAVE_MIN: Final = 10_000
@@ -55,6 +59,7 @@ class VectorEngine:
         embedder: makes the vectors.
         sieve: decides filters; asked anew for each question.
         log: told of what keeps vectors from being made.
+        monotonic: seconds that only grow.
 
     Raises:
         ValueError: what lies there is damaged or of another model.
@@ -66,12 +71,15 @@ class VectorEngine:
         embedder: Embedder,
         sieve: Callable[[], Sieve],
         log: Callable[..., None] = lambda *_, **__: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rows = VectorRows(folder / "rows", embedder.identity)
         self._graph_file = folder / _GRAPH
         self._embedder = embedder
         self._sieve = sieve
         self._log = log
+        self._monotonic = monotonic
+        self._away_until = -math.inf
         self._lock = threading.Lock()
         self._waiting: dict[str, str | None] = {}
         self._questions: dict[str, np.ndarray] = {}
@@ -270,9 +278,13 @@ class VectorEngine:
     def _question(self, text: str) -> "np.ndarray | None":
         known = self._questions.get(text)
         if known is None:
+            if self._monotonic() < self._away_until:
+                return None
             try:
-                known = _small(self._embedder.embed([text])[0])
+                known = _small(self._embedder.embed([text], _QUESTION_SECONDS)[0])
             except (EmbeddingsAway, EmbeddingsFailed) as error:
+                # Recall goes on with words; who is away is not waited for by every question.
+                self._away_until = self._monotonic() + _AWAY_SECONDS
                 self._log("embeddings_failed", reason=str(error))
                 return None
             if len(self._questions) >= _QUESTIONS_MAX:
