@@ -91,9 +91,9 @@ def whole(error: E, key: str) -> E:
 class Pages:
     """Where the next page of a list begins, newest first.
 
-    The list changes while it is read. Pages overlap, so a page shows by what it shares with
-    those before that nothing between them was missed; when it shares nothing, because much was
-    deleted, the next one begins further back. What is shown twice is given once.
+    The list changes while it is read. Pages overlap, so a page that begins with a memory
+    that is known has missed nothing; when it does not, because much was deleted or added, the
+    next one begins further back. What is shown twice is given once.
 
     Args:
         page: memories in a page.
@@ -108,13 +108,13 @@ class Pages:
 
     def take(self, memories: Sequence[Memory]) -> list[Memory]:
         """What is new in the page that came."""
-        joined = self.offset == 0 or any(memory["id"] in self._seen for memory in memories)
+        if self.offset and not (memories and memories[0]["id"] in self._seen):
+            # What is before it may have been missed. Nothing is taken across a gap, so what was
+            # taken never has one.
+            self.offset = max(0, self.offset - self.limit)
+            return []
         fresh = [memory for memory in memories if memory["id"] not in self._seen]
         self._seen.update(memory["id"] for memory in fresh)
-        if not joined:
-            self.offset = max(0, self.offset - self.limit)
-        elif len(memories) < self.limit:
-            self.done = True
-        else:
-            self.offset += self.limit - self._overlap
+        self.done = len(memories) < self.limit
+        self.offset += self.limit - self._overlap
         return fresh
