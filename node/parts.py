@@ -158,7 +158,6 @@ def build_parts(
     erasing = open_erasing(ground, live, tasks, engine, snapshots)
     dialling = _dialling(ground, engine, start_over)
     links = _links(ground, engine, dialling, alarms)
-    engine.close_link = links.close
     gate = build_gate(ground, live, engine, audit.record)
     gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
@@ -179,7 +178,6 @@ def build_parts(
         audit=audit,
         erasing=erasing,
     )
-    dialler = dialling.attach(links, doors.trust) if doors.trust is not None else None
     parts = Parts(
         live=live,
         doors=doors,
@@ -202,7 +200,7 @@ def build_parts(
         recall=recall,
         housekeeping=keeping,
         dialling=dialling,
-        dialler=dialler,
+        dialler=dialling.attach(links, doors.trust) if doors.trust is not None else None,
         start_over=start_over,
     )
     if doors.trust is not None:
@@ -288,15 +286,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
     )
     foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
-    events = open_events(
-        live,
-        tasks,
-        engine,
-        reader=funnel.reader,
-        governing=services.governing,
-        data_dir=ground.settings.paths.data_dir,
-        log=ground.log,
-    )
+    events = open_events(ground, live, tasks, engine, funnel.reader, services.governing)
     services = replace(
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
     )
@@ -316,8 +306,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
-    keeping = open_housekeeping(live, tasks, engine, services)
-    return upkeep, foreign, events, recall, keeping
+    return upkeep, foreign, events, recall, open_housekeeping(live, tasks, engine, services)
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:
@@ -334,7 +323,7 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
             settled=bool(len(engine.replica.governance)),
         )
 
-    return PeerLinks(
+    links = PeerLinks(
         engine=engine,
         greet=greet,
         sign=ground.key.sign,
@@ -345,3 +334,5 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
         on_link=dialling.on_link,
         on_other_mesh=dialling.on_other_mesh,
     )
+    engine.close_link = links.close
+    return links

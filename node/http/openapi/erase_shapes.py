@@ -1,4 +1,7 @@
-"""Shapes of erasing."""
+"""Shapes of erasing.
+
+Law: values only; no shape names a memory.
+"""
 
 from typing import Final
 
