@@ -31,7 +31,7 @@ _SLICE_SECONDS: Final = 0.002
 _READ_AT_ONCE: Final = 16
 _TAKE_AT_ONCE: Final = 256
 _FLUSH_AFTER: Final = 20_000
-_FLUSH_SECONDS: Final = 0.5
+FLUSH_SECONDS: Final = 0.5
 _IDLE_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 2.0
 _RETRY_SECONDS_MAX: Final = 60.0
@@ -72,6 +72,7 @@ class Feeding:
         overlay: what the index does not show yet.
         version: of the shape of the index.
         log: writes events.
+        flush_seconds: least time between two flushes.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Feeding:
         overlay: Overlay,
         version: int,
         log: Callable[..., None],
+        flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self._reader = reader
         self._shelf = shelf
@@ -90,6 +92,7 @@ class Feeding:
         self._overlay = overlay
         self._version = version
         self._log = log
+        self._flush_seconds = flush_seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="recall")
         self._wake = asyncio.Event()
         self._level = asyncio.Event()
@@ -209,7 +212,7 @@ class Feeding:
                 self._log("index_failed", error=type(error).__name__, times=self._troubles)
                 await asyncio.sleep(min(_RETRY_SECONDS * self._troubles, _RETRY_SECONDS_MAX))
                 continue
-            await asyncio.sleep(_FLUSH_SECONDS)
+            await asyncio.sleep(self._flush_seconds)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._wake.wait()

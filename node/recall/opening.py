@@ -16,7 +16,7 @@ from node.metrics import Metrics
 from node.recall import schema
 from node.recall.beside import opener_of
 from node.recall.engines import Opener, open_engines
-from node.recall.feeding import Feeding
+from node.recall.feeding import FLUSH_SECONDS, Feeding
 from node.recall.lexical_query import CONTENT, WEIGHTS
 from node.recall.moments import date_words
 from node.recall.overlay import Overlay
@@ -62,6 +62,7 @@ def open_recall(
     log: Callable[..., None],
     now_ms: Callable[[], int],
     opener: Opener = open_engines,
+    flush_seconds: float = FLUSH_SECONDS,
 ) -> RecallSide:
     """All of recall over one data directory.
 
@@ -72,6 +73,7 @@ def open_recall(
         log: writes events.
         now_ms: wall clock, milliseconds since the epoch.
         opener: opens the engines of a generation.
+        flush_seconds: least time between two flushes of the index.
     """
     feeding: Feeding
 
@@ -87,6 +89,7 @@ def open_recall(
         overlay=overlay,
         version=schema.VERSION,
         log=log,
+        flush_seconds=flush_seconds,
     )
     ranking = Ranking(lambda: feeding.engines, overlay)
     recall = Recall(reader=reader, feeding=feeding, overlay=overlay, ranking=ranking, now_ms=now_ms)
