@@ -8,7 +8,6 @@ import random
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from crdt.dot import NodeId
@@ -26,8 +25,8 @@ from node.events.telling import Teller
 from node.events.webhooks.courier import Courier, Surroundings
 from node.events.webhooks.guard import SystemResolver
 from node.events.webhooks.ledger import FOLDER, Ledger
+from node.ground import Ground
 from node.live import Live, Tasks
-from node.logs import EventLog
 from node.replication.engine import Engine
 from node.store.upkeep import days
 
@@ -61,27 +60,24 @@ class EventSide:
 
 
 def open_events(
+    ground: Ground,
     live: Live,
     tasks: Tasks,
     engine: Engine,
-    *,
     reader: Callable[[], Reader],
     governing: Governing,
-    data_dir: Path,
-    log: EventLog,
 ) -> EventSide:
     """The events of a node.
 
     Args:
+        ground: where the table of deliveries is kept, and the log.
         live: settings in force.
         tasks: where deliveries run.
         engine: whose commits are followed.
         reader: reads the newest state.
         governing: members, and what waits for approval.
-        data_dir: where the table of deliveries is kept.
-        log: writes events.
     """
-    ledger = Ledger(data_dir / FOLDER)
+    ledger = Ledger(ground.settings.paths.data_dir / FOLDER)
     bell, departed, roster = Bell(), Departed(), Roster(reader)
     engine.on_commit += [departed.saw, roster.saw, bell.saw]
     me = engine.me.node_id.hex()
@@ -103,7 +99,7 @@ def open_events(
             draw=random.random,
             spawn=tasks.spawn,
             metrics=engine.metrics,
-            log=log,
+            log=ground.log,
         ),
     )
     events = Events(
