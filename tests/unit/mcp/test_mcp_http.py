@@ -1,5 +1,7 @@
 """The tools at /mcp: who comes in, whose a session is, and how it ends."""
 
+import asyncio
+
 import orjson
 import pytest
 
@@ -123,6 +125,16 @@ async def test_sessions_are_bounded(serve: Served) -> None:
     assert (await post(made.world, opening())).status == 503
     await made.world.ask("DELETE", "/mcp", mcp_session_id=first)
     assert (await post(made.world, opening())).status == 200
+
+
+async def test_a_silent_session_ends(serve: Served) -> None:
+    made = await serve(settings=Mcp(sessions_max=1, session_idle_secs=0.05))
+    silent = await opened(made.world)
+
+    async with asyncio.timeout(10):
+        while (await post(made.world, opening())).status != 200:
+            pass  # each round is a request, so nothing spins
+    assert (await called(made.world, silent, "memory_list")).status == 404
 
 
 async def test_a_listening_get_is_told_that_nothing_will_come(serve: Served) -> None:
