@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim fuzz bench wheel lock clean
+.PHONY: help demo test test-all check format sim fuzz bench bench-recall wheel lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The lock file decides what is installed; hashes are demanded of every package.
 $(READY): requirements-dev.lock pyproject.toml
@@ -48,6 +48,9 @@ fuzz: $(READY) ## feed the decoders 100,000 hostile inputs
 
 bench: $(READY) ## throughput, latency, catch-up and CPU per write, as JSON lines
 	@$(BIN)/python -m tests.benchmarks
+
+bench-recall: $(READY) ## how well and how fast recall answers: make bench-recall DATA=conversations.jsonl
+	@$(BIN)/python -m tests.benchmarks.recall_quality $(if $(DATA),--data $(DATA))
 
 wheel: $(READY) ## build the wheel that pipx or uv installs
 	@$(BIN)/python -m hatchling build -t wheel
