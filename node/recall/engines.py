@@ -64,6 +64,10 @@ class Engines:
         for engine in self._all:
             engine.take(changes)
 
+    def drop_ended(self, now_ms: int) -> None:
+        """Forget what has ended; in the thread that writes."""
+        self.lexical.drop_ended(now_ms)
+
     def flush(self) -> None:
         """Put what was taken on the disk and where it shows; in the thread that writes."""
         for engine in self._all:

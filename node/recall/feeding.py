@@ -37,6 +37,7 @@ _RETRY_SECONDS: Final = 2.0
 _RETRY_SECONDS_MAX: Final = 60.0
 _LONG_CHARS: Final = 20_000
 _TROUBLES_MAX: Final = 3
+_DROP_MS: Final = 60_000
 _DEAD_MIN: Final = 20_000
 _END: Final = 2**62
 
@@ -72,6 +73,7 @@ class Feeding:
         overlay: what the index does not show yet.
         version: of the shape of the index.
         log: writes events.
+        now_ms: wall clock, milliseconds since the epoch.
         flush_seconds: least time between two flushes.
     """
 
@@ -84,6 +86,7 @@ class Feeding:
         overlay: Overlay,
         version: int,
         log: Callable[..., None],
+        now_ms: Callable[[], int],
         flush_seconds: float = FLUSH_SECONDS,
     ) -> None:
         self._reader = reader
@@ -92,6 +95,8 @@ class Feeding:
         self._overlay = overlay
         self._version = version
         self._log = log
+        self._now_ms = now_ms
+        self._dropped_ms = 0
         self._flush_seconds = flush_seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="recall")
         self._wake = asyncio.Event()
@@ -225,7 +230,11 @@ class Feeding:
             self.state = FILLING if self.lag_ops() > _FLUSH_AFTER else READY
             arrival = await self._follow(self.engines, self._progress, self._pending)
             if arrival is not None:
+                await self._drop_ended()
                 await self._flush(arrival)
+        elif self._now_ms() - self._dropped_ms > _DROP_MS:
+            await self._drop_ended()
+            await self._flush(self._progress.arrival)
         self.state = READY
         self._level.set()
 
@@ -237,6 +246,13 @@ class Feeding:
             or lexical.dead > max(_DEAD_MIN, lexical.documents)
             or self._reader().store_id != self._progress.store_id
         )
+
+    async def _drop_ended(self) -> None:
+        """Take what has ended out of the index now and then, so that it takes no places."""
+        now = self._now_ms()
+        if now - self._dropped_ms > _DROP_MS:
+            self._dropped_ms = now
+            await self._in_worker(functools.partial(self.engines.drop_ended, now))
 
     async def _flush(self, arrival: int) -> None:
         """Show what was taken, then write how far that is."""

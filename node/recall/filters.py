@@ -50,21 +50,31 @@ def _lookers(filters: Filters) -> tuple[str, ...]:
 
 
 def clauses(searcher: tantivy.Searcher, schema: tantivy.Schema, filters: Filters) -> list[Clause]:
-    """The filters as clauses of a boolean query; none of them adds to a score."""
+    """The filters as clauses of a boolean query; none of them adds to a score.
+
+    Without a clause the index may skip what cannot come among the best (block-max WAND, Ding
+    and Suel 2011), so those that exclude little are said as what must not be.
+    """
     must = list(_equal(schema, filters))
     if filters.within is not None and "*" not in filters.within:
         must.append(_any_of(schema, s.WITHIN, filters.within))
-    if searcher.doc_freq(s.TRAITS, s.HIDDEN):
-        must += _readable(schema, filters)
     if filters.since_ms is not None or filters.until_ms is not None:
         least, most = filters.since_ms, filters.until_ms
         must.append(_between(schema, s.CREATED, least, most))
     if filters.min_priority > 1:
         must.append(_between(schema, s.PRIORITY, filters.min_priority, None))
     out = [(tantivy.Occur.Must, tantivy.Query.const_score_query(one, 0.0)) for one in must]
-    if searcher.doc_freq(s.TRAITS, s.ENDING):
-        out.append((tantivy.Occur.MustNot, _between(schema, s.EXPIRES, None, filters.now_ms)))
+    if searcher.doc_freq(s.TRAITS, s.HIDDEN):
+        names = _lookers(filters)
+        out += [(tantivy.Occur.MustNot, _hidden_from(searcher, schema, name)) for name in names]
+    if not filters.over_too and searcher.doc_freq(s.TRAITS, s.ENDING):
+        out.append((tantivy.Occur.MustNot, over(schema, filters.now_ms)))
     return out
+
+
+def over(schema: tantivy.Schema, now_ms: int) -> tantivy.Query:
+    """What ended at or before a moment."""
+    return _between(schema, s.EXPIRES, None, now_ms)
 
 
 def _equal(schema: tantivy.Schema, filters: Filters) -> Iterable[tantivy.Query]:
@@ -78,11 +88,14 @@ def _equal(schema: tantivy.Schema, filters: Filters) -> Iterable[tantivy.Query]:
     return (term(schema, field, value) for field, value in pairs if value is not None)
 
 
-def _readable(schema: tantivy.Schema, filters: Filters) -> list[tantivy.Query]:
-    return [
-        _any_of(schema, s.READER, (PUBLIC, name) if name else (PUBLIC,))
-        for name in _lookers(filters)
-    ]
+def _hidden_from(searcher: tantivy.Searcher, schema: tantivy.Schema, name: str) -> tantivy.Query:
+    """What not everybody may read, and this agent may not."""
+    hidden = term(schema, s.TRAITS, s.HIDDEN)
+    if not name or name == PUBLIC or not searcher.doc_freq(s.READER, name):
+        return hidden
+    its = term(schema, s.READER, name)
+    parts = [(tantivy.Occur.Must, hidden), (tantivy.Occur.MustNot, its)]
+    return tantivy.Query.boolean_query(parts)
 
 
 def term(schema: tantivy.Schema, field: str, value: str) -> tantivy.Query:

@@ -14,7 +14,7 @@ import tantivy
 from node.recall import lexical_query
 from node.recall import schema as s
 from node.recall.document import id_of
-from node.recall.filters import Clause, clauses, term
+from node.recall.filters import Clause, clauses, over, term
 from node.recall.literal import marks
 from node.recall.values import Change, Filters, Hit
 
@@ -58,6 +58,11 @@ class Lexical:
             writer.delete_documents_by_term(s.KEY, key)
             if document is not None:
                 writer.add_document(s.indexed(document))
+
+    def drop_ended(self, now_ms: int) -> None:
+        """Forget what has ended; it is gone after the next `flush`."""
+        if self._searcher.doc_freq(s.TRAITS, s.ENDING):
+            self._writing().delete_documents_by_query(over(self._schema, now_ms))
 
     def flush(self) -> None:
         """Put what was taken on the disk and where it shows."""
@@ -168,7 +173,9 @@ class Snapshot:
     def _ranked(
         self, parts: list[Clause], filters: Filters, limit: int, offset: int
     ) -> Sequence[Hit]:
-        query = tantivy.Query.boolean_query([*parts, *self._clauses(filters)])
+        parts = [*parts, *self._clauses(filters)]
+        alone = len(parts) == 1 and parts[0][0] == _MUST
+        query = parts[0][1] if alone else tantivy.Query.boolean_query(parts)
         found = self._searcher.search(query, limit=limit, count=False, offset=offset).hits
         keys = s.keys_at(self._searcher, [place for _, place in found])
         return [

@@ -89,6 +89,7 @@ def open_recall(
         overlay=overlay,
         version=schema.VERSION,
         log=log,
+        now_ms=now_ms,
         flush_seconds=flush_seconds,
     )
     ranking = Ranking(lambda: feeding.engines, overlay)

@@ -9,7 +9,7 @@ writes.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from node.contracts import Caller, Held, Reader
@@ -21,7 +21,7 @@ from node.recall.feeding import Feeding
 from node.recall.filters import passes
 from node.recall.literal import document_has_all, pieces
 from node.recall.overlay import Overlay
-from node.recall.ranking import Ranking
+from node.recall.ranking import Ranked, Ranking
 from node.recall.values import HYBRID, KEYWORD, Filters, Hit
 
 CONTEXT_CHARS_MAX: Final = 20_000
@@ -102,13 +102,11 @@ class Recall:
         """The best memories for a context, filled up with the newest."""
         filters = ask.filters(viewer, self._now_ms())
         await self._ready()
-        ranked = await self._ranking.best(ask.context[:CONTEXT_CHARS_MAX], filters)
         chosen = _Chosen(ask)
-        for hit in ranked.hits:
-            if ask.min_score is not None and hit.score < ask.min_score:
-                break
-            if await self._offer(chosen, hit, filters, viewer):
-                break
+        ranked = await self._choose(chosen, replace(filters, over_too=True), viewer)
+        if not chosen.full and chosen.over:  # what has just ended took places of what has not
+            chosen = _Chosen(ask)
+            ranked = await self._choose(chosen, filters, viewer)
         if not chosen.full and (ask.min_score is None or ask.min_score <= 0):
             for hit in await self._ranking.newest(filters, ask.limit + len(chosen.seen)):
                 if await self._offer(chosen, hit, filters, viewer):
@@ -119,6 +117,17 @@ class Recall:
             mode=self.mode,
             candidates=ranked.counts,
         )
+
+    async def _choose(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> Ranked:
+        """Take the best of what has a word in common."""
+        ask = chosen.ask
+        ranked = await self._ranking.best(ask.context[:CONTEXT_CHARS_MAX], filters)
+        for hit in ranked.hits:
+            if ask.min_score is not None and hit.score < ask.min_score:
+                break
+            if await self._offer(chosen, hit, filters, viewer):
+                break
+        return ranked
 
     async def nearest(self, text: str, filters: Filters, viewer: Caller, limit: int) -> list[Found]:
         """Memories with words of a text, best first; nothing is filled up."""
@@ -185,7 +194,9 @@ class Recall:
         if len(chosen.seen) % _STRIDE == 0:
             await asyncio.sleep(0)
         held = self._shown(hit.key, filters, viewer)
-        if held is not None:
+        if held is None:
+            chosen.over = True
+        else:
             chosen.take(held, hit.score)
         return chosen.full
 
@@ -232,7 +243,8 @@ class _Chosen:
     """The memories of an answer, as far as limit and budget go."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+        self.ask = ask
+        self.over = False
         self.found: list[Found] = []
         self.seen: set[str] = set()
         self.tokens = 0
@@ -240,11 +252,11 @@ class _Chosen:
     @property
     def full(self) -> bool:
         """Whether nothing more is wanted."""
-        return len(self.found) >= self._ask.limit or self.tokens == self._ask.budget_tokens
+        return len(self.found) >= self.ask.limit or self.tokens == self.ask.budget_tokens
 
     def take(self, held: Held, score: float) -> None:
         """Add a memory, unless it is larger than what is left of the budget."""
-        tokens, budget = tokens_of(held), self._ask.budget_tokens
+        tokens, budget = tokens_of(held), self.ask.budget_tokens
         if budget is None or self.tokens + tokens <= budget:
             self.found.append(Found(held=held, score=score))
             self.tokens += tokens

@@ -89,6 +89,8 @@ class Filters:
     Attributes:
         reader: the agent that asks; empty for nobody, who sees what is public.
         now_ms: what ended at or before this moment does not show.
+        over_too: an engine may give what has ended since it was last told to drop that; whoever
+            asks so looks at each hit.
         as_agent: another agent that must be able to know of it too; None for no other.
         within: subtrees of namespaces that the caller is limited to; None for no limit.
         namespace: exactly this one.
@@ -101,6 +103,7 @@ class Filters:
     reader: str
     now_ms: int
     as_agent: str | None = None
+    over_too: bool = False
     within: tuple[str, ...] | None = None
     namespace: str | None = None
     tier: str | None = None
