@@ -133,11 +133,11 @@ class FeedEntry:
 class Place(NamedTuple):
     """Where an operation stands in the order in which operations arrived on this node.
 
-    `arrival` is the number of its bundle, `index` its place in the bundle, from 0.
+    `arrival` is the number of its bundle, `step` its place in the bundle, from 0.
     """
 
     arrival: int
-    index: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Bell:
 
 def place_text(store: str, place: Place) -> str:
     """A place as clients keep it."""
-    return f"{store}-{place.arrival}-{place.index}"
+    return f"{store}-{place.arrival}-{place.step}"
 
 
 def read_place(text: str) -> tuple[str, Place] | None:
@@ -157,7 +157,7 @@ class EventSource:
     def _skip(self, rows: Sequence[Applied]) -> Event:
         """Tell that the log begins later, and go on from there."""
         latest = self._reader().latest_place()
-        self._at = Place(rows[0].place.arrival - 1, latest.index) if rows else latest
+        self._at = Place(rows[0].place.arrival - 1, latest.step) if rows else latest
         return self._reset(LOG_TRUNCATED)
 
     def _events(self, found: Operations) -> list[Event]:

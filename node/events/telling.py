@@ -114,7 +114,7 @@ class Teller:
         if name is not None:
             about = self._about(op, happening, after)
             if happening.moves:  # whoever goes on from here has had both halves
-                place = Place(place.arrival, place.index + 1)
+                place = Place(place.arrival, place.step + 1)
             yield Told(name=name, about=about, namespace=op.namespace, place=place)
 
     def _kind(self, op: Op) -> str:

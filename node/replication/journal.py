@@ -46,9 +46,9 @@ class Journal:
         page = _Page(limit)
         rest = self._rest(after)
         if rest is None:
-            page.missing = 0 < after.arrival <= latest and after.index < _END
+            page.missing = 0 < after.arrival <= latest and after.step < _END
         else:
-            page.take(after.arrival, rest, after.index)
+            page.take(after.arrival, rest, after.step)
         expected = after.arrival + 1
         while not page.is_full():
             found = log.after(expected - 1, min(_BUNDLES_MAX, limit))
@@ -68,7 +68,7 @@ class Journal:
     def _rest(self, after: Place) -> Bundle | None:
         """The bundle that a place lies in; None when it is not in the log."""
         held = self._decoded.held(self._engine.store.store_id, after.arrival)
-        if held is not None or not after.arrival or after.index >= _END:
+        if held is not None or not after.arrival or after.step >= _END:
             return held
         entry = self._log.at(after.arrival)
         return None if entry is None else self._bundle(after.arrival, entry.data)

@@ -180,13 +180,13 @@ class Courier:
         row = self._ledger.row(one.id) or self._begin(one)
         if row.store != reader.store_id:
             place = reader.latest_place()
-            after = replace(row, store=reader.store_id, arrival=place.arrival, index=place.index)
+            after = replace(row, store=reader.store_id, arrival=place.arrival, index=place.step)
             return _Next(told=_reset(STORE_REPLACED), row=row, after=replace(after, part=0))
         found = reader.operations(row.place, _LOOK_MAX)
         if found.missing:
             latest = reader.latest_place()
             start = found.rows[0].place.arrival - 1 if found.rows else latest.arrival
-            after = replace(row, arrival=start, index=latest.index, part=0)
+            after = replace(row, arrival=start, index=latest.step, part=0)
             return _Next(told=_reset(LOG_TRUNCATED), row=row, after=after)
         wanted, viewer, after = one.wanted, one.viewer, row
         for applied, before, behind in neighbours(found):
@@ -196,7 +196,7 @@ class Courier:
                 if wanted.wants(event)
             ]
             place = applied.place
-            passed = replace(after, arrival=place.arrival, index=place.index, part=0)
+            passed = replace(after, arrival=place.arrival, index=place.step, part=0)
             if len(told) > after.part:
                 last = after.part + 1 == len(told)
                 then = passed if last else replace(after, part=after.part + 1)
@@ -216,7 +216,7 @@ class Courier:
         if one.home != self._around.me:
             since = max(one.made_ms, self._around.now_ms() - _BACK_MS)
             place = max(place, reader.place_since(since))
-        return Row(store=reader.store_id, arrival=place.arrival, index=place.index)
+        return Row(store=reader.store_id, arrival=place.arrival, index=place.step)
 
     # Delivering.
 
