@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,6 +111,30 @@ def foreign_over(node: FakeNode, services: Services) -> Foreign:
     )
 
 
+def census_over(node: FakeNode) -> PrivateCensus:
+    """What the figures of a node in memory leave out."""
+
+    def scan() -> Iterator[str]:
+        reader = node.reader()
+        for listed in (reader.recent(), reader.archive()):
+            yield from (held.id for held in listed)
+
+    return PrivateCensus(node.reader, scan, node.clock.now_ms)
+
+
+def listener_door(world: "World", *, tls: bool, accept_peer: Any) -> Door:
+    """The listener of a world, as its fields say."""
+    rule = HostRule(bound=["127.0.0.1"], names=["node-a.example"])
+    return Door(
+        tls=tls,
+        hosts=lambda: rule,
+        api_keys=lambda: world.keys,
+        peer_allowed=lambda fingerprint: fingerprint in world.allowed,
+        peer_fingerprint=lambda _transport: world.fingerprint,
+        accept_peer=accept_peer,
+    )
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Started]:
     """Starts servers; each keyword is a field of `World`, or `tls`, `accept_peer`."""
@@ -155,26 +179,10 @@ async def start() -> AsyncIterator[Started]:
             administrators=lambda: world.administrators,
             store_trouble=lambda: world.trouble,
             sweep_rules=sweep or SweepRules(),
-            census=PrivateCensus(
-                world.node.reader,
-                lambda: (
-                    held.id
-                    for listed in (world.node.reader().recent(), world.node.reader().archive())
-                    for held in listed
-                ),
-                world.node.clock.now_ms,
-            ),
+            census=census_over(world.node),
         )
         services = replace(services, foreign=foreign_over(world.node, services), **world.parts)
-        rule = HostRule(bound=["127.0.0.1"], names=["node-a.example"])
-        door = Door(
-            tls=tls,
-            hosts=lambda: rule,
-            api_keys=lambda: world.keys,
-            peer_allowed=lambda fingerprint: fingerprint in world.allowed,
-            peer_fingerprint=lambda _transport: world.fingerprint,
-            accept_peer=accept_peer,
-        )
+        door = listener_door(world, tls=tls, accept_peer=accept_peer)
         server = build_server(services, door, linger_seconds=0.05)
         listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         world.port = listener.sockets[0].getsockname()[1]
