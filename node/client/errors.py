@@ -6,7 +6,7 @@ only a repetition with the same idempotency key tells, and every error carries t
     ClientError
     |- BadArgument              the call cannot mean anything; nothing was sent
     |- Unreachable              no node took the request                       definite
-    |- CertificateRefused       another certificate than the pinned one        definite
+    |- CertificateRefused       not the pinned certificate, or of no known CA   definite
     |- NoAnswer                 sent, and the answer did not come in time      indefinite
     |- BrokenAnswer             an answer that is none                         indefinite
     '- ApiError                 the node said no; `status`, `code`, `detail`
@@ -52,7 +52,7 @@ class Unreachable(ClientError):
 
 
 class CertificateRefused(ClientError):
-    """A server showed another certificate than the pinned one; nothing was sent to it."""
+    """A server showed a certificate that is not trusted; nothing was sent to it."""
 
 
 class NoAnswer(ClientError):

@@ -237,12 +237,10 @@ class _Tries:
         """Remember why a try was in vain."""
         if isinstance(error, CertificateRefused):
             self._strangers.add(node)
-        if isinstance(error, ApiError):
-            if error.retry_after is not None:
-                self._asked_to_wait = max(self._asked_to_wait, error.retry_after)
-            if writes and error.indefinite:
-                # It stands there, so a later read of this session must see it.
-                self._session.seen.wrote(node, _token_in(error.body))
+        if isinstance(error, ApiError) and error.retry_after is not None:
+            self._asked_to_wait = max(self._asked_to_wait, error.retry_after)
+        # The token of a shortfall is not kept: a node that is cut off would hold up the others,
+        # which cannot reach what only it has seen.
         if not writes and error.indefinite:
             # A read that got no answer has changed nothing.
             error.indefinite = False

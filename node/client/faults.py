@@ -36,12 +36,12 @@ def client_error(error: "httpx.HTTPError", url: str) -> ClientError:
 
 
 def _mismatch_in(error: BaseException) -> str:
-    """The words of a pin that did not fit, somewhere below an error; else empty."""
-    from node.client.pinning import PinMismatch  # noqa: PLC0415 -- needs ssl, which httpx loaded
+    """The words of a certificate that did not fit, somewhere below an error; else empty."""
+    import ssl  # noqa: PLC0415 -- httpx has loaded it
 
     at: BaseException | None = error
     while at is not None:
-        if isinstance(at, PinMismatch):
-            return str(at.args[0])
+        if isinstance(at, ssl.SSLCertVerificationError):
+            return str(at.args[-1])
         at = at.__cause__ or at.__context__
     return ""

@@ -308,3 +308,11 @@ def test_an_answer_that_is_none_is_told_as_such() -> None:
         world.run(write(), [Reply(status=200, headers=headers, body=b'{"id"')])
     text = Reply(status=200, headers={"content-type": "text/plain"}, body=b"ok")
     assert world.run(make_call("GET", "/livez", plain), [text]) == {"text": "ok"}
+
+
+def test_a_shortfall_on_one_node_does_not_hold_up_the_others() -> None:
+    world = World(urls=URLS[:2])
+    short = no(503, "quorum_not_met", 2, id="m", durability={"token": token(4)})
+    assert world.run(write(), [short, ok({"id": "m"})]) == {"id": "m"}
+    assert [send.method for send in world.sent] == ["POST", "POST"]
+    assert world.nodes == [0, 1]
