@@ -31,6 +31,11 @@ NAME_WEIGHT: Final = 0.3
 """Of the name of somebody who speaks: it stands in greetings more often than in answers, and
 what that person said is raised by `node.recall.neighbours`."""
 
+GUESS_SCORE: Final = 4.0
+"""Of each word that may have been meant: less than a rare word that was written right."""
+
+GUESS_CHARS_MIN: Final = 4
+GUESSES_MAX: Final = 8
 TERMS_MAX: Final = 32
 """The rarest terms of a long question; the others would move little and cost as much."""
 
@@ -48,7 +53,8 @@ def build(
     wanted = asked(text)
     for day in days_in(text):
         wanted.update(dict.fromkeys(terms(spelled(day)), ()))
-    clauses = list(_clauses(wanted, schema, _Counts(searcher)))
+    counts = _Counts(searcher)
+    clauses = [*_clauses(wanted, schema, counts), *_guesses(wanted, schema, counts)]
     return tantivy.Query.boolean_query(clauses) if clauses else tantivy.Query.empty_query()
 
 
@@ -82,6 +88,20 @@ def _clauses(
             for form, part in parts:
                 if counts.of(field, form):
                     yield _should(schema, field, form, part * share)
+
+
+def _guesses(
+    wanted: dict[str, tuple[str, ...]], schema: tantivy.Schema, counts: _Counts
+) -> Iterator[tuple[tantivy.Occur, tantivy.Query]]:
+    """Words one slip away from a term that no document has (Damerau, 1964)."""
+    unknown = [
+        term
+        for term in wanted
+        if len(term) >= GUESS_CHARS_MIN and not counts.anywhere(term) and term.isalpha()
+    ]
+    for term in unknown[:GUESSES_MAX]:
+        query = tantivy.Query.fuzzy_term_query(schema, CONTENT, term, distance=1)
+        yield tantivy.Occur.Should, tantivy.Query.boost_query(query, GUESS_SCORE)
 
 
 def _rarest(

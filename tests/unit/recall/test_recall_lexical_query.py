@@ -98,3 +98,18 @@ def test_of_a_long_question_the_rarest_terms_are_kept() -> None:
     rows = [{"content": " ".join(common)} for _ in range(3)]
     texts = Texts(*rows, {"content": "heron"})
     assert 3 in texts.find(" ".join([*common, "heron"]))
+
+
+def test_a_slip_in_a_word_that_nobody_wrote_finds_the_word() -> None:
+    texts = Texts({"content": "the lighthouse keeper"}, {"content": "banana bread"})
+    for slip in ("lihgthouse", "lighthuose", "lighthose", "lightthouse"):
+        assert texts.find(slip) == [0]
+
+
+def test_a_word_that_stands_somewhere_is_taken_as_it_is() -> None:
+    texts = Texts({"content": "the goat"}, {"content": "the boat"})
+    assert texts.find("boat") == [1]
+
+
+def test_short_words_and_numbers_are_not_guessed() -> None:
+    assert Texts({"content": "cat 12345"}).find("cut 12346") == []
