@@ -100,6 +100,8 @@ def body_of(
     facts: dict[str, Any] = {"namespace": list(namespace), "key": key}
     if seconds is not None:
         facts["ttl_secs"] = seconds
+    # Without a life of its own it ends an earlier one, too.
+    life = {"expires_at": None} if seconds is None else {"ttl_secs": seconds}
     return {
         "title": key[:_KEY_CHARS_MAX] or "-",
         "content": content,
@@ -108,7 +110,7 @@ def body_of(
         "source": "langgraph",
         "tags": [prefix_tag(root, namespace[:depth]) for depth in range(len(namespace) + 1)],
         "metadata": {FACTS: facts},
-        "ttl_secs": seconds,
+        **life,
     }
 
 

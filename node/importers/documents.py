@@ -92,8 +92,8 @@ def _said(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("tier") in _TIERS:
         out["tier"] = fields["tier"]
     priority = fields.get("priority")
-    if isinstance(priority, int) and priority in _PRIORITIES:
-        out["priority"] = int(priority)
+    if type(priority) is int and priority in _PRIORITIES:
+        out["priority"] = priority
     space = fields.get("namespace")
     if isinstance(space, str) and space:
         out["namespace"] = clean(space)
