@@ -35,7 +35,7 @@ GUESS_SCORE: Final = 4.0
 """Of each word that may have been meant: less than a rare word that was written right."""
 
 GUESS_CHARS_MIN: Final = 4
-GUESSES_MAX: Final = 8
+GUESSES_MAX: Final = 4
 TERMS_MAX: Final = 32
 """The rarest terms of a long question; the others would move little and cost as much."""
 
