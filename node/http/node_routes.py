@@ -12,6 +12,7 @@ from crdt.roles import within
 from node.http.answer import TEXT, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem
+from node.http.services import Services
 from node.metrics import CONTENT_TYPE
 
 API_VERSION: Final = "v1"
@@ -89,7 +90,7 @@ async def capabilities(call: Call) -> Answer:
     status = services.mesh.status()
     body = {
         "schema_version": "2",
-        "tier": "smart" if services.llm else "keyword",
+        "tier": _tier(services),
         "version": services.version,
         "features": {
             "memories": True,
@@ -125,7 +126,10 @@ async def capabilities(call: Call) -> Answer:
             "sessions": True,
             "documents": False,
         },
-        "models": {"embedding": None, "llm": services.llm.name if services.llm else None},
+        "models": {
+            "embedding": services.recall.model if services.recall else None,
+            "llm": services.llm.name if services.llm else None,
+        },
         "permissions": {"mode": services.permissions_mode(), "governance": True},
         "hooks": {"enabled": False},
         "compaction": {"enabled": False},
@@ -140,6 +144,13 @@ async def capabilities(call: Call) -> Answer:
         },
     }
     return json_answer(body)
+
+
+def _tier(services: Services) -> str:
+    """What recall and its helpers know of meaning."""
+    if services.llm:
+        return "smart"
+    return "semantic" if services.recall and services.recall.model else "keyword"
 
 
 async def stats(call: Call) -> Answer:

@@ -26,6 +26,7 @@ from node.recall.shelf import Shelf
 from node.recall.values import Document
 from node.recall.words import terms
 from node.replication.engine import Engine
+from node.settings.sections import Embeddings
 
 FOLDER: Final = "recall"
 _TITLE, _TAGS, _DATES = schema.TITLE, schema.TAGS, schema.DATES
@@ -109,9 +110,17 @@ def recall_of(
         now_ms=ground.now_ms,
         opener=opener_of(ground.settings.embeddings, ground.log),
     )
+    side.recall.model = _model(ground.settings.embeddings)
     engine.on_commit.append(side.feeding.saw)
     erasing.erasing.compactor.on_erased.append(side.recall.purge)
     return side
+
+
+def _model(section: Embeddings) -> str | None:
+    """The model whose vectors stand beside words; likeness of spelling is none."""
+    if section.engine == "endpoint":
+        return section.model
+    return section.model_dir.name if section.engine == "local" and section.model_dir else None
 
 
 def _fields(document: Document) -> Iterable[tuple[str, float]]:

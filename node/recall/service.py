@@ -74,6 +74,7 @@ class Recall:
         overlay: what they do not show yet.
         ranking: asks both.
         now_ms: wall clock, milliseconds since the epoch.
+        model: what makes vectors of meaning; None where nothing does.
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class Recall:
         overlay: Overlay,
         ranking: Ranking,
         now_ms: Callable[[], int],
+        model: str | None = None,
     ) -> None:
         self._reader = reader
         self._feeding = feeding
         self._overlay = overlay
         self._ranking = ranking
         self._now_ms = now_ms
+        self.model = model
 
     @property
     def mode(self) -> str:

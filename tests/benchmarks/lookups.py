@@ -114,7 +114,7 @@ def measure(node: Node, records: int, asked: int, seed: int) -> Iterator[dict[st
     for first in range(0, records, _BATCH):
         client.post("/memories/bulk", vocabulary.memories(first))
     stored = time.monotonic() - began
-    status = _level(client)
+    status = settle(client)
     yield {
         "bench": "filled",
         "records": records,
@@ -149,11 +149,12 @@ def measure(node: Node, records: int, asked: int, seed: int) -> Iterator[dict[st
     yield {"bench": "after", "resident_mib": machine.resident_mib(node.pid)}
     began = time.monotonic()
     client.post("/index/rebuild", {})
-    _level(client, other_than=status["generation"])
+    settle(client, other_than=status["generation"])
     yield {"bench": "rebuild", "seconds": round(time.monotonic() - began, 1)}
 
 
-def _level(client: Client, other_than: str = "") -> dict[str, Any]:
+def settle(client: Client, other_than: str = "") -> dict[str, Any]:
+    """Wait until the index is level, of another generation where one is named."""
     deadline = time.monotonic() + _LEVEL_SECONDS
     while time.monotonic() < deadline:
         status: dict[str, Any] = client.get("/index")
