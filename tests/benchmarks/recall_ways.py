@@ -129,7 +129,7 @@ def node(turns: Sequence[Turn], folder: Path, engine: str) -> Iterator[Way]:
         one = mesh.nodes[0]
         for at in range(0, len(turns), _BULK):
             _post(one, "/api/v1/memories/bulk", [_memory(turn) for turn in turns[at : at + _BULK]])
-        _wait_for_index(one)
+        wait_for(one)
 
         def find(question: Question) -> Sequence[str]:
             asked = {"context": question.text, "namespace": question.conversation, "limit": LIMIT}
@@ -164,7 +164,7 @@ def _post(one: Node, path: str, body: object) -> dict[str, Any]:
     return told
 
 
-def _wait_for_index(one: Node) -> None:
+def wait_for(one: Node) -> None:
     deadline = time.monotonic() + _INDEX_SECONDS
     while True:
         told = json.loads(one.ask("/api/v1/index"))
