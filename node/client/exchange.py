@@ -177,7 +177,7 @@ class _Tries:
     ) -> Steps[Reply | None]:
         token = "" if writes else self._session.seen.token()
         seconds = max(min(self._retry.attempt, self._left()), 0.001)
-        headers = self._headers(method, target, body, token, seconds, writes=writes)
+        headers = self._headers(node, method, target, body, token, seconds, writes=writes)
         reply = yield Send(
             node=node, method=method, target=target, body=body, headers=headers, seconds=seconds
         )
@@ -198,6 +198,7 @@ class _Tries:
 
     def _headers(
         self,
+        node: int,
         method: str,
         target: str,
         body: bytes | None,
@@ -207,7 +208,7 @@ class _Tries:
         writes: bool,
     ) -> dict[str, str]:
         settled = self._session.settled
-        headers = {**settled.headers, **self._call.headers}
+        headers = {**settled.headers_for(node), **self._call.headers}
         if body is not None:
             headers["content-type"] = "application/json"
         if token:

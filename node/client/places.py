@@ -29,7 +29,8 @@ class Options(TypedDict, total=False):
 
     Attributes:
         api_key: presented with every request; better, `api_key_file`.
-        api_key_file: file that holds it, mode 0600 or 0400.
+        api_key_file: file that holds it, mode 0600 or 0400; one for each URL when it is a
+            sequence.
         agent_id: in whose name requests are made, sent as `X-Agent-Id`.
         fingerprint: SHA-256 of the certificate of the node; one for each URL when it is a
             sequence. With it no CA is needed and none is asked.
@@ -43,7 +44,7 @@ class Options(TypedDict, total=False):
     """
 
     api_key: str | None
-    api_key_file: str | Path | None
+    api_key_file: str | Path | Sequence[str | Path] | None
     agent_id: str | None
     fingerprint: str | Sequence[str] | None
     ca_file: str | Path | None
@@ -62,10 +63,12 @@ class Place:
     Attributes:
         url: base address without a slash at its end.
         pin: SHA-256 of its certificate, lowercase hex; empty when none is pinned.
+        key: its API key; empty when none is presented.
     """
 
     url: str
     pin: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,11 @@ class Settled:
     client_cert: str = ""
     client_key: str = field(default="", repr=False)
     transport: Any = None
+
+    def headers_for(self, node: int) -> dict[str, str]:
+        """What every request to a node carries."""
+        key = self.places[node].key
+        return {**self.headers, "x-api-key": key} if key else dict(self.headers)
 
     def tls(self, place: Place) -> "ssl.SSLContext":
         """The context for one node.
@@ -120,8 +128,8 @@ def settle(url: str | Sequence[str], options: Options) -> Settled:
     transport = options.get("transport")
     pins = _pins(options.get("fingerprint"), len(urls))
     places = tuple(
-        Place(url=_checked_url(text, inside=transport is not None), pin=pin)
-        for text, pin in zip(urls, pins, strict=True)
+        Place(url=_checked_url(text, inside=transport is not None), pin=pin, key=key)
+        for text, pin, key in zip(urls, pins, _keys(options, len(urls)), strict=True)
     )
     if any(place.pin and not place.url.startswith("https:") for place in places):
         raise BadArgument("fingerprint: only a certificate has one; use https:// addresses")
@@ -185,22 +193,32 @@ def _is_loopback(host: str) -> bool:
 
 def _headers(options: Options) -> dict[str, str]:
     headers = {"accept": "application/json", "user-agent": "mnemesh-client"}
-    key = options.get("api_key")
-    file = options.get("api_key_file")
-    if key is not None and file is not None:
-        raise BadArgument("api_key and api_key_file: give one of them")
-    if file is not None:
-        key = _secret(Path(file).expanduser()).decode("utf-8", "replace").strip()
-    if key:
-        if not (key.isascii() and key.isprintable()):
-            raise BadArgument("api_key: a key has printable ASCII characters only")
-        headers["x-api-key"] = key
     agent = options.get("agent_id")
     if agent:
         if not (agent.isascii() and agent.isprintable()):
             raise BadArgument("agent_id: expected 1 to 128 characters of A-Za-z0-9_-:@./")
         headers["x-agent-id"] = agent
     return headers
+
+
+def _keys(options: Options, count: int) -> list[str]:
+    """The API key for each node."""
+    key, given = options.get("api_key"), options.get("api_key_file")
+    if key is not None and given is not None:
+        raise BadArgument("api_key and api_key_file: give one of them")
+    if given is None:
+        return [_checked_key(key or "")] * count
+    files = [given] * count if isinstance(given, (str, Path)) else list(given)
+    if len(files) != count:
+        raise BadArgument(f"api_key_file: {len(files)} are given for {count} addresses")
+    secrets = [_secret(Path(file).expanduser()) for file in files]
+    return [_checked_key(secret.decode("utf-8", "replace").strip()) for secret in secrets]
+
+
+def _checked_key(key: str) -> str:
+    if not (key.isascii() and key.isprintable()):
+        raise BadArgument("api_key: a key has printable ASCII characters only")
+    return key
 
 
 def _secret(path: Path) -> bytes:

@@ -133,7 +133,8 @@ class ExportReader:
 
 def export_of(session: Session) -> Send:
     """What to send for an export; the preferred node is asked."""
-    headers = {**session.settled.headers, "x-causal-token": session.seen.token()}
+    headers = session.settled.headers_for(session.preferred)
+    headers["x-causal-token"] = session.seen.token()
     headers["x-causal-wait-ms"] = str(int(session.settled.retry.causal_wait * 1000))
     return Send(
         node=session.preferred,
@@ -231,12 +232,13 @@ class Following:
 
     def opening(self) -> Send:
         """What to send to open the stream."""
-        headers = {**self._session.settled.headers, "accept": "text/event-stream"}
+        order = self._session.order()
+        node = order[self._failed % len(order)]
+        headers = {**self._session.settled.headers_for(node), "accept": "text/event-stream"}
         if self.cursor:
             headers["last-event-id"] = self.cursor
-        order = self._session.order()
         return Send(
-            node=order[self._failed % len(order)],
+            node=node,
             method="GET",
             target=self._target,
             body=None,

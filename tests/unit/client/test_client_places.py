@@ -60,8 +60,19 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         settle("https://node", {"api_key_file": file})
     file.chmod(0o600)
     settled = settle("https://node", {"api_key_file": file})
-    assert settled.headers["x-api-key"] == "secret"
+    assert settled.headers_for(0)["x-api-key"] == "secret"
     assert "secret" not in repr(settled)
+
+
+def test_each_node_is_shown_its_own_key(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a", "b")]
+    for file in files:
+        file.write_text(f"key of {file.name}")
+        file.chmod(0o600)
+    settled = settle(["https://a", "https://b"], {"api_key_file": files})
+    assert [settled.headers_for(node)["x-api-key"] for node in (0, 1)] == ["key of a", "key of b"]
+    with pytest.raises(BadArgument, match="1 are given for 2"):
+        settle(["https://a", "https://b"], {"api_key_file": files[:1]})
 
 
 def test_neither_client_shows_its_key() -> None:
