@@ -110,6 +110,21 @@ class Call:
             out[name] = f"{out[name]},{value}" if name in out else value
         return out
 
+    def check_params(self) -> None:
+        """Hold what the path names to what may stand in any text.
+
+        Raises:
+            Problem: U+0000, or bytes that are no UTF-8.
+        """
+        for value in self.params:
+            if "\0" in value:
+                raise Problem(400, "invalid_path", "the address contains U+0000")
+            if not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    raise Problem(400, "invalid_path", "the address is not UTF-8") from error
+
     async def receive(self) -> None:
         """Read the body, bounded in size and time.
 

@@ -53,6 +53,7 @@ class Dispatcher:
             self._gate.check_caller(call, route)
             if route is None:
                 raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
+            call.check_params()
             await call.receive()
             await self._gate.check_signature(call, route)
             if route.touches is not Touches.NOTHING:

@@ -70,7 +70,7 @@ async def unsubscribe(call: Call) -> Answer:
 
 async def unsubscribe_one(call: Call) -> Answer:
     """DELETE /subscriptions/{id}."""
-    return await _end(call, {"id": call.params[0]})
+    return await _end(call, {**call.fields, "id": call.params[0]})
 
 
 async def _end(call: Call, named: dict[str, Any]) -> Answer:

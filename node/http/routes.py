@@ -115,7 +115,7 @@ class Router:
             if not (inner and path.startswith(before) and path.endswith(after)):
                 continue
             if wanted in methods:
-                return methods[wanted], (unquote(inner),), []
+                return methods[wanted], (_plain(inner),), []
             allowed |= methods.keys()
         return None, (), sorted(allowed)
 
@@ -126,10 +126,15 @@ def _match(shape: tuple[str | None, ...], parts: list[str]) -> tuple[str, ...] |
         if want is None:
             if not have:
                 return None
-            params.append(unquote(have))
+            params.append(_plain(have))
         elif want != have:
             return None
     return tuple(params)
+
+
+def _plain(part: str) -> str:
+    """A part of a path as text; bytes that are no UTF-8 stay visible as surrogates."""
+    return unquote(part, errors="surrogateescape")
 
 
 API: Final = "/api/v1"

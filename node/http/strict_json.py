@@ -71,7 +71,8 @@ def parse(body: bytes) -> Any:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise BadJsonError(f"not JSON: {error.msg} at character {error.pos}") from error
+        said = error.msg.removesuffix(" at")  # some of its messages end so
+        raise BadJsonError(f"not JSON: {said} at character {error.pos}") from error
     except RecursionError as error:
         raise BadJsonError("nested too deeply") from error
     # Raw control characters are no JSON and raw surrogates no UTF-8: only escapes can hide them.
