@@ -16,6 +16,8 @@ from node.recall.schema import MARKS
 from node.recall.shelf import Shelf
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until
+from tests.integration.rig_commands import mnemesh, told
+from tests.integration.rig_governance import decide, enrol, held, set_policy
 
 pytestmark = pytest.mark.integration
 HOSTILE = (
@@ -149,6 +151,7 @@ def test_a_budget_of_tokens_is_kept(found: Found) -> None:
     assert answer["count"] == 2
 
 
+@pytest.mark.slow
 def test_a_kill_loses_and_doubles_nothing(found: Found) -> None:
     [node] = found(1)
     ids = []
@@ -237,3 +240,60 @@ def test_recall_stays_quick_while_it_is_written_to(found: Found) -> None:
     began = time.monotonic()
     assert len(searched(node, "number999")) == 1
     assert time.monotonic() - began < 2
+
+
+def test_commands_recall_search_and_rebuild(found: Found) -> None:
+    [node] = found(1)
+    made = node.store("a title", "the roc carries elephants")["id"]
+    assert [
+        one["id"] for one in told("recall", "who carries elephants", node=node)["memories"]
+    ] == [made]
+    assert told("search", "roc elephants", "--tags", "none", node=node)["count"] == 0
+    assert "the roc carries" in mnemesh("search", "roc", node=node).out
+    before = level(node)["generation"]
+    planned = told("index", "rebuild", "--dry-run", node=node)
+    assert (planned["dry_run"], level(node)["generation"]) == (True, before)
+    rebuilt = told("index", "rebuild", node=node)
+    assert rebuilt["documents"] == 1
+    assert rebuilt["generation"] != before
+    assert told("index", "status", node=node)["state"] == "ready"
+    assert mnemesh("recall", " ", node=node).code == 2
+
+
+def test_forgetting_and_compacting_clears_the_index_too(found: Found) -> None:
+    [node] = found(1)
+    kept = node.store("kept", "griffin keptword")["id"]
+    gone = node.store("gone", "griffin unspeakable")["id"]
+    before = level(node)["generation"]
+    node.tell("POST", f"/memories/{gone}/forget", {"erase": True})
+    assert recalled(node, "griffin") == [kept]
+    level(node)
+    node.tell("POST", "/compact", {})
+    until(lambda: level(node)["generation"] != before, "the index was made anew")
+    assert words_on_disk(node, "unspeakable", "keptword") == (0, 1)
+
+
+def test_members_index_what_arrives_from_others(found: Found) -> None:
+    nodes = found(3)
+    made = nodes[0].store("shared", "a phoenix from elsewhere")["id"]
+    hidden = nodes[0].store("own", "a phoenix of mine", scope="private", agent_id="ai:a")["id"]
+    for node in nodes[1:]:
+        until(lambda one=node: recalled(one, "phoenix") == [made], "it has arrived")
+        assert hidden not in recalled(node, "phoenix", agent="ai:a")
+    assert sorted(recalled(nodes[0], "phoenix", agent="ai:a")) == sorted([made, hidden])
+    nodes[1].tell("PUT", f"/memories/{made}", {"content": "a simurgh instead"})
+    until(lambda: searched(nodes[0], "simurgh") == [made], "the change has arrived")
+    assert searched(nodes[0], "elsewhere") == []
+
+
+def test_what_waits_for_approval_is_recalled_when_it_is_approved(found: Found) -> None:
+    [node] = found(1)
+    enrol([node])
+    set_policy(node, "team", write="approve", approver="human")
+    action, ident = held(node, "team", title="held", content="a cockatrice")
+    assert recalled(node, "cockatrice") == []
+    level(node)
+    assert decide(node, action, "hana").status == 200
+    assert searched(node, "cockatrice") == [ident]
+    level(node)
+    assert searched(node, "cockatrice") == [ident]
