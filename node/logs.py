@@ -9,6 +9,7 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import orjson
@@ -198,12 +199,13 @@ class _Output:
         self._file = file
 
     def msg(self, **event: Any) -> None:
-        """Write one line."""
+        """Write one line; a stream that nobody reads any more loses it and stops nothing."""
         ordered = {key: event[key] for key in sorted(event, key=_place)}
         line = orjson.dumps(ordered, default=str).decode()
         shown = self._pretty(None, "", ordered) if self._pretty else line
-        self._stream.write(shown + "\n")
-        self._stream.flush()
+        with suppress(OSError, ValueError):
+            self._stream.write(shown + "\n")
+            self._stream.flush()
         if self._file is not None:
             self._file.emit(logging.LogRecord("mnemesh", 20, "", 0, line, (), None))
 

@@ -99,3 +99,26 @@ def test_every_event_has_a_level_and_a_meaning() -> None:
         assert level in ("debug", "info", "warning", "error", "critical"), name
         assert meaning
         assert not meaning.endswith("."), name
+
+
+class _Gone(io.StringIO):
+    """A stream whose reader has gone away, as after `serve | head`."""
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError(text)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_log_that_nobody_reads_any_more_stops_nothing(
+    closed: bool,  # noqa: FBT001 - a case of the test
+    tmp_path: Path,
+) -> None:
+    stream = io.StringIO() if closed else _Gone()
+    log = make_log(Logging(file=tmp_path / "node.log", format="json"), stream)
+    if closed:
+        stream.close()
+    log("store_full")
+    logging.getLogger("some.library").error("this is not kept")
+    lines = (tmp_path / "node.log").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["store_full", "library_message"]
+    log.close()
