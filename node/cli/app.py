@@ -30,39 +30,39 @@ COMMANDS: Final[Commands] = {
     "stop": "status:stop",
     "status": "status:status",
     "doctor": "doctor:doctor",
-    "sync-daemon": "sync_daemon:sync_daemon",
     "verify": "verify:verify",
-    "compact": "erase:compact",
-    "erasure": "erase:erasure",
+    "demo": "demo_command:demo",
+    "version": "status:version",
     "store": "memories:store",
     "get": "memories:get",
     "list": "memories:list_memories",
     "update": "memories:update",
     "delete": "memories:delete",
     "promote": "lifecycle:promote",
-    "forget": "lifecycle:forget",
-    "consolidate": "lifecycle:consolidate",
-    "gc": "lifecycle:gc",
+    "grant": "sharing:grant",
+    "revoke": "sharing:revoke",
+    "recall": "recall:recall",
+    "search": "recall:search",
     "duplicates": "lifecycle:duplicates",
     "contradictions": "lifecycle:contradictions",
+    "taxonomy": "graph:taxonomy",
     "link": "links:link",
     "links": "links:links",
     "lineage": "links:lineage",
-    "grant": "sharing:grant",
-    "revoke": "sharing:revoke",
-    "taxonomy": "graph:taxonomy",
-    "auto-tag": "llm:auto_tag",
-    "expand-query": "llm:expand_query",
+    "consolidate": "lifecycle:consolidate",
+    "forget": "lifecycle:forget",
+    "erasure": "erase:erasure",
+    "compact": "erase:compact",
+    "gc": "lifecycle:gc",
     "events": "events:follow",
     "notify": "messages:notify",
     "inbox": "messages:inbox",
-    "quota": "quota:quota",
-    "recall": "recall:recall",
-    "search": "recall:search",
     "export": "transfer:export_file",
     "import": "importer:import_path",
-    "version": "status:version",
-    "demo": "demo_command:demo",
+    "sync-daemon": "sync_daemon:sync_daemon",
+    "quota": "quota:quota",
+    "auto-tag": "llm:auto_tag",
+    "expand-query": "llm:expand_query",
 }
 # A name that is empty stands for the group itself, called without a command.
 GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
@@ -170,6 +170,23 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
     ),
 }
 
+# How the help is divided; a name in no panel stands under "Commands".
+PANELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "A node": ("init", "serve", "stop", "status", "doctor", "verify", "mcp", "demo", "version"),
+    "Memories": ("store", "get", "list", "update", "delete", "promote", "grant", "revoke"),
+    "Finding": ("recall", "search", "duplicates", "contradictions", "taxonomy", "index"),
+    "Connections": ("link", "links", "lineage", "entity", "kg"),
+    "What ends": ("archive", "consolidate", "forget", "erasure", "compact", "gc"),
+    "Between agents": ("notify", "inbox", "session", "events", "subscription"),
+    "In and out": ("import", "export", "sync-daemon"),
+    "The mesh": ("node", "mesh"),
+    "Who may do what": (
+        *("namespace", "pending", "agent", "key", "identity", "quota", "governance", "audit"),
+    ),
+    "With a language model": ("auto-tag", "expand-query"),
+}
+_PANEL_OF: Final = {name: panel for panel, names in PANELS.items() for name in names}
+
 
 def command_tree(first: str | None = None) -> typer.Typer:
     """The commands as Typer takes them.
@@ -191,7 +208,7 @@ def command_tree(first: str | None = None) -> typer.Typer:
         if not known or name == first:
             group = typer.Typer(help=words, no_args_is_help="" not in commands)
             _register(group, commands)
-            tree.add_typer(group, name=name)
+            tree.add_typer(group, name=name, rich_help_panel=_PANEL_OF.get(name))
     _register(tree, {n: t for n, t in COMMANDS.items() if not known or n == first})
     return tree
 
@@ -205,7 +222,7 @@ def _register(tree: typer.Typer, commands: Commands) -> None:
         module, _, function = target.partition(":")
         body = getattr(import_module(f"node.cli.{module}"), function)
         if name:
-            tree.command(name)(body)
+            tree.command(name, rich_help_panel=_PANEL_OF.get(name))(body)
         else:
             tree.callback(invoke_without_command=True)(body)
 

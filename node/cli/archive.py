@@ -15,7 +15,8 @@ from node.cli.links import RetryKey
 from node.cli.memories import Id, given
 from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, Yes, paths_of
 from node.cli.output import Output, table
-from node.errors import UsageError
+from node.cli.wording import counted
+from node.errors import Exit, UsageError
 
 _PATH = "/api/v1/archive"
 
@@ -54,7 +55,7 @@ def stats(*, agent_id: AgentId = None, data_dir: DataDir = None, as_json: AsJson
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     data = client.call("GET", f"{_PATH}/stats").data
     rows = [(one.get("namespace", ""), one.get("count", 0)) for one in data["by_namespace"]]
-    total = f"{data.get('total', 0)} memories"
+    total = counted(data.get("total", 0))
     people: list[str | Table] = [total]
     if rows:
         people += ["", table(("NAMESPACE", "COUNT"), rows)]
@@ -82,6 +83,8 @@ def add(
     missing = answer.data.get("missing", [])
     told = [words(answer, f"archived {answer.data.get('archived', 0)}")]
     out.answer(answer.data, [*told, f"not found: {', '.join(missing)}"] if missing else told)
+    if missing:
+        raise typer.Exit(int(Exit.ERROR))
 
 
 def restore(

@@ -132,7 +132,7 @@ def compact(
     client = Client(running_target(paths_of(data_dir)))
     if dry_run:
         status = client.call("GET", _PATH).data
-        words = f"would rewrite the file; erased records outstanding: {status['outstanding']}"
+        words = f"would rewrite the file; erased records on its list: {status['outstanding']}"
         out.answer({"dry_run": True, **status}, words)
         return
     with out.progress() as progress:
@@ -153,7 +153,9 @@ def compact(
 
 
 def _words(status: Data) -> list[Any]:
-    verdict = "nothing is left" if status["gone"] else "something may be left"
+    # What is gone stays on the node's list for a while: its id is in the feed until that is pruned.
+    listed = f"something may be left; erased records on this node's list: {status['outstanding']}"
+    verdict = "nothing is left" if status["gone"] else listed
     rows = [
         (
             member["name"],
@@ -166,7 +168,7 @@ def _words(status: Data) -> list[Any]:
         for member in status["members"]
     ]
     columns = ("MEMBER", "REACHED", "COVERED", "LOG CLEAR", "FILE CLEAR", "LAST REWRITTEN")
-    return [f"{verdict}; outstanding here: {status['outstanding']}", "", table(columns, rows)]
+    return [verdict, "", table(columns, rows)]
 
 
 def _yes(flag: object) -> str:

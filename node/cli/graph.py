@@ -127,7 +127,9 @@ def query(
         for one in data["memories"]
     ]
     columns = ("DEPTH", "RELATION", "ID", "TITLE", "PATH")
-    Output(as_json=as_json).answer(data, table(columns, rows) if rows else "nothing is linked")
+    Output(as_json=as_json).answer(
+        data, table(columns, rows) if rows else "no link goes out from it"
+    )
 
 
 def timeline(

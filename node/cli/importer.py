@@ -18,6 +18,7 @@ import typer
 from node.cli.client import Answer, Client, explain, running_target
 from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
 from node.cli.output import Output
+from node.cli.wording import counted
 from node.errors import Exit
 from node.importers.reading import KINDS, read_source
 from node.importers.values import Source, batches
@@ -82,7 +83,7 @@ def import_path(
             "links": len(source.links),
             "left_out": dict(source.left_out),
         }
-        out.answer(data, [f"would import {count} memories from {path}", *_left_out(source)])
+        out.answer(data, [f"would import {counted(count)} from {path}", *_left_out(source)])
         return
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     tally = Tally()
@@ -150,7 +151,7 @@ def _report(out: Output, tally: Tally, path: Path, source: Source) -> None:
         "left_out": dict(source.left_out),
         "quorum_shortfalls": tally.shortfalls,
     }
-    words = [f"imported {tally.imported} memories from {path}, {tally.skipped} were there already"]
+    words = [f"imported {counted(tally.imported)} from {path}, {tally.skipped} were there already"]
     words += _left_out(source)
     words += [f"  refused: {error}" for error in tally.errors[:_SHOWN_ERRORS]]
     if len(tally.errors) > _SHOWN_ERRORS:

@@ -16,7 +16,7 @@ from node.cli.links import RetryKey
 from node.cli.memories import File, Id, given, read_content
 from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, Yes, paths_of
 from node.cli.output import Output, table
-from node.cli.wording import held_by
+from node.cli.wording import counted, held_by
 from node.errors import UsageError
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of memories.")]
@@ -109,15 +109,15 @@ def forget(
 
 def _toll(data: dict[str, Any]) -> str:
     """How much a request takes."""
-    parts = [f"{data.get('deleted', 0)} memories"]
-    for name, what in (
-        ("derived", "of them derived"),
-        ("recomposed", "composed anew"),
-        ("links_deleted", "links"),
-        ("others_deleted", "other records"),
+    parts = [counted(data.get("deleted", 0))]
+    for name, one, many in (
+        ("derived", "of them derived", "of them derived"),
+        ("recomposed", "composed anew", "composed anew"),
+        ("links_deleted", "link", "links"),
+        ("others_deleted", "other record", "other records"),
     ):
         if data.get(name):
-            parts.append(f"{data[name]} {what}")
+            parts.append(counted(data[name], one, many))
     return ", ".join(parts)
 
 
@@ -152,7 +152,7 @@ def consolidate(
         tier=tier,
     )
     if dry_run:
-        out.answer({"dry_run": True, "body": body}, f"would consolidate {len(ids)} memories")
+        out.answer({"dry_run": True, "body": body}, f"would consolidate {counted(len(ids))}")
         return
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     answer = client.call(
@@ -178,15 +178,19 @@ def gc(
     if dry_run or not yes:
         would = client.call("POST", "/api/v1/gc", body={"dry_run": True}).data
         if dry_run:
-            out.answer(would, f"would end {would.get('expired_deleted', 0)} expired memories")
+            out.answer(would, f"would end {_expired(would)}")
             return
         if would.get("expired_deleted") or would.get("archive_purged"):
-            out.confirm(f"End {would['expired_deleted']} expired memories?", yes=False)
+            out.confirm(f"End {_expired(would)}?", yes=False)
     answer = client.call("POST", "/api/v1/gc", body={})
     data = answer.data
-    ended = f"ended {data.get('expired_deleted', 0)} expired memories"
+    ended = f"ended {_expired(data)}"
     purged = data.get("archive_purged", 0)
     out.answer(data, words(answer, f"{ended}, {purged} of the archive" if purged else ended))
+
+
+def _expired(data: dict[str, Any]) -> str:
+    return counted(data.get("expired_deleted", 0), "expired memory", "expired memories")
 
 
 def duplicates(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.cli.client import running_target
-from node.cli.options import AgentId, AsJson, ConfigFile, DataDir, KeyDir, paths_of
+from node.cli.options import AgentId, AsJson, ConfigFile, DataDir, KeyDir, options_of, paths_of
 from node.cli.output import Output
 from node.errors import UsageError
 from node.mcp.clients import PROGRAMS, Start, entry_of, text_of
@@ -191,6 +191,8 @@ def show_config(  # noqa: PLR0913 -- the options of a command are its parameters
     out.answer(data, text_of(program, start))
     if not as_json:
         out.say(f"Put this into {program.file}, beside what is there.")
+        if not url and not paths.key_dir.is_dir():
+            out.say(f"There is no node in {paths.data_dir} yet: mnemesh init{options_of(paths)}")
 
 
 def _agent(named: str | None) -> str:

@@ -13,6 +13,7 @@ from node.cli.client import Client, running_target
 from node.cli.memories import given
 from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
 from node.cli.output import Output, facts_table, table
+from node.cli.wording import counted
 from node.errors import NodeError
 
 _PATIENCE_SECONDS: Final = 3600.0
@@ -151,7 +152,7 @@ def index_rebuild(
     data = client.call("POST", "/api/v1/index/rebuild", body={}).data
     if wait:
         data = _wait(out, client, str(before["generation"]))
-    words = f"the index holds {data['documents']} memories" if wait else "the rebuild has begun"
+    words = f"the index holds {counted(data['documents'])}" if wait else "the rebuild has begun"
     out.answer(data, words)
 
 

@@ -14,6 +14,7 @@ import typer
 from node.cli.client import Client, running_target
 from node.cli.options import AgentId, AsJson, DataDir, paths_of
 from node.cli.output import Output
+from node.cli.wording import counted
 from node.errors import NodeError, Refused
 
 _LONG_TIMEOUT_SECONDS: Final = 600.0
@@ -42,7 +43,7 @@ def export_file(
         return
     write_whole(file, _chunks(answer.data))
     data = {"file": str(file), "memories": count, "links": len(answer.data.get("links", []))}
-    out.answer(data, f"exported {count} memories to {file}")
+    out.answer(data, f"exported {counted(count)} to {file}")
 
 
 def _chunks(data: Mapping[str, Any]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What several commands about governance say alike.
+"""What several commands say alike.
 
 Law: words only; nothing here asks or changes anything.
 """
@@ -18,6 +18,11 @@ def held_by(answer: Answer) -> str:
     peers = ", ".join(durability.get("peers", []))
     also = f", also on {peers}" if peers else ""
     return f" (held by {durability.get('acks', '?')}, needed {durability.get('needed', '?')}{also})"
+
+
+def counted(count: int, one: str = "memory", many: str = "memories") -> str:
+    """A number and its noun."""
+    return f"{count} {one if count == 1 else many}"
 
 
 def rules_text(rules: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 
+from node.cli.app import COMMANDS, GROUPS, PANELS
 from node.logs import EVENTS
 from node.metrics import TABLE as METRICS
 from node.settings.sections import TABLE as SETTINGS
@@ -73,3 +74,8 @@ def test_names_in_the_tables_are_plain_and_unique() -> None:
 def test_every_row_explains_itself() -> None:
     assert all(row.about.help for row in SETTINGS)
     assert all(metric.help.endswith(".") for metric in METRICS)
+
+
+def test_every_command_stands_in_one_panel_of_the_help() -> None:
+    shown = [name for names in PANELS.values() for name in names]
+    assert sorted(shown) == sorted({*COMMANDS, *GROUPS})
