@@ -32,6 +32,7 @@ _TOKEN: Final = "x-causal-token"  # noqa: S105 - the name of a header
 _WAIT: Final = "x-causal-wait-ms"
 _KEY: Final = "idempotency-key"
 _ENTROPY_BYTES: Final = 16
+_ELSEWHERE: Final = 300
 ERROR: Final = 400
 _PROXIES_SAY: Final = frozenset({502, 504})
 _COME_BACK: Final = frozenset({503, 507})
@@ -186,6 +187,9 @@ class _Tries:
             return None
         if not isinstance(reply, Reply):
             raise TypeError("a request was not answered by its outcome")
+        if _ELSEWHERE <= reply.status < ERROR:
+            # A node never sends anybody elsewhere; a key must not follow where a proxy points.
+            raise self._marked(BrokenAnswer(f"a redirect ({reply.status}) is no answer of a node"))
         if reply.status < ERROR:
             self._take(node, reply, token, writes=writes)
             return reply

@@ -9,14 +9,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from node.client.errors import Unreachable
 from node.client.exchange import Fault, Outcome, Reply, Send, no_answer
 from node.client.faults import client_error
 from node.client.places import Place, Settled
 
 if TYPE_CHECKING:
     import httpx
+
+# httpx looks at all its connections whenever one is taken or given back, so a few that are
+# always busy carry more than many. Streams, which keep theirs, have room beside them.
+_CALLS_AT_ONCE: Final = 16
+_CONNECTIONS_MAX: Final = 100
 
 
 def _address(place: Place, target: str) -> "httpx.URL":
@@ -37,8 +43,13 @@ def _options(settled: Settled, place: Place) -> dict[str, Any]:
     """What an httpx client is made with."""
     if settled.transport is not None:
         return {"transport": settled.transport, "trust_env": False}
+    import httpx  # noqa: PLC0415 -- as above
+
     tls = settled.tls(place) if place.url.startswith("https:") else False
-    return {"verify": tls, "trust_env": False}
+    limits = httpx.Limits(
+        max_connections=_CONNECTIONS_MAX, max_keepalive_connections=_CONNECTIONS_MAX
+    )
+    return {"verify": tls, "trust_env": False, "limits": limits}
 
 
 def _arguments(settled: Settled, send: Send) -> dict[str, Any]:
@@ -114,19 +125,28 @@ class AsyncWires:
 
         self._settled = settled
         self._clients = [httpx.AsyncClient(**_options(settled, place)) for place in settled.places]
+        self._turns = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def send(self, send: Send) -> Outcome:
         """Send one request and read its whole answer."""
         import httpx  # noqa: PLC0415 -- as above
 
         url = self._settled.places[send.node].url
+        ends = asyncio.get_running_loop().time() + send.seconds
         try:
-            async with asyncio.timeout(send.seconds), self.open(send) as response:
+            async with asyncio.timeout_at(ends):
+                await self._turns.acquire()
+        except TimeoutError:
+            return Fault(error=Unreachable("too many calls at once: it was never this one's turn"))
+        try:
+            async with asyncio.timeout_at(ends), self.open(send) as response:
                 return reply_of(response, await response.aread())
         except TimeoutError:
             return Fault(error=no_answer(send.seconds, url))
         except httpx.HTTPError as error:
             return Fault(error=client_error(error, url))
+        finally:
+            self._turns.release()
 
     @contextlib.asynccontextmanager
     async def open(self, send: Send) -> AsyncIterator["httpx.Response"]:
