@@ -19,7 +19,7 @@ from node.recall.asking import Ask, search_filters
 from node.recall.document import document_of, held_at
 from node.recall.feeding import Feeding
 from node.recall.filters import passes
-from node.recall.literal import document_has_all, pieces
+from node.recall.literal import document_has_all, marks, pieces
 from node.recall.overlay import Overlay
 from node.recall.ranking import Ranked, Ranking
 from node.recall.values import HYBRID, KEYWORD, Filters, Hit
@@ -31,6 +31,10 @@ _LEVEL_SECONDS: Final = 2.0
 _LEVEL_OPS_MAX: Final = 5000
 _STRIDE: Final = 16
 _CHARS_PER_TOKEN: Final = 4
+_MARKS_MAX: Final = 64
+_LITERAL_MAX: Final = 1000
+LITERAL_SCORE: Final = 1.0
+"""Of a memory in which a context without known words stands as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,11 @@ class Recall:
     # --- asking ----------------------------------------------------------------------
 
     async def recall(self, ask: Ask, viewer: Caller) -> Recalled:
-        """The best memories for a context, filled up with the newest."""
+        """The best memories for a context, filled up with the newest.
+
+        A context of which ranking knows no word (signs, emoji, encoded data) is looked for as
+        it stands before that.
+        """
         filters = ask.filters(viewer, self._now_ms())
         await self._ready()
         chosen = _Chosen(ask)
@@ -110,6 +118,8 @@ class Recall:
         if not chosen.full and chosen.over:  # what has just ended took places of what has not
             chosen = _Chosen(ask)
             ranked = await self._choose(chosen, filters, viewer)
+        if not ranked.hits and (ask.min_score is None or ask.min_score <= LITERAL_SCORE):
+            await self._literal(chosen, filters, viewer)
         if not chosen.full and (ask.min_score is None or ask.min_score <= 0):
             for hit in await self._ranking.newest(filters, ask.limit + len(chosen.seen)):
                 if await self._offer(chosen, hit, filters, viewer):
@@ -131,6 +141,23 @@ class Recall:
             if await self._offer(chosen, hit, filters, viewer):
                 break
         return ranked
+
+    async def _literal(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> None:
+        """Take what holds the context itself, where that is no word that ranking knows."""
+        context = chosen.ask.context
+        wanted = pieces(context)
+        if len(marks(context)) > _MARKS_MAX:
+            return
+        looked = 0
+        async for hit in self._ranking.holding(context, filters):
+            looked += 1
+            if chosen.full or looked > _LITERAL_MAX:
+                break
+            if looked % _STRIDE == 0:
+                await asyncio.sleep(0)
+            held = self._shown(hit.key, filters, viewer)
+            if held is not None and document_has_all(document_of(held), wanted):
+                await self._offer(chosen, hit._replace(score=LITERAL_SCORE), filters, viewer)
 
     async def nearest(self, text: str, filters: Filters, viewer: Caller, limit: int) -> list[Found]:
         """Memories with words of a text, best first; nothing is filled up."""
