@@ -1,12 +1,14 @@
 """The documents of this project, and the code blocks in them.
 
-Law: a block of shell commands says in its info string how it is run, or the tests refuse it:
+Law: a block of shell commands, or of Python, says in its info string how it is run, or the
+tests refuse it:
 
     sh here          in one folder with one home, after the other blocks of its document
     sh on=a          on machine a, which has a home and a port of its own
     sh make          `make` targets of the repository; looked up, not run
     sh install       installs the wheel; a slow test runs it
     sh systemd       for an administrator; its unit files are checked, its commands only parsed
+    python here      a program of its own, in the folder of `sh here`
 
     until="text"     run again until the output holds the text (a state that comes about)
     shows="text"     the output holds the text at once
@@ -23,6 +25,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 GENERATED: Final = "docs/reference/"
 SHELLS: Final = frozenset({"sh", "shell", "bash", "console"})
+PYTHON: Final = "python"
 WAYS: Final = frozenset({"here", "on", "make", "install", "systemd"})
 _FENCE: Final = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -93,3 +96,9 @@ def all_blocks() -> list[Block]:
 def shell_blocks(*ways: str) -> list[Block]:
     """Blocks of commands that are run in one of these ways."""
     return [b for b in all_blocks() if b.language in SHELLS and b.tags.keys() & set(ways)]
+
+
+def story_of(document: str) -> list[Block]:
+    """What a reader runs of a document, in order: commands and Python."""
+    run = SHELLS | {PYTHON}
+    return [b for b in blocks_of(document) if b.language in run and b.tags.keys() & {"here", "on"}]

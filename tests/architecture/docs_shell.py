@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from node.lock import find_holder
-from tests.architecture.docs_blocks import ROOT, Block
+from tests.architecture.docs_blocks import PYTHON, ROOT, Block
 from tests.architecture.docs_warm import Warm
 
 _BLOCK_SECONDS: Final = 60.0
@@ -134,6 +134,8 @@ class Stage:
         """
         machine = block.tags.get("on") or _HERE
         script = self._filled_in(block, machine)
+        if block.language == PYTHON:
+            script = self._program(machine, script)
         wanted, until = block.tags.get("shows", ""), block.tags.get("until", "")
         deadline = time.monotonic() + (self.until_seconds if until else 0)
         while True:
@@ -143,6 +145,12 @@ class Stage:
             if time.monotonic() >= deadline:
                 story = f"{block.place} ended with {ran.returncode}, wanted {until or wanted!r}"
                 raise AssertionError(f"{story}\n{script}\n--\n{ran.stdout}{self._logs()}")
+
+    def _program(self, machine: str, text: str) -> str:
+        """Puts a Python program into a file, and gives the command that runs it."""
+        path = self._home(machine) / "block.py"
+        path.write_text(text, encoding="utf-8")
+        return f'"{sys.executable}" -W error "{path}"'
 
     def _logs(self) -> str:
         logs = sorted(self.folder.rglob("node.log"))

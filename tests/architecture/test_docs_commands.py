@@ -15,6 +15,7 @@ import typer
 from node.cli.app import command_tree
 from tests.architecture.docs_blocks import (
     GENERATED,
+    PYTHON,
     ROOT,
     SHELLS,
     WAYS,
@@ -22,6 +23,7 @@ from tests.architecture.docs_blocks import (
     all_blocks,
     documents,
     shell_blocks,
+    story_of,
     text_of,
 )
 from tests.architecture.docs_shell import Stage
@@ -46,8 +48,7 @@ def _can_run(block: Block) -> bool:
 @pytest.mark.integration
 @pytest.mark.parametrize("document", _STORIES)
 def test_the_commands_of_a_document_do_what_it_says(document: str, stage: Stage) -> None:
-    blocks = [block for block in shell_blocks("here", "on") if block.document == document]
-    for block in filter(_can_run, blocks):
+    for block in filter(_can_run, story_of(document)):
         stage.run(block)
         if stage.warm is None:  # the first one ran through the console script itself
             stage.warm_up()
@@ -57,14 +58,15 @@ def test_every_block_of_commands_says_how_it_is_run() -> None:
     untold = [
         block.place
         for block in all_blocks()
-        if block.language in SHELLS and len(block.tags.keys() & WAYS) != 1
+        if block.language in SHELLS | {PYTHON} and len(block.tags.keys() & WAYS) != 1
     ]
     assert not untold
 
 
 def test_there_are_stories_to_run() -> None:
-    told = {"README.md", "docs/tutorial.md", "docs/operations.md", "docs/governance.md"}
-    assert told <= set(_STORIES)
+    named = ("tutorial", "operations", "governance", "mcp", "clients", "api", "privacy")
+    assert {"README.md", *(f"docs/{name}.md" for name in named)} <= set(_STORIES)
+    assert any(block.language == PYTHON for block in story_of("docs/clients.md"))
 
 
 @pytest.mark.parametrize("block", shell_blocks("make"), ids=lambda block: block.place)
@@ -99,6 +101,8 @@ def _find(words: list[str]) -> tuple[Any, list[str]]:
     command: Any = typer.main.get_command(command_tree())
     rest = words[1:]
     while rest and hasattr(command, "commands"):
+        if command.invoke_without_command and rest[0].startswith("-"):
+            break  # an option of the group's own command
         assert rest[0] in command.commands, f"no such command: {' '.join(words)}"
         command = command.commands[rest[0]]
         rest = rest[1:]
