@@ -16,6 +16,9 @@ from typing import Final
 REVISION: Final = "rev"
 TIERS: Final = ("short", "mid", "long")
 
+_NUMBER_MAX: Final = 2**53
+"""Beyond it neither counters nor revisions come honestly, and numbers of JSON lose digits."""
+
 ELEMENT_MARK: Final = "/"
 COUNTER_MARK: Final = "+"
 
@@ -55,7 +58,8 @@ def element_field(name: str, element: str) -> str:
 
 def number(value: object) -> int | float:
     """The value of a counter or revision; what a faulty member wrote there counts nothing."""
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if known and -_NUMBER_MAX <= value <= _NUMBER_MAX else 0  # type: ignore[operator,return-value]  # `known` says that it is a number
 
 
 def tier_rank(tier: object) -> int:

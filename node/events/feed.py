@@ -175,7 +175,11 @@ class EventSource:
         return out
 
     def _event(self, one: Told, place: str) -> Event:
-        return Event(id=place, name=one.name, data=orjson.dumps({"event": one.name, **one.about}))
+        return Event(
+            id=place,
+            name=one.name,
+            data=orjson.dumps({"event": one.name, **one.about}, default=repr),
+        )
 
     def seconds(self) -> float | None:
         """At once while there is more to look at; else nothing happens without a commit."""

@@ -194,7 +194,8 @@ def message_of(held: Held) -> dict[str, Any]:
 
 
 def _shown(ident: str, sender: str, values: Mapping[str, Value], at_ms: int) -> dict[str, Any]:
-    title, content, when = values["title"], values["content"], format_ms(at_ms)
+    # A member that does not keep to the format may have left them out.
+    title, content, when = values.get("title", ""), values.get("content", ""), format_ms(at_ms)
     out = {
         "id": ident,
         "from": sender,

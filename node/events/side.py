@@ -13,7 +13,7 @@ from typing import Any
 from crdt.dot import NodeId
 from crdt.op import Draft
 from crdt.record import Record
-from crdt.view import View, view
+from crdt.view import View
 from node.contracts import Governing, Reader
 from node.errors import WriteError
 from node.events.feed import Bell
@@ -28,6 +28,7 @@ from node.events.webhooks.ledger import FOLDER, Ledger
 from node.ground import Ground
 from node.live import Live, Tasks
 from node.replication.engine import Engine
+from node.replication.sound import view
 from node.store.upkeep import days
 
 _TIDY_EVERY = 120

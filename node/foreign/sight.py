@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from crdt.dot import DATA, Dot
 from crdt.op import record_key
 from crdt.record import Record
-from crdt.view import Approvals, View, shown, view
+from crdt.view import Approvals, View, shown
 from node.contracts import Held
 from node.foreign.content import EXPIRES, Content, content_of
 from node.memory.drafts import COLLECTION
@@ -21,6 +21,7 @@ from node.memory.record import (
     original_end,
     updated_ms,
 )
+from node.replication.sound import view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

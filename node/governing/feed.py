@@ -197,4 +197,4 @@ class PendingSource:
             told = self._actions.told(action, self._viewer)
         if told is None:
             return None
-        return Event(id=place, name=str(told["status"]), data=orjson.dumps(told))
+        return Event(id=place, name=str(told["status"]), data=orjson.dumps(told, default=repr))

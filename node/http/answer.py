@@ -62,8 +62,8 @@ class Answer:
 def json_answer(
     value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None, cut: bool = False
 ) -> Answer:
-    """An answer in JSON."""
-    return Answer(status, orjson.dumps(value), headers=headers, cut=cut)
+    """An answer in JSON; what JSON cannot say is told as Python writes it."""
+    return Answer(status, orjson.dumps(value, default=repr), headers=headers, cut=cut)
 
 
 class Heads:

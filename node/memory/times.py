@@ -22,14 +22,18 @@ _MINUTES_MAX: Final = 59
 MS_MAX: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, the largest that the text form can say."""
 
+MS_MIN: Final = -62_135_596_800_000
+"""The first millisecond of the year 1, the smallest."""
+
 
 def format_ms(ms: int) -> str:
     """The text of a moment, as `2026-03-01T12:00:00.250Z`.
 
     Args:
-        ms: milliseconds since the epoch; beyond the year 9999 the last moment is shown.
+        ms: milliseconds since the epoch; beyond the year 9999 the last moment is shown, before
+            the year 1 the first.
     """
-    second, rest = divmod(min(ms, MS_MAX), 1000)
+    second, rest = divmod(max(MS_MIN, min(ms, MS_MAX)), 1000)
     return f"{_second_text(second)}.{rest:03d}Z"
 
 

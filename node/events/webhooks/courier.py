@@ -230,7 +230,8 @@ class Courier:
                 "subscription_id": one.id,
                 **told.about,
                 "delivered_at": format_ms(self._around.now_ms()),
-            }
+            },
+            default=repr,
         )
         headers = {"X-Mnemesh-Event": told.name, "X-Mnemesh-Delivery": ident}
         if one.secret:
