@@ -18,11 +18,12 @@ from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
 from crdt.state import BelowFloorError
-from crdt.view import View, in_conflict, order, shown, view
+from crdt.view import View, in_conflict, order, shown
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.replication.engine import Engine
 from node.replication.journal import Journal
 from node.replication.rivals import beside
+from node.replication.sound import view
 from node.replication.tokens import encode_token, unsettled
 from node.store.projection import ARCHIVED, ARCHIVED_AT
 
