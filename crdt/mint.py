@@ -35,7 +35,7 @@ def operation(
     Raises:
         MissingRecordError: the draft edits or deletes what is not there.
     """
-    part = shown(record, approvals)
+    part = shown(_births_of(record, draft) if draft.exact else record, approvals)
     if draft.kind is Kind.CREATE:
         return _create(draft, part, dot, stamp, author)
     if part is None:
@@ -47,6 +47,15 @@ def operation(
     if draft.kind is Kind.DELETE:
         return _op(draft, part, dot, stamp, author, births=part.births, fields=dict(draft.set))
     return _edit(draft, part, dot, stamp, author)
+
+
+def _births_of(record: Record | None, draft: Draft) -> Record | None:
+    """The record as it would be with the births of one owner in one namespace alone."""
+    if record is None:
+        return None
+    wanted = (draft.owner, draft.namespace)
+    births = {d: b for d, b in record.births.items() if (b.owner, b.namespace) == wanted}
+    return Record(births, record.fields)
 
 
 def _as_seen(part: Shown, seen: frozenset[Dot]) -> Shown:

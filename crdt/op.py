@@ -125,6 +125,8 @@ class Draft:
         seen: when given, only what stands among these dots counts as seen: an edit supersedes
             no other version, a delete ends no other birth. The revision is this node's own
             count and superseded always, with whatever its operation wrote into the same fields.
+        exact: a delete ends the births of exactly this owner and namespace, though older ones
+            of others share the id and show in their place.
     """
 
     kind: Kind
@@ -137,6 +139,7 @@ class Draft:
     private: bool = False
     fresh: bool = False
     seen: frozenset[Dot] | None = None
+    exact: bool = False
 
 
 def record_key(lane: bytes, collection: str, record_id: str) -> bytes:

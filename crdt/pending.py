@@ -169,7 +169,8 @@ def action_of(op: Op) -> str:
         return "store"
     if op.kind is Kind.DELETE:
         return "delete"
-    return "promote" if actions_of(op) == ("promote",) else "update"
+    wanted = actions_of(op)
+    return wanted[0] if wanted in {("promote",), ("delete",)} else "update"
 
 
 def op_hash(op: Op) -> bytes:

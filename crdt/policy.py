@@ -31,6 +31,10 @@ DEFAULT_APPROVER: Final = "human"
 TIMEOUT: Final = "approval_timeout_secs"
 TIMEOUT_SECONDS_MAX: Final = 2**31
 _HOPS_MAX: Final = 32
+ENDINGS: Final = frozenset({"deleted", "forgotten"})
+"""Reasons for which a record goes into the archive in the place of a deletion."""
+
+_OF_AN_ENDING: Final = frozenset({"archived_at", "archive_reason", "original_expires_at", "rev"})
 _OF_A_PROMOTION: Final = frozenset({"tier", "rev"})
 _ENDED_BY_A_PROMOTION: Final = frozenset({"expires_at", "updated_at", "attest_level"})
 
@@ -129,6 +133,11 @@ def actions_of(op: Op) -> tuple[str, ...]:
     """What an operation must be allowed to do; told by its content, never by a label."""
     if op.kind is Kind.DELETE:
         return ("delete",)
+    reason = op.set.get("archive_reason")
+    if op.kind is Kind.EDIT and isinstance(reason, str) and reason in ENDINGS:
+        # It only goes into the archive, but is asked for, and felt, as an end.
+        alone = op.set.keys() <= _OF_AN_ENDING and op.removed <= _ENDED_BY_A_PROMOTION
+        return ("delete",) if alone else ("write", "delete")
     if op.kind is Kind.EDIT and "tier" in op.set:
         # An end of its life that is set, and all that is unset but such an end, is a change.
         alone = op.set.keys() <= _OF_A_PROMOTION and op.removed <= _ENDED_BY_A_PROMOTION

@@ -183,8 +183,11 @@ class Reader(Protocol):
         """The same of the lane that never leaves this node."""
         ...
 
-    def rivals(self, collection: str, record_id: str) -> list[Held]:
-        """The births of other owners or namespaces that share an id with what `get` gives."""
+    def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
+        """The births of other owners or namespaces that share an id with what `get` gives.
+
+        `whole`: those of both lanes, what `get` gives too, be they archived or expired.
+        """
         ...
 
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:

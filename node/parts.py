@@ -23,7 +23,7 @@ from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
 from node.http_side import access_ledger, make_services, open_for_http
 from node.lifecycle.housekeeping import Housekeeping
-from node.lifecycle.opening import open_housekeeping
+from node.lifecycle.opening import open_forgetting, open_housekeeping
 from node.live import Live, Tasks
 from node.mcp.opening import open_mcp
 from node.metrics import Metrics
@@ -132,6 +132,7 @@ class Parts:
         self.events.close()
         self.recall.close()
         self.quotas.close()
+        self.housekeeping.close()
         self.engine.committer.close(5.0)
         self.engine.store.close()
         self.audit.close()
@@ -290,7 +291,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     services = replace(
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
     )
-    services = replace(services, mcp=open_mcp(live, tasks))
+    ledger = open_forgetting(ground.settings.paths.data_dir, engine)
+    services = replace(services, mcp=open_mcp(live, tasks), forgetting=ledger)
     recall = recall_of(ground, engine, erasing, funnel.reader)
     services = replace(services, recall=recall.recall, alike=recall.recall.alike)
     open_for_http(live, services, ground.doors, ground.api_key, links)

@@ -33,6 +33,7 @@ from node.http.answer import Answer
 from node.http.hosts import HostRule
 from node.http.streams import OpenStreams
 from node.lifecycle.duplicates import Candidates
+from node.lifecycle.ledger import Ledger
 from node.lifecycle.lifecycle import Lifecycle
 from node.lifecycle.sweeping import SweepRules
 from node.limits import Limits
@@ -143,6 +144,7 @@ class Services:
         llm: the language model of the node; None where there is none.
         mcp: the tools at /mcp; None where there are none.
         recall: finds memories by what they say; None where there is no index.
+        forgetting: what was begun to be forgotten and is not finished.
     """
 
     memories: Memories
@@ -179,6 +181,7 @@ class Services:
     llm: LanguageModel | None = None
     mcp: Tools | None = None
     recall: Recall | None = None
+    forgetting: Ledger = field(default_factory=Ledger)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
@@ -196,7 +199,13 @@ class Services:
     @property
     def lifecycle(self) -> Lifecycle:
         """What becomes of memories after they were made."""
-        return Lifecycle(memories=self.memories, index=self.link_index, rules=self.sweep_rules)
+        return Lifecycle(
+            memories=self.memories,
+            index=self.link_index,
+            rules=self.sweep_rules,
+            ledger=self.forgetting,
+            governing=self.governing,
+        )
 
     @property
     def funnel(self) -> Funnel:

@@ -2,20 +2,24 @@
 
 Law: what is forgotten leaves every disk (a delete that is marked so), with its links and with
 what was composed of it. A request is refused whole where governance refuses what it names;
-what only follows from it is taken back by its own author. What a caller may not see is not
-touched by its filters, and not counted. Forgetting an agent takes all that it ever left.
+what only follows from it is taken back by its own author. A request is written down before its
+first record ends and struck out when all that follows is done, so neither a crash nor a wait
+for approval in between leaves anything behind. Links go last: they tell what follows.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
-from crdt.op import Draft, Kind
-from node.contracts import Caller, Held, Receipt
-from node.lifecycle.archive import Archive, check_change, may_change
-from node.lifecycle.derived import Derivation, Fate, anywhere
+from crdt.dot import DATA, PRIVATE
+from crdt.op import Draft, Kind, record_key
+from node.contracts import Receipt
+from node.errors import Denied, WriteError
+from node.lifecycle.derived import Fate, anywhere
+from node.lifecycle.gathering import Gathering
+from node.lifecycle.ledger import Intent, Ledger
 from node.lifecycle.parts import (
     Work,
     known_ops,
@@ -24,61 +28,19 @@ from node.lifecycle.parts import (
     was_cut_short,
     write_all,
 )
+from node.lifecycle.toll import Doomed, Toll, doomed
 from node.lifecycle.wish import Wish
 from node.links.index import COLLECTION as LINK
-from node.links.index import LinkIndex, leaving
 from node.links.link import link_of
-from node.memory.drafts import COLLECTION, delete
+from node.memory.drafts import COLLECTION
 from node.memory.memories import Ask, Memories
-from node.memory.problems import NotFound, Shortfall
-from node.memory.record import visible_to
+from node.memory.problems import Shortfall
 
-LEFT_BY_AGENTS: Final = ("message", "subscription")
-"""Collections of records beside memories and links that belong to who made them."""
+Waiting = Callable[[], Collection[bytes]]
+"""The keys of records about which something waits for approval."""
 
-ADDRESSEE: Final = "to"
 _STRIDE: Final = 64
-_LINKS_MAX: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doomed:
-    """One record that ends."""
-
-    collection: str
-    id: str
-    private: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Toll:
-    """What a request takes with it.
-
-    Attributes:
-        asked: memories that it names.
-        derived: memories that follow, and that the caller may see.
-        beside: links and other records.
-        fate: what becomes of what derives from them.
-        missing: ids that name nothing.
-    """
-
-    asked: dict[Doomed, None] = field(default_factory=dict)
-    derived: list[str] = field(default_factory=list)
-    recomposed: list[str] = field(default_factory=list)
-    beside: dict[Doomed, None] = field(default_factory=dict)
-    fate: Fate = field(default_factory=Fate)
-    missing: list[str] = field(default_factory=list)
-
-    def counts(self) -> dict[str, int]:
-        """What a caller is told."""
-        links = sum(1 for one in self.beside if one.collection == LINK)
-        return {
-            "deleted": len(self.asked) + len(self.derived),
-            "derived": len(self.derived),
-            "recomposed": len(self.recomposed),
-            "links_deleted": links,
-            "others_deleted": len(self.beside) - links,
-        }
+_NOBODY: Final = frozenset[bytes]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +58,22 @@ class Forgetting:
 
     Args:
         memories: the memories.
-        index: which links end where.
-        archive: what is kept aside.
+        gathering: finds what a request takes with it.
+        ledger: what was begun.
+        waiting: what waits for approval.
     """
 
-    def __init__(self, memories: Memories, index: LinkIndex, archive: Archive) -> None:
+    def __init__(
+        self,
+        memories: Memories,
+        gathering: Gathering,
+        ledger: Ledger,
+        waiting: Waiting = lambda: _NOBODY,
+    ) -> None:
         self._memories = memories
-        self._index = index
-        self._archive = archive
+        self._gathering = gathering
+        self._ledger = ledger
+        self._waiting = waiting
 
     async def forget(self, wish: Wish, ask: Ask, *, administrator: bool = False) -> Forgotten:
         """Erase what a request wants forgotten.
@@ -120,222 +90,211 @@ class Forgetting:
             node.errors.WriteError: nothing was minted.
         """
         memories = self._memories
-        earlier: dict[str, int] = {}
-        receipt: Receipt | None = None
-        if memories.known(ask.retry) is not None:
-            earlier = self._done(ask)
-            receipt = await replayed(memories, ask, "delete", **earlier)
-            if not was_cut_short(memories, ask.retry):
-                return Forgotten(counts=earlier, ids=(), missing=(), receipt=receipt)
-        toll = await self._toll(wish, ask.caller, administrator=administrator)
-        counts = _sum(earlier, toll.counts())
+        again = await self._again(ask)
+        if isinstance(again, Forgotten):
+            return again
+        toll = await self._gathering.toll(wish, ask.caller, administrator=administrator)
+        counts = _sum(again or {}, toll.counts())
         ids = [one.id for one in toll.asked] + toll.derived
-        if wish.dry_run:
-            receipt = nothing_written(memories)
-        else:
-            receipt = await self._write(toll, ask, counts) or receipt or nothing_written(memories)
+        receipt = None
+        if not wish.dry_run and (toll.asked or toll.beside):
+            intent = Intent(
+                name=b"",
+                caller=ask.caller,
+                administrator=administrator,
+                everything=wish.whole_agent,
+                asked=tuple(toll.asked),
+                beside=tuple(toll.beside),
+                counts=counts,
+                missing=tuple(toll.missing),
+                retry=ask.retry,
+            )
+            receipt = await self._carry_out(await self._ledger.begin(intent), ask)
+        receipt = receipt or nothing_written(memories)
         return Forgotten(counts=counts, ids=ids, missing=toll.missing, receipt=receipt)
 
+    # Retries.
+
+    async def _again(self, ask: Ask) -> Forgotten | dict[str, int] | None:
+        """The answer to an earlier request, or the counts of one that may be unfinished."""
+        memories, ledger = self._memories, self._ledger
+        known = memories.known(ask.retry)  # first: it refuses a key that came with another body
+        told = ledger.answer(ask.retry)
+        if told is not None:
+            receipt = await replayed(memories, ask, "delete", **told.counts)
+            return Forgotten(counts=told.counts, ids=(), missing=told.missing, receipt=receipt)
+        begun = ledger.begun(ask.retry)
+        if begun is not None:
+            receipt = await self._finish(begun, ask)
+            counts = dict(begun.counts)
+            return Forgotten(counts=counts, ids=(), missing=begun.missing, receipt=receipt)
+        if known is None:
+            return None
+        counts = self._done(ask)
+        receipt = await replayed(memories, ask, "delete", **counts)
+        if was_cut_short(memories, ask.retry):
+            return counts
+        return Forgotten(counts=counts, ids=(), missing=(), receipt=receipt)
+
+    async def _finish(self, begun: Intent, ask: Ask) -> Receipt:
+        """Go on with what a crash, a shortfall or an approval left unfinished."""
+        receipt = await replayed(self._memories, ask, "delete", **begun.counts)
+        if self._ledger.is_busy(begun) or begun.sent:
+            return receipt
+        return await self._carry_out(begun, ask) or receipt
+
     def _done(self, ask: Ask) -> dict[str, int]:
-        """What an earlier request has forgotten, as far as its operations are in the log."""
-        ended = [op for op in known_ops(self._memories, ask.retry) if op.kind is Kind.DELETE]
+        """What another node has forgotten, as far as its operations are in the log."""
         toll = Toll()
-        for op in ended:
-            into = toll.asked if op.collection == COLLECTION else toll.beside
-            into[Doomed(collection=op.collection, id=op.id, private=False)] = None
+        for op in known_ops(self._memories, ask.retry):
+            if op.kind is Kind.DELETE:
+                into = toll.asked if op.collection == COLLECTION else toll.beside
+                into[
+                    Doomed(
+                        collection=op.collection,
+                        id=op.id,
+                        private=False,
+                        owner=op.owner,
+                        space=op.namespace,
+                    )
+                ] = None
         return toll.counts()
-
-    # Finding.
-
-    async def _toll(self, wish: Wish, caller: Caller, *, administrator: bool) -> Toll:
-        toll = Toll()
-        found = (
-            self._matching(wish, caller, administrator=administrator)
-            if wish.ids is None
-            else self._named(wish, caller, toll, administrator=administrator)
-        )
-        async for held in found:
-            toll.asked[_doomed(held)] = None
-        memories = self._memories
-        reader, limits = memories.funnel.reader(), memories.rules.limits
-        following = Derivation(reader, self._index, limits)
-        roots = [one.id for one in toll.asked]
-        toll.fate = await following.fate(roots, everything=wish.whole_agent)
-        asked = set(roots)
-        for ident in [one for one in toll.fate.erased if one not in asked]:
-            await self._follow(ident, toll, caller, administrator=administrator)
-        for ident in toll.fate.recomposed:
-            whole = anywhere(reader, ident)
-            if whole is not None and visible_to(whole, caller, everything=administrator):
-                toll.recomposed.append(ident)
-        async for held in self._hanging_on(toll.fate.erased):
-            self._beside(held, toll, caller)
-        if wish.whole_agent and wish.agent is not None:
-            async for held in self._left_by(wish.agent):
-                self._beside(held, toll, caller)
-        return toll
-
-    async def _named(
-        self, wish: Wish, caller: Caller, toll: Toll, *, administrator: bool
-    ) -> AsyncIterator[Held]:
-        finder = self._memories.finder
-        for wanted in wish.ids or ():
-            try:
-                held = finder.anywhere(wanted, caller, everything=administrator)
-            except NotFound:
-                ended = await self._ended(wanted, caller, administrator=administrator)
-                if ended is None:
-                    toll.missing.append(wanted)
-                    continue
-                held = ended
-            if wish.matches(held):
-                check_change(held, caller.agent, administrator=administrator)
-                yield held
-
-    async def _ended(self, wanted: str, caller: Caller, *, administrator: bool) -> Held | None:
-        """A memory that only its end hides: its words are on the disk still."""
-        async for held in self._patiently(self._memories.funnel.reader().ended()):
-            if held.id == wanted and visible_to(held, caller, everything=administrator):
-                return held
-        return None
-
-    async def _matching(
-        self, wish: Wish, caller: Caller, *, administrator: bool
-    ) -> AsyncIterator[Held]:
-        """Memories that pass the filters: shown, archived, or only hidden by their end."""
-        reader = self._memories.funnel.reader()
-        every = chain(reader.recent(wish.namespace), reader.archive(), reader.ended())
-        async for held in self._patiently(every):
-            if (
-                visible_to(held, caller, everything=administrator)
-                and may_change(held, caller.agent, administrator=administrator)
-                and wish.matches(held)
-            ):
-                yield held
-
-    async def _follow(self, ident: str, toll: Toll, caller: Caller, *, administrator: bool) -> None:
-        """What becomes of one memory that only follows."""
-        reader = self._memories.funnel.reader()
-        held = anywhere(reader, ident)
-        if held is None:
-            return
-        seen = visible_to(held, caller, everything=administrator)
-        if ident not in toll.fate.as_owner:
-            allowed = may_change(held, caller.agent, administrator=administrator)
-            refused = self._memories.funnel.refusal(delete(held), caller=caller)
-            if not seen or not allowed or refused is not None:
-                del toll.fate.erased[ident]  # somebody else's link is no leave to end it
-                return
-        if seen:
-            toll.derived.append(ident)
-
-    async def _hanging_on(self, erased: dict[str, None]) -> AsyncIterator[Held]:
-        """The links of what is erased, both ways."""
-        reader = self._memories.funnel.reader()
-        for ident in erased:
-            names = reader.with_prefix(LINK, leaving(ident), _LINKS_MAX)
-            for name in (*names, *self._index.ending_at(ident)):
-                held = reader.get(LINK, name)
-                link = None if held is None else link_of(held)
-                if held is not None and link is not None and ident in (link.source, link.target):
-                    yield held
-            await asyncio.sleep(0)
-
-    async def _left_by(self, agent: str) -> AsyncIterator[Held]:
-        """The links that an agent stated, and its other records."""
-        reader = self._memories.funnel.reader()
-        links = (reader.get(LINK, name) for name in self._index.every())
-        async for held in self._patiently(one for one in links if one is not None):
-            if held.view.owner == agent:
-                yield held
-        for collection in LEFT_BY_AGENTS:
-            async for held in self._patiently(reader.every(collection)):
-                if agent in (held.view.owner, held.view.values.get(ADDRESSEE)):
-                    yield held
-
-    def _beside(self, held: Held, toll: Toll, caller: Caller) -> None:
-        """A record that hangs on what is forgotten; what governance keeps stays, and shows not."""
-        if self._memories.funnel.refusal(delete(held), caller=caller) is None:
-            toll.beside[_doomed(held)] = None
-
-    async def _patiently(self, found: Iterator[Held]) -> AsyncIterator[Held]:
-        for step, held in enumerate(found, start=1):
-            yield held
-            if step % _STRIDE == 0:
-                await asyncio.sleep(0)
 
     # Ending.
 
-    async def _write(self, toll: Toll, ask: Ask, counts: dict[str, int]) -> Receipt | None:
+    async def _carry_out(self, intent: Intent, ask: Ask) -> Receipt | None:
         """Write what was asked; then, of what is not held for approval, what follows."""
-        memories = self._memories
-        shortfall: Shortfall | None = None
-        receipt: Receipt | None = None
-        try:
-            work = Work(items=list(toll.asked), drafts_of=self._ends)
-            receipt = await write_all(memories, work, ask, "delete", **counts)
-        except Shortfall as error:
-            shortfall = error
-            told = error.cause.receipt
-            receipt = told if isinstance(told, Receipt) else None
-        if receipt is not None and receipt.held:
-            await self._spare(toll, receipt)
-        for agent, following in self._consequences(toll, ask.agent).items():
-            by_agent = replace(ask, caller=replace(ask.caller, agent=agent))
-            await write_all(memories, following, by_agent, "delete", **counts)
+        with self._ledger.hold(intent):
+            try:
+                receipt, shortfall = await self._erase(intent, ask)
+            except WriteError:
+                if not await self._gone(intent):
+                    await self._ledger.drop(intent)
+                raise
+            held = () if receipt is None else tuple(receipt.held)
+            if held:
+                intent = await self._ledger.note_sent(intent)
+            with suppress(WriteError, Shortfall):  # what is owed is done in a later round
+                await self._follow(intent, ask)
+                if not held:
+                    await self._ledger.finish(intent)
         if shortfall is not None:
             raise shortfall
         return receipt
 
-    async def _spare(self, toll: Toll, receipt: Receipt) -> None:
-        """What waits for approval is there still, and so is what comes of it and hangs on it."""
-        gone = [one.id for one in toll.asked if one.id not in receipt.held]
-        memories = self._memories
-        following = Derivation(memories.funnel.reader(), self._index, memories.rules.limits)
-        toll.fate = await following.fate(gone, everything=toll.fate.everything)
-        toll.beside = {
-            one: None
-            for one in toll.beside
-            if one.collection != LINK or (one.id not in receipt.held and self._is_loose(one, toll))
-        }
+    async def _erase(self, intent: Intent, ask: Ask) -> tuple[Receipt | None, Shortfall | None]:
+        work = Work(items=list(intent.asked), drafts_of=self._ends)
+        try:
+            return await write_all(self._memories, work, ask, "delete", **intent.counts), None
+        except Shortfall as error:
+            told = error.cause.receipt
+            return told if isinstance(told, Receipt) else None, error
 
-    def _is_loose(self, doomed: Doomed, toll: Toll) -> bool:
-        """Whether an end of a link is gone."""
-        held = self._memories.funnel.reader().get(LINK, doomed.id)
-        link = None if held is None else link_of(held)
-        return link is not None and not toll.fate.erased.keys().isdisjoint(
-            (link.source, link.target)
+    async def go_on(self, intent: Intent) -> bool:
+        """Do what is still owed of a request that nobody is at; whether all of it is done.
+
+        Raises:
+            node.memory.problems.Shortfall: it is stored here, not on W members.
+            node.errors.WriteError: the node takes no writes now.
+        """
+        waiting = self._waiting()
+        ask = Ask(caller=intent.caller, body={}, retry=intent.retry)
+        with self._ledger.hold(intent):
+            gone = await self._gone(intent)
+            waits = any(_key(one) in waiting for one in intent.asked)
+            if intent.asked and not gone:
+                if not waits:  # it never began, or was rejected
+                    await self._ledger.drop(intent)
+                return not waits
+            if not intent.sent and len(gone) < len(intent.asked) and not waits:
+                with suppress(Denied):
+                    await self._erase(intent, ask)
+            await self._follow(intent, ask)
+            if not waits:
+                await self._ledger.finish(intent)
+        return not waits
+
+    def progress(self) -> int:
+        """A number that moves when there may be more to do for requests that wait."""
+        return len(self._waiting())
+
+    async def _gone(self, intent: Intent) -> list[Doomed]:
+        reader = self._memories.funnel.reader()
+        gone: list[Doomed] = []
+        for step, one in enumerate(intent.asked, start=1):
+            if one.found(reader) is None:
+                gone.append(one)
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+        return gone
+
+    def _ends(self, one: Doomed) -> list[Draft]:
+        return one.ends(self._memories.funnel.reader())
+
+    # What follows.
+
+    async def _follow(self, intent: Intent, ask: Ask) -> None:
+        """End or recompose what came of what is gone; then the links, and the rest.
+
+        Raises:
+            node.memory.problems.Shortfall: stored here, not on W members; all of it was tried.
+            node.errors.WriteError: the node takes no writes now.
+        """
+        gone = {one.id for one in await self._gone(intent)}
+        fate = await self._gathering.fate(
+            gone, ask.caller, everything=intent.everything, administrator=intent.administrator
         )
+        shortfall: Shortfall | None = None
+        for agent, work in self._consequences(intent, fate, gone, ask.agent):
+            by_agent = replace(ask, caller=replace(ask.caller, agent=agent))
+            try:
+                with suppress(Denied):  # governance keeps this one; the others go
+                    await write_all(self._memories, work, by_agent, "delete", **intent.counts)
+            except Shortfall as error:
+                shortfall = error
+        if shortfall is not None:
+            raise shortfall
 
-    def _consequences(self, toll: Toll, caller: str) -> dict[str, Work[Doomed]]:
-        """What follows, by the agent in whose name it is done."""
-        memories, fate = self._memories, toll.fate
-        reader = memories.funnel.reader()
-        following = Derivation(reader, self._index, memories.rules.limits)
-        asked = {one.id for one in toll.asked}
+    def _consequences(
+        self, intent: Intent, fate: Fate, gone: Collection[str], caller: str
+    ) -> Iterator[tuple[str, Work[Doomed]]]:
+        """What follows, by the agent in whose name it is done; links and the rest at the end."""
+        reader = self._memories.funnel.reader()
+        following = self._gathering.derivation
         by_agent: dict[str, list[Doomed]] = {}
         for ident in (*fate.recomposed, *fate.erased):
-            held = anywhere(reader, ident)
-            if held is not None and ident not in asked:
+            held = None if ident in gone else anywhere(reader, ident)
+            if held is not None:
                 agent = held.view.owner if ident in fate.as_owner else caller
-                by_agent.setdefault(agent, []).append(_doomed(held))
-        by_agent.setdefault(caller, []).extend(toll.beside)
+                by_agent.setdefault(agent, []).append(doomed(held))
 
-        def drafts_of(doomed: Doomed) -> list[Draft]:
-            if doomed.collection == COLLECTION and doomed.id in fate.recomposed:
-                return following.recompose(doomed.id, fate)
-            return self._ends(doomed)
+        def drafts_of(one: Doomed) -> list[Draft]:
+            if one.collection == COLLECTION and one.id in fate.recomposed:
+                return following.recompose(one.id, fate)
+            return self._ends(one)
 
-        return {agent: Work(items=own, drafts_of=drafts_of) for agent, own in by_agent.items()}
+        for agent, own in by_agent.items():
+            yield agent, Work(items=own, drafts_of=drafts_of)
+        last: dict[str, list[Doomed]] = {}
+        for one in intent.beside:
+            if one.collection != LINK or self._is_loose(one, intent, {*gone, *fate.erased}):
+                last.setdefault(one.owner if one.grant else caller, []).append(one)
+        for agent, own in last.items():
+            yield agent, Work(items=own, drafts_of=self._ends)
 
-    def _ends(self, doomed: Doomed) -> list[Draft]:
-        reader = self._memories.funnel.reader()
-        held = reader.whole(doomed.collection, doomed.id, private=doomed.private)
-        return [] if held is None else [delete(held, erased=True)]
+    def _is_loose(self, one: Doomed, intent: Intent, gone: Collection[str]) -> bool:
+        """Whether an end of a link is gone; links that a forgotten agent stated go anyway."""
+        held = one.found(self._memories.funnel.reader())
+        link = None if held is None else link_of(held)
+        if link is None:
+            return False
+        there = {doomed.id for doomed in intent.asked} - {*gone}
+        ends = {link.source, link.target}
+        return not ends.isdisjoint(gone) or (intent.everything and ends.isdisjoint(there))
 
 
-def _doomed(held: Held) -> Doomed:
-    return Doomed(collection=held.collection, id=held.id, private=held.private)
+def _key(one: Doomed) -> bytes:
+    return record_key(PRIVATE if one.private else DATA, one.collection, one.id)
 
 
 def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:

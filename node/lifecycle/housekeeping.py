@@ -2,37 +2,42 @@
 
 Law: of all members the node of the oldest birth acts; another one only when that node is no
 member any more. It ends what has expired where the operator wants it archived, and what has
-been archived for too long. And it looks after erasures that it learns of: what was composed
-here of a memory that was erased elsewhere, behind a cut, or by an approval that came later,
-is composed anew or erased as well. Every round is bounded, and what fails is tried again.
+been archived for too long. It goes on with what was begun to be forgotten here. And it looks
+after erasures that it learns of: what was composed here of a memory that was erased elsewhere,
+behind a cut, or by an approval that came later, is composed anew or erased as well. What is
+owed is found in the store, which marks an erasure in the transaction that applies it, and in
+the links, which go last: at the start, when the store was replaced, and now and then; in
+between, what passes is noted. Every round is bounded, and what fails is tried again.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crdt.dot import DATA, node_of
-from crdt.op import ERASE, Draft, Kind, Op, record_key
+from crdt.dot import DATA, PRIVATE, node_of
+from crdt.op import Draft, record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held
-from node.errors import WriteError
+from node.errors import Denied, WriteError
 from node.lifecycle.archive import Place
-from node.lifecycle.derived import Derivation, anywhere
+from node.lifecycle.derived import anywhere
+from node.lifecycle.ledger import Intent
 from node.lifecycle.lifecycle import Lifecycle
 from node.lifecycle.parts import Work, write_all
 from node.lifecycle.sweeping import Sweeping
+from node.links.index import COLLECTION as LINK
+from node.links.link import DERIVATIONS, Link, link_of
 from node.memory.drafts import COLLECTION, delete
 from node.memory.memories import Ask
 from node.memory.problems import Shortfall
 
 ROUND_ITEMS_MAX: Final = 500
-MARKED_MAX: Final = 100_000
+OWED_MAX: Final = 100_000
 _MEMORY: Final = b"memory/"
-_NAME: Final = slice(1, 1 + len(_MEMORY))
-_MARK: Final = ERASE.encode()
+_LINK: Final = b"link/"
 _STRIDE: Final = 64
 
 
@@ -45,14 +50,18 @@ class Membership:
         members: all that belong to the mesh now.
         serves: whether this node takes writes now.
         read: the record under a key.
-        ops_of: the operations of a bundle.
+        erasures: how many erasures the store has marked and not seen through.
+        erased: whether the record under a key is among them.
+        store_id: names the store; when it changes, everything is looked at again.
     """
 
     me: bytes
     members: Callable[[], Iterable[bytes]]
     serves: Callable[[], bool]
     read: Callable[[bytes], Record | None]
-    ops_of: Callable[[bytes], Sequence[Op]]
+    erasures: Callable[[], int]
+    erased: Callable[[bytes], bool]
+    store_id: Callable[[], str]
 
     def acts_on(self, held: Held) -> bool:
         """Whether it falls to this node to end or change a record by itself."""
@@ -91,40 +100,57 @@ class Housekeeping:
         self._spawn = spawn
         self._interval = interval_secs
         self._monotonic = monotonic
-        self._marked: dict[str, None] = {}
         self._owed: dict[str, None] = {}
+        self._fresh: dict[str, None] = {}
+        self._looked: str | None = None
+        self._tried: dict[bytes, int] = {}
         self._due = monotonic()
         self._busy = False
 
-    def saw(self, batch: Batch) -> None:
-        """Follow a commit: note what is to be erased, and when that happens.
+    def close(self) -> None:
+        """Let go of what is on the disk."""
+        self._lifecycle.ledger.close()
 
-        The mark is taken from the bundle while it passes: the log forgets such a deletion soon,
-        and one that waits for approval before it is approved.
-        """
-        for bundle in batch.bundles:
-            if _MARK in bundle.data:
-                marked = [op for op in self._membership.ops_of(bundle.data) if _erases(op)]
-                self._marked.update((op.id, None) for op in marked)
-        while len(self._marked) > MARKED_MAX:
-            self._marked.pop(next(iter(self._marked)))
-        for key in batch.records if self._marked else ():
-            ident = key[1 + len(_MEMORY) :].decode()
-            if key[_NAME] == _MEMORY and ident in self._marked:
-                self._owed[ident] = None
+    def saw(self, batch: Batch) -> None:
+        """Follow a commit: note what was erased, and what is said to come of what was."""
+        if not self._membership.erasures():
+            return
+        for key, change in batch.records.items():
+            name = key[1:]
+            if name.startswith(_MEMORY) and self._membership.erased(key):
+                self._owed[name[len(_MEMORY) :].decode()] = None
+            elif name.startswith(_LINK) and change.after is not None:
+                self._fresh[name[len(_LINK) :].decode()] = None
+        if len(self._owed) + len(self._fresh) > OWED_MAX:  # all of it stands in the store
+            self._owed.clear()
+            self._fresh.clear()
+            self._looked = None
 
     def watch(self) -> None:
         """Begin a round when there is something to do, and none is under way."""
-        due = self._monotonic() >= self._due
-        if self._busy or not (due or self._owed) or not self._membership.serves():
+        if self._busy or not self._membership.serves():
             return
-        self._spawn(self._round(sweep=due))
+        due = self._monotonic() >= self._due
+        owed = self._owed or self._fresh or self._looked != self._membership.store_id()
+        if due or owed or self._begun():
+            self._spawn(self._round(sweep=due))
+
+    def _begun(self) -> list[Intent]:
+        """Requests of which there may be more to do than at the last try."""
+        lifecycle = self._lifecycle
+        resting = lifecycle.ledger.resting()
+        if not resting:
+            return []
+        progress = lifecycle.forgetting.progress()
+        return [one for one in resting if self._tried.get(one.name) != progress]
 
     async def _round(self, *, sweep: bool) -> None:
         self._busy = True  # here: what is spawned while nobody owns tasks never begins
         try:
             # What fails is owed still, or due again: the next round begins with it.
             with suppress(WriteError, Shortfall):
+                await self.go_on()
+                await self.look(again=sweep)
                 await self.settle()
                 if sweep:
                     await self.sweep()
@@ -132,12 +158,45 @@ class Housekeeping:
         finally:
             self._busy = False
 
+    async def go_on(self) -> None:
+        """Do what is still owed of requests that were begun here."""
+        forgetting = self._lifecycle.forgetting
+        for intent in self._begun():
+            progress = forgetting.progress()
+            if await forgetting.go_on(intent):
+                self._tried.pop(intent.name, None)
+            else:
+                self._tried[intent.name] = progress
+
+    async def look(self, *, again: bool = False) -> None:
+        """Find what is said to come of what was erased: in all links, or in those that came."""
+        membership, index = self._membership, self._lifecycle.index
+        store = membership.store_id()
+        names: Iterable[str] = list(self._fresh)
+        if again or self._looked != store:
+            names = index.every() if membership.erasures() else ()
+        for step, name in enumerate(names, start=1):
+            link = self._link(name)
+            if link is not None and link.relation in DERIVATIONS and self._was_erased(link.target):
+                self._owed[link.target] = None
+            self._fresh.pop(name, None)
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+        self._looked = store
+
+    def _link(self, name: str) -> Link | None:
+        held = self._lifecycle.memories.funnel.reader().get(LINK, name)
+        return None if held is None else link_of(held)
+
+    def _was_erased(self, ident: str) -> bool:
+        erased = self._membership.erased
+        return any(erased(record_key(lane, COLLECTION, ident)) for lane in (DATA, PRIVATE))
+
     async def settle(self) -> None:
         """See to what came of memories that were erased."""
         for step, ident in enumerate(list(self._owed), start=1):
             if self._is_gone(ident):
                 await self._follow(ident)
-                self._marked.pop(ident, None)
             self._owed.pop(ident, None)
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
@@ -149,9 +208,9 @@ class Housekeeping:
         return all(reader.whole(COLLECTION, ident, private=lane) is None for lane in lanes)
 
     async def _follow(self, ident: str) -> None:
-        memories, index = self._lifecycle.memories, self._lifecycle.index
-        reader = memories.funnel.reader()
-        following = Derivation(reader, index, memories.rules.limits)
+        gathering = self._lifecycle.gathering
+        reader = self._lifecycle.memories.funnel.reader()
+        following = gathering.derivation
         fate = await following.fate([ident], everything=False)
         for name in (*fate.recomposed, *fate.erased):
             held = anywhere(reader, name)
@@ -164,7 +223,8 @@ class Housekeeping:
                 now = anywhere(reader, name)
                 return [] if now is None else [delete(now, erased=True)]
 
-            await self._write(held.view.owner, Work(items=[name], drafts_of=drafts_of))
+            with suppress(Denied):  # governance keeps this one, and not the next
+                await self._write(held.view.owner, Work(items=[name], drafts_of=drafts_of))
 
     async def _write(self, owner: str, work: Work[Any]) -> None:
         ask = Ask(caller=Caller(agent=owner, local=True), body={})
@@ -192,7 +252,3 @@ class Housekeeping:
         for place, owner in own.items():
             with suppress(WriteError):  # governance may keep this one, and not the next
                 await self._write(owner, Work(items=[place], drafts_of=sweeping.ends))
-
-
-def _erases(op: Op) -> bool:
-    return op.kind is Kind.DELETE and op.collection == COLLECTION and ERASE in op.set

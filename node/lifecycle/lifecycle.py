@@ -5,9 +5,13 @@ Law: composition only.
 
 from dataclasses import dataclass
 
+from crdt.hlc import stamp_of
+from node.contracts import Governing
 from node.lifecycle.archive import Archive
 from node.lifecycle.consolidation import Consolidation
 from node.lifecycle.forgetting import Forgetting
+from node.lifecycle.gathering import Gathering
+from node.lifecycle.ledger import Ledger
 from node.lifecycle.sweeping import Sweeping, SweepRules
 from node.links.index import LinkIndex
 from node.memory.memories import Memories
@@ -21,11 +25,15 @@ class Lifecycle:
         memories: the memories.
         index: which links end where.
         rules: what the operator wants of expired and archived memories.
+        ledger: what was begun to be forgotten.
+        governing: what waits for approval.
     """
 
     memories: Memories
     index: LinkIndex
     rules: SweepRules
+    ledger: Ledger
+    governing: Governing
 
     @property
     def archive(self) -> Archive:
@@ -35,7 +43,21 @@ class Lifecycle:
     @property
     def forgetting(self) -> Forgetting:
         """Erases memories."""
-        return Forgetting(self.memories, self.index, self.archive)
+        return Forgetting(self.memories, self.gathering, self.ledger, self.waiting)
+
+    @property
+    def gathering(self) -> Gathering:
+        """Finds what goes with memories."""
+        return Gathering(self.memories, self.index)
+
+    def waiting(self) -> frozenset[bytes]:
+        """The keys of records about which something waits for approval."""
+        now = stamp_of(self.memories.now_ms())
+        return frozenset(
+            one.key
+            for one in self.governing.pendings().values()
+            if not (one.approved() or one.rejected() or 0 < one.expires <= now)
+        )
 
     @property
     def consolidation(self) -> Consolidation:

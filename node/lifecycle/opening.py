@@ -4,12 +4,20 @@ Law: composition only; everything is asked anew at each use.
 """
 
 import time
+from pathlib import Path
 
 from crdt.record import Record
 from node.http.services import Services
 from node.lifecycle.housekeeping import Housekeeping, Membership
+from node.lifecycle.ledger import FOLDER, Ledger
 from node.live import Live, Tasks
 from node.replication.engine import Engine
+from node.store.schema import name_of
+
+
+def open_forgetting(data_dir: Path, engine: Engine) -> Ledger:
+    """What was begun to be forgotten, kept beside a store."""
+    return Ledger(data_dir / FOLDER, engine.now_ms)
 
 
 def open_housekeeping(live: Live, tasks: Tasks, engine: Engine, services: Services) -> Housekeeping:
@@ -29,7 +37,9 @@ def open_housekeeping(live: Live, tasks: Tasks, engine: Engine, services: Servic
             members=lambda: engine.replica.governance.now.members,
             serves=serves,
             read=read,
-            ops_of=lambda data: engine.replica.read_bundle(data).ops,
+            erasures=lambda: len(engine.store.erasures),
+            erased=lambda key: name_of(key) in engine.store.erasures,
+            store_id=lambda: engine.store.store_id,
         ),
         spawn=tasks.spawn,
         interval_secs=live.settings.storage.maintenance_interval_secs,

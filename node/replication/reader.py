@@ -22,7 +22,7 @@ from crdt.view import View, in_conflict, order, shown
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.replication.engine import Engine
 from node.replication.journal import Journal
-from node.replication.rivals import beside
+from node.replication.rivals import beside, classes
 from node.replication.sound import view
 from node.replication.tokens import encode_token, unsettled
 from node.store.projection import ARCHIVED, ARCHIVED_AT
@@ -52,13 +52,17 @@ class StoreReader:
         """The same of the lane that never leaves this node."""
         return self._held(record_key(PRIVATE, collection, record_id))
 
-    def rivals(self, collection: str, record_id: str) -> list[Held]:
+    def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         """The births of other owners or namespaces that share an id with what `get` gives.
 
         Oldest first; what is hidden, as expired or put away, is in none of them.
+        `whole`: those of both lanes, what `get` gives too, be they archived or expired.
         """
         out: list[Held] = []
         replica = self._engine.replica
+        if whole:
+            keys = [record_key(lane, collection, record_id) for lane in _LANES]
+            return [held for key in keys for held in classes(key, replica.read(key), replica)]
         for lane in _LANES:
             key = record_key(lane, collection, record_id)
             record = replica.read(key)

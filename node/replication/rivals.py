@@ -6,8 +6,10 @@ class is a record of its own beside it, read by the same rules.
 
 from collections.abc import Iterator
 
+from crdt.dot import PRIVATE
 from crdt.record import Record
-from crdt.view import Approvals, shown
+from crdt.view import Approvals, shown, view
+from node.contracts import Held
 
 
 def beside(record: Record, approvals: Approvals) -> Iterator[Record]:
@@ -22,3 +24,17 @@ def beside(record: Record, approvals: Approvals) -> Iterator[Record]:
         if shown(rest, approvals) is None:
             return
         yield rest
+
+
+def classes(key: bytes, record: Record | None, approvals: Approvals) -> list[Held]:
+    """Every class of births under a key, the one that shows first."""
+    if record is None:
+        return []
+    collection, _, ident = key[1:].decode().partition("/")
+    seen = (view(one, approvals) for one in (record, *beside(record, approvals)))
+    private = key[:1] == PRIVATE
+    return [
+        Held(collection=collection, id=ident, private=private, view=one)
+        for one in seen
+        if one is not None
+    ]

@@ -34,7 +34,7 @@ from node.contracts import (
 )
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
 from node.mesh_view import MemberStatus, MeshStatus, Removal
-from node.replication.rivals import beside
+from node.replication.rivals import beside, classes
 
 NODE_ID = bytes(range(32))
 _NOTHING = NothingPending()
@@ -74,7 +74,11 @@ class FakeReader:
                 return held
         return None
 
-    def rivals(self, collection: str, record_id: str) -> list[Held]:
+    def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
+        if whole:
+            keys = [record_key(lane, collection, record_id) for lane in (DATA, PRIVATE)]
+            both = [classes(key, self._node.records.get(key), _NOTHING) for key in keys]
+            return [held for found in both for held in found]
         record = self._node.records.get(record_key(DATA, collection, record_id))
         found = [] if record is None else [view(one, _NOTHING) for one in beside(record, _NOTHING)]
         return [
