@@ -20,12 +20,12 @@ _LINK_FIELDS: Final = ("source_id", "target_id", "relation")
 
 
 async def create(call: Call) -> Answer:
-    """POST /links: 201 with the link, 200 when it was there already."""
+    """POST /links: 201 with the link, also when it was there already."""
     services = call.services
     stated = await services.links.create(call.ask())
     receipt = stated.receipt
     if receipt is None:
-        return json_answer(told(nothing_written(call), **stated.link.shown()))
+        return json_answer(told(nothing_written(call), **stated.link.shown()), 201)
     if receipt.pending_id is not None:
         return pending(receipt, stated.link.id, "store")
     return json_answer(told(receipt, **stated.link.shown()), 201)

@@ -108,7 +108,7 @@ MEMORY_SHAPES: Final[Shapes] = {
             valid_until=moment(),
             agent_id=AGENT_ID,
         ),
-        answers={200: _LINKED, 201: _LINKED, 202: PENDING},
+        answers={201: _LINKED, 202: PENDING},
     ),
     "DELETE /links": Shape(
         query=LINK_KEY,

@@ -60,7 +60,7 @@ async def test_saying_it_twice_is_saying_it_once(world: World) -> None:
     first = await link(world, a, b)
     world.node.clock.ms += 1000
     again = await link(world, a, b, agent="ai:bob")
-    assert (first.status, again.status) == (201, 200)
+    assert (first.status, again.status) == (201, 201)
     assert again.json["created_at"] == first.json["created_at"]
     assert again.json["observed_by"] == "ai:alice"
     assert again.json["durability"]["needed"] == 0
@@ -138,7 +138,7 @@ async def test_a_link_is_shared_when_its_ends_are_and_it_is_said_again(world: Wo
     assert moved.status == 201
     for name in ("created_at", "valid_from", "valid_until", "observed_by"):
         assert moved.json[name] == first.json[name], name
-    assert (await link(world, a, secret)).status == 200
+    assert (await link(world, a, secret)).status == 201
     assert await linked(world, a, "ai:eve") == [(a, "related_to", secret)]
 
 
