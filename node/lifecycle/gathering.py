@@ -3,7 +3,8 @@
 Law: nothing is written. What a caller may not see is not touched by its filters, and not
 counted; births that share an id with others' are judged each for itself. What hangs on a
 memory goes with it; of an agent, all that it ever left: messages it sent or was sent,
-subscriptions, links, births that others' hide, and the leaves to see others' memories.
+subscriptions, links, births that others' hide, and the leaves to see others' memories. Messages,
+subscriptions and leaves are nobody else's, so only the agent and administrators have them ended.
 """
 
 import asyncio
@@ -80,13 +81,21 @@ class Gathering:
                 if whole is not None and visible_to(whole, caller, everything=administrator):
                     into.append(ident)
         async for held in self.hanging_on(toll.fate.erased):
-            self._beside(held, toll, caller)
+            shows = self._shows(held, caller, administrator=administrator)
+            self._beside(held, toll, caller, shows=shows)
         if wish.whole_agent and wish.agent is not None:
-            async for held in self._left_by(wish.agent):
-                self._beside(held, toll, caller)
-            async for one in self._grants_to(wish.agent):
-                toll.beside[one] = None
+            await self._all_of(wish.agent, toll, caller, administrator=administrator)
         return toll
+
+    async def _all_of(self, agent: str, toll: Toll, caller: Caller, *, administrator: bool) -> None:
+        """What an agent left: all of it for itself and administrators, else the links that show."""
+        entitled = administrator or caller.agent == agent
+        async for held in self._left_by(agent):
+            if entitled or self._shows(held, caller, administrator=False):
+                self._beside(held, toll, caller, shows=True)
+        if entitled:
+            async for one in self._grants_to(agent):
+                toll.beside[one] = None
 
     async def fate(
         self, roots: Iterable[str], caller: Caller, *, everything: bool, administrator: bool
@@ -201,10 +210,24 @@ class Gathering:
             if held.view.owner != agent and agent in held.view.values.get(GRANTS, ()):
                 yield doomed(held, agent)
 
-    def _beside(self, held: Held, toll: Toll, caller: Caller) -> None:
+    def _shows(self, held: Held, caller: Caller, *, administrator: bool) -> bool:
+        """Whether a record is a link whose ends the caller may both see, or which it stated."""
+        link = link_of(held) if held.collection == LINK else None
+        if link is None:
+            return False
+        reader = self._memories.funnel.reader()
+        ends = [anywhere(reader, one) for one in (link.source, link.target)]
+        return (bool(caller.agent) and link.owner == caller.agent) or all(
+            not held.private if end is None else visible_to(end, caller, everything=administrator)
+            for end in ends
+        )
+
+    def _beside(self, held: Held, toll: Toll, caller: Caller, *, shows: bool) -> None:
         """A record that hangs on what is forgotten; what governance keeps stays, and shows not."""
         if self._memories.funnel.refusal(delete(held), caller=caller) is None:
             toll.beside[doomed(held)] = None
+            if not shows:
+                toll.unseen.add(doomed(held))
 
 
 async def patiently(found: Iterator[Held]) -> AsyncIterator[Held]:

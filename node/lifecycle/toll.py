@@ -75,6 +75,7 @@ class Toll:
         asked: memories that it names.
         derived: memories that follow, and that the caller may see.
         beside: links, other records, and grants.
+        unseen: those of them that the caller may not know of, and is not told of.
         fate: what becomes of what derives from them.
         missing: ids that name nothing.
     """
@@ -83,16 +84,18 @@ class Toll:
     derived: list[str] = field(default_factory=list)
     recomposed: list[str] = field(default_factory=list)
     beside: dict[Doomed, None] = field(default_factory=dict)
+    unseen: set[Doomed] = field(default_factory=set)
     fate: Fate = field(default_factory=Fate)
     missing: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """What a caller is told."""
-        links = sum(1 for one in self.beside if one.collection == LINK)
+        told = [one for one in self.beside if one not in self.unseen]
+        links = sum(1 for one in told if one.collection == LINK)
         return {
             "deleted": len(self.asked) + len(self.derived),
             "derived": len(self.derived),
             "recomposed": len(self.recomposed),
             "links_deleted": links,
-            "others_deleted": len(self.beside) - links,
+            "others_deleted": len(told) - links,
         }

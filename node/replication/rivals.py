@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from crdt.dot import PRIVATE
 from crdt.record import Record
-from crdt.view import Approvals, shown, view
+from crdt.view import Approvals, shown
 from node.contracts import Held
+from node.replication.sound import view
 
 
 def beside(record: Record, approvals: Approvals) -> Iterator[Record]:
