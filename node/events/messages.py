@@ -71,8 +71,7 @@ class Messages:
         receipt = await self._memories.commit(drafts, ask, "store", id=draft.id)
         held = self._memories.funnel.reader().get(MESSAGE, draft.id)
         now = self._memories.now_ms()
-        values = draft.set if held is None else held.view.values
-        shown = _shown(draft.id, draft.owner, values, now)
+        shown = _shown(draft.id, draft.owner, draft.set, now) if held is None else message_of(held)
         return Sent(shown=shown, id=draft.id, receipt=receipt)
 
     def draft(self, ask: Ask) -> Draft:

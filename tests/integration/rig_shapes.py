@@ -174,7 +174,7 @@ ARCHIVED: dict[str, Kind] = {
     "archived_at": moment,
     "archive_reason": text,
     "original_tier": one_of("short", "mid", "long"),
-    "original_expires_at?": moment,
+    "original_expires_at": maybe(moment),
 }
 MESSAGE: dict[str, Kind] = {
     **dict.fromkeys(("id", "from", "to", "title", "subject", "payload", "body"), text),
