@@ -13,6 +13,7 @@ import typer
 from node.cli.client import Client, running_target
 from node.cli.options import AgentId, AsJson, DataDir, DryRun, paths_of
 from node.cli.output import Output, facts_table, table
+from node.cli.wording import counted
 from node.errors import NodeError
 
 _PATH: Final = "/api/v1/erasure"
@@ -147,7 +148,7 @@ def compact(
         ("after", f"{done['after_bytes']} bytes"),
         ("rows", done["rows"]),
         ("writers waited", f"{done['stall_ms']:.1f} ms"),
-        ("erased for good", f"{done['erased']} records"),
+        ("erased for good", counted(done["erased"], "record", "records")),
     ]
     out.answer(done, [facts_table(rows)])
 

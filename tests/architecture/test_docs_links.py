@@ -80,7 +80,7 @@ def test_every_document_is_reached_from_the_readme(document: str) -> None:
             path = (ROOT / at).parent / target.partition("#")[0]
             if not target.startswith("https://") and path.exists():
                 queue.append(str(path.resolve().relative_to(ROOT)))
-    assert document in seen | {"CHANGELOG.md", "docs/performance.md"}
+    assert document in seen | {"CHANGELOG.md"}
 
 
 @pytest.mark.parametrize("document", documents())
