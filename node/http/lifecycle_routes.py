@@ -10,7 +10,13 @@ from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.memory_routes import pending
 from node.http.problems import told
-from node.lifecycle.archive import LIMIT_DEFAULT, REASON_FORGOTTEN, ids_of, reason_of
+from node.lifecycle.archive import (
+    LIMIT_DEFAULT,
+    REASON_FORGOTTEN,
+    action_of,
+    ids_of,
+    reason_of,
+)
 from node.lifecycle.wish import Wish, flag, read_wish
 from node.memory.query import number
 from node.memory.record import archived_of, record_of
@@ -56,7 +62,8 @@ async def archive_many(call: Call) -> Answer:
         ids, call.ask(), reason, administrator=call.is_administrator
     )
     receipt = moved.receipt
-    return _several(call, receipt, "store", archived=len(moved.ids), missing=list(moved.missing))
+    counts: dict[str, Any] = {"archived": len(moved.ids), "missing": list(moved.missing)}
+    return _several(call, receipt, action_of(reason), **counts)
 
 
 async def archive_one(call: Call) -> Answer:
@@ -70,7 +77,7 @@ async def _archived(call: Call, reason: str, **fields: Any) -> Answer:
     )
     call.services.metrics.counter("memory_writes_total").inc()
     if changed.receipt.pending_id is not None:
-        return pending(changed.receipt, changed.id, "store")
+        return pending(changed.receipt, changed.id, action_of(reason))
     return json_answer(told(changed.receipt, id=changed.id, **fields))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crdt.op import Draft
+from crdt.policy import ENDINGS
 from crdt.roles import within
 from node.contracts import Caller, Held, Receipt
 from node.lifecycle.parts import Work, known_ops, nothing_written, replayed, write_all
@@ -54,6 +55,11 @@ class Purged:
     count: int
     refused: int
     receipt: Receipt
+
+
+def action_of(reason: str) -> str:
+    """What it is to archive for a reason: a change, or in the place of a deletion an end."""
+    return "delete" if reason in ENDINGS else "store"
 
 
 def reason_of(body: Mapping[str, Any], default: str = REASON_DEFAULT) -> str:
@@ -176,14 +182,14 @@ class Archive:
         """
         memories = self._memories
         if memories.known(ask.retry) is not None:
-            receipt = await memories.commit((), ask, "store", id=wanted)
+            receipt = await memories.commit((), ask, action_of(reason), id=wanted)
             return Changed(id=wanted, held=None, receipt=receipt)
         held = memories.finder.anywhere(wanted, ask.caller, everything=administrator)
         check_change(held, ask.agent, administrator=administrator)
         if ARCHIVED_AT in held.view.values:
             return Changed(id=held.id, held=held, receipt=nothing_written(memories))
         draft = archive(held, reason, memories.now_ms())
-        receipt = await memories.commit([draft], ask, "store", id=held.id)
+        receipt = await memories.commit([draft], ask, action_of(reason), id=held.id)
         return Changed(id=held.id, held=None, receipt=receipt)
 
     async def put_many(
@@ -219,7 +225,7 @@ class Archive:
         receipt = nothing_written(memories)
         if drafts:
             work = Work(items=drafts, drafts_of=lambda draft: (draft,))
-            receipt = await write_all(memories, work, ask, "store", **facts) or receipt
+            receipt = await write_all(memories, work, ask, action_of(reason), **facts) or receipt
         return Moved(ids=tuple(found), missing=tuple(missing), receipt=receipt)
 
     def _there(self, wanted: str, ask: Ask, named: Sequence[str]) -> bool:

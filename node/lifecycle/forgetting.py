@@ -268,7 +268,11 @@ class Forgetting:
                 agent = held.view.owner if ident in fate.as_owner else caller
                 by_agent.setdefault(agent, []).append(doomed(held))
 
+        waiting = self._waiting()
+
         def drafts_of(one: Doomed) -> list[Draft]:
+            if _key(one) in waiting:
+                return []  # it is held already
             if one.collection == COLLECTION and one.id in fate.recomposed:
                 return following.recompose(one.id, fate)
             return self._ends(one)
@@ -280,7 +284,7 @@ class Forgetting:
             if one.collection != LINK or self._is_loose(one, intent, {*gone, *fate.erased}):
                 last.setdefault(one.owner if one.grant else caller, []).append(one)
         for agent, own in last.items():
-            yield agent, Work(items=own, drafts_of=self._ends)
+            yield agent, Work(items=own, drafts_of=drafts_of)
 
     def _is_loose(self, one: Doomed, intent: Intent, gone: Collection[str]) -> bool:
         """Whether an end of a link is gone; links that a forgotten agent stated go anyway."""

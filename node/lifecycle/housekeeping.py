@@ -216,6 +216,9 @@ class Housekeeping:
             held = anywhere(reader, name)
             if held is None or name == ident or not self._membership.acts_on(held):
                 continue
+            lane = PRIVATE if held.private else DATA
+            if record_key(lane, COLLECTION, name) in self._lifecycle.waiting():
+                continue  # it is held for approval already
 
             def drafts_of(name: str) -> list[Draft]:
                 if name in fate.recomposed:

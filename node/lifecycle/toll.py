@@ -4,7 +4,7 @@ Law: values only. A record is named by what finds it again: lane, id, and the ow
 namespace of the births that are meant, because births of others may share the id.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crdt.op import Draft
 from node.contracts import Held, Reader
@@ -44,7 +44,7 @@ class Doomed:
         if held is None:
             return []
         if not self.grant:
-            return [delete(held, erased=True)]
+            return [replace(delete(held, erased=True), exact=True)]
         there = self.grant in held.view.values.get(GRANTS, ())
         return [revoke(held, self.grant)] if there and is_shown(reader, held) else []
 
