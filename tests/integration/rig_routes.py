@@ -123,7 +123,7 @@ def samples(known: dict[str, str]) -> dict[Name, Sample]:
             path="/agents", body={"agent_id": "dan", "agent_type": "human"}
         ),
         ("POST", "/agents/{id}/role"): Sample(
-            path="/agents/bob/role", body={"role": "agent-reader"}
+            path="/agents/eve/role", body={"role": "agent-reader"}
         ),
         ("POST", "/pending/{id}/approve"): Sample(path=f"/pending/{held}/approve", agent="bob"),
         ("POST", "/pending/{id}/reject"): Sample(path=f"/pending/{held}/reject", agent="bob"),
