@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,9 +87,14 @@ def test_make_targets_exist(block: Block) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@cache
+def _commands() -> Any:
+    return typer.main.get_command(command_tree())
+
+
 def _command_lines(document: str) -> list[list[str]]:
     """Every `mnemesh COMMAND ...` in code, as words; placeholders and all."""
-    names = "|".join(typer.main.get_command(command_tree()).commands)  # type: ignore[attr-defined]  # a group
+    names = "|".join(_commands().commands)
     spoken = re.compile(rf"(?<![\w/.-])mnemesh (?:{names})\b[^\n|;&)]*")
     code = re.findall(r"`(mnemesh [^`\n]*)`", text_of(document))
     for block in all_blocks():
@@ -98,7 +104,7 @@ def _command_lines(document: str) -> list[list[str]]:
 
 
 def _find(words: list[str]) -> tuple[Any, list[str]]:
-    command: Any = typer.main.get_command(command_tree())
+    command: Any = _commands()
     rest = words[1:]
     while rest and hasattr(command, "commands"):
         if command.invoke_without_command and rest[0].startswith("-"):

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from node.events.names import NAMES
 from tests.architecture.docs_blocks import GENERATED, ROOT, documents, prose_of, text_of
 
 _LINK: Final = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -143,3 +144,11 @@ def test_the_unit_does_not_restart_what_a_restart_does_not_mend() -> None:
     unit = (ROOT / "deploy" / "mnemesh.service").read_text(encoding="utf-8")
     assert "RestartPreventExitStatus=2 4 5 7 10\n" in unit
     assert "ExecStart=/usr/local/bin/mnemesh serve\n" in unit
+
+
+def test_the_interface_names_the_events_there_are() -> None:
+    said = text_of("docs/api.md").partition("\n## Events\n")[2].partition("\n## ")[0]
+    rows = "".join(line for line in said.splitlines() if line.startswith("| `"))
+    named = set(_CODE.findall(rows))
+    families = ("memory_", "entity_", "message_", "approval_")
+    assert named == {name for name in NAMES if name.startswith(families)}
