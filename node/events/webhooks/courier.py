@@ -33,6 +33,7 @@ from node.events.webhooks.sending import (
     send,
     signature,
 )
+from node.events.webhooks.turns import QUICK_SECONDS, Turns
 from node.logs import EventLog
 from node.memory.times import format_ms
 from node.metrics import Metrics
@@ -120,7 +121,8 @@ class Courier:
         self._resolver = resolver
         self._around = around
         self._busy: set[str] = set()
-        self._free = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._turns = Turns(IN_FLIGHT_MAX)
+        self._quick: set[str] = set()
         self._saved: dict[str, Place] = {}
 
     def watch(self) -> None:
@@ -152,7 +154,7 @@ class Courier:
 
     async def _serve(self, one: Subscription) -> None:
         try:
-            async with self._free:
+            async with self._turns.turn(one.owner, proven=one.id in self._quick):
                 await self._catch_up(one)
         except (OSError, lmdb.Error) as error:
             self._around.log("maintenance_failed", error=f"a delivery: {type(error).__name__}")
@@ -168,10 +170,16 @@ class Courier:
                     return
                 await asyncio.sleep(0)
                 continue
+            began = asyncio.get_running_loop().time()
             outcome = await self._try(one, nearest.told)
+            took = asyncio.get_running_loop().time() - began
+            quick = outcome.kind == DELIVERED and took <= QUICK_SECONDS
+            (self._quick.add if quick else self._quick.discard)(one.id)
             self._around.metrics.counter("webhook_deliveries_total", outcome.kind).inc()
             if not await self._settle(one, nearest, outcome):
                 return
+            if outcome.kind == DELIVERED and not quick:
+                return  # who is slow waits for another turn
 
     # What comes next.
 
@@ -287,6 +295,7 @@ class Courier:
         if gone:
             for ident in gone:
                 self._ledger.forget(ident)
+                self._quick.discard(ident)
                 self._saved.pop(ident, None)
             await asyncio.to_thread(self._ledger.save, dict.fromkeys(gone))
 

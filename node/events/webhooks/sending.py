@@ -1,23 +1,23 @@
 """One delivery: a signed POST to an address that was just looked at.
 
 Law: no redirect is followed, no proxy of the environment asked, no cookie kept, and of the
-answer nothing is read but its status. A delivery ends after a fixed time whatever happens.
+answer nothing is read but its status, in a few kilobytes of memory: a client that reads whole
+answers would keep whatever a receiver cares to say. The connection goes to the addresses that
+were looked at, in their order. A delivery ends after a fixed time whatever happens.
 """
 
 import asyncio
+import functools
 import hashlib
 import hmac
-import ipaddress
-import socket
+import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from node import __version__
 from node.events.webhooks.guard import Destination, Refused, Resolver, Unresolved, look
-
-if TYPE_CHECKING:
-    from aiohttp.abc import ResolveResult
 
 SIGNATURE: Final = "X-Mnemesh-Signature"
 DELIVERED: Final = "delivered"
@@ -25,6 +25,11 @@ FAILED: Final = "failed"
 REFUSED: Final = "refused"
 UNRESOLVED: Final = "unresolved"
 _OK: Final = range(200, 300)
+_INTERIM: Final = range(100, 200)
+_INTERIM_MAX: Final = 8
+_LINES_MAX: Final = 128
+_LINE_BYTES_MAX: Final = 8192
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,43 +64,6 @@ def signature(secret: str, body: bytes) -> str:
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-class Pinned:
-    """A resolver that knows the addresses of one destination, and nothing else."""
-
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
-
-    async def resolve(
-        self, host: str, port: int = 0, family: int = socket.AF_UNSPEC
-    ) -> "list[ResolveResult]":
-        """The addresses that were looked at.
-
-        Raises:
-            OSError: something else is asked for.
-        """
-        if host != self._destination.host:
-            raise OSError("only the host of the webhook is resolved")
-        found: list[ResolveResult] = []
-        for text in self._destination.addresses:
-            six = ipaddress.ip_address(text).version == 6  # noqa: PLR2004 - the version of IP
-            its = socket.AF_INET6 if six else socket.AF_INET
-            if family in (socket.AF_UNSPEC, its):
-                found.append(
-                    {
-                        "hostname": host,
-                        "host": text,
-                        "port": port,
-                        "family": its,
-                        "proto": 0,
-                        "flags": socket.AI_NUMERICHOST,
-                    }
-                )
-        return found
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
 async def send(wanted: Try, resolver: Resolver) -> Outcome:
     """Try to deliver once; every expected failure is an outcome."""
     try:
@@ -111,38 +79,77 @@ async def send(wanted: Try, resolver: Resolver) -> Outcome:
 
 
 async def _post(destination: Destination, wanted: Try) -> Outcome:
-    from aiohttp import (  # noqa: PLC0415 - the client half is needed by deliveries alone
-        ClientError,
-        ClientSession,
-        DummyCookieJar,
-        TCPConnector,
-    )
+    context = None
+    if destination.url.scheme == "https":
+        context = await asyncio.to_thread(_context)  # the first time it reads many certificates
+    trouble: Exception | None = None
+    for address in destination.addresses:
+        try:
+            reader, writer = await asyncio.open_connection(
+                address,
+                destination.port,
+                ssl=context,
+                server_hostname=destination.host.removesuffix(".") if context else None,
+                limit=_LINE_BYTES_MAX,
+            )
+        except OSError as error:
+            trouble = error
+            continue
+        try:
+            writer.write(_request(destination, wanted))
+            await writer.drain()
+            status = await _status(reader)
+        except (OSError, ValueError, EOFError, asyncio.LimitOverrunError) as error:
+            return Outcome(kind=FAILED, why=type(error).__name__)
+        finally:
+            writer.transport.abort()  # whatever it would still say
+        if status in _OK:
+            return Outcome(kind=DELIVERED)
+        return Outcome(kind=FAILED, why=f"answered {status}")
+    return Outcome(kind=FAILED, why=type(trouble).__name__)
 
-    connector = TCPConnector(
-        resolver=Pinned(destination),  # type: ignore[arg-type]  # as much of one as is asked for
-        use_dns_cache=False,
-        force_close=True,
-        limit=1,
-    )
+
+@functools.cache
+def _context() -> ssl.SSLContext:
+    """Trusts whom the machine trusts."""
+    return ssl.create_default_context()
+
+
+def _request(destination: Destination, wanted: Try) -> bytes:
+    """The request on the wire (RFC 9112, section 3)."""
+    url = destination.url
+    host = url.raw_authority.rpartition("@")[2]
     headers = {
+        "Host": host,
         "Content-Type": "application/json",
         "User-Agent": f"mnemesh/{__version__}",
+        "Accept": "*/*",
+        "Connection": "close",
+        "Content-Length": str(len(wanted.body)),
         **wanted.headers,
     }
-    try:
-        async with (
-            ClientSession(
-                connector=connector,
-                cookie_jar=DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-            ) as session,
-            session.post(
-                destination.url, data=wanted.body, headers=headers, allow_redirects=False
-            ) as answer,
-        ):
-            if answer.status in _OK:
-                return Outcome(kind=DELIVERED)
-            return Outcome(kind=FAILED, why=f"answered {answer.status}")
-    except (ClientError, OSError, ValueError) as error:
-        return Outcome(kind=FAILED, why=type(error).__name__)
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+    if any(not line.isascii() or not line.isprintable() for line in lines):
+        raise ValueError("a line of the request is none")
+    return "\r\n".join([*lines, "", ""]).encode() + wanted.body
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    """The status of the answer, after a few that are only on the way (RFC 9110, 15.2).
+
+    Raises:
+        ValueError: it is no HTTP, or there is no end of what is on the way.
+        asyncio.IncompleteReadError: the receiver hung up.
+        asyncio.LimitOverrunError: a line is too long.
+    """
+    for _ in range(_INTERIM_MAX):
+        found = _STATUS.fullmatch(await reader.readuntil(b"\n"))
+        if found is None:
+            raise ValueError("the answer is no HTTP")
+        status = int(found[1])
+        if status not in _INTERIM:
+            return status
+        for _ in range(_LINES_MAX):
+            if not (await reader.readuntil(b"\n")).strip():
+                break
+    raise ValueError("the answer has no end")
