@@ -64,6 +64,19 @@ def parse(body: bytes) -> Any:
     """
     if not body:
         return {}
+    value, escapes = unambiguous(body)
+    # Raw control characters are no JSON and raw surrogates no UTF-8: only escapes can hide them.
+    if escapes:
+        _refuse_unprintable(value)
+    return value
+
+
+def unambiguous(body: bytes) -> tuple[Any, bool]:
+    """The value of a JSON text whatever its texts hold, and whether any may be escaped.
+
+    Raises:
+        BadJsonError: it is not JSON, or could be understood in two ways.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -75,10 +88,7 @@ def parse(body: bytes) -> Any:
         raise BadJsonError(f"not JSON: {said} at character {error.pos}") from error
     except RecursionError as error:
         raise BadJsonError("nested too deeply") from error
-    # Raw control characters are no JSON and raw surrogates no UTF-8: only escapes can hide them.
-    if "\\u" in text:
-        _refuse_unprintable(value)
-    return value
+    return value, "\\u" in text
 
 
 def _refuse_unprintable(value: Any) -> None:

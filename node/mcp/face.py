@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from node.http.answer import json_answer
 from node.http.dispatch import Dispatcher
 from node.http.problems import Problem
+from node.http.strict_json import BadJsonError, unambiguous
 from node.mcp.asgi import asked
 from node.mcp.callers import agent_of
 from node.mcp.inner import AGENT, Inner
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _SDK: Final = ("mcp.server.streamable_http_manager", "node.mcp.server")
 _CALL: Final = "mnemesh.call"
 _START_SECONDS: Final = 5.0
+_PARSE_ERROR: Final = -32700
+"""JSON-RPC 2.0, section 5.1."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,9 @@ class McpFace:
             raise Problem(
                 400, "invalid_field", f"profile: expected one of {names}", field="profile"
             )
+        refused = _no_message(call)
+        if refused is not None:
+            return refused
         opened = await self._opened(profile)
         if opened.over:
             raise Problem(503, "draining", "this node is shutting down")
@@ -148,6 +155,21 @@ class McpFace:
             held = (call.door, Dispatcher(call.services, call.door, self._router))
             self._dispatchers[id(call.door)] = held
         return held[1]
+
+
+def _no_message(call: "Call") -> "Answer | None":
+    """The refusal of a body that the SDK would read more loosely than this API does.
+
+    What its texts may not hold is told by the tool, to a model that can act on it.
+    """
+    if call.method != "POST":
+        return None
+    try:
+        unambiguous(call.body)
+    except BadJsonError as error:
+        said = {"code": _PARSE_ERROR, "message": f"Parse error: {error}"}
+        return json_answer({"jsonrpc": "2.0", "id": None, "error": said}, 400)
+    return None
 
 
 def _principal(call: "Call") -> Any:
