@@ -130,14 +130,14 @@ class Snapshot:
         words = lexical_query.build(text, self._schema, searcher=self._searcher)
         return self._ranked([(_MUST, words)], filters, limit, 0)
 
-    def newest(self, filters: Filters, limit: int) -> list[tuple[str, int]]:
-        """See `Lexical.newest`."""
+    def newest(self, filters: Filters, limit: int, offset: int = 0) -> list[tuple[str, int]]:
+        """See `Lexical.newest`; those after the first `offset`."""
         parts = [(_MUST, tantivy.Query.all_query()), *self._clauses(filters)]
         query = tantivy.Query.boolean_query(parts)
         if limit <= 0:
             return []
         found = self._searcher.search(
-            query, limit=limit, count=False, order_by_field=s.CREATED
+            query, limit=limit, count=False, order_by_field=s.CREATED, offset=offset
         ).hits
         keys = s.keys_at(self._searcher, [place for _, place in found])
         return [(key, int(ms)) for key, (ms, _) in zip(keys, found, strict=True)]

@@ -6,6 +6,7 @@ engines stay open as long as a step runs.
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ T = TypeVar("T")
 
 _THREADS: Final = 2
 _AT_ONCE: Final = 200
+_AT_ONCE_MAX: Final = 5000
+_KEPT_MIN: Final = POOL // 2
+"""Fewer than these of a full pool, and the index is asked for more."""
+
 NEWEST: Final = "newest"
 
 
@@ -58,15 +63,30 @@ class Ranking:
         with engines.used():
             return await self._aside(lambda: _best(engines, text, filters, fresh, covered))
 
-    async def newest(self, filters: Filters, limit: int) -> list[Hit]:
-        """What was made last, at least `limit` if there are so many; scores say when."""
-        here = {one.key: one.created_ms for one in self._overlay.documents(filters)}
-        covered, engines = self._overlay.keys(), self._engines()
+    async def newest(self, filters: Filters, at_once: int) -> AsyncIterator[Hit]:
+        """All that passes, what was made last first.
+
+        Args:
+            filters: what must pass.
+            at_once: how many are read of the index at first; then ever more.
+        """
+        fresh = [(one.created_ms, one.key) for one in self._overlay.documents(filters)]
+        fresh.sort(key=lambda one: one[0])
+        covered, engines, offset = self._overlay.keys(), self._engines(), 0
         with engines.used():
-            found = await self._aside(lambda: engines.lexical.newest(filters, limit))
-        here |= {key: ms for key, ms in found if key not in covered}
-        newest = sorted(here.items(), key=lambda item: -item[1])
-        return [Hit(key, id_of(key), 0.0, NEWEST) for key, _ in newest]
+            snapshot, limit, more = engines.lexical.snapshot(), max(at_once, 1), True
+            while more:
+                read = functools.partial(snapshot.newest, filters, limit, offset)
+                found = await self._aside(read)
+                for key, ms in found:
+                    while fresh and fresh[-1][0] >= ms:
+                        yield _filling(fresh.pop()[1])
+                    if key not in covered:
+                        yield _filling(key)
+                offset, more = offset + len(found), len(found) == limit
+                limit = min(2 * limit, _AT_ONCE_MAX)
+        for _, key in reversed(fresh):
+            yield _filling(key)
 
     async def holding(self, text: str, filters: Filters) -> AsyncIterator[Hit]:
         """What may hold every piece of a text: what is not indexed yet, then the best first."""
@@ -99,11 +119,11 @@ def _best(
     engines: Engines, text: str, filters: Filters, fresh: Sequence[Hit], covered: set[str]
 ) -> Ranked:
     """Runs in a thread."""
-    lexical = engines.lexical.find(text, filters, POOL)
+    lexical = _shown(engines, text, filters, covered)
     counts = {engines.lexical.name: len(lexical)}
     if fresh:
         counts[Overlay.name] = len(fresh)
-    words = [*(hit for hit in lexical if hit.key not in covered), *fresh]
+    words = [*lexical, *fresh]
     words.sort(key=lambda hit: -hit.score)
     spread = engines.neighbours.spread(words[:POOL], text, POOL) if words else []
     rankings: list[tuple[Sequence[Hit], float]] = [(spread, 1.0)]
@@ -112,3 +132,18 @@ def _best(
         counts[engine.name] = len(found)
         rankings.append((found, weight))
     return Ranked(hits=spread if len(rankings) == 1 else fuse(rankings), counts=counts)
+
+
+def _shown(engines: Engines, text: str, filters: Filters, covered: set[str]) -> list[Hit]:
+    """The best of the index that the overlay does not answer; those it does take no places."""
+    limit = POOL
+    while True:
+        found = engines.lexical.find(text, filters, limit)
+        kept = [hit for hit in found if hit.key not in covered]
+        if len(found) < limit or len(kept) >= _KEPT_MIN or limit > POOL + len(covered):
+            return kept[:POOL]
+        limit *= 4
+
+
+def _filling(key: str) -> Hit:
+    return Hit(key, id_of(key), 0.0, NEWEST)

@@ -31,6 +31,8 @@ _LEVEL_SECONDS: Final = 2.0
 _LEVEL_OPS_MAX: Final = 5000
 _STRIDE: Final = 16
 _CHARS_PER_TOKEN: Final = 4
+_FILL_MAX: Final = 500
+"""So many memories that are larger than what is left of a budget are passed over."""
 _MARKS_MAX: Final = 64
 _LITERAL_MAX: Final = 1000
 LITERAL_SCORE: Final = 1.0
@@ -121,9 +123,7 @@ class Recall:
         if not ranked.hits and (ask.min_score is None or ask.min_score <= LITERAL_SCORE):
             await self._literal(chosen, filters, viewer)
         if not chosen.full and (ask.min_score is None or ask.min_score <= 0):
-            for hit in await self._ranking.newest(filters, ask.limit + len(chosen.seen)):
-                if await self._offer(chosen, hit, filters, viewer):
-                    break
+            await self._fill(chosen, filters, viewer)
         return Recalled(
             found=chosen.found,
             tokens_used=chosen.tokens,
@@ -141,6 +141,13 @@ class Recall:
             if await self._offer(chosen, hit, filters, viewer):
                 break
         return ranked
+
+    async def _fill(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> None:
+        """Take the newest, as far as the limit and the budget go."""
+        beyond = chosen.ask.limit + len(chosen.seen) + _FILL_MAX
+        async for hit in self._ranking.newest(filters, chosen.ask.limit + len(chosen.seen)):
+            if await self._offer(chosen, hit, filters, viewer) or len(chosen.seen) > beyond:
+                break
 
     async def _literal(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> None:
         """Take what holds the context itself, where that is no word that ranking knows."""
