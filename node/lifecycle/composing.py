@@ -6,7 +6,7 @@ taken for ours: the mark holds a hash of everything that was composed.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from node.memory.record import PRIORITY_DEFAULT
 
 CONSOLIDATION: Final = "consolidation"
 """The field that tells that a memory is one; agents can neither write nor see it."""
+
+BELOW_MAX: Final = 1000
 
 AUTHORS: Final = "consolidated_from_agents"
 """Of the metadata: who wrote the sources."""
@@ -89,14 +91,24 @@ def compose(sources: Sequence[Source], limits: Limits) -> Composed:
     )
 
 
-def mark(sources: Sequence[str], digest: str) -> dict[str, Value]:
+def mark(sources: Sequence[str], digest: str, below: Iterable[str] = ()) -> dict[str, Value]:
     """The value of the field `consolidation`.
 
     Args:
         sources: ids, in their order.
         digest: of what was composed; empty when the words came from elsewhere.
+        below: ids of what the sources themselves came from, as far down as is known.
     """
-    return {"sources": list(sources), "digest": digest}
+    deeper = sorted({*below} - {*sources})[:BELOW_MAX]
+    return {"sources": list(sources), "digest": digest, **({"below": deeper} if deeper else {})}
+
+
+def below_of(held: Held) -> list[str]:
+    """The ids of everything whose words a memory may have: sources, and sources of those."""
+    value = held.view.values.get(CONSOLIDATION)
+    found = value.get("below") if isinstance(value, Mapping) else None
+    deeper = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return [*sources_of(held), *deeper]
 
 
 def sources_of(held: Held) -> list[str]:

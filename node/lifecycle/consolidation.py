@@ -20,6 +20,7 @@ from node.lifecycle.composing import (
     CONSOLIDATION,
     Composed,
     authors_of,
+    below_of,
     compose,
     mark,
     source_of,
@@ -123,7 +124,8 @@ class Consolidation:
         }
         draft = self._memories.draft(_without_nulls(fields), ask.agent, ask)
         digest = said.digest if composed else _partly(draft, said, summary)
-        value = mark([held.id for held in sources], digest)
+        below = [one for held in sources for one in below_of(held)]
+        value = mark([held.id for held in sources], digest, below)
         return replace(draft, set={**draft.set, CONSOLIDATION: value})
 
 

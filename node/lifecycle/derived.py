@@ -20,6 +20,7 @@ from node.lifecycle.composing import (
     AUTHORS,
     CONSOLIDATION,
     Source,
+    below_of,
     compose,
     is_consolidation,
     is_ours,
@@ -34,6 +35,8 @@ from node.links.link import DERIVATIONS, Link, link_of
 from node.memory.drafts import COLLECTION, delete
 
 _STRIDE: Final = 64
+_STALE: Final = ""
+"""No id of a memory."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,20 +75,25 @@ class Derivation:
         self._index = index
         self._limits = limits
 
-    async def fate(self, roots: Iterable[str], *, everything: bool) -> Fate:
+    async def fate(
+        self, roots: Iterable[str], *, everything: bool, stale: Iterable[str] = ()
+    ) -> Fate:
         """What follows when these are erased.
 
         Args:
             roots: ids of memories.
             everything: also erase what links alone say was derived.
+            stale: ids of consolidations that have words of the roots, whatever links say.
         """
         found = Fate(erased=dict.fromkeys(roots), everything=everything)
-        waiting = deque(found.erased)
+        waiting = deque((*found.erased, *([_STALE] if stale else ())))
         while waiting:
-            async for held, link in self._derived(waiting.popleft()):
+            ident = waiting.popleft()
+            async for held, link in self._named(stale) if ident == _STALE else self._derived(ident):
                 if held.id in found.erased:
                     continue
-                made = is_consolidation(held) and link.owner == held.view.owner
+                owner = held.view.owner if link is None else link.owner
+                made = is_consolidation(held) and owner == held.view.owner
                 if not made and not everything:
                     continue
                 known = held.id in found.recomposed
@@ -95,11 +103,19 @@ class Derivation:
                     found.recomposed.pop(held.id, None)
                     found.erased[held.id] = None
                     known = False
-                if made or link.owner == held.view.owner:
+                if made or owner == held.view.owner:
                     found.as_owner.add(held.id)
                 if not known:
                     waiting.append(held.id)
         return found
+
+    async def _named(self, idents: Iterable[str]) -> AsyncIterator[tuple[Held, None]]:
+        """Memories by their ids."""
+        for ident in idents:
+            held = anywhere(self._reader, ident)
+            if held is not None:
+                yield held, None
+            await asyncio.sleep(0)
 
     async def _derived(self, ident: str) -> AsyncIterator[tuple[Held, Link]]:
         """The memories that derive from one, each with the link that says so."""
@@ -121,8 +137,19 @@ class Derivation:
             if one not in fate.erased and anywhere(self._reader, one) is not None
         ]
 
+    def _below(self, left: Iterable[str], fate: Fate) -> list[str]:
+        """What the sources that stay came from, without what goes."""
+        found: list[str] = []
+        for held in (anywhere(self._reader, one) for one in left):
+            if held is not None and held.id in fate.recomposed:
+                own = self._left(held, fate)
+                found += [*own, *self._below(own, fate)]
+            elif held is not None:
+                found += below_of(held)
+        return [one for one in found if one not in fate.erased]
+
     def recompose(self, ident: str, fate: Fate) -> list[Draft]:
-        """The draft that composes a consolidation anew."""
+        """The draft that composes a consolidation anew; none when it says that already."""
         held = anywhere(self._reader, ident)
         if held is None:
             return []
@@ -134,15 +161,16 @@ class Derivation:
         said = replace(said, content=content)
         values = held.view.values
         metadata = values.get("metadata") or {}
+        metadata = metadata if isinstance(metadata, Mapping) else {}
+        marked = mark(left, said.digest, self._below(left, fate))
+        if values.get(CONSOLIDATION) == marked and metadata.get(AUTHORS) == said.authors:
+            return []
         written: dict[str, Value] = {
             "title": said.title,
             "content": said.content,
             "priority": said.priority,
-            "metadata": {
-                **(metadata if isinstance(metadata, Mapping) else {}),
-                AUTHORS: said.authors,
-            },
-            CONSOLIDATION: mark(left, said.digest),
+            "metadata": {**metadata, AUTHORS: said.authors},
+            CONSOLIDATION: marked,
         }
         written |= {element_field("tags", tag): place for place, tag in enumerate(said.tags)}
         old = {element_field("tags", tag) for tag in values.get("tags", ())}

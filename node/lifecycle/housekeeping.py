@@ -23,6 +23,7 @@ from crdt.state import Batch
 from node.contracts import Caller, Held
 from node.errors import Denied, WriteError
 from node.lifecycle.archive import Place
+from node.lifecycle.composing import below_of
 from node.lifecycle.derived import anywhere
 from node.lifecycle.ledger import Intent
 from node.lifecycle.lifecycle import Lifecycle
@@ -102,6 +103,7 @@ class Housekeeping:
         self._monotonic = monotonic
         self._owed: dict[str, None] = {}
         self._fresh: dict[str, None] = {}
+        self._stale: dict[str, dict[str, None]] = {}
         self._looked: str | None = None
         self._tried: dict[bytes, int] = {}
         self._due = monotonic()
@@ -177,12 +179,22 @@ class Housekeeping:
             names = index.every() if membership.erasures() else ()
         for step, name in enumerate(names, start=1):
             link = self._link(name)
-            if link is not None and link.relation in DERIVATIONS and self._was_erased(link.target):
-                self._owed[link.target] = None
+            if link is not None and link.relation in DERIVATIONS:
+                self._compare(link)
             self._fresh.pop(name, None)
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
         self._looked = store
+
+    def _compare(self, link: Link) -> None:
+        """Note what is owed to the end of a link, or to what lay below: a link may be missing."""
+        if self._was_erased(link.target):
+            self._owed[link.target] = None
+        held = anywhere(self._lifecycle.memories.funnel.reader(), link.source)
+        for ident in () if held is None else below_of(held):
+            if self._was_erased(ident) and self._is_gone(ident):
+                self._owed[ident] = None
+                self._stale.setdefault(ident, {})[link.source] = None
 
     def _link(self, name: str) -> Link | None:
         held = self._lifecycle.memories.funnel.reader().get(LINK, name)
@@ -211,7 +223,8 @@ class Housekeeping:
         gathering = self._lifecycle.gathering
         reader = self._lifecycle.memories.funnel.reader()
         following = gathering.derivation
-        fate = await following.fate([ident], everything=False)
+        stale = self._stale.pop(ident, {})
+        fate = await following.fate([ident], everything=False, stale=tuple(stale))
         for name in (*fate.recomposed, *fate.erased):
             held = anywhere(reader, name)
             if held is None or name == ident or not self._membership.acts_on(held):
