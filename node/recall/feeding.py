@@ -159,11 +159,14 @@ class Feeding:
 
     @property
     def was_level(self) -> bool:
-        """Whether what was there at the start is in the index."""
-        return self._level.is_set()
+        """Whether what was there at the start, or when the store changed, is in the index."""
+        return self._level.is_set() and self._progress.store_id == self._reader().store_id
 
     async def level(self, seconds: float) -> None:
         """Wait until it is, but not for ever."""
+        if not self.was_level:  # nobody tells of another store
+            self._level.clear()
+            self._wake.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._level.wait()

@@ -7,6 +7,7 @@ of these histories are plain, so that a look for one needs no analysis.
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.property.memory_histories import (
     lived,
 )
 from tests.property.test_governance_planted import Patch, planted
+from tests.unit.recall.test_recall_feeding import Store, running
 
 DEEDS = {
     **CHANGES, "flush": 4, "kill_index": 1, "rebuild": 1, "restart_both": 1, "lose_store": 1,
@@ -277,6 +279,27 @@ def test_what_left_just_now_takes_no_places() -> None:
 def test_places_that_are_taken_are_noticed() -> None:
     with planted((ranking, "_KEPT_MIN", 0)), pytest.raises(AssertionError):
         lived(0, crowded)
+
+
+# --- another store ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_what_another_store_holds_is_found_at_once(tmp_path: Path, seed: int) -> None:
+    """Nobody tells the index that the store was replaced; the next question waits for it."""
+    chance, store = Random(seed), Store()
+    for number in range(40):
+        store.put(f"m{number}", "red fish")
+    async with running(tmp_path, store) as side:
+        await side.level()
+        for turn in range(3):
+            for ident in chance.sample(sorted(store.records), 5):
+                store.put(ident, chance.choice((None, "blue bird")))
+            store.put(f"new{turn}", "red fish")
+            store.replace(f"store {turn}")
+            for word in ("fish", "bird"):
+                right = [i for i, one in store.records.items() if one and word in words_of(one)]
+                assert await side.found(word) == sorted(right), f"seed {seed}, turn {turn}"
 
 
 # --- planted bugs ------------------------------------------------------------------------
