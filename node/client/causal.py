@@ -10,32 +10,36 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from crdt.dot import PRIVATE, Actor, lane_of
-from node.replication.tokens import decode_token, encode_token
+from crdt.dot import ACTOR_BYTES, PRIVATE, lane_of
+from node.replication.tokens import Marks, decode_marks, encode_marks, name_of, split_marks
 
-# A header of a node is bounded by 8 KiB; what no longer fits was seen longest ago.
+# A header of a node is bounded by 8 KiB; what is longer goes in several requests.
 TOKEN_CHARS_MAX: Final = 6_000
 
-Clock = dict[Actor, int]
 
-
-def read_token(text: str | None) -> Clock:
-    """The clock of a token; empty for one that this version cannot read.
+def read_token(text: str | None) -> Marks:
+    """The marks of a token; none for one that this version cannot read.
 
     Operations of the lane that never leaves a node are left out: no other node can reach them.
     """
     if not text:
         return {}
     try:
-        clock = decode_token(text)
+        marks = decode_marks(text)
     except ValueError:
         return {}
-    return {actor: seq for actor, seq in clock.items() if lane_of(actor) != PRIVATE}
+    return {mark: seq for mark, seq in marks.items() if lane_of(mark) != PRIVATE}
 
 
-def covers(held: Mapping[Actor, int], wanted: Mapping[Actor, int]) -> bool:
-    """Whether one clock has everything of another."""
-    return all(held.get(actor, 0) >= seq for actor, seq in wanted.items())
+def covers(held: Mapping[bytes, int], wanted: Mapping[bytes, int]) -> bool:
+    """Whether marks that were reached say that others are; they may be without saying so."""
+    return all(_reached(held, mark) >= seq for mark, seq in wanted.items())
+
+
+def _reached(held: Mapping[bytes, int], mark: bytes) -> int:
+    """Up to which number; an actor may be named in full or in short."""
+    short = held.get(name_of(mark), 0) if len(mark) == ACTOR_BYTES else 0
+    return max(held.get(mark, 0), short)
 
 
 class Seen:
@@ -46,19 +50,19 @@ class Seen:
     """
 
     def __init__(self, nodes: int) -> None:
-        self._seen: Clock = {}
-        self._shown: list[Clock] = [{} for _ in range(nodes)]
+        self._seen: Marks = {}
+        self._shown: list[Marks] = [{} for _ in range(nodes)]
         self._lock = threading.Lock()
 
     def token(self) -> str:
-        """The token to send; `-` before anything was seen."""
+        """All that was seen; `-` before anything was."""
         with self._lock:
-            newest = list(self._seen.items())[::-1]
-            while True:
-                text = encode_token(dict(newest))
-                if len(text) <= TOKEN_CHARS_MAX:
-                    return text
-                newest = newest[: len(newest) * 3 // 4]
+            return encode_marks(self._seen)
+
+    def tokens(self) -> list[str]:
+        """The same in pieces that fit into a header: one, but where many tokens were adopted."""
+        with self._lock:
+            return split_marks(self._seen, TOKEN_CHARS_MAX)
 
     def behind(self, node: int) -> bool:
         """Whether a node has not shown yet that it holds all this session has seen."""
@@ -67,10 +71,10 @@ class Seen:
 
     def wrote(self, node: int, token: str | None) -> None:
         """Take the token of an acknowledged write."""
-        clock = read_token(token)
+        marks = read_token(token)
         with self._lock:
-            self._raise(self._seen, clock)
-            self._raise(self._shown[node], clock)
+            self._raise(self._seen, marks)
+            self._raise(self._shown[node], marks)
 
     def read(self, node: int, sent: str, token: str | None) -> None:
         """Take the token of an answer to a read.
@@ -84,15 +88,14 @@ class Seen:
         if token is None:
             return
         with self._lock:
-            for actor, seq in before.items():
-                if self._seen.get(actor, 0) <= seq:
-                    self._seen.pop(actor, None)
+            for mark in [m for m, seq in self._seen.items() if _reached(before, m) >= seq]:
+                del self._seen[mark]
             self._raise(self._seen, after)
             shown = self._shown[node]
             self._raise(shown, before)
             self._raise(shown, after)
             # Only what is asked for later has to be remembered.
-            self._shown[node] = {a: n for a, n in shown.items() if a in self._seen}
+            self._shown[node] = {m: n for m, n in shown.items() if m in self._seen}
 
     def adopt(self, token: str) -> None:
         """Go on from what another session has seen."""
@@ -100,8 +103,7 @@ class Seen:
             self._raise(self._seen, read_token(token))
 
     @staticmethod
-    def _raise(clock: Clock, by: Mapping[Actor, int]) -> None:
-        for actor, seq in by.items():
-            if seq > clock.get(actor, 0):
-                clock.pop(actor, None)  # to the end: dictionaries keep the order of entry
-                clock[actor] = seq
+    def _raise(marks: Marks, by: Mapping[bytes, int]) -> None:
+        for mark, seq in by.items():
+            if seq > marks.get(mark, 0):
+                marks[mark] = seq

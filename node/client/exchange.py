@@ -34,6 +34,7 @@ _KEY: Final = "idempotency-key"
 _ENTROPY_BYTES: Final = 16
 _ELSEWHERE: Final = 300
 ERROR: Final = 400
+_BAD: Final = 400
 _PROXIES_SAY: Final = frozenset({502, 504})
 _COME_BACK: Final = frozenset({503, 507})
 # Any cheap read: a node answers it once it has reached the token.
@@ -158,25 +159,24 @@ class _Tries:
         Raises:
             ApiError: the node said no, for good.
         """
-        if self._call.writes and self._session.seen.behind(node):
-            # Else a node that lags would not know the very memory that is to be changed.
-            level = yield from self._ask(node, "GET", _LEVEL, None, writes=False)
+        seen, call = self._session.seen, self._call
+        # A write goes to a node that has shown it is level: one that lags would not know the
+        # very memory that is to be changed.
+        ahead, last = seen.tokens(), ""
+        if not call.writes:
+            last = ahead.pop()
+        elif not seen.behind(node):
+            ahead = []
+        for token in ahead:
+            level = yield from self._ask(node, "GET", _LEVEL, None, token, writes=False)
             if level is None:
                 return None
-        return (
-            yield from self._ask(
-                node,
-                self._call.method,
-                self._call.target,
-                self._call.body,
-                writes=self._call.writes,
-            )
-        )
+        target, body = call.target, call.body
+        return (yield from self._ask(node, call.method, target, body, last, writes=call.writes))
 
     def _ask(
-        self, node: int, method: str, target: str, body: bytes | None, *, writes: bool
+        self, node: int, method: str, target: str, body: bytes | None, token: str, *, writes: bool
     ) -> Steps[Reply | None]:
-        token = "" if writes else self._session.seen.token()
         seconds = max(min(self._retry.attempt, self._left()), 0.001)
         headers = self._headers(node, method, target, body, token, seconds, writes=writes)
         reply = yield Send(
@@ -269,6 +269,8 @@ def passes(error: ApiError) -> bool:
     """Whether an error is one that time, or another node, may cure."""
     if isinstance(error, Behind) or error.status in _PROXIES_SAY:
         return True
+    if error.status == _BAD and str(error.body.get("field", "")).lower() == _TOKEN:
+        return True  # it cannot read the token, so it cannot say that it has reached it
     return error.status in _COME_BACK and error.retry_after is not None
 
 

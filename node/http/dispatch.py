@@ -58,9 +58,11 @@ class Dispatcher:
             await self._gate.check_signature(call, route)
             if route.touches is not Touches.NOTHING:
                 self._check_state()
-            shown = await self._reached(call) if route.touches is Touches.READS else None
+            asked = route.touches is Touches.READS and await self._reached(call)
             result = await route.handler(call)
-            if shown is not None and isinstance(result, Answer):
+            if asked and isinstance(result, Answer):
+                # Taken now: the handler may have shown what came while it was at work.
+                shown = services.funnel.reader().token()
                 result.headers = {**(result.headers or {}), _TOKEN: shown}
         except ConnectionError:
             raise
@@ -82,15 +84,15 @@ class Dispatcher:
                 headers={"Retry-After": "1"},
             )
 
-    async def _reached(self, call: Call) -> str | None:
-        """Wait for what the caller has seen before; then its own token goes with the answer.
+    async def _reached(self, call: Call) -> bool:
+        """Wait for what the caller has seen before; whether it asks for causality at all.
 
         Raises:
             Problem: 412 when this node is behind, 400 when the header is no token.
         """
         token = call.headers.get(_TOKEN)
         if token is None:
-            return None
+            return False
         funnel = self._services.funnel
         most = self._services.limits.causal_wait_ms_max
         wait_ms = min(number(_WAIT, call.headers.get(_WAIT), 0), most)
@@ -98,8 +100,8 @@ class Dispatcher:
             behind = bool(token) and not await funnel.reached(token, wait_ms)
         except ValueError as error:
             raise Problem(400, "invalid_field", f"{_TOKEN}: {error}", field=_TOKEN) from error
-        own = funnel.reader().token()
         if behind:
+            own = funnel.reader().token()
             raise Problem(
                 412,
                 "behind",
@@ -107,7 +109,7 @@ class Dispatcher:
                 headers={_TOKEN: own},
                 token=own,
             )
-        return own
+        return True
 
     def _refused(self, error: Exception, route: Route | None) -> Answer:
         answer = refused(error)

@@ -23,6 +23,7 @@ from crdt.state import Batch
 from node.errors import WriteError
 from node.logs import EventLog
 from node.metrics import Metrics
+from node.replication.ancestry import Ancestry
 from node.replication.gauge import Readiness
 from node.replication.waiting import Waiting
 from node.store import Committer, Store
@@ -110,6 +111,7 @@ class Engine:
         self.store = store
         self.committer = self._committer(store)
         self.replica = self._replica(store)
+        self.ancestry = Ancestry(self.replica.clock)
         self.exchange = Exchange(
             self.replica,
             durable=dict(self.replica.clock),
@@ -295,6 +297,7 @@ class Engine:
         self.committer = self._committer(store)
         self.replica = self._replica(store)
         self.replica.adopt(before)
+        self.ancestry = Ancestry(self.replica.clock)
         durable: Clock = dict(self.replica.clock)
         self.exchange.advance(self.now_ms())
         self.exchange.swapped(self.replica, durable, link)

@@ -27,7 +27,7 @@ from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader
 from node.replication.receipts import Receipts
 from node.replication.retries import earlier, mark_of
-from node.replication.tokens import decode_token
+from node.replication.tokens import decode_marks
 
 
 class LocalFunnel:
@@ -355,9 +355,8 @@ class LocalFunnel:
         Raises:
             ValueError: the text is no token of this mesh.
         """
-        wanted = decode_token(token)
-        get = self._engine.replica.clock.get
-        if all(get(actor, 0) >= seq for actor, seq in wanted.items()):
+        wanted = decode_marks(token)
+        if self._engine.ancestry.covers(wanted):
             return True
         if wait_ms <= 0:
             return False

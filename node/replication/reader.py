@@ -24,7 +24,7 @@ from node.replication.engine import Engine
 from node.replication.journal import Journal
 from node.replication.rivals import beside, classes
 from node.replication.sound import view
-from node.replication.tokens import encode_token, unsettled
+from node.replication.tokens import encode_marks, unsettled
 from node.store.projection import ARCHIVED, ARCHIVED_AT
 
 _MEMORY = "memory"
@@ -379,4 +379,4 @@ class StoreReader:
         others = [n for n in state.members if n != self._engine.me.node_id]
         known = [rows.get(node, {}) for node in others]
         clock = {a: n for a, n in exchange.replica.clock.items() if a[:1] == DATA}
-        return encode_token(unsettled(clock, known))
+        return encode_marks(self._engine.ancestry.shorten(unsettled(clock, known)))

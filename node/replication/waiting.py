@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot
+from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
 from crdt.op import Op
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Governed(NamedTuple):
 
 
 class _Clock(NamedTuple):
-    wanted: Mapping[Actor, int]
+    wanted: Mapping[bytes, int]
     deadline: float
     future: asyncio.Future[bool]
 
@@ -76,8 +76,8 @@ class Waiting:
         self._governed.append(_Governed(op, deadline, future))
         return future
 
-    def for_clock(self, wanted: Mapping[Actor, int], deadline: float) -> asyncio.Future[bool]:
-        """This node's state covering a clock."""
+    def for_clock(self, wanted: Mapping[bytes, int], deadline: float) -> asyncio.Future[bool]:
+        """This node's state covering the marks of a causal token."""
         future = self._loop.create_future()
         self._clocks.append(_Clock(wanted, deadline, future))
         return future
@@ -126,10 +126,10 @@ class Waiting:
         self._governed = kept
 
     def _settle_clocks(self) -> None:
-        get = self._engine.replica.clock.get
+        covers = self._engine.ancestry.covers
         kept = []
         for wait in self._clocks:
-            if all(get(actor, 0) >= seq for actor, seq in wait.wanted.items()):
+            if covers(wait.wanted):
                 _resolve(wait.future, value=True)
             else:
                 kept.append(wait)

@@ -9,7 +9,7 @@ from node.replication.tokens import encode_token
 
 
 def actor(number: int, lane: bytes = DATA) -> bytes:
-    return new_actor(lane, number, b"e" * 8, b"n" * 32)
+    return new_actor(lane, number, number.to_bytes(8, "big"), b"n" * 32)
 
 
 CLOCKS = st.dictionaries(st.integers(1, 6).map(actor), st.integers(1, 50), max_size=6)
@@ -56,13 +56,19 @@ def test_what_never_leaves_a_node_is_not_asked_of_others() -> None:
     assert seen.token() == "-"
 
 
-def test_a_token_fits_into_a_header_and_keeps_the_newest() -> None:
+def test_what_is_too_long_for_a_header_goes_in_several_and_nothing_is_lost() -> None:
     seen = Seen(1)
-    for number in range(1, 400):
-        seen.wrote(0, f"{actor_text(actor(number))}.1")
-    assert len(seen.token()) <= TOKEN_CHARS_MAX
-    assert actor(399) in read_token(seen.token())
-    assert actor(1) not in read_token(seen.token())
+    wanted = {actor(number): number for number in range(1, 900)}
+    for each, seq in wanted.items():
+        seen.wrote(0, f"{actor_text(each)}.{seq}")
+    parts = seen.tokens()
+    assert 1 < len(parts) < 5
+    assert all(len(part) <= TOKEN_CHARS_MAX for part in parts)
+    asked = {mark: seq for part in parts for mark, seq in read_token(part).items()}
+    assert covers(asked, wanted)
+    for part in parts:
+        seen.read(0, part, encode_token({actor(1): 1}))
+    assert read_token(seen.token()) == {actor(1): 1}, "what was reached is forgotten"
 
 
 def test_a_token_of_another_version_is_left_alone() -> None:
