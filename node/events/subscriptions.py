@@ -28,6 +28,9 @@ from node.memory.times import format_ms
 
 COLLECTION: Final = "subscription"
 SUBSCRIPTIONS_MAX: Final = 1000
+OF_ONE_MAX: Final = 100
+"""Most of one agent; all callers without a name are one."""
+
 SECRET_CHARS_MAX: Final = 512
 _KEY: Final = b"subscription/"
 _KEY_AT: Final = slice(1, 1 + len(_KEY))
@@ -149,6 +152,10 @@ class Subscriptions:
         if not known and len(self._names("")) >= SUBSCRIPTIONS_MAX:
             raise TooManySubscriptions(
                 f"{SUBSCRIPTIONS_MAX} subscriptions are held", fix="Delete those nobody needs"
+            )
+        if not known and self._count(ask.caller) >= OF_ONE_MAX:
+            raise TooManySubscriptions(
+                f"{ask.agent} has {OF_ONE_MAX} subscriptions", fix="Delete those nobody needs"
             )
         drafts = () if known else (draft,)
         receipt = await self._memories.commit(drafts, ask, "store", id=draft.id)
@@ -291,6 +298,11 @@ class Subscriptions:
         raise NotFound("there is no such subscription")
 
     # Reading.
+
+    def _count(self, caller: Caller) -> int:
+        """How many a caller has, whatever its key reaches."""
+        found = (self._one(name) for name in self._names(""))
+        return sum(one is not None and _owns(caller, one) for one in found)
 
     def _names(self, prefix: str) -> list[str]:
         reader = self._memories.funnel.reader()

@@ -24,6 +24,12 @@ from node.memory.record import ALIASES, ATTEST_LEVEL, UPDATED_AT, check_author, 
 from node.memory.rules import ALIASES_MAX, CHECKS, namespace
 
 KIND: Final = "entity"
+NAMESAKES_MAX: Final = 1000
+"""Most entities of one name that are looked at."""
+
+OTHERS_MAX: Final = 100
+"""Most of them that are told beside the first."""
+
 _HISTORY_MAX: Final = 1000
 _STRIDE: Final = 64
 
@@ -104,7 +110,7 @@ class Entities:
         A canonical name goes before an alias, then the older entity before the newer; so all
         nodes that hold the same say the same.
         """
-        names = await self._index.named(alias)
+        names = (await self._index.named(alias))[:NAMESAKES_MAX]
         if space is not None:
             names.append(entity_id(space, alias))
         found: list[Entity] = []
@@ -115,7 +121,7 @@ class Entities:
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
         found.sort(key=lambda one: (one.name != alias, one.created, one.id))
-        return (found[0] if found else None), [one.id for one in found[1:]]
+        return (found[0] if found else None), [one.id for one in found[1 : OTHERS_MAX + 1]]
 
     def read(self, ident: str, viewer: Caller) -> Entity | None:
         """The entity with an id, as far as a caller may see it; None when it is none."""

@@ -24,6 +24,8 @@ _ALONE: Final = (
 
 _MARKS: Final = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+|\S")
 _WORD_END: Final = re.compile(rf"[^\W_{_ALONE}]")
+_RUN: Final = re.compile(rf"[^\W_{_ALONE}]+")
+_RUN_OVER: Final = re.compile(rf"[\W_{_ALONE}]")
 
 
 def marks(text: str) -> set[str]:
@@ -44,7 +46,16 @@ def marks_of(document: Document) -> set[str]:
 def has_all(texts: Iterable[str], wanted: Iterable[str]) -> bool:
     """Whether each piece stands in at least one of the texts."""
     folded = [text.casefold() for text in texts]
-    return all(any(_stands_in(piece, text) for text in folded) for piece in wanted)
+    missing = dict.fromkeys(wanted)
+    for text in folded:
+        # Most pieces are one word, and all words of a text are told in one pass over it.
+        words = {piece for piece in missing if piece in text and _RUN.fullmatch(piece)}
+        found = words.intersection(_RUN.findall(text)) if words else words
+        missing = {piece: None for piece in missing if piece not in found}
+    return all(
+        not _RUN.fullmatch(piece) and any(_stands_in(piece, text) for text in folded)
+        for piece in missing
+    )
 
 
 def document_has_all(document: Document, wanted: Iterable[str]) -> bool:
@@ -65,7 +76,11 @@ def _stands_in(piece: str, text: str) -> bool:
         ends = end == len(text) or not (_is_word(piece[-1]) and _is_word(text[end]))
         if starts and ends:
             return True
-        at = text.find(piece, at + 1)
+        after = at + 1
+        if _is_word(piece[0]):  # it begins where a word begins, so not in the rest of this one
+            over = _RUN_OVER.search(text, at)
+            after = len(text) if over is None else over.start()
+        at = text.find(piece, after)
     return False
 
 

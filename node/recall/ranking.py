@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from node.recall.document import id_of
 from node.recall.engines import Engines
 from node.recall.fusion import fuse
+from node.recall.literal import document_has_all, pieces
 from node.recall.neighbours import POOL
 from node.recall.overlay import Overlay
 from node.recall.values import Filters, Hit
@@ -90,7 +91,7 @@ class Ranking:
 
     async def holding(self, text: str, filters: Filters) -> AsyncIterator[Hit]:
         """What may hold every piece of a text: what is not indexed yet, then the best first."""
-        for hit in self._overlay.holding(text, filters):
+        for hit in await self._fresh_holding(text, filters):
             yield hit
         engines, offset = self._engines(), 0
         with engines.used():
@@ -106,6 +107,18 @@ class Ranking:
                 offset += len(hits)
                 if len(hits) < _AT_ONCE:
                     return
+
+    async def _fresh_holding(self, text: str, filters: Filters) -> Sequence[Hit]:
+        """The same of what is not indexed yet; texts may be long, so they are looked at aside."""
+        documents, wanted = list(self._overlay.documents(filters)), pieces(text)
+        if not documents:
+            return ()
+        scores = {hit.key: hit.score for hit in self._overlay.find(text, filters)}
+        keys = await self._aside(
+            lambda: [one.key for one in documents if document_has_all(one, wanted)]
+        )
+        keys.sort(key=lambda key: -scores.get(key, 0.0))
+        return [Hit(key, id_of(key), scores.get(key, 0.0), Overlay.name) for key in keys]
 
     async def _aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

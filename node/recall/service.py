@@ -29,6 +29,7 @@ CONTEXT_CHARS_MAX: Final = 20_000
 
 _LEVEL_SECONDS: Final = 2.0
 _LEVEL_OPS_MAX: Final = 5000
+_LONG_CHARS: Final = 20_000
 _STRIDE: Final = 16
 _CHARS_PER_TOKEN: Final = 4
 _FILL_MAX: Final = 500
@@ -202,7 +203,7 @@ class Recall:
                 await asyncio.sleep(0)
             held = None if hit.key in seen else self._shown(hit.key, filters, viewer)
             seen.add(hit.key)
-            if held is None or not document_has_all(document_of(held), wanted):
+            if held is None or not await _holds(held, wanted):
                 continue
             if skip:
                 skip -= 1
@@ -274,6 +275,14 @@ class Recall:
             "generation": feeding.generation,
             "engines": [lexical.name, *(engine.name for engine, _ in feeding.engines.others)],
         }
+
+
+async def _holds(held: Held, wanted: Sequence[str]) -> bool:
+    """Whether all pieces stand in a memory; a long one is looked through off the loop."""
+    document = document_of(held)
+    if len(document.content) <= _LONG_CHARS:
+        return document_has_all(document, wanted)
+    return await asyncio.to_thread(document_has_all, document, wanted)
 
 
 class _Chosen:

@@ -1,5 +1,8 @@
 """What a search finds literally."""
 
+import random
+import time
+
 import pytest
 
 from node.recall.literal import has_all, marks, pieces
@@ -48,3 +51,36 @@ def test_pieces_may_stand_in_different_texts() -> None:
 def test_words_that_are_too_long_to_be_marks_are_known_by_their_beginning() -> None:
     assert marks("x" * 100) == {"x" * 64}
     assert not has_all(["x" * 100], pieces("x" * 99))
+
+
+def slowly(piece: str, text: str) -> bool:
+    """What the law says of one piece, place by place."""
+
+    def inside(char: str) -> bool:
+        return char.isalnum() and not "\u4e00" <= char <= "\u9fff"
+
+    places = (at for at in range(len(text)) if text.startswith(piece, at))
+    for at in places:
+        end = at + len(piece)
+        starts = at == 0 or not (inside(piece[0]) and inside(text[at - 1]))
+        ends = end == len(text) or not (inside(piece[-1]) and inside(text[end]))
+        if starts and ends:
+            return True
+    return False
+
+
+def test_one_pass_over_all_words_says_the_same_as_looking_at_every_place() -> None:
+    chars = "aab-_ \u4e2d"
+    drawn = random.Random(11)
+    for _ in range(20_000):
+        text = "".join(drawn.choices(chars, k=drawn.randrange(12)))
+        piece = "".join(drawn.choices(chars.replace(" ", ""), k=drawn.randrange(1, 4)))
+        assert has_all([text], [piece]) is slowly(piece, text), (text, piece)
+
+
+def test_many_beginnings_of_one_long_word_cost_no_more_than_the_text() -> None:
+    text = " ".join("a" * length for length in range(200, 1400))
+    began = time.perf_counter()
+    assert not has_all([text], ["a" * length for length in range(1, 100)])
+    assert not has_all([text + "-"], ["a" * length + "-" for length in range(1, 100)])
+    assert time.perf_counter() - began < 5.0
