@@ -37,6 +37,7 @@ async def contradicting(call: Call) -> Answer:
         call.reader,
         topic=call.query.get("topic") or None,
         namespace=None if space is None else namespace("namespace", space, services.limits),
+        candidates=services.alike,
     )
     body = {
         "memories": records_of(found.memories, services.access.of),

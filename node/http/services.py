@@ -35,6 +35,7 @@ from node.http.streams import OpenStreams
 from node.lifecycle.duplicates import Candidates
 from node.lifecycle.ledger import Ledger
 from node.lifecycle.lifecycle import Lifecycle
+from node.lifecycle.origins import Origins
 from node.lifecycle.sweeping import SweepRules
 from node.limits import Limits
 from node.links.index import LinkIndex
@@ -145,6 +146,7 @@ class Services:
         mcp: the tools at /mcp; None where there are none.
         recall: finds memories by what they say; None where there is no index.
         forgetting: what was begun to be forgotten and is not finished.
+        origins: which consolidations have words of which memories.
     """
 
     memories: Memories
@@ -182,6 +184,7 @@ class Services:
     mcp: Tools | None = None
     recall: Recall | None = None
     forgetting: Ledger = field(default_factory=Ledger)
+    origins: Origins = field(default_factory=Origins)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
@@ -205,6 +208,7 @@ class Services:
             rules=self.sweep_rules,
             ledger=self.forgetting,
             governing=self.governing,
+            origins=self.origins,
         )
 
     @property

@@ -105,10 +105,15 @@ def mark(sources: Sequence[str], digest: str, below: Iterable[str] = ()) -> dict
 
 def below_of(held: Held) -> list[str]:
     """The ids of everything whose words a memory may have: sources, and sources of those."""
-    value = held.view.values.get(CONSOLIDATION)
-    found = value.get("below") if isinstance(value, Mapping) else None
-    deeper = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
-    return [*sources_of(held), *deeper]
+    return ids_in(held.view.values.get(CONSOLIDATION))
+
+
+def ids_in(value: Value) -> list[str]:
+    """All ids that a value of the field `consolidation` names."""
+    lists = [value.get(name) for name in ("sources", "below")] if isinstance(value, Mapping) else []
+    return [
+        one for found in lists if isinstance(found, list) for one in found if isinstance(one, str)
+    ]
 
 
 def sources_of(held: Held) -> list[str]:

@@ -2,7 +2,9 @@
 
 Law: nothing is written. Three things are told: links that say so; pairs of memories about one
 topic whose contents differ, which are candidates and are marked so; and fields on which a
-merge found concurrent values. Of each only what the caller may see, at both ends.
+merge found concurrent values. Of each only what the caller may see, at both ends. No request
+walks a large store: what is about a topic comes from the index of recall and from the newest
+memories, and what was not looked at is told as `truncated`.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from node.contracts import Caller, Held
+from node.lifecycle.duplicates import Candidates
 from node.links.link import Link
 from node.links.links import Links
 from node.memory.drafts import COLLECTION
@@ -22,6 +25,8 @@ from node.memory.times import format_ms
 RELATION: Final = "contradicts"
 MEMORIES_MAX: Final = 200
 PAIRS_MAX: Final = 1000
+SCANNED_MAX: Final = 5000
+CANDIDATES_MAX: Final = 500
 _STRIDE: Final = 64
 
 
@@ -43,7 +48,13 @@ class Found:
 
 
 async def contradictions(
-    memories: Memories, links: Links, viewer: Caller, *, topic: str | None, namespace: str | None
+    memories: Memories,
+    links: Links,
+    viewer: Caller,
+    *,
+    topic: str | None,
+    namespace: str | None,
+    candidates: Candidates | None = None,
 ) -> Found:
     """What contradicts what about a topic, or at all.
 
@@ -53,19 +64,12 @@ async def contradictions(
         viewer: who asks.
         topic: text in `metadata.topic` or in the title, in any case of letters.
         namespace: only within.
+        candidates: finds what has words of the topic; None looks at the newest alone.
     """
     found = Found()
-    wanted = None if topic is None else topic.casefold()
-    reader = memories.funnel.reader()
-    for step, held in enumerate(reader.recent(namespace), start=1):
-        if step % _STRIDE == 0:
-            await asyncio.sleep(0)
-        about = held.view.conflicts > 0 if wanted is None else _is_about(held, wanted)
-        if about and visible_to(held, viewer):
-            if len(found.memories) >= MEMORIES_MAX:
-                found.truncated = True
-                break
-            found.memories.append(held)
+    await _look(found, memories, viewer, topic, namespace)
+    if topic is not None and candidates is not None:
+        await _look_up(found, memories, viewer, topic, namespace, candidates)
     stated = await _stated(links, viewer, found.memories, everywhere=topic is None)
     told = {held.id for held in found.memories}
     for link in stated:
@@ -81,6 +85,52 @@ async def contradictions(
     for held in found.memories:
         _conflicts(found, memories, held)
     return found
+
+
+async def _look(
+    found: Found, memories: Memories, viewer: Caller, topic: str | None, namespace: str | None
+) -> None:
+    """Take what it is about from the newest memories."""
+    wanted = None if topic is None else topic.casefold()
+    for step, held in enumerate(memories.funnel.reader().recent(namespace), start=1):
+        if step > SCANNED_MAX:
+            found.truncated = True
+            return
+        about = held.view.conflicts > 0 if wanted is None else _is_about(held, wanted)
+        if about and visible_to(held, viewer) and not _took(found, held):
+            return
+        if step % _STRIDE == 0:
+            await asyncio.sleep(0)
+
+
+async def _look_up(
+    found: Found,
+    memories: Memories,
+    viewer: Caller,
+    topic: str,
+    namespace: str | None,
+    candidates: Candidates,
+) -> None:
+    """Take what it is about from an index, however old it is, newest first in the end."""
+    there, wanted = {held.id for held in found.memories}, topic.casefold()
+    names = await candidates(topic, namespace, viewer, CANDIDATES_MAX)
+    for step, name in enumerate(names, start=1):
+        held = None if name in there else memories.seen(name, viewer)
+        fits = held is not None and namespace in (None, held.view.namespace)
+        if held is not None and fits and _is_about(held, wanted) and not _took(found, held):
+            break
+        if step % _STRIDE == 0:
+            await asyncio.sleep(0)
+    found.memories.sort(key=lambda held: (held.view.created, held.id), reverse=True)
+
+
+def _took(found: Found, held: Held) -> bool:
+    """Take a memory, if there is room."""
+    if len(found.memories) >= MEMORIES_MAX:
+        found.truncated = True
+        return False
+    found.memories.append(held)
+    return True
 
 
 def _within(ends: Sequence[Held], namespace: str | None) -> bool:

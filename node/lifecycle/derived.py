@@ -28,15 +28,14 @@ from node.lifecycle.composing import (
     source_of,
     sources_of,
 )
+from node.lifecycle.origins import Origins
 from node.limits import Limits
 from node.links.index import COLLECTION as LINK
 from node.links.index import LinkIndex
-from node.links.link import DERIVATIONS, Link, link_of
+from node.links.link import DERIVATIONS, link_of
 from node.memory.drafts import COLLECTION, delete
 
 _STRIDE: Final = 64
-_STALE: Final = ""
-"""No id of a memory."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,32 +66,29 @@ class Derivation:
     Args:
         reader: reads the newest state.
         index: which links end where.
+        origins: which consolidations have words of what.
         limits: bounds of fields.
     """
 
-    def __init__(self, reader: Reader, index: LinkIndex, limits: Limits) -> None:
+    def __init__(self, reader: Reader, index: LinkIndex, origins: Origins, limits: Limits) -> None:
+        self._origins = origins
         self._reader = reader
         self._index = index
         self._limits = limits
 
-    async def fate(
-        self, roots: Iterable[str], *, everything: bool, stale: Iterable[str] = ()
-    ) -> Fate:
+    async def fate(self, roots: Iterable[str], *, everything: bool) -> Fate:
         """What follows when these are erased.
 
         Args:
             roots: ids of memories.
             everything: also erase what links alone say was derived.
-            stale: ids of consolidations that have words of the roots, whatever links say.
         """
         found = Fate(erased=dict.fromkeys(roots), everything=everything)
-        waiting = deque((*found.erased, *([_STALE] if stale else ())))
+        waiting = deque(found.erased)
         while waiting:
-            ident = waiting.popleft()
-            async for held, link in self._named(stale) if ident == _STALE else self._derived(ident):
+            async for held, owner in self._derived(waiting.popleft()):
                 if held.id in found.erased:
                     continue
-                owner = held.view.owner if link is None else link.owner
                 made = is_consolidation(held) and owner == held.view.owner
                 if not made and not everything:
                     continue
@@ -109,23 +105,19 @@ class Derivation:
                     waiting.append(held.id)
         return found
 
-    async def _named(self, idents: Iterable[str]) -> AsyncIterator[tuple[Held, None]]:
-        """Memories by their ids."""
-        for ident in idents:
-            held = anywhere(self._reader, ident)
+    async def _derived(self, ident: str) -> AsyncIterator[tuple[Held, str]]:
+        """The memories that derive from one, each with the agent who says so."""
+        for name in self._origins.made_of(ident):
+            held = anywhere(self._reader, name)
             if held is not None:
-                yield held, None
-            await asyncio.sleep(0)
-
-    async def _derived(self, ident: str) -> AsyncIterator[tuple[Held, Link]]:
-        """The memories that derive from one, each with the link that says so."""
+                yield held, held.view.owner
         for step, name in enumerate(self._index.ending_at(ident), start=1):
             record = self._reader.get(LINK, name)
             link = None if record is None else link_of(record)
             if link is not None and link.target == ident and link.relation in DERIVATIONS:
                 held = anywhere(self._reader, link.source)
                 if held is not None:
-                    yield held, link
+                    yield held, link.owner
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
 

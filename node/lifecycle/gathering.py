@@ -16,6 +16,7 @@ from typing import Final
 from node.contracts import Caller, Held
 from node.lifecycle.archive import check_change, may_change
 from node.lifecycle.derived import Derivation, Fate, anywhere
+from node.lifecycle.origins import Origins
 from node.lifecycle.toll import Doomed, Toll, doomed
 from node.lifecycle.wish import Wish
 from node.links.index import COLLECTION as LINK
@@ -40,9 +41,11 @@ class Gathering:
     Args:
         memories: the memories.
         index: which links end where.
+        origins: which consolidations have words of what.
     """
 
-    def __init__(self, memories: Memories, index: LinkIndex) -> None:
+    def __init__(self, memories: Memories, index: LinkIndex, origins: Origins) -> None:
+        self._origins = origins
         self._memories = memories
         self._index = index
 
@@ -50,7 +53,8 @@ class Gathering:
     def derivation(self) -> Derivation:
         """What follows from what, as things stand."""
         memories = self._memories
-        return Derivation(memories.funnel.reader(), self._index, memories.rules.limits)
+        reader, limits = memories.funnel.reader(), memories.rules.limits
+        return Derivation(reader, self._index, self._origins, limits)
 
     async def toll(self, wish: Wish, caller: Caller, *, administrator: bool) -> Toll:
         """What a request takes with it.

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from crdt.dot import DATA, PRIVATE, node_of
@@ -23,7 +24,7 @@ from crdt.state import Batch
 from node.contracts import Caller, Held
 from node.errors import Denied, WriteError
 from node.lifecycle.archive import Place
-from node.lifecycle.composing import below_of
+from node.lifecycle.composing import CONSOLIDATION
 from node.lifecycle.derived import anywhere
 from node.lifecycle.ledger import Intent
 from node.lifecycle.lifecycle import Lifecycle
@@ -103,7 +104,6 @@ class Housekeeping:
         self._monotonic = monotonic
         self._owed: dict[str, None] = {}
         self._fresh: dict[str, None] = {}
-        self._stale: dict[str, dict[str, None]] = {}
         self._looked: str | None = None
         self._tried: dict[bytes, int] = {}
         self._due = monotonic()
@@ -115,6 +115,7 @@ class Housekeeping:
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit: note what was erased, and what is said to come of what was."""
+        self._lifecycle.origins.saw(batch)
         if not self._membership.erasures():
             return
         for key, change in batch.records.items():
@@ -171,30 +172,39 @@ class Housekeeping:
                 self._tried[intent.name] = progress
 
     async def look(self, *, again: bool = False) -> None:
-        """Find what is said to come of what was erased: in all links, or in those that came."""
-        membership, index = self._membership, self._lifecycle.index
-        store = membership.store_id()
-        names: Iterable[str] = list(self._fresh)
-        if again or self._looked != store:
-            names = index.every() if membership.erasures() else ()
+        """Find what is said to come of what was erased: in all there is, or in what came."""
+        membership, lifecycle = self._membership, self._lifecycle
+        store, names = membership.store_id(), list(self._fresh)
+        if membership.erasures():
+            if lifecycle.origins.store != store:
+                await self._read_origins(store)
+            if again or self._looked != store:
+                names = list(lifecycle.index.every())
+                for source in lifecycle.origins.sources():
+                    if self._was_erased(source):
+                        self._owed[source] = None
         for step, name in enumerate(names, start=1):
             link = self._link(name)
-            if link is not None and link.relation in DERIVATIONS:
-                self._compare(link)
+            if link is not None and link.relation in DERIVATIONS and self._was_erased(link.target):
+                self._owed[link.target] = None
             self._fresh.pop(name, None)
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
         self._looked = store
 
-    def _compare(self, link: Link) -> None:
-        """Note what is owed to the end of a link, or to what lay below: a link may be missing."""
-        if self._was_erased(link.target):
-            self._owed[link.target] = None
-        held = anywhere(self._lifecycle.memories.funnel.reader(), link.source)
-        for ident in () if held is None else below_of(held):
-            if self._was_erased(ident) and self._is_gone(ident):
-                self._owed[ident] = None
-                self._stale.setdefault(ident, {})[link.source] = None
+    async def _read_origins(self, store: str) -> None:
+        """Read from the whole store what every consolidation came from; once, giving way."""
+        origins, reader = self._lifecycle.origins, self._lifecycle.memories.funnel.reader()
+        origins.begin()
+        every = chain(reader.recent(), reader.archive(), reader.ended())
+        for step, held in enumerate(every, start=1):
+            if CONSOLIDATION in held.view.values:
+                lane = PRIVATE if held.private else DATA
+                record = self._membership.read(record_key(lane, COLLECTION, held.id))
+                origins.note(held.id, record, private=held.private)
+            if step % _STRIDE == 0:
+                await asyncio.sleep(0)
+        origins.store = store
 
     def _link(self, name: str) -> Link | None:
         held = self._lifecycle.memories.funnel.reader().get(LINK, name)
@@ -223,8 +233,7 @@ class Housekeeping:
         gathering = self._lifecycle.gathering
         reader = self._lifecycle.memories.funnel.reader()
         following = gathering.derivation
-        stale = self._stale.pop(ident, {})
-        fate = await following.fate([ident], everything=False, stale=tuple(stale))
+        fate = await following.fate([ident], everything=False)
         for name in (*fate.recomposed, *fate.erased):
             held = anywhere(reader, name)
             if held is None or name == ident or not self._membership.acts_on(held):

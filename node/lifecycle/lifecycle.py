@@ -12,6 +12,7 @@ from node.lifecycle.consolidation import Consolidation
 from node.lifecycle.forgetting import Forgetting
 from node.lifecycle.gathering import Gathering
 from node.lifecycle.ledger import Ledger
+from node.lifecycle.origins import Origins
 from node.lifecycle.sweeping import Sweeping, SweepRules
 from node.links.index import LinkIndex
 from node.memory.memories import Memories
@@ -27,6 +28,7 @@ class Lifecycle:
         rules: what the operator wants of expired and archived memories.
         ledger: what was begun to be forgotten.
         governing: what waits for approval.
+        origins: which consolidations have words of what.
     """
 
     memories: Memories
@@ -34,6 +36,7 @@ class Lifecycle:
     rules: SweepRules
     ledger: Ledger
     governing: Governing
+    origins: Origins
 
     @property
     def archive(self) -> Archive:
@@ -48,7 +51,7 @@ class Lifecycle:
     @property
     def gathering(self) -> Gathering:
         """Finds what goes with memories."""
-        return Gathering(self.memories, self.index)
+        return Gathering(self.memories, self.index, self.origins)
 
     def waiting(self) -> frozenset[bytes]:
         """The keys of records about which something waits for approval."""

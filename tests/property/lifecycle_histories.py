@@ -21,6 +21,7 @@ from node.lifecycle.archive import REASON_DEFAULT
 from node.lifecycle.housekeeping import Housekeeping, Membership
 from node.lifecycle.ledger import Ledger
 from node.lifecycle.lifecycle import Lifecycle
+from node.lifecycle.origins import Origins
 from node.lifecycle.sweeping import SweepRules
 from node.lifecycle.wish import Wish
 from node.links.index import LinkIndex
@@ -44,7 +45,7 @@ class Living(Governed):
         index = LinkIndex(lambda: self._keys("link"), lambda: str(next(scans)))
         self.life = Lifecycle(
             memories=self.memories, index=index, rules=SweepRules(), ledger=Ledger(),
-            governing=self,
+            governing=self, origins=Origins(),
         )  # fmt: skip
         membership = Membership(
             me=self.node.replica.me.node_id,
@@ -206,8 +207,11 @@ class History:
                     for held in (node.get("memory", one) for one in chosen)
                     if held is not None
                 )
+            held = [node.get("memory", one) for one in chosen]
+            highest = [tier_rank(one.view.values.get("tier")) for one in held if one is not None]
             made = await node.life.consolidation.make(asked(self.chance.choice(AGENTS), body))
             self.words[made.id] = set()
+            self.tiers[made.id] = max(highest)
             self._note(node, f"consolidate {chosen} to {made.id}, {sorted(body)}")
 
     async def archive(self, node: Living) -> None:
@@ -244,6 +248,7 @@ class History:
             await self._round(node)
 
     async def _round(self, node: Living) -> None:
+        node.life.origins.begin()  # as after a start
         await node.keeping.look(again=True)
         await node.keeping.settle()
 

@@ -13,6 +13,7 @@ from node.lifecycle.composing import sources_of
 from node.lifecycle.derived import Derivation
 from node.lifecycle.forgetting import Forgetting
 from node.lifecycle.housekeeping import Housekeeping
+from node.lifecycle.origins import Origins
 from tests.property.lifecycle_histories import History
 
 STEPS = 40
@@ -43,13 +44,24 @@ def keeps_what_was_erased(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Derivation, "_left", lambda _self, held, _fate: sources_of(held))
 
 
+def trusts_links_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Origins, "made_of", lambda _self, _ident: [])
+
+
 def lowers_the_tier(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("node.lifecycle.consolidation.tier_rank", lambda tier: -tier_rank(tier))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "plant", [no_consequences, no_housekeeping, keeps_what_was_erased, lowers_the_tier]
+    "plant",
+    [
+        no_consequences,
+        no_housekeeping,
+        keeps_what_was_erased,
+        trusts_links_alone,
+        lowers_the_tier,
+    ],
 )
 def test_a_planted_bug_is_caught(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch

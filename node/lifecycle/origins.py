@@ -1,0 +1,70 @@
+"""Which consolidations have words of which memories: this node's own index.
+
+Law: derived and local. It follows the commits, and is read once from the store when it is
+first needed, so it can be thrown away. It may name a consolidation that has a memory's words
+no more, never miss one that has: of concurrent versions all count, and links, which anybody
+may end, count for nothing here.
+"""
+
+from typing import Final
+
+from crdt.dot import PRIVATE
+from crdt.record import Record
+from crdt.state import Batch
+from node.lifecycle.composing import CONSOLIDATION, ids_in
+
+_MEMORY: Final = b"memory/"
+_NAME_AT: Final = slice(1, 1 + len(_MEMORY))
+_ID_AT: Final = 1 + len(_MEMORY)
+
+
+class Origins:
+    """Consolidations by what they came from, as far down as they tell.
+
+    Attributes:
+        store: names the store that it was read from; empty before that.
+    """
+
+    def __init__(self) -> None:
+        self.store = ""
+        self._below: dict[tuple[bool, str], frozenset[str]] = {}
+        self._above: dict[str, dict[str, None]] = {}
+
+    def made_of(self, ident: str) -> list[str]:
+        """Ids of the consolidations that may have words of a memory."""
+        return list(self._above.get(ident, ()))
+
+    def sources(self) -> list[str]:
+        """Ids of all memories that a consolidation may have words of."""
+        return list(self._above)
+
+    def note(self, ident: str, record: Record | None, *, private: bool) -> None:
+        """Take in how the record of a memory stands."""
+        versions = {} if record is None else record.fields.get(CONSOLIDATION, {})
+        place = (private, ident)
+        if not versions and place not in self._below:
+            return
+        now = frozenset(one for v in versions.values() for one in ids_in(v.value))
+        before = self._below.pop(place, frozenset())
+        if now:
+            self._below[place] = now
+        for one in now - before:
+            self._above.setdefault(one, {})[ident] = None
+        other = self._below.get((not private, ident), frozenset())
+        for one in before - now - other:
+            above = self._above[one]
+            del above[ident]
+            if not above:
+                del self._above[one]
+
+    def saw(self, batch: Batch) -> None:
+        """Follow a commit."""
+        for key, change in batch.records.items():
+            if key[_NAME_AT] == _MEMORY:
+                self.note(key[_ID_AT:].decode(), change.after, private=key[:1] == PRIVATE)
+
+    def begin(self) -> None:
+        """The store is another one: what was known is of the one before."""
+        self.store = ""
+        self._below.clear()
+        self._above.clear()
