@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from crdt.dot import DATA, PRIVATE, lane_of
+from crdt.dot import DATA, PRIVATE, Dot, lane_of
 from crdt.fields import ELEMENT_MARK
 from crdt.op import Kind, Op
 from crdt.roles import within
@@ -142,16 +142,22 @@ def _at(oldest_first: Sequence[Op], op: Op, *, shows: bool) -> Past:
     settled = False
     parties: set[str] = {op.owner}
     grant = f"{GRANTS}{ELEMENT_MARK}"
-    for one in oldest_first:
+    # A process may end and another go on, and members write at once: stamps tell what was first.
+    for one in sorted(oldest_first, key=_moment):
         scope = _scope(one)
         settled = settled or scope is not None
-        if one.dot.actor == op.dot.actor and one.dot.seq > op.dot.seq:
+        if _moment(one) > _moment(op):
             continue
         known = known if scope is None else scope != PRIVATE_SCOPE
         parties.update(name[len(grant) :] for name in one.set if name.startswith(grant))
     if not settled:  # nothing in the log ever touched it, so it is as it was
         known = shows
     return Past(open=known is True, parties=frozenset(parties))
+
+
+def _moment(op: Op) -> tuple[int, Dot]:
+    """Where an operation stands among those of all processes (Kulkarni et al., 2014)."""
+    return op.hlc, op.dot
 
 
 def _scope(op: Op) -> str | None:
