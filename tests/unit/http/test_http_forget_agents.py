@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from crdt.op import Draft, Kind
+from node.contracts import Caller
 from node.errors import Unavailable
-from tests.unit.http.conftest import API, World
+from node.lifecycle import contradictions
+from tests.unit.http.conftest import API, Started, World
 from tests.unit.http.test_http_lifecycle_forget import (
     ALICE,
     BOB,
@@ -142,3 +146,28 @@ def rival(world: World, collection: str, ident: str, agent: str, **fields: Any) 
         set=fields,
     )  # fmt: skip
     world.node._mint(draft, agent)
+
+
+# --- contradictions ------------------------------------------------------------------------
+
+
+async def test_a_topic_of_long_ago_is_found_by_the_index(
+    start: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None, str, int]] = []
+    ids: list[str] = []
+
+    async def alike(text: str, space: str | None, viewer: Caller, limit: int) -> list[str]:
+        asked.append((text, space, viewer.agent, limit))
+        return ids
+
+    monkeypatch.setattr(contradictions, "SCANNED_MAX", 2)
+    world: World = await start(parts={"alike": alike})
+    ids += await made(world, "The port", "the PORT", "unlike")
+    ids += await made(world, "port", scope="private", agent=BOB)
+    await made(world, "x", "y", "port of today")
+    told = (await ask(world, "GET", "/contradictions?topic=port")).json
+    titles = [row["title"] for row in told["memories"]]
+    assert titles == ["port of today", "the PORT", "The port"]
+    assert (told["truncated"], told["count"]) == (True, 3)
+    assert asked == [("port", None, ALICE, contradictions.CANDIDATES_MAX)]
