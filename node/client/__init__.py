@@ -27,7 +27,17 @@ from node.client.errors import (
 from node.client.pace import Ambience, Retry
 from node.client.streams import Event
 from node.client.sync_client import Client
-from node.client.values import Durability, Link, Memory, MemoryBody, Recalled, Stored, Written
+from node.client.values import (
+    Compared,
+    Durability,
+    Link,
+    Memory,
+    MemoryBody,
+    Message,
+    Recalled,
+    Stored,
+    Written,
+)
 
 __all__ = [
     "Ambience",
@@ -40,6 +50,7 @@ __all__ = [
     "CertificateRefused",
     "Client",
     "ClientError",
+    "Compared",
     "Conflict",
     "Durability",
     "Event",
@@ -47,6 +58,7 @@ __all__ = [
     "Link",
     "Memory",
     "MemoryBody",
+    "Message",
     "NoAnswer",
     "NotAdmitted",
     "NotAvailable",

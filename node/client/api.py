@@ -9,7 +9,16 @@ from typing import Any, Final, cast
 
 from node.client.call import Call, make_call, plain, segment
 from node.client.errors import BadArgument
-from node.client.values import Link, Memory, MemoryBody, Recalled, Stored, Written
+from node.client.values import (
+    Compared,
+    Link,
+    Memory,
+    MemoryBody,
+    Message,
+    Recalled,
+    Stored,
+    Written,
+)
 
 Answer = dict[str, Any]
 Headers = Mapping[str, str]
@@ -51,8 +60,12 @@ def _recalled(answer: Answer, _headers: Headers) -> Recalled:
     return cast("Recalled", answer)
 
 
-def _messages(answer: Answer, _headers: Headers) -> list[Answer]:
-    return cast("list[Answer]", answer["messages"])
+def _messages(answer: Answer, _headers: Headers) -> list[Message]:
+    return cast("list[Message]", answer["messages"])
+
+
+def _compared(answer: Answer, _headers: Headers) -> Compared:
+    return cast("Compared", answer)
 
 
 # --- memories -------------------------------------------------------------------------
@@ -209,9 +222,9 @@ def consolidate(key: str | None, fields: Mapping[str, object]) -> Call[Written]:
     return make_call("POST", "/consolidate", _written, body=given(**fields), idempotency_key=key)
 
 
-def check_duplicate(fields: Mapping[str, object]) -> Call[Answer]:
+def check_duplicate(fields: Mapping[str, object]) -> Call[Compared]:
     """POST /check_duplicate."""
-    return make_call("POST", "/check_duplicate", plain, body=given(**fields))
+    return make_call("POST", "/check_duplicate", _compared, body=given(**fields))
 
 
 def notify(
@@ -222,7 +235,7 @@ def notify(
     return make_call("POST", "/notify", plain, body=body, idempotency_key=key)
 
 
-def inbox(limit: int | None, *, unread_only: bool) -> Call[list[Answer]]:
+def inbox(limit: int | None, *, unread_only: bool) -> Call[list[Message]]:
     """GET /inbox."""
     params = {"limit": limit, "unread_only": unread_only or None}
     return make_call("GET", "/inbox", _messages, params=params)

@@ -29,6 +29,7 @@ from node.client.streams import Event, EventReader, ExportReader, Following, Kin
 from node.client.values import (
     BulkResult,
     Changes,
+    Compared,
     Comparing,
     Consolidating,
     Filters,
@@ -37,6 +38,7 @@ from node.client.values import (
     Link,
     Memory,
     MemoryBody,
+    Message,
     NewMemory,
     Recalled,
     RecallFilters,
@@ -320,7 +322,7 @@ class AsyncApi(Protocol):
         """Make one memory of several; these go into the archive."""
         return await self._run(api.consolidate(idempotency_key, fields))
 
-    async def check_duplicate(self, content: str, **fields: Unpack[Comparing]) -> dict[str, Any]:
+    async def check_duplicate(self, content: str, **fields: Unpack[Comparing]) -> Compared:
         """Which memories come close to a text, nearest first."""
         return await self._run(api.check_duplicate({"content": content, **fields}))
 
@@ -338,7 +340,7 @@ class AsyncApi(Protocol):
 
     async def inbox(
         self, *, limit: int | None = None, unread_only: bool = False
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> builtins.list[Message]:
         """Messages for the caller."""
         return await self._run(api.inbox(limit, unread_only=unread_only))
 

@@ -46,6 +46,10 @@ class NewMemory(TypedDict, total=False):
     source_span: Any
     entity_id: str
     reflection_depth: int
+    persona_version: Any
+    confidence_source: Any
+    confidence_signals: dict[str, Any]
+    confidence_decayed_at: Any
     ttl_secs: int
     expires_at: str
     scope: Literal["collective", "org", "unit", "team", "private"]
@@ -84,10 +88,21 @@ class Memory(TypedDict):
     updated_at: str
     metadata: dict[str, Any]
     memory_kind: str
+    reflection_depth: int
+    citations: list[Any]
     version: int
+    attest_level: str
     last_accessed_at: NotRequired[str]
     expires_at: NotRequired[str]
     conflicts: NotRequired[int]
+    scope: NotRequired[str]
+    entity_id: NotRequired[str]
+    source_uri: NotRequired[str]
+    source_span: NotRequired[Any]
+    persona_version: NotRequired[Any]
+    confidence_source: NotRequired[Any]
+    confidence_signals: NotRequired[dict[str, Any]]
+    confidence_decayed_at: NotRequired[Any]
     score: NotRequired[float]
     links: NotRequired[list["Link"]]
     etag: NotRequired[str]
@@ -103,6 +118,10 @@ class Link(TypedDict):
     valid_from: NotRequired[str]
     valid_until: NotRequired[str]
     observed_by: NotRequired[str]
+    signature: NotRequired[str]
+    attest_level: NotRequired[str]
+    durability: NotRequired[Durability]
+    quorum_acks: NotRequired[int]
 
 
 class Stored(TypedDict):
@@ -120,13 +139,33 @@ class Stored(TypedDict):
 
 
 class Written(TypedDict):
-    """The answer to a change; `status` is `pending` when it waits for approval."""
+    """The answer to a change; `status` is `pending` when it waits for approval.
+
+    What else there is depends on the method: `memory` after an update, `deleted` after a
+    deletion (how many, of `forget`), `missing` for ids that named nothing.
+    """
 
     durability: Durability
     quorum_acks: int
     id: NotRequired[str]
     memory: NotRequired[Memory]
+    tier: NotRequired[Tier]
     deleted: NotRequired[bool | int]
+    promoted: NotRequired[bool]
+    archived: NotRequired[int]
+    restored: NotRequired[bool]
+    consolidated: NotRequired[int]
+    missing: NotRequired[list[str]]
+    derived: NotRequired[int]
+    recomposed: NotRequired[int]
+    links_deleted: NotRequired[int]
+    others_deleted: NotRequired[int]
+    agent_id: NotRequired[str]
+    granted: NotRequired[bool]
+    grants: NotRequired[list[str]]
+    source_id: NotRequired[str]
+    target_id: NotRequired[str]
+    relation: NotRequired[str]
     status: NotRequired[str]
     pending_id: NotRequired[str]
 
@@ -210,3 +249,44 @@ class Comparing(TypedDict, total=False):
     namespace: str
     threshold: float
     limit: int
+
+
+class Match(TypedDict):
+    """A memory that comes close to a text; similarity is from 0 to 1."""
+
+    id: str
+    title: str
+    namespace: str
+    similarity: float
+
+
+class Compared(TypedDict):
+    """The answer to `check_duplicate`; matches nearest first, below the threshold too."""
+
+    is_duplicate: bool
+    threshold: float
+    nearest: Match | None
+    candidates_scanned: int
+    matches: list[Match]
+
+
+Message = TypedDict(
+    "Message",
+    {
+        "id": str,
+        "from": str,
+        "to": str,
+        "title": str,
+        "subject": str,
+        "payload": str,
+        "content": str,
+        "body": str,
+        "priority": int,
+        "tier": Tier,
+        "created_at": str,
+        "received_at": str,
+        "read": bool,
+        "expires_at": NotRequired[str],
+    },
+)
+"""A message of an inbox; title and subject, payload, content and body say the same."""

@@ -7,6 +7,8 @@ answer drips in. httpx is loaded with the first client, not with the package.
 
 import asyncio
 import contextlib
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -83,6 +85,22 @@ class Wires:
 
         self._settled = settled
         self._clients = [httpx.Client(**_options(settled, place)) for place in settled.places]
+        self._process = os.getpid()
+        self._forked = threading.Lock()
+
+    def _own(self) -> "list[httpx.Client]":
+        """The clients of this process: a fork must not speak on the connections of its parent."""
+        if self._process != os.getpid():
+            with self._forked:
+                if self._process != os.getpid():
+                    import httpx  # noqa: PLC0415 -- as above
+
+                    before, places = self._clients, self._settled.places
+                    self._clients = [httpx.Client(**_options(self._settled, p)) for p in places]
+                    self._process = os.getpid()
+                    for client in before:
+                        client.close()  # only here; nothing is said on the wire
+        return self._clients
 
     def send(self, send: Send) -> Outcome:
         """Send one request and read its whole answer."""
@@ -108,12 +126,12 @@ class Wires:
         Raises:
             httpx.HTTPError: there is none.
         """
-        with self._clients[send.node].stream(**_arguments(self._settled, send)) as response:
+        with self._own()[send.node].stream(**_arguments(self._settled, send)) as response:
             yield response
 
     def close(self) -> None:
         """Close every connection."""
-        for client in self._clients:
+        for client in self._own():
             client.close()
 
 
