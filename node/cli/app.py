@@ -230,6 +230,8 @@ def _register(tree: typer.Typer, commands: Commands) -> None:
 def dispatch(args: list[str]) -> int:
     """Run one command line and return its exit code."""
     as_json = "--json" in args
+    if args[:1] == ["--version"]:
+        args = ["version", *args[1:]]
     try:
         tree = command_tree(args[0] if args else None)
         outcome = cast("Any", typer.main.get_command(tree))(

@@ -6,6 +6,7 @@ sent, so nothing is stored twice. What is left out is said, with the reason.
 
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ _SHOWN_ERRORS: Final = 5
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What became of an import so far."""
+    """What became of an import so far; `run` tells its tries from those of an earlier import."""
 
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
     sent: int = 0
     imported: int = 0
     skipped: int = 0
@@ -111,7 +113,7 @@ def send(
         NodeError: the node refuses it.
     """
     text = json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
-    headers = {"idempotency-key": "import-" + hashlib.sha256(text).hexdigest()}
+    headers = {"idempotency-key": f"import-{tally.run}-{hashlib.sha256(text).hexdigest()}"}
     for attempt in range(1, _TRIES + 1):
         answer = client.ask(
             "POST",

@@ -6,6 +6,7 @@ and an archive is never unpacked, only looked into, within bounds.
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 from node.errors import UsageError
 from node.importers.chats import CHATGPT, CLAUDE, kind_of, read_chats
 from node.importers.documents import TEXT_SUFFIXES, document_memories
-from node.importers.values import Source
+from node.importers.values import Source, stable_id
 
 MARKDOWN: Final = "markdown"
 JSON: Final = "json"
@@ -36,10 +37,28 @@ def read_source(path: Path, *, namespace: str | None = None, kind: str | None = 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--from {kind} is unknown", fix=f"Use one of {', '.join(KINDS)}")
     source = _read(path, kind)
-    if namespace is None:
-        return source
-    memories = [{"namespace": namespace} | memory for memory in source.memories]
-    return Source(kind=source.kind, memories=memories, links=source.links, left_out=source.left_out)
+    memories = list(source.memories)
+    if namespace is not None:
+        memories = [{"namespace": namespace} | memory for memory in memories]
+    return Source(
+        kind=source.kind,
+        memories=_with_ids(memories),
+        links=source.links,
+        left_out=source.left_out,
+    )
+
+
+def _with_ids(memories: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same; those without an id get one of what they say and how often it was said before."""
+    seen: Counter[str] = Counter()
+    found = []
+    for memory in memories:
+        if memory.get("id") is None:
+            said = json.dumps(memory, sort_keys=True)
+            memory = memory | {"id": stable_id(JSON, said, str(seen[said]))}  # noqa: PLW2901 - the same memory, named
+            seen[said] += 1
+        found.append(memory)
+    return found
 
 
 def _read(path: Path, kind: str | None) -> Source:

@@ -237,7 +237,7 @@ def test_node_remove_needs_one_member_and_yes(mnemesh: Mnemesh, standin: StandIn
     assert standin.asked[-1][3] == {"node_id": "ac" * 32, "force": True}
 
 
-def test_import_sends_batches_with_stable_retry_keys(
+def test_import_sends_batches_with_stable_ids_and_keys_of_its_own(
     mnemesh: Mnemesh, standin: StandIn, tmp_path: Path
 ) -> None:
     lines = [json.dumps({"title": f"t{n}", "content": "c"}) for n in range(600)]
@@ -253,7 +253,11 @@ def test_import_sends_batches_with_stable_retry_keys(
     keys = [headers["idempotency-key"] for _, _, headers, _ in standin.asked]
     assert len(set(keys)) == 2
     mnemesh(*arguments)
-    assert [headers["idempotency-key"] for _, _, headers, _ in standin.asked[2:]] == keys
+    # A second import is asked anew, so that it is told what was there already; ids are the same.
+    again = [headers["idempotency-key"] for _, _, headers, _ in standin.asked[2:]]
+    assert not set(again) & set(keys)
+    assert [body for *_, body in standin.asked[2:]] == [body for *_, body in standin.asked[:2]]
+    assert len({one["id"] for *_, body in standin.asked[:2] for one in body["memories"]}) == 600
 
 
 def test_import_is_patient_with_a_busy_node(

@@ -206,3 +206,13 @@ def test_batches_respect_both_bounds_and_keep_the_order() -> None:
     assert all(len(batch) <= 7 and len(json.dumps(batch)) <= 400 + 2 for batch in made)
     assert [len(batch) for batch in batches(memories, items_max=7)] == [7, 7, 6]
     assert [len(batch) for batch in batches(memories, bytes_max=1)] == [1] * 20
+
+
+def test_lines_without_ids_get_ids_of_what_they_say(tmp_path: Path) -> None:
+    row = json.dumps({"title": "t", "content": "c"})
+    path = tmp_path / "x.jsonl"
+    path.write_text(f'{row}\n{row}\n{{"id": "own", "title": "t", "content": "c"}}\n')
+    first, second, own = (one["id"] for one in read_source(path).memories)
+    assert (first != second, own) == (True, "own")
+    assert [one["id"] for one in read_source(path).memories] == [first, second, "own"]
+    assert read_source(path, namespace="other").memories[0]["id"] != first
