@@ -6,13 +6,20 @@ moment.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from node.contracts import Reader
 from node.http.routes import Route, Touches
 from node.http.table import TABLE
+from node.metrics import Metrics
+from node.recall.document import key_of_stored
+from node.recall.opening import RecallSide, open_recall
 from tests.unit.http.conftest import API, Reply, Started, World
+from tests.unit.http.fake_node import Clock, FakeNode
 
 READING = [route for route in TABLE if route.touches is Touches.READS]
 QUERIES = (
@@ -29,6 +36,48 @@ _MOMENT_SECONDS = 0.3
 
 def names(route: Route) -> str:
     return f"{route.method} {route.path}"
+
+
+class Recalling:
+    """A world with a real index over its node."""
+
+    def __init__(self, world: World, side: RecallSide) -> None:
+        self.world, self.side = world, side
+
+    async def follow(self, *, flush: bool) -> None:
+        """Tell recall of every change; it lies in the index, or beside it until then."""
+        for key in self.world.node.records:
+            ident = key_of_stored(key)
+            if ident is not None:
+                self.side.feeding._overlay.mark(ident)
+        if flush:
+            await self.side.feeding._round()
+
+
+@pytest.fixture
+async def recalling(start: Started, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Starts worlds that recall, as `start` starts those that do not."""
+    sides: list[RecallSide] = []
+
+    async def start_one(**fields: Any) -> Recalling:
+        late: list[FakeNode] = []
+        side = open_recall(
+            tmp_path,
+            reader=lambda: cast("Reader", (late or [FakeNode()])[0].reader()),
+            metrics=Metrics(),
+            log=lambda *_, **__: None,
+            now_ms=Clock().now_ms,
+        )
+        sides.append(side)
+        parts = {"recall": side.recall, "alike": side.recall.alike}
+        world: World = await start(parts=parts, **fields)
+        late.append(world.node)
+        await side.feeding._round()
+        return Recalling(world, side)
+
+    yield start_one
+    for side in sides:
+        side.close()
 
 
 async def hushed(world: World) -> dict[str, str]:
@@ -78,12 +127,14 @@ def test_there_are_routes_to_ask() -> None:
 @pytest.mark.parametrize("route", READING, ids=names)
 @pytest.mark.parametrize("share_private", [False, True], ids=["own lane", "shared lane"])
 async def test_a_private_memory_of_another_shows_nowhere(
-    start: Started, route: Route, *, share_private: bool
+    recalling: Callable[..., Any], route: Route, *, share_private: bool
 ) -> None:
-    world: World = await start(
+    recall: Recalling = await recalling(
         tls=True, fingerprint="peer", allowed=frozenset(["peer"]), share_private=share_private
     )
+    world = recall.world
     ids = await hushed(world)
+    await recall.follow(flush=not share_private)
     shown = []
     for agent in ({"x_agent_id": "ai:eve"}, {}):
         for name, ident in (*ids.items(), ("prefix", ids["secret"][:8])):
@@ -107,9 +158,15 @@ def _without_echo(told: str, asked: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("route", READING, ids=names)
-async def test_its_author_sees_it_where_it_belongs(world: World, route: Route) -> None:
+@pytest.mark.parametrize("flush", [False, True], ids=["not indexed", "indexed"])
+async def test_its_author_sees_it_where_it_belongs(
+    recalling: Callable[..., Any], route: Route, *, flush: bool
+) -> None:
     """The check above sees something: what it looks for is there for the author."""
+    recall: Recalling = await recalling()
+    world = recall.world
     ids = await hushed(world)
+    await recall.follow(flush=flush)
     showing: dict[str, Any] = {
         f"{API}/memories": ids["secret"],
         f"{API}/memories/{{id}}": "hush content",
@@ -117,11 +174,16 @@ async def test_its_author_sees_it_where_it_belongs(world: World, route: Route) -
         f"{API}/memories/{{id}}/lineage": ids["open"],
         f"{API}/links/{{id}}": ids["open"],
         f"{API}/export": "hush title",
+        f"{API}/recall": ids["secret"],
+        f"{API}/search": ids["secret"],
     }
     wanted = showing.get(route.path)
     if wanted is None:
         pytest.skip("shows no memory")
     if route.path == f"{API}/memories/{{id}}":
         wanted = "hush again"
-    reply = await glimpse(world, route.path.replace("{id}", ids["secret"]), x_agent_id="ai:alice")
+    query = "?q=hush&context=hush" if route.path in (f"{API}/recall", f"{API}/search") else ""
+    path = route.path.replace("{id}", ids["secret"]) + query
+    reply = await glimpse(world, path, x_agent_id="ai:alice")
+    assert reply.status != 503, reply.body
     assert wanted in reply.body.decode()
