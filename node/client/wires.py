@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from node.client.errors import Unreachable
@@ -135,6 +135,29 @@ class Wires:
             client.close()
 
 
+class _Handshake:
+    """The connection that one request is making.
+
+    httpcore leaves it open when the request is cancelled in the middle of the TLS handshake.
+    """
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Told by httpcore how far the request is."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._stream = None  # from here on its pool owns it
+
+    async def end(self) -> None:
+        """Close what did not become a connection."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+
+
 class AsyncWires:
     """Connections of a client that awaits; belongs to one event loop."""
 
@@ -173,8 +196,14 @@ class AsyncWires:
         Raises:
             httpx.HTTPError: there is none.
         """
-        async with self._clients[send.node].stream(**_arguments(self._settled, send)) as response:
-            yield response
+        arguments, handshake = _arguments(self._settled, send), _Handshake()
+        if self._settled.places[send.node].url.startswith("https:"):
+            arguments["extensions"] = {"trace": handshake.trace}
+        try:
+            async with self._clients[send.node].stream(**arguments) as response:
+                yield response
+        finally:
+            await handshake.end()
 
     async def aclose(self) -> None:
         """Close every connection."""
