@@ -137,11 +137,10 @@ class LoneNode:
         if self.recall is not None:
             self.recall.feeding.saw(batch)
 
-    async def tick(self) -> None:
-        """Look at what waits, as a running node does."""
-        while True:
-            await asyncio.sleep(0.002)
-            self.engine.tick()
+    def tick(self) -> None:
+        """Look at what waits, now and then again, as a running node does."""
+        self.engine.tick()
+        self.ticking = asyncio.get_running_loop().call_later(0.002, self.tick)
 
     async def end(self) -> None:
         """Put everything on the disk and let go of it."""
@@ -375,13 +374,13 @@ def lived(seed: int, story: Callable[[History], Coroutine[Any, Any, None]], **op
         chance = Random(seed)
         with tempfile.TemporaryDirectory(prefix="laws-") as folder:
             node = LoneNode(Path(folder), chance, **options)
-            ticking = asyncio.get_running_loop().create_task(node.tick())
+            node.tick()
             await node.engine.drain()
             try:
                 async with asyncio.timeout(120):
                     await story(History(node, chance))
             finally:
-                ticking.cancel()
+                node.ticking.cancel()
                 if node.recall is not None:
                     node.recall.close()
                 await node.end()
