@@ -174,19 +174,26 @@ class Departed:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str, str], bool] = OrderedDict()
+        # By id: the stamp of the oldest birth of what was open, None of what was private.
+        self._open: OrderedDict[tuple[str, str], int | None] = OrderedDict()
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
         for key, change in batch.records.items():
-            if change.after is None and change.before is not None and key[:1] == DATA:
+            before = change.before
+            if change.after is None and before is not None and before.births and key[:1] == DATA:
                 collection, _, ident = key[1:].decode().partition("/")
-                scopes = change.before.fields.get("scope", {})
+                scopes = before.fields.get("scope", {})
                 shown = all(one.value != PRIVATE_SCOPE for one in scopes.values())
-                self._open[collection, ident] = shown
+                born = min(birth.hlc for birth in before.births.values())
+                self._open[collection, ident] = born if shown else None
                 while len(self._open) > _DEPARTED_MAX:
                     self._open.popitem(last=False)
 
     def was_open(self, op: Op) -> bool:
-        """Whether the record of a delete is known to have been open to all when it went."""
-        return op.kind is Kind.DELETE and self._open.get((op.collection, op.id), False)
+        """Whether the record of a delete is known to have been open to all when it went.
+
+        An id may be used again; what ended before the one that is known was born is another.
+        """
+        born = self._open.get((op.collection, op.id))
+        return op.kind is Kind.DELETE and born is not None and op.hlc > born

@@ -294,6 +294,11 @@ def test_events_over_histories(law: str, seed: int) -> None:
     lived(seed, LAWS[law], share_private=bool(seed % 2))
 
 
+@pytest.mark.parametrize("seed", [1005, 1049])
+def test_an_id_that_is_used_again_tells_nothing_of_what_had_it_before(seed: int) -> None:
+    lived(seed, seen_is_told, share_private=bool(seed % 2))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 def test_events_over_many_histories(law: str) -> None:
