@@ -21,8 +21,7 @@ from node.client.places import Place, Settled
 if TYPE_CHECKING:
     import httpx
 
-# httpx looks at all its connections whenever one is taken or given back, so a few that are
-# always busy carry more than many. Streams, which keep theirs, have room beside them.
+# A few connections that are always busy carry more than many.
 _CALLS_AT_ONCE: Final = 16
 _CONNECTIONS_MAX: Final = 100
 
@@ -165,7 +164,11 @@ class AsyncWires:
         import httpx  # noqa: PLC0415 -- as above
 
         self._settled = settled
-        self._clients = [httpx.AsyncClient(**_options(settled, place)) for place in settled.places]
+        self._options = [_options(settled, place) for place in settled.places]
+        self._clients = [httpx.AsyncClient(**given) for given in self._options]
+        # Each carries one request at a time, the last used first: a pool of httpx looks at all
+        # its connections at every request, which costs more than the request.
+        self._idle = [[client] for client in self._clients]
         self._turns = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def send(self, send: Send) -> Outcome:
@@ -199,11 +202,25 @@ class AsyncWires:
         arguments, handshake = _arguments(self._settled, send), _Handshake()
         if self._settled.places[send.node].url.startswith("https:"):
             arguments["extensions"] = {"trace": handshake.trace}
+        client = self._taken(send.node)
         try:
-            async with self._clients[send.node].stream(**arguments) as response:
+            async with client.stream(**arguments) as response:
                 yield response
         finally:
+            if self._settled.transport is None:
+                self._idle[send.node].append(client)
             await handshake.end()
+
+    def _taken(self, node: int) -> "httpx.AsyncClient":
+        if self._settled.transport is not None:
+            return self._clients[node]  # what was brought along may not be opened twice
+        if self._idle[node]:
+            return self._idle[node].pop()
+        import httpx  # noqa: PLC0415 -- as above
+
+        client = httpx.AsyncClient(**self._options[node])
+        self._clients.append(client)
+        return client
 
     async def aclose(self) -> None:
         """Close every connection."""
