@@ -90,5 +90,11 @@ class Finder:
                 return found[0]
             if found:
                 raise Ambiguous(wanted, [one.id for one in found[:_SHOWN_CANDIDATES_MAX]])
-        where = "nothing in the archive has this id" if archived else "no memory has this id"
-        raise NotFound(where)
+        if archived:
+            raise NotFound("nothing in the archive has this id")
+        put_away = self.seen(wanted, viewer, everything=everything, archived=True) is not None
+        raise NotFound(
+            "no memory has this id",
+            why="it lies in the archive" if put_away else "",
+            fix="Restore it to read it" if put_away else "",
+        )

@@ -233,3 +233,14 @@ async def test_a_deletion_archives_where_that_is_set(start: Started) -> None:
     world.node.refused = {"global": "denied: only the owner"}
     other = (await world.store("other"))["id"]
     assert (await ask(world, "DELETE", f"/memories/{other}", agent=EVE)).status == 403
+
+
+async def test_who_asks_for_an_archived_memory_is_told_where_it_is(world: World) -> None:
+    made = (await world.store("kept"))["id"]
+    hidden = (await world.store("secret", scope="private", agent_id=BOB))["id"]
+    await ask(world, "POST", f"/archive/{made}")
+    await ask(world, "POST", f"/archive/{hidden}", agent=BOB)
+    told = (await ask(world, "GET", f"/memories/{made}")).json["detail"]
+    assert told == "no memory has this id: it lies in the archive. Restore it to read it."
+    told = (await ask(world, "GET", f"/memories/{hidden}")).json["detail"]
+    assert told == "no memory has this id."
