@@ -33,6 +33,7 @@ from node.store.schema import (
     unseal,
 )
 from node.store.scrub import scrub_all
+from node.store.whole import lengthened
 
 T = TypeVar("T")
 Commit = Callable[[Transaction], None]
@@ -362,16 +363,9 @@ def check_schema(path: Path) -> None:
 
 
 def _check_whole(env: lmdb.Environment, file: Path, size: int) -> None:
-    """Make sure that no page is read beyond the end of the file: that would be a SIGBUS.
-
-    LMDB does not write pages that a transaction took and gave back, so a sound file may end
-    early, and only reading everything tells it from one that was cut off. Lengthened by
-    zeros, missing pages read as damage; a damaged file gets its length back.
-    """
-    whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-    if size >= whole:
+    """Make sure that nothing is missing at the end of the file; a damaged one is left as it was."""
+    if not lengthened(env, file):
         return
-    os.truncate(file, whole)
     try:
         with env.begin() as txn:
             scrub_all(txn, open_tables(env, txn, create=False))
