@@ -196,6 +196,7 @@ async def test_a_retry_tells_what_the_first_one_did_and_takes_nothing_new(world:
     assert (other.status, other.json["error"]) == (409, "idempotency_key_reused")
 
 
+@pytest.mark.slow
 async def test_a_request_of_many_parts_is_whole_and_can_be_finished(world: World) -> None:
     for start in range(0, 1200, 600):
         rows = [{"title": f"m{start + n}", "content": "of many"} for n in range(600)]
