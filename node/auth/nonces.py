@@ -9,7 +9,6 @@ generations, one per round at most, so that a clock that jumps does not forget e
 
 import asyncio
 import hashlib
-import os
 import threading
 import time
 from collections import deque
@@ -22,9 +21,8 @@ from typing import Any, Final, Protocol
 import lmdb
 
 from node.errors import IntegrityError, Overloaded, Unavailable
-
-Transaction = Any
-"""lmdb.Transaction; the library ships no types."""
+from node.store.schema import Transaction
+from node.store.small import opened
 
 _GENERATION_MS: Final = 100 * 86_400_000
 _GENERATIONS_KEPT: Final = 5
@@ -32,7 +30,6 @@ _GENERATIONS_KEPT: Final = 5
 _GENERATIONS_MAX: Final = 16
 _PREFIX: Final = b"nonces-"
 _MAP_BYTES: Final = 1 << 36
-_MAP_BYTES_MIN: Final = 1 << 26
 KEY_BYTES: Final = 16
 _BATCH_MAX: Final = 10_000
 _WAITING_MAX: Final = 100_000
@@ -102,8 +99,10 @@ class NonceStore:
         now_ms: Callable[[], int],
         prune_seconds: float = _PRUNE_SECONDS,
     ) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._env = _open(path)
+        try:
+            self._env = opened(path, map_bytes=_MAP_BYTES, dbs_max=_GENERATIONS_MAX)
+        except lmdb.Error as error:
+            raise _damaged(path, error) from error
         self._post = post
         self._now_ms = now_ms
         self._prune_seconds = prune_seconds
@@ -247,32 +246,6 @@ def _refuse(batch: list[_Waiting], error: Exception) -> None:
     for one in batch:
         if not one.answer.done():
             one.answer.set_exception(error)
-
-
-def _open(path: Path) -> Any:
-    size = _MAP_BYTES
-    while True:
-        try:
-            env = lmdb.open(
-                str(path), map_size=size, mode=0o600, max_dbs=_GENERATIONS_MAX, max_readers=8
-            )
-        except lmdb.MemoryError as error:
-            # The address space is limited: take what it gives, as the store does.
-            if size <= _MAP_BYTES_MIN:
-                raise _damaged(path, error) from error
-            size //= 4
-        except lmdb.Error as error:
-            raise _damaged(path, error) from error
-        else:
-            _lengthen(env, path / "data.mdb")
-            return env
-
-
-def _lengthen(env: Any, file: Path) -> None:
-    """Give a file that was cut off its length back: reading beyond its end would be a SIGBUS."""
-    whole = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-    if file.stat().st_size < whole:
-        os.truncate(file, whole)
 
 
 def _damaged(path: Path, error: Exception) -> IntegrityError:

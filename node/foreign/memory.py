@@ -23,6 +23,7 @@ from node.errors import Unavailable
 from node.foreign.entries import Entry, decode_entry, encode_entry
 from node.store.errors import CorruptRecord
 from node.store.schema import sealed, unseal
+from node.store.small import opened
 
 MEMORY: Final = "memory"
 LINK: Final = "link"
@@ -34,11 +35,7 @@ _ENTRY: Final = b"e"
 _CURSOR: Final = b"c"
 _ASKED: Final = b"a"
 _MAP_BYTES: Final = 1 << 36
-_MAP_BYTES_MIN: Final = 1 << 26
 _NAME_BYTES: Final = 16
-
-Transaction = Any
-"""lmdb.Transaction; the library ships no types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +143,15 @@ class ForeignMemory:
     """
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._env = _open(path)
+        try:
+            self._env = opened(path, map_bytes=_MAP_BYTES)
+        except lmdb.Error as error:
+            raise Unavailable(
+                f"the memory of foreign exchanges in {path} cannot be opened",
+                why=str(error),
+                fix="Set the folder aside; equal rows fill it again, and of others the later "
+                "one counts",
+            ) from error
         self._asked: dict[str, Asked] = {}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foreign")
 
@@ -251,25 +255,3 @@ def _key(table: bytes, peer: str) -> bytes:
 def _entry_key(peer: str, kind: str, ident: str) -> bytes:
     name = hashlib.blake2b(f"{kind}\0{ident}".encode(), digest_size=_NAME_BYTES)
     return _key(_ENTRY, peer) + name.digest()
-
-
-def _open(path: Path) -> Any:
-    size = _MAP_BYTES
-    while True:
-        try:
-            return lmdb.open(str(path), map_size=size, mode=0o600, max_readers=8)
-        except lmdb.MemoryError as error:
-            # The address space is limited: take what it gives, as the store does.
-            if size <= _MAP_BYTES_MIN:
-                raise _unusable(path, error) from error
-            size //= 4
-        except lmdb.Error as error:
-            raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: Exception) -> Unavailable:
-    return Unavailable(
-        f"the memory of foreign exchanges in {path} cannot be opened",
-        why=str(error),
-        fix="Set the folder aside; equal rows fill it again, and of others the later one counts",
-    )

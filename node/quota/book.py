@@ -9,28 +9,21 @@ Keys: `d`, the day as 4 bytes, the agent: counts of that day. `b`, the agent: by
 """
 
 import struct
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import lmdb
+from node.store.schema import Transaction
+from node.store.small import SmallTable
 
 FOLDER: Final = "quota"
-_FILE_MODE: Final = 0o600
 _MAP_BYTES: Final = 256 * 1024 * 1024
 _COUNTS: Final = struct.Struct(">QQ")
 _NUMBER: Final = struct.Struct(">q")
 _DAY: Final = struct.Struct(">I")
 _AGENT_BYTES_MAX: Final = 500
 _COMPLETE: Final = b"mcomplete"
-_BROKEN: Final = (
-    lmdb.InvalidError,
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.VersionMismatchError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +53,21 @@ class QuotaBook:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._env = _opened(folder)
-        self._lock = threading.Lock()  # nobody closes it under the thread that writes
+        self._table = SmallTable(folder, map_bytes=_MAP_BYTES)
 
     def load(self, day: int) -> Page:
         """What is known of a day; rows of other days are passed over."""
         counts: dict[str, tuple[int, int]] = {}
         held: dict[str, int] = {}
         start = b"d" + _DAY.pack(day)
-        with self._env.begin() as txn:
-            for key, value in txn.cursor():
-                if key.startswith(start) and len(value) == _COUNTS.size:
-                    memories, links = _COUNTS.unpack(value)
-                    counts[_name(key[len(start) :])] = (memories, links)
-                elif key[:1] == b"b" and len(value) == _NUMBER.size:
-                    held[_name(key[1:])] = _NUMBER.unpack(value)[0]
-            complete = txn.get(_COMPLETE) is not None
+        complete = False
+        for key, value in self._table.rows():
+            if key.startswith(start) and len(value) == _COUNTS.size:
+                memories, links = _COUNTS.unpack(value)
+                counts[_name(key[len(start) :])] = (memories, links)
+            elif key[:1] == b"b" and len(value) == _NUMBER.size:
+                held[_name(key[1:])] = _NUMBER.unpack(value)[0]
+            complete |= key == _COMPLETE
         return Page(day=day, counts=counts, held=held, complete=complete)
 
     def save(self, page: Page) -> None:
@@ -85,7 +77,7 @@ class QuotaBook:
             OSError, lmdb.Error: the disk does not take it; nothing of it was written.
         """
         start = b"d" + _DAY.pack(page.day)
-        with self._lock, self._env.begin(write=True) as txn:
+        with self._table.change() as txn:
             _drop(txn, b"d", start)
             if page.anew:
                 _drop(txn, b"b", b"c")
@@ -100,37 +92,15 @@ class QuotaBook:
 
     def close(self) -> None:
         """Close it, once a write that is under way is over."""
-        with self._lock:
-            self._env.close()
+        self._table.close()
 
 
-def _drop(txn: lmdb.Transaction, first: bytes, end: bytes) -> None:
+def _drop(txn: Transaction, first: bytes, end: bytes) -> None:
     """Delete the rows from one key up to another."""
     with txn.cursor() as cursor:
         there = cursor.set_range(first)
         while there and bytes(cursor.key()) < end:
             there = cursor.delete()
-
-
-def _opened(folder: Path) -> lmdb.Environment:
-    try:
-        env = _open(folder)
-        with env.begin() as txn:
-            for _ in txn.cursor():
-                pass
-    except _BROKEN:
-        aside = folder.with_name(f"{folder.name}.damaged")
-        for old in aside.glob("*") if aside.exists() else ():
-            old.unlink()
-        aside.mkdir(mode=0o700, exist_ok=True)
-        folder.replace(aside)
-        return _open(folder)
-    return env
-
-
-def _open(folder: Path) -> lmdb.Environment:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return lmdb.open(str(folder), map_size=_MAP_BYTES, mode=_FILE_MODE, max_readers=8)
 
 
 def _key(agent: str) -> bytes:

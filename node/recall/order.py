@@ -17,19 +17,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import lmdb
-
 from crdt.hlc import COUNTER_BITS, stamp_of
 from node.recall.moments import speaker_of
 from node.recall.values import PUBLIC, Change, Document
 from node.recall.words import terms
+from node.store.schema import Cursor, Transaction
+from node.store.small import DAMAGES, opened
 
 GAP_MS: Final = 10 * 60 * 1000
 """What lies further apart without a common session is no conversation."""
 
 _GAP: Final = stamp_of(GAP_MS)
 _VERSION: Final = b"1"
-_MODE: Final = 0o600
 _READERS_MAX: Final = 32
 _MAP_BYTES: Final = 8 * 2**30
 """Room for some forty million memories."""
@@ -48,12 +47,6 @@ _TAIL_CHARS: Final = 400
 _DRAWN: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BY_NUMBER: Final = {"d": b"\x01", "p": b"\x02"}
 _LANE_OF: Final = {mark[0]: lane for lane, mark in _BY_NUMBER.items()}
-_FAILURES: Final = (
-    lmdb.InvalidError,
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.VersionMismatchError,
-)
 
 
 class Place(NamedTuple):
@@ -104,7 +97,12 @@ class OrderTable:
     """
 
     def __init__(self, folder: Path, map_bytes: int = _MAP_BYTES) -> None:
-        self._env = _opened(folder, map_bytes)
+        try:
+            self._env = opened(folder, map_bytes=map_bytes, readers_max=_READERS_MAX)
+        except DAMAGES as error:
+            raise ValueError(
+                f"the order of memories in {folder} is damaged: build it anew"
+            ) from error
         with self._env.begin() as txn:
             known = txn.get(_VERSION_ROW)
             rows = txn.stat()["entries"]
@@ -149,7 +147,7 @@ class OrderTable:
         self._env.close()
 
 
-def _walk(cursor: lmdb.Cursor, at: bytes, reach: int, *, forward: bool) -> list[Place]:
+def _walk(cursor: Cursor, at: bytes, reach: int, *, forward: bool) -> list[Place]:
     """Those after (or before) a row of the order, as long as they belong together."""
     out: list[Place] = []
     if not cursor.set_key(at):
@@ -170,7 +168,7 @@ def _walk(cursor: lmdb.Cursor, at: bytes, reach: int, *, forward: bool) -> list[
     return out
 
 
-def _put(txn: lmdb.Transaction, key: str, document: Document | None) -> None:
+def _put(txn: Transaction, key: str, document: Document | None) -> None:
     ident = packed(key)
     before = txn.get(_KEY + ident)
     if document is None:
@@ -227,11 +225,3 @@ def key_of(ident: bytes) -> str:
     """The key that was packed."""
     lane = _LANE_OF.get(ident[0])
     return ident.decode() if lane is None else lane + str(uuid.UUID(bytes=ident[1:]))
-
-
-def _opened(folder: Path, map_bytes: int) -> lmdb.Environment:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        return lmdb.open(str(folder), map_size=map_bytes, mode=_MODE, max_readers=_READERS_MAX)
-    except _FAILURES as error:
-        raise ValueError(f"the order of memories in {folder} is damaged: build it anew") from error

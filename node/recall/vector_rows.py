@@ -13,22 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import lmdb
-
 from node.recall.order import key_of, packed
+from node.store.schema import Transaction
+from node.store.small import DAMAGES, opened
 
-_MODE: Final = 0o600
 _READERS_MAX: Final = 32
 _MAP_BYTES: Final = 64 * 2**30
 _LABEL: Final = struct.Struct(">Q")
 _VECTOR, _OF_LABEL, _WAITING = b"v", b"l", b"t"
 _IDENTITY, _LAST = b"i", b"n"
-_FAILURES: Final = (
-    lmdb.InvalidError,
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.VersionMismatchError,
-)
 
 
 class VectorRows:
@@ -43,13 +36,10 @@ class VectorRows:
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._identity = identity.encode()
         try:
-            self._env = lmdb.open(
-                str(folder), map_size=_MAP_BYTES, mode=_MODE, max_readers=_READERS_MAX
-            )
-        except _FAILURES as error:
+            self._env = opened(folder, map_bytes=_MAP_BYTES, readers_max=_READERS_MAX)
+        except DAMAGES as error:
             raise ValueError(f"the vectors in {folder} are damaged: build them anew") from error
         with self._env.begin() as txn:
             known = txn.get(_IDENTITY)
@@ -157,7 +147,7 @@ class VectorRows:
         self._env.close()
 
 
-def _drop(txn: lmdb.Transaction, ident: bytes) -> list[int]:
+def _drop(txn: Transaction, ident: bytes) -> list[int]:
     row = txn.get(_VECTOR + ident)
     if row is None:
         return []

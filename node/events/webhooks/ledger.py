@@ -7,26 +7,18 @@ is put aside and begun anew, which does the same on a larger scale.
 Keys: the id of a subscription. Values: msgpack of `Row`.
 """
 
-import threading
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-import lmdb
 import msgpack
 
 from node.contracts import Place
+from node.store.small import SmallTable
 
 FOLDER: Final = "webhooks"
-_FILE_MODE: Final = 0o600
 _MAP_BYTES: Final = 64 * 1024 * 1024
-_BROKEN: Final = (
-    lmdb.InvalidError,
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.VersionMismatchError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +60,12 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._env = _opened(folder)
-        self._lock = threading.Lock()  # nobody closes it under the thread that writes
+        self._table = SmallTable(folder, map_bytes=_MAP_BYTES)
         self._rows: dict[str, Row] = {}
-        with self._env.begin() as txn:
-            for key, value in txn.cursor():
-                row = _read(bytes(value))
-                if row is not None:
-                    self._rows[bytes(key).decode("utf-8", "replace")] = row
+        for key, value in self._table.rows():
+            row = _read(value)
+            if row is not None:
+                self._rows[key.decode("utf-8", "replace")] = row
 
     def row(self, ident: str) -> Row | None:
         """Where a subscription stands."""
@@ -100,13 +90,12 @@ class Ledger:
         Raises:
             OSError, lmdb.Error: the disk does not take it; nothing of it was written.
         """
-        with self._lock, self._env.begin(write=True) as txn:
-            for ident, row in rows.items():
-                key = ident.encode()
-                if row is None:
-                    txn.delete(key)
-                else:
-                    txn.put(key, msgpack.packb(astuple(row)))
+        self._table.write(
+            {
+                ident.encode(): None if row is None else msgpack.packb(astuple(row))
+                for ident, row in rows.items()
+            }
+        )
 
     def forget(self, ident: str) -> None:
         """Drop the row of a subscription that is gone, for `save`."""
@@ -114,8 +103,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close it, once a write that is under way is over."""
-        with self._lock:
-            self._env.close()
+        self._table.close()
 
 
 def _read(value: bytes) -> Row | None:
@@ -124,24 +112,3 @@ def _read(value: bytes) -> Row | None:
         return Row(**dict(zip((one.name for one in fields(Row)), parts, strict=True)))
     except (ValueError, TypeError, msgpack.UnpackException):
         return None  # it begins anew
-
-
-def _opened(folder: Path) -> lmdb.Environment:
-    try:
-        env = _open(folder)
-        with env.begin() as txn:
-            for _ in txn.cursor():
-                pass
-    except _BROKEN:
-        aside = folder.with_name(f"{folder.name}.damaged")
-        for old in aside.glob("*") if aside.exists() else ():
-            old.unlink()
-        aside.mkdir(mode=0o700, exist_ok=True)
-        folder.replace(aside)
-        return _open(folder)
-    return env
-
-
-def _open(folder: Path) -> lmdb.Environment:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return lmdb.open(str(folder), map_size=_MAP_BYTES, mode=_FILE_MODE, max_readers=8)
