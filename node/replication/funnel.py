@@ -305,14 +305,17 @@ class LocalFunnel:
 
     async def _confirmed(self, ops: list[Op], verdicts: list[Verdict]) -> Receipt:
         last = ops[-1].dot
+        dots: tuple[Dot, ...] = (last,)
+        if ops[0].dot.actor != last.actor:  # a move between the lanes: both must hold
+            dots = _last_of_each(ops)
+            last = dots[0]
         began = self._loop.time()
         deadline = began + self._timeout_ms() / 1000
-        lane = lane_of(last.actor)
-        if ops[0].dot.actor != last.actor:  # a move between the lanes: both must hold
-            last, other = _last_of_each(ops)
-            lane = lane_of(last.actor)
-            await self._engine.waiting.for_write(lane_of(other.actor), other.seq, deadline)
-        met = await self._engine.waiting.for_write(lane, last.seq, deadline)
+        # All are asked for before the first await: one that is met meanwhile wakes nobody later.
+        waits = [
+            self._engine.waiting.for_write(lane_of(dot.actor), dot.seq, deadline) for dot in dots
+        ]
+        met = all([await wait for wait in waits])
         self._waited.observe(self._loop.time() - began)
         held: dict[str, str] = {}
         for op, verdict in zip(ops, verdicts, strict=False):
