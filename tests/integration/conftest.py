@@ -1,4 +1,4 @@
-"""Meshes of real processes for the tests that want one."""
+"""Real nodes, alone and in meshes, for the tests that want them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,12 +6,28 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rig import RealNode, until_linked
+from tests.integration.rig import RealNode, running, until_linked
+from tests.integration.rig_commands import newcomer
 from tests.integration.rig_governance import enrol
 from tests.integration.rig_mesh import founded, heal, start_all
+from tests.integration.rig_routes import lone
 
 SHARED_TIMEOUT_MS = 500
 Found = Callable[..., list[RealNode]]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
+    """A node alone that asks for no key, shared by the tests of a module."""
+    with running(lone(tmp_path_factory.mktemp("lone"))) as one:
+        yield one
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[RealNode]:
+    """A node alone as `init` makes it: it has a key, a certificate and two listeners."""
+    with running(newcomer(tmp_path, "a")) as one:
+        yield one
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -295,3 +296,14 @@ def ended(nodes: Sequence[RealNode]) -> Iterator[None]:
     finally:
         for node in nodes:
             node.clean_up()
+
+
+@contextmanager
+def running(node: RealNode) -> Iterator[RealNode]:
+    """A node that is started and ready within the block, and gone after it."""
+    try:
+        node.start()
+        until(node.ready, f"{node.name} is ready", seen=node.tail)
+        yield node
+    finally:
+        node.clean_up()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rig import RealNode, until
+from tests.integration.rig import RealNode, running, until
 from tests.integration.rig_governance import fresh_space, held, set_policy
 from tests.integration.rig_mesh import founded
 from tests.integration.rig_push import Pusher
@@ -22,12 +22,8 @@ SERIAL = itertools.count()
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     config = {"admin": {"agent_ids": ["root"]}}
     (one,) = founded(tmp_path_factory.mktemp("lanes"), 1, config=config)
-    try:
-        one.start()
-        until(one.ready, "ready", seen=one.tail)
+    with running(one):
         yield one
-    finally:
-        one.clean_up()
 
 
 @pytest.fixture(scope="module")

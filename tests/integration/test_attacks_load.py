@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.rig import RealNode
+from tests.integration.rig import RealNode, running
 from tests.integration.rig_governance import set_policy
 from tests.integration.rig_mesh import founded
 
@@ -21,11 +21,8 @@ FOLLOW = b"GET /api/v1/pending/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     (one,) = founded(tmp_path_factory.mktemp("load"), 1)
-    try:
-        one.start()
+    with running(one):
         yield one
-    finally:
-        one.clean_up()
 
 
 def test_many_followers_that_do_not_read_stall_nobody(node: RealNode) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rig import RealNode, until
+from tests.integration.rig import RealNode, running, until
 from tests.integration.rig_hooks import Receiver, receiving
 from tests.integration.rig_mesh import founded
 
@@ -114,12 +114,8 @@ def receiver() -> Iterator[Receiver]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     config = {"subscriptions": {"allow_loopback_webhooks": True}}
     (one,) = founded(tmp_path_factory.mktemp("sight"), 1, config=config)
-    try:
-        one.start()
-        until(one.ready, "ready", seen=one.tail)
+    with running(one):
         yield one
-    finally:
-        one.clean_up()
 
 
 def live_privately(node: RealNode) -> None:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +34,8 @@ def with_key(node: RealNode, key: str) -> RealNode:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[RealNode]:
-    data_dir = tmp_path / "a"
-    mnemesh("init", "--name", "a", "--data-dir", data_dir)
-    main, plain = free_ports(2)
-    flags = ["--port", str(main), "--agent-listen", f"127.0.0.1:{plain}"]
-    made = RealNode(name="a", data_dir=data_dir, flags=flags, agent=("127.0.0.1", plain))
-    made.api_key = (data_dir / "keys" / "api_key").read_text().strip()
-    try:
-        made.start()
-        until(made.ready, "ready", seen=made.tail)
-        yield made
-    finally:
-        made.clean_up()
+def node(keyed: RealNode) -> RealNode:
+    return keyed
 
 
 def create(node: RealNode, role: str, *options: object) -> tuple[str, Any]:

@@ -3,7 +3,6 @@
 import http.client
 import json
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from node.auth.messages import sign_get, sign_push
 from node.auth.public_keys import public_pem
-from tests.integration.rig import RealNode, free_ports, until
+from tests.integration.rig import RealNode, until
 from tests.integration.rig_mesh import Pair, self_signed
 from tests.integration.test_auth_keys import mnemesh
 from transport.identity import NodeKey
@@ -65,20 +64,8 @@ class Peer:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[RealNode]:
-    data_dir = tmp_path / "a"
-    mnemesh("init", "--name", "a", "--data-dir", data_dir)
-    main, plain = free_ports(2)
-    flags = ["--port", str(main), "--agent-listen", f"127.0.0.1:{plain}"]
-    made = RealNode(name="a", data_dir=data_dir, flags=flags, agent=("127.0.0.1", plain))
-    made.api_key = (data_dir / "keys" / "api_key").read_text().strip()
-    made.url = f"https://127.0.0.1:{main}"
-    try:
-        made.start()
-        until(made.ready, "ready", seen=made.tail)
-        yield made
-    finally:
-        made.clean_up()
+def node(keyed: RealNode) -> RealNode:
+    return keyed
 
 
 def enrolled(node: RealNode, folder: Path) -> Peer:

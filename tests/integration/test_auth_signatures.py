@@ -14,7 +14,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from node.auth.identities import FOLDER, Identities
 from node.auth.signatures import sign_agent
-from tests.integration.rig import RealNode, Reply, clean_environment, free_ports, until
+from tests.integration.rig import RealNode, Reply, clean_environment, free_ports, running, until
 from transport.identity import NodeKey
 
 pytestmark = pytest.mark.integration
@@ -60,12 +60,8 @@ def node(tmp_path: Path) -> Iterator[RealNode]:
     main, plain = free_ports(2)
     flags = ["--port", str(main), "--agent-listen", f"127.0.0.1:{plain}"]
     made = RealNode(name="a", data_dir=tmp_path / "a", flags=flags, agent=("127.0.0.1", plain))
-    try:
-        made.start()
-        until(made.ready, "ready", seen=made.tail)
+    with running(made):
         yield made
-    finally:
-        made.clean_up()
 
 
 def bound(node: RealNode, name: str) -> Agent:

@@ -1,27 +1,12 @@
 """Requests of agents that are not right: a status, a word, and nothing changed."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.rig import RealNode, free_ports
+from tests.integration.rig import RealNode
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    data_dir = tmp_path_factory.mktemp("lone") / "data"
-    (port,) = free_ports(1)
-    node = RealNode(
-        name="lone", data_dir=data_dir, flags=["--port", str(port)], agent=("127.0.0.1", port)
-    )
-    try:
-        node.start()
-        yield node
-    finally:
-        node.clean_up()
 
 
 @pytest.mark.parametrize(
@@ -50,16 +35,16 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     ],
 )
 def test_a_request_that_is_not_right_changes_nothing(
-    lone: RealNode, method: str, path: str, body: object, status: int, words: str
+    node: RealNode, method: str, path: str, body: object, status: int, words: str
 ) -> None:
-    reply = lone.ask(method, path, body)
+    reply = node.ask(method, path, body)
     assert reply.status == status, reply.body
     assert isinstance(reply.body["error"], str)
     assert words in json.dumps(reply.body)
-    assert lone.tell("GET", "/stats")["total"] == 0
+    assert node.tell("GET", "/stats")["total"] == 0
 
 
-def test_a_request_for_another_host_is_refused(lone: RealNode) -> None:
-    assert lone.ask("GET", "/stats", host="evil.example").status in {400, 403, 421}
-    assert lone.ask("GET", "/stats", origin="https://evil.example").status in {400, 403}
-    assert lone.ask("GET", "/stats").status == 200
+def test_a_request_for_another_host_is_refused(node: RealNode) -> None:
+    assert node.ask("GET", "/stats", host="evil.example").status in {400, 403, 421}
+    assert node.ask("GET", "/stats", origin="https://evil.example").status in {400, 403}
+    assert node.ask("GET", "/stats").status == 200

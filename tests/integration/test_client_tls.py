@@ -22,7 +22,7 @@ from node.client import (
     Retry,
 )
 from tests.integration.conftest import Found
-from tests.integration.rig import RealNode
+from tests.integration.rig import RealNode, running
 from tests.integration.rig_commands import newcomer, told
 from tests.integration.rig_mesh import Pair, self_signed
 
@@ -32,13 +32,9 @@ SHORT = Retry(total=5.0, attempt=2.0, connect=1.0)
 
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    """A node with an API key and a self-signed certificate, as `init` makes it."""
-    node = newcomer(tmp_path_factory.mktemp("keyed"), "one")
-    try:
-        node.start()
+    """The same for all tests of this module."""
+    with running(newcomer(tmp_path_factory.mktemp("keyed"), "one")) as node:
         yield node
-    finally:
-        node.clean_up()
 
 
 def key_file(node: RealNode) -> Path:

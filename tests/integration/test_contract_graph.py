@@ -1,13 +1,11 @@
 """Links, lineage, entities and walks as the contract has them, on a real node."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tests.integration.rig import RealNode
-from tests.integration.rig_routes import lone
 from tests.integration.rig_shapes import (
     DURABLE,
     LINK,
@@ -30,16 +28,6 @@ from tests.integration.rig_shapes import (
 
 pytestmark = pytest.mark.integration
 _CID = 64
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    one = lone(tmp_path_factory.mktemp("contract"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.clean_up()
 
 
 def stored(node: RealNode, *names: str, **fields: Any) -> list[str]:

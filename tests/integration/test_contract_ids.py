@@ -4,26 +4,15 @@ Law: six characters and more; what several begin with is 409 with the candidates
 nothing; less than six is nothing's id.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.integration.rig import RealNode, Reply
-from tests.integration.rig_routes import lone
 
 pytestmark = pytest.mark.integration
 Ask = Callable[[RealNode, str, str], Reply]
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    one = lone(tmp_path_factory.mktemp("contract"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.clean_up()
 
 
 def by_path(method: str, path: str, body: Any = None) -> Ask:

@@ -4,7 +4,6 @@ Law: written from the contract by its reader. What is asserted is what a client 
 else may rely on.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -64,16 +63,6 @@ FULL: dict[str, Any] = {
     "confidence_signals": {"s": 0.5},
     "confidence_decayed_at": "when it was",
 }
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    one = lone(tmp_path_factory.mktemp("contract"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.clean_up()
 
 
 def titles(node: RealNode, query: str, **headers: str) -> list[str]:

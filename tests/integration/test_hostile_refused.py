@@ -13,7 +13,7 @@ import pytest
 from tests.integration.rig import RealNode, Reply, until_level
 from tests.integration.rig_mesh import founded
 from tests.integration.rig_push import Pusher
-from tests.integration.rig_routes import ASKS, Name, Sample, furnished, lone, samples, writing
+from tests.integration.rig_routes import ASKS, Name, Sample, furnished, samples, writing
 
 pytestmark = pytest.mark.integration
 
@@ -50,16 +50,6 @@ WHOLE: dict[str, tuple[bytes, str]] = {
     "UTF-16": ('{"x":1}'.encode("utf-16"), "not UTF-8 at byte"),
 }
 NO_OBJECT = (b"5", b'"text"', b"null", b"true")
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    one = lone(tmp_path_factory.mktemp("refused"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.clean_up()
 
 
 @pytest.fixture(scope="module")

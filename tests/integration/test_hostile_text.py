@@ -5,14 +5,12 @@ is found by exactly its own characters: from the overlay, then from the index.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.integration.rig import RealNode, until
-from tests.integration.rig_routes import lone
 
 pytestmark = pytest.mark.integration
 
@@ -76,16 +74,6 @@ LONG = {
     "four bytes each": "\U0001f468" * (256 * 1024),
 }
 BLANK = "\u3000\u2003"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
-    one = lone(tmp_path_factory.mktemp("hostile"))
-    try:
-        one.start()
-        yield one
-    finally:
-        one.clean_up()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import base64
 import http.client
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from node.auth.identities import FOLDER, Identities
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until, until_level
-from tests.integration.rig_commands import newcomer, told
+from tests.integration.rig_commands import told
 
 pytestmark = pytest.mark.integration
 
@@ -35,14 +35,8 @@ INITIALIZE = {
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[RealNode]:
-    made = newcomer(tmp_path, "a")
-    try:
-        made.start()
-        until(made.ready, "ready", seen=made.tail)
-        yield made
-    finally:
-        made.clean_up()
+def node(keyed: RealNode) -> RealNode:
+    return keyed
 
 
 def entry(node: RealNode, client: str = "claude-code", *options: object) -> dict[str, Any]:

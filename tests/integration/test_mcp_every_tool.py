@@ -1,15 +1,12 @@
 """One story in which every tool of the full profile is used on a real node."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
 
 from node.mcp.profiles import tools_of
-from tests.integration.rig import RealNode, until
-from tests.integration.rig_commands import newcomer
+from tests.integration.rig import RealNode
 from tests.integration.test_mcp_clients import over_http
 
 pytestmark = pytest.mark.integration
@@ -18,14 +15,8 @@ RULES = {"write": "approve", "promote": "any", "delete": "any", "approver": {"ag
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[RealNode]:
-    made = newcomer(tmp_path, "a")
-    try:
-        made.start()
-        until(made.ready, "ready", seen=made.tail)
-        yield made
-    finally:
-        made.clean_up()
+def node(keyed: RealNode) -> RealNode:
+    return keyed
 
 
 class Teller:

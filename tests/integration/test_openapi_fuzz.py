@@ -9,12 +9,11 @@ unknown fields are ignored by contract and no schema can say "in the future" or 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.rig import RealNode, clean_environment, free_ports
+from tests.integration.rig import RealNode, clean_environment
 
 pytestmark = pytest.mark.integration
 
@@ -25,27 +24,6 @@ _CHECKS = (
     "missing_required_header,unsupported_method"
 )
 _SEED = "20260307"
-
-
-@pytest.fixture
-def keyed(tmp_path: Path) -> Iterator[RealNode]:
-    key = tmp_path / "api.key"
-    key.write_text("k" * 40)
-    key.chmod(0o600)
-    (port,) = free_ports(1)
-    node = RealNode(
-        name="keyed",
-        data_dir=tmp_path / "data",
-        flags=["--port", str(port)],
-        agent=("127.0.0.1", port),
-        api_key="k" * 40,
-        environment={"MNEMESH_API_KEY_FILE": str(key)},
-    )
-    try:
-        node.start()
-        yield node
-    finally:
-        node.clean_up()
 
 
 def fuzz(node: RealNode, folder: Path, *more: str) -> tuple[int, str]:
