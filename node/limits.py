@@ -106,7 +106,6 @@ class Limits:
         unit="bytes",
         help="Largest bundle; must be equal on all members.",
     )
-    members_max: int = setting(100, minimum=1, help="Most members of a mesh.")
 
     # What may wait in memory.
     peer_queue_bytes_max: int = setting(
@@ -129,9 +128,6 @@ class Limits:
     )
     snapshot_chunk_bytes_max: int = setting(
         2 * 1024 * 1024, minimum=64 * 1024, unit="bytes", help="Largest chunk of a snapshot."
-    )
-    import_line_bytes_max: int = setting(
-        4 * 1024 * 1024, minimum=1024, unit="bytes", help="Longest line of an import file."
     )
 
     # How long peers may be silent, and how hard we try.

@@ -146,16 +146,6 @@ def _is_rather(found: str | None) -> str:
     return f"it looks like one of {found}" if found else "it holds no conversations"
 
 
-def parse_json(text: str, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Memories and links of an export, an array, one object, or JSON lines.
-
-    Raises:
-        UsageError: with the line at which it stops being any of these.
-    """
-    source = _json_source(text, name, JSON)
-    return source.memories, source.links
-
-
 def _records(data: Any, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if isinstance(data, dict) and isinstance(data.get("memories"), list):
         links = data.get("links", [])

@@ -18,16 +18,6 @@ from node.memory.record import ATTEST_LEVEL, ATTESTED, CLAIMED, CREATED_AT
 from node.memory.times import format_ms
 
 RELATION_DEFAULT: Final = "related_to"
-RELATIONS: Final = (
-    RELATION_DEFAULT,
-    "supersedes",
-    "contradicts",
-    "derived_from",
-    "derives_from",
-    "reflects_on",
-)
-"""The relations that this program gives a meaning to; others are kept and shown."""
-
 DERIVATIONS: Final = frozenset(("derived_from", "derives_from", "reflects_on"))
 """Relations whose source comes from their target; they show with an end in the archive too."""
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from node.errors import UsageError
 from node.importers.documents import document_memories
 from node.importers.markdown import split_long, split_sections
-from node.importers.reading import parse_json, read_source
-from node.importers.values import batches, stable_id
+from node.importers.reading import read_source
+from node.importers.values import Source, batches, stable_id
 
 DOCUMENT = """\
 Before any heading.
@@ -165,24 +165,31 @@ def test_lines_arrays_and_exports_are_understood(text: str, tmp_path: Path) -> N
     assert [memory["title"] for memory in read_source(tmp_path / "x.json").memories] == ["a", "c"]
 
 
-def test_an_export_brings_its_links() -> None:
+def read_text(folder: Path, text: str) -> Source:
+    (folder / "x.json").write_text(text, encoding="utf-8")
+    return read_source(folder / "x.json")
+
+
+def test_an_export_brings_its_links(tmp_path: Path) -> None:
     link = {"source_id": "a", "target_id": "b"}
-    assert parse_json(json.dumps({"memories": [], "links": [link]}), "x") == ([], [link])
+    source = read_text(tmp_path, json.dumps({"memories": [], "links": [link]}))
+    assert (source.memories, source.links) == ([], [link])
 
 
-def test_one_object_is_one_memory() -> None:
-    assert parse_json('{"title": "a"}', "x")[0] == [{"title": "a"}]
+def test_one_object_is_one_memory(tmp_path: Path) -> None:
+    (memory,) = read_text(tmp_path, '{"title": "a"}').memories
+    assert {**memory, "id": ""} == {"title": "a", "id": ""}
 
 
-def test_a_bad_line_is_named() -> None:
-    with pytest.raises(UsageError, match=r"x, line 2 is not JSON"):
-        parse_json('{"a": 1}\n{"a": \n', "x")
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x.json, line 2 is not JSON"):
+        read_text(tmp_path, '{"a": 1}\n{"a": \n')
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "[1]", '{"memories": [3]}', "3"])
-def test_what_holds_no_memories_is_an_error(text: str) -> None:
+def test_what_holds_no_memories_is_an_error(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        parse_json(text, "x")
+        read_text(tmp_path, text)
 
 
 def test_binary_and_absent_files_are_errors_in_words(tmp_path: Path) -> None:
