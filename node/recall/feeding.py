@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from crdt.state import Batch
 from node.contracts import FeedEntry, Reader
 from node.errors import NodeError
+from node.recall.bag import bag_of
 from node.recall.document import MEMORY, change_at, document_of, key_of, key_of_stored, keys_of
 from node.recall.engines import Engines, Opener
 from node.recall.overlay import Overlay
@@ -178,16 +179,11 @@ class Feeding:
         until = loop.time() + _SLICE_SECONDS
         for key, mark in unknown.items():
             change = change_at(reader, key)
-            words = None
-            if change.document is not None:
-                long = len(change.document.content) > _LONG_CHARS
-                weigh = self._overlay.weigh
-                words = (
-                    await asyncio.to_thread(weigh, change.document)
-                    if long
-                    else weigh(change.document)
-                )
-            self._overlay.put(mark, change, words)
+            document, bag = change.document, b""
+            if document is not None:
+                long = len(document.content) > _LONG_CHARS
+                bag = await asyncio.to_thread(bag_of, document) if long else bag_of(document)
+            self._overlay.put(mark, change, bag)
             if loop.time() > until:
                 await asyncio.sleep(0)
                 until = loop.time() + _SLICE_SECONDS

@@ -2,7 +2,8 @@
 
 Law: both forms mean the same; the index decides before anything is ranked, so a limit never
 cuts what passes, and what a caller may not see never takes a place among the candidates. A
-clause is left out only when no document of the index could fail it.
+clause is left out only when no document of the index could fail it. What everybody may read
+and what not everybody may lie in two indexes; the second is asked for a reader or not at all.
 """
 
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ _MS_MAX: Final = 2**62
 def passes(document: Document, filters: Filters) -> bool:
     """Whether a document satisfies every filter."""
     return (
-        _may_read(document, filters)
+        may_read(document, filters)
         and (document.expires_ms is None or document.expires_ms > filters.now_ms)
         and filters.namespace in (None, document.namespace)
         and filters.tier in (None, document.tier)
@@ -36,15 +37,16 @@ def passes(document: Document, filters: Filters) -> bool:
     )
 
 
-def _may_read(document: Document, filters: Filters) -> bool:
+def may_read(document: Document, filters: Filters) -> bool:
+    """Whether whoever asks may know of a document, whatever else is asked for."""
     if filters.within is not None and not within(document.namespace, filters.within):
         return False
     if PUBLIC in document.readers:
         return True
-    return all(name and name in document.readers for name in _lookers(filters))
+    return all(name and name in document.readers for name in lookers(filters))
 
 
-def _lookers(filters: Filters) -> tuple[str, ...]:
+def lookers(filters: Filters) -> tuple[str, ...]:
     """Whoever must all be able to know of a memory."""
     return (filters.reader,) if filters.as_agent is None else (filters.reader, filters.as_agent)
 
@@ -64,9 +66,6 @@ def clauses(searcher: tantivy.Searcher, schema: tantivy.Schema, filters: Filters
     if filters.min_priority > 1:
         must.append(_between(schema, s.PRIORITY, filters.min_priority, None))
     out = [(tantivy.Occur.Must, tantivy.Query.const_score_query(one, 0.0)) for one in must]
-    if searcher.doc_freq(s.TRAITS, s.HIDDEN):
-        names = _lookers(filters)
-        out += [(tantivy.Occur.MustNot, _hidden_from(searcher, schema, name)) for name in names]
     if not filters.over_too and searcher.doc_freq(s.TRAITS, s.ENDING):
         out.append((tantivy.Occur.MustNot, over(schema, filters.now_ms)))
     return out
@@ -88,14 +87,15 @@ def _equal(schema: tantivy.Schema, filters: Filters) -> Iterable[tantivy.Query]:
     return (term(schema, field, value) for field, value in pairs if value is not None)
 
 
-def _hidden_from(searcher: tantivy.Searcher, schema: tantivy.Schema, name: str) -> tantivy.Query:
-    """What not everybody may read, and this agent may not."""
-    hidden = term(schema, s.TRAITS, s.HIDDEN)
-    if not name or name == PUBLIC or not searcher.doc_freq(s.READER, name):
-        return hidden
-    its = term(schema, s.READER, name)
-    parts = [(tantivy.Occur.Must, hidden), (tantivy.Occur.MustNot, its)]
-    return tantivy.Query.boolean_query(parts)
+def reader_clauses(schema: tantivy.Schema, filters: Filters) -> list[Clause] | None:
+    """Who must be among the readers of what not everybody may read; None: nothing passes."""
+    names = dict.fromkeys(lookers(filters))
+    if not all(names) or PUBLIC in names:
+        return None
+    found = [term(schema, s.READER, name) for name in names]
+    if filters.within is not None and "*" not in filters.within:
+        found.append(_any_of(schema, s.WITHIN, filters.within))
+    return [(tantivy.Occur.Must, tantivy.Query.const_score_query(one, 0.0)) for one in found]
 
 
 def term(schema: tantivy.Schema, field: str, value: str) -> tantivy.Query:

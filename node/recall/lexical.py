@@ -3,6 +3,10 @@
 Law: one thread writes, any thread reads. What was taken shows after the next `flush`, all of
 it or none. Taking a change twice leaves what taking it once does, so a feed may be repeated
 from any earlier position. A key is in the index at most once.
+
+What everybody may read lies in one index, what not everybody may in another: how common words
+are and how long texts is counted over the first alone. A document that moves between them
+leaves the one on the disk before it comes into the other, and readers see both steps at once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +15,16 @@ from typing import Final
 
 import tantivy
 
-from node.recall import lexical_query
 from node.recall import schema as s
-from node.recall.document import id_of
-from node.recall.filters import Clause, clauses, over, term
-from node.recall.literal import marks
+from node.recall.figures import Figures
+from node.recall.filters import over
+from node.recall.part import Part, is_there
+from node.recall.snapshot import NAME, Shown, Snapshot
 from node.recall.values import Change, Filters, Hit
 
-NAME: Final = "lexical"
 HEAP_BYTES: Final = 20_000_000
-_MUST: Final = tantivy.Occur.Must
+_HIDDEN_HEAP_BYTES: Final = 15_000_000
+_HIDDEN: Final = "hidden"
 
 
 class Lexical:
@@ -37,73 +41,104 @@ class Lexical:
 
     def __init__(self, folder: Path | None) -> None:
         self._schema = s.build_schema()
-        path = None
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = str(folder)
-        self._index = tantivy.Index(self._schema, path=path)
-        s.register_all(self._index)
-        # Without this a thread looks at the folder twice a second, for a change we know of.
-        self._index.config_reader(reload_policy="manual")
-        self._index.reload()
-        self._writer: tantivy.IndexWriter | None = None
-        self._searcher = self._index.searcher()
+        beside = None if folder is None else folder / _HIDDEN
+        if folder is not None and beside is not None and is_there(folder) != is_there(beside):
+            raise ValueError(f"a part of {folder} is missing: build it anew")
+        self._open = Part(folder, self._schema, HEAP_BYTES)
+        self._hidden = Part(beside, self._schema, _HIDDEN_HEAP_BYTES)
+        self._moved: dict[str, tantivy.Document] = {}
+        self._shown = self._now()
 
     # --- writing: one thread -------------------------------------------------------
 
     def take(self, changes: Iterable[Change]) -> None:
         """Learn of changes; they show after the next `flush`."""
-        writer = self._writing()
         for key, document in changes:
-            writer.delete_documents_by_term(s.KEY, key)
-            if document is not None:
-                writer.add_document(s.indexed(document))
+            left = self._hidden.holds(key)
+            self._moved.pop(key, None)
+            self._open.remove(key)
+            self._hidden.remove(key)
+            if document is None:
+                continue
+            made = s.indexed(document)
+            if s.hidden(document):
+                self._hidden.add(made)
+            elif left:
+                self._moved[key] = made
+            else:
+                self._open.add(made)
 
     def drop_ended(self, now_ms: int) -> None:
         """Forget what has ended; it is gone after the next `flush`."""
-        if self._searcher.doc_freq(s.TRAITS, s.ENDING):
-            self._writing().delete_documents_by_query(over(self._schema, now_ms))
+        for part in (self._open, self._hidden):
+            if part.searcher.doc_freq(s.TRAITS, s.ENDING):
+                part.remove_all_of(over(self._schema, now_ms))
 
     def flush(self) -> None:
-        """Put what was taken on the disk and where it shows."""
-        if self._writer is not None:
-            self._writer.commit()
-            self._index.reload()
-            self._searcher = self._index.searcher()
+        """Put what was taken on the disk and where it shows.
+
+        What becomes hidden leaves the open index first; what becomes open enters it last. So a
+        kill in between leaves it in neither, until the feed is repeated, and never in both.
+        """
+        opened, hidden = self._open.changed or bool(self._moved), self._hidden.changed
+        self._open.commit()
+        self._hidden.commit()
+        for made in self._moved.values():
+            self._open.add(made)
+        self._open.commit()
+        self._moved.clear()
+        if opened:
+            self._open.show()
+        if hidden:
+            self._hidden.show()
+        if opened or hidden:
+            self._shown = self._now(None if opened else self._shown.figures)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._writing().delete_all_documents()
+        self._moved.clear()
+        self._open.clear()
+        self._hidden.clear()
         self.flush()
 
-    def _writing(self) -> tantivy.IndexWriter:
-        if self._writer is None:
-            self._writer = self._index.writer(heap_size=HEAP_BYTES, num_threads=1)
-        return self._writer
+    def _now(self, figures: Figures | None = None) -> Shown:
+        searcher = self._open.searcher
+        known = Figures(searcher, self._schema) if figures is None else figures
+        return Shown(searcher, self._hidden.searcher, known)
 
     def close(self) -> None:
         """Let go of the folder; what was not flushed is forgotten."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.rollback()
-            writer.wait_merging_threads()
+        self._open.close()
+        self._hidden.close()
 
     # --- reading: any thread -------------------------------------------------------
 
     @property
     def documents(self) -> int:
         """How many documents show."""
-        return int(self._searcher.num_docs)
+        shown = self._shown
+        return int(shown.open.num_docs) + int(shown.hidden.num_docs)
+
+    @property
+    def open_documents(self) -> int:
+        """How many of them everybody may read."""
+        return int(self._shown.open.num_docs)
 
     @property
     def dead(self) -> int:
         """How many replaced or removed documents still take room."""
-        searcher = self._searcher
-        return max(int(searcher.doc_freq(s.TRAITS, s.EVERY)) - int(searcher.num_docs), 0)
+        shown = self._shown
+        return _dead(shown.open) + _dead(shown.hidden)
+
+    @property
+    def open_dead(self) -> int:
+        """How many of them everybody could read."""
+        return _dead(self._shown.open)
 
     def found_in(self, field: str, word: str) -> int:
         """How many documents hold an analysed word in a field."""
-        return int(self._searcher.doc_freq(field, word))
+        shown = self._shown
+        return int(shown.open.doc_freq(field, word) + shown.hidden.doc_freq(field, word))
 
     def find(self, text: str, filters: Filters, limit: int) -> Sequence[Hit]:
         """The best documents by their words that pass all filters, best first."""
@@ -113,72 +148,10 @@ class Lexical:
         """The newest documents that pass all filters: key and creation in milliseconds."""
         return self.snapshot().newest(filters, limit)
 
-    def snapshot(self) -> "Snapshot":
+    def snapshot(self) -> Snapshot:
         """What shows now, to be asked several times."""
-        return Snapshot(self._searcher, self._schema)
+        return Snapshot(self._shown, self._schema)
 
 
-class Snapshot:
-    """The index as it was when it was taken; any thread may ask."""
-
-    def __init__(self, searcher: tantivy.Searcher, schema: tantivy.Schema) -> None:
-        self._searcher = searcher
-        self._schema = schema
-
-    def find(self, text: str, filters: Filters, limit: int) -> Sequence[Hit]:
-        """See `Lexical.find`."""
-        words = lexical_query.build(text, self._schema, searcher=self._searcher)
-        return self._ranked([(_MUST, words)], filters, limit, 0)
-
-    def newest(self, filters: Filters, limit: int, offset: int = 0) -> list[tuple[str, int]]:
-        """See `Lexical.newest`; those after the first `offset`."""
-        parts = [(_MUST, tantivy.Query.all_query()), *self._clauses(filters)]
-        query = tantivy.Query.boolean_query(parts)
-        if limit <= 0:
-            return []
-        found = self._searcher.search(
-            query, limit=limit, count=False, order_by_field=s.CREATED, offset=offset
-        ).hits
-        keys = s.keys_at(self._searcher, [place for _, place in found])
-        return [(key, int(ms)) for key, (ms, _) in zip(keys, found, strict=True)]
-
-    def holding(self, text: str, filters: Filters, limit: int, offset: int) -> Sequence[Hit]:
-        """Documents that hold every mark of a text, the best by its words first.
-
-        That their marks are all there says not yet that the text is: whoever asks looks.
-        """
-        parts = [
-            (_MUST, tantivy.Query.const_score_query(term(self._schema, s.MARKS, mark), 0.0))
-            for mark in sorted(marks(text))
-        ]
-        words = lexical_query.build(text, self._schema, searcher=self._searcher)
-        parts.append((tantivy.Occur.Should, words))
-        return self._ranked(parts, filters, limit, offset)
-
-    def allowed(self, keys: Sequence[str], filters: Filters) -> set[str]:
-        """Those of some keys whose documents pass all filters."""
-        if not keys:
-            return set()
-        parts = [
-            (_MUST, tantivy.Query.term_set_query(self._schema, s.KEY, list(keys))),
-            *self._clauses(filters),
-        ]
-        query = tantivy.Query.boolean_query(parts)
-        found = self._searcher.search(query, limit=len(keys), count=False).hits
-        return set(s.keys_at(self._searcher, [place for _, place in found]))
-
-    def _clauses(self, filters: Filters) -> list[Clause]:
-        return clauses(self._searcher, self._schema, filters)
-
-    def _ranked(
-        self, parts: list[Clause], filters: Filters, limit: int, offset: int
-    ) -> Sequence[Hit]:
-        parts = [*parts, *self._clauses(filters)]
-        alone = len(parts) == 1 and parts[0][0] == _MUST
-        query = parts[0][1] if alone else tantivy.Query.boolean_query(parts)
-        found = self._searcher.search(query, limit=limit, count=False, offset=offset).hits
-        keys = s.keys_at(self._searcher, [place for _, place in found])
-        return [
-            Hit(key, id_of(key), float(score), NAME)
-            for key, (score, _) in zip(keys, found, strict=True)
-        ]
+def _dead(searcher: tantivy.Searcher) -> int:
+    return max(int(searcher.doc_freq(s.TRAITS, s.EVERY)) - int(searcher.num_docs), 0)

@@ -4,21 +4,21 @@ Law: nothing in a question is an operator; it becomes terms, and each term is on
 document may say. Ranking is BM25 per field (Robertson and Zaragoza, "The Probabilistic
 Relevance Framework", 2009), summed with the weights below. A term no document has is left
 out; a question of which nothing is left matches nothing, and the caller fills up with what is
-new.
+new. Only documents that the caller may know of decide which terms stand somewhere.
 
 The weights were found on conversations with questions (see docs/recall.md) and rounded; each
 may be halved or doubled without losing more than two questions in a hundred.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import tantivy
 
+from node.recall.bag import CONTENT, DATES, SPEAKER, TAGS, TEXTS, TITLE
 from node.recall.moments import days_in, spelled
 from node.recall.words import asked, terms
-
-TITLE, CONTENT, TAGS, SPEAKER, DATES = "title", "content", "tags", "speaker", "dates"
 
 WEIGHTS: Final = ((CONTENT, 1.0), (TITLE, 1.0), (TAGS, 0.5), (DATES, 0.75))
 _SPOKEN_BY: Final = (SPEAKER, 1.0)
@@ -40,87 +40,127 @@ TERMS_MAX: Final = 32
 """The rarest terms of a long question; the others would move little and cost as much."""
 
 
-def build(
-    text: str, schema: tantivy.Schema, *, searcher: tantivy.Searcher | None = None
-) -> tantivy.Query:
-    """The query for a question.
+Wanted = Mapping[str, tuple[str, ...]]
+"""The terms of a question, each with the other forms it may stand in."""
+
+Counts = Callable[[str, str], int]
+"""How many documents that everybody may read have a term in a field."""
+
+Seen = Callable[[str, str], bool]
+"""Whether a document that not everybody may read, but the caller, has a term in a field."""
+
+
+class Sought(NamedTuple):
+    """A term in a field, and how much it counts beside how rare it is."""
+
+    field: str
+    term: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a question looks for.
+
+    Attributes:
+        sought: terms in fields, whether any document has them or not.
+        guesses: words that no document has; contents may have one that is a slip away.
+    """
+
+    sought: Sequence[Sought]
+    guesses: Sequence[str]
+
+
+def wanted(text: str) -> Wanted:
+    """The terms of a question, each once; its dates as a document says them."""
+    out = asked(text)
+    for day in days_in(text):
+        out.update(dict.fromkeys(terms(spelled(day)), ()))
+    return out
+
+
+def planned(terms_wanted: Wanted, counts: Counts, seen: Seen) -> Plan:
+    """What a question looks for among documents.
 
     Args:
-        text: the question.
-        schema: of the index, with the fields named above.
-        searcher: where terms are counted; without, nothing is left out and nobody is a speaker.
+        terms_wanted: of the question, as `wanted` gives them.
+        counts: of what everybody may read.
+        seen: of what else the caller may know.
     """
-    wanted = asked(text)
-    for day in days_in(text):
-        wanted.update(dict.fromkeys(terms(spelled(day)), ()))
-    counts = _Counts(searcher)
-    clauses = [*_clauses(wanted, schema, counts), *_guesses(wanted, schema, counts)]
-    return tantivy.Query.boolean_query(clauses) if clauses else tantivy.Query.empty_query()
+    often = {
+        term: sum(counts(name, one) for one in (term, *forms) for name in TEXTS)
+        for term, forms in terms_wanted.items()
+    }
+    kept = set(sorted((term for term in often if often[term]), key=often.__getitem__)[:TERMS_MAX])
+    strange = [term for term in often if not often[term]][:TERMS_MAX]
+    kept.update(
+        term
+        for term in strange
+        if any(seen(name, one) for one in (term, *terms_wanted[term]) for name in TEXTS)
+    )
+    rows = [(term, terms_wanted[term]) for term in often if term in kept]
+    return Plan(
+        sought=list(_sought(rows, counts, seen)),
+        guesses=list(_guesses(terms_wanted, often, counts, seen)),
+    )
 
 
-class _Counts:
-    """In how many documents a term stands."""
-
-    def __init__(self, searcher: tantivy.Searcher | None) -> None:
-        self._searcher = searcher
-
-    def of(self, field: str, term: str) -> int:
-        return 1 if self._searcher is None else self._searcher.doc_freq(field, term)
-
-    def anywhere(self, term: str) -> int:
-        return sum(self.of(field, term) for field, _ in (*WEIGHTS, _SPOKEN_BY))
-
-    def speaks(self, term: str) -> bool:
-        return self._searcher is not None and self._searcher.doc_freq(SPEAKER, term) > 0
-
-
-def _clauses(
-    wanted: dict[str, tuple[str, ...]], schema: tantivy.Schema, counts: _Counts
-) -> Iterator[tuple[tantivy.Occur, tantivy.Query]]:
-    rows = _rarest(wanted, counts)
-    names = {term for term, _ in rows if counts.speaks(term)}
+def _sought(
+    rows: Sequence[tuple[str, tuple[str, ...]]], counts: Counts, seen: Seen
+) -> Iterator[Sought]:
+    names = {term for term, _ in rows if counts(SPEAKER, term) or seen(SPEAKER, term)}
     only_names = len(names) == len(rows)
     fields = (*WEIGHTS, _SPOKEN_BY) if only_names else WEIGHTS
     for term, forms in rows:
         weight = NAME_WEIGHT if term in names and not only_names else 1.0
         parts = ((term, weight), *((form, weight * FORM_WEIGHT) for form in forms))
-        for field, share in fields:
+        for name, share in fields:
             for form, part in parts:
-                if counts.of(field, form):
-                    yield _should(schema, field, form, part * share)
+                yield Sought(name, form, part * share)
 
 
 def _guesses(
-    wanted: dict[str, tuple[str, ...]], schema: tantivy.Schema, counts: _Counts
-) -> Iterator[tuple[tantivy.Occur, tantivy.Query]]:
-    """Words one slip away from a term that no document has (Damerau, 1964)."""
-    unknown = [
-        term
-        for term in wanted
-        if len(term) >= GUESS_CHARS_MIN and not counts.anywhere(term) and term.isalpha()
+    terms_wanted: Wanted, often: Mapping[str, int], counts: Counts, seen: Seen
+) -> Iterator[str]:
+    """Terms that no document has, of which one a slip away may be meant (Damerau, 1964)."""
+    given = 0
+    for term in [one for one in terms_wanted if len(one) >= GUESS_CHARS_MIN and one.isalpha()]:
+        if often[term] and any(counts(name, term) for name in TEXTS):
+            continue
+        if any(seen(name, term) for name in TEXTS):
+            continue
+        yield term
+        given += 1
+        if given == GUESSES_MAX:
+            return
+
+
+def query(
+    plan: Plan, schema: tantivy.Schema, counts: Counts, rarer: Callable[[str, str], float]
+) -> tantivy.Query:
+    """The query for what everybody may read, scored by BM25.
+
+    Args:
+        plan: what to look for.
+        schema: of the index.
+        counts: of what everybody may read; what is not there is left out.
+        rarer: by how much a term says more or less than the index alone makes of it.
+    """
+    clauses = [
+        _should(schema, one, one.weight * rarer(one.field, one.term))
+        for one in plan.sought
+        if counts(one.field, one.term)
     ]
-    for term in unknown[:GUESSES_MAX]:
-        query = tantivy.Query.fuzzy_term_query(schema, CONTENT, term, distance=1)
-        yield tantivy.Occur.Should, tantivy.Query.boost_query(query, GUESS_SCORE)
-
-
-def _rarest(
-    wanted: dict[str, tuple[str, ...]], counts: _Counts
-) -> list[tuple[str, tuple[str, ...]]]:
-    """What stands in some document, at most `TERMS_MAX` terms, in the order of the question."""
-    found = {
-        term: often
-        for term, forms in wanted.items()
-        if (often := sum(map(counts.anywhere, (term, *forms))))
-    }
-    kept = set(sorted(found, key=found.__getitem__)[:TERMS_MAX])
-    return [(term, wanted[term]) for term in found if term in kept]
+    for term in plan.guesses:
+        near = tantivy.Query.fuzzy_term_query(schema, CONTENT, term, distance=1)
+        clauses.append((tantivy.Occur.Should, tantivy.Query.boost_query(near, GUESS_SCORE)))
+    return tantivy.Query.boolean_query(clauses) if clauses else tantivy.Query.empty_query()
 
 
 def _should(
-    schema: tantivy.Schema, field: str, term: str, weight: float
+    schema: tantivy.Schema, one: Sought, weight: float
 ) -> tuple[tantivy.Occur, tantivy.Query]:
-    query = tantivy.Query.term_query(schema, field, term, index_option="freq")
+    found = tantivy.Query.term_query(schema, one.field, one.term, index_option="freq")
     if weight != 1.0:
-        query = tantivy.Query.boost_query(query, weight)
-    return tantivy.Occur.Should, query
+        found = tantivy.Query.boost_query(found, weight)
+    return tantivy.Occur.Should, found

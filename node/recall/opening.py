@@ -4,7 +4,7 @@ Law: composition only.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,19 +17,14 @@ from node.recall import schema
 from node.recall.beside import opener_of
 from node.recall.engines import Opener, open_engines
 from node.recall.feeding import FLUSH_SECONDS, Feeding
-from node.recall.lexical_query import CONTENT, WEIGHTS
-from node.recall.moments import date_words
 from node.recall.overlay import Overlay
 from node.recall.ranking import Ranking
 from node.recall.service import Recall
 from node.recall.shelf import Shelf
-from node.recall.values import Document
-from node.recall.words import terms
 from node.replication.engine import Engine
 from node.settings.sections import Embeddings
 
 FOLDER: Final = "recall"
-_TITLE, _TAGS, _DATES = schema.TITLE, schema.TAGS, schema.DATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +71,7 @@ def open_recall(
         opener: opens the engines of a generation.
         flush_seconds: least time between two flushes of the index.
     """
-    feeding: Feeding
-
-    def rarity(word: str) -> tuple[int, int]:
-        lexical = feeding.engines.lexical
-        return lexical.found_in(CONTENT, word), lexical.documents
-
-    overlay = Overlay(fields=_fields, terms=terms, rarity=rarity)
+    overlay = Overlay()
     feeding = Feeding(
         reader=reader,
         shelf=Shelf(data_dir / FOLDER, os.urandom),
@@ -121,14 +110,3 @@ def _model(section: Embeddings) -> str | None:
     if section.engine == "endpoint":
         return section.model
     return section.model_dir.name if section.engine == "local" and section.model_dir else None
-
-
-def _fields(document: Document) -> Iterable[tuple[str, float]]:
-    """The texts of a document with the weights that the index gives their fields."""
-    texts = {
-        CONTENT: document.content,
-        _TITLE: document.title,
-        _TAGS: " ".join(document.tags),
-        _DATES: date_words(document),
-    }
-    return [(texts[name], weight) for name, weight in WEIGHTS]

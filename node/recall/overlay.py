@@ -3,30 +3,32 @@
 Law: a key that stands here is answered from here and nowhere else, so a caller recalls what
 it has just written and never what it has just changed or removed. An entry leaves when the
 index shows what was read at that entry's mark or later, and not before; should more than
-`entries_max` wait, the oldest leave early and show again with the next flush. Scores follow
-the same formula as the index (BM25, Robertson and Zaragoza 2009) with its figures of how
-common a word is; lengths are held against a running mean, so they are near, not equal.
+`entries_max` wait, the oldest leave early and show again with the next flush. What is here is
+scored as the index scores, with the figures of the index.
 """
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from node.recall.document import id_of
-from node.recall.filters import passes
-from node.recall.literal import document_has_all, pieces
-from node.recall.values import Change, Document, Filters, Hit
+from node.recall.bag import TEXTS, entries_of
+from node.recall.filters import may_read, passes
+from node.recall.lexical_query import Wanted
+from node.recall.values import Change, Document, Filters
 
 ENTRIES_MAX: Final = 20_000
-_K1: Final = 1.2
-_B: Final = 0.75
-_MEAN_WORDS_FIRST: Final = 20.0
-_MEAN_SHARE: Final = 0.01
 
-Weighed = Mapping[str, float]
-"""Word -> what it adds to a score, before how rare it is counts."""
+
+class Fresh(NamedTuple):
+    """What may answer a question and is not indexed yet.
+
+    Attributes:
+        bags: the words of documents that pass all filters and have a word of it, by key.
+        seen: its terms in fields, as far as they stand in what the caller may know of.
+    """
+
+    bags: Mapping[str, bytes]
+    seen: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -36,38 +38,24 @@ class _Entry:
     mark: int
     known: bool = False
     document: Document | None = None
-    words: Weighed | None = None
+    bag: bytes = b""
 
 
 class Overlay:
     """Documents that the index does not show yet.
 
     Args:
-        fields: a document's texts by field, with the weight of each.
-        terms: the words of a text, analysed as the index does.
-        rarity: how many of how many documents hold a word; asked per word of a question.
         entries_max: how many keys may wait.
     """
 
     name: Final = "overlay"
 
-    def __init__(
-        self,
-        *,
-        fields: Callable[[Document], Iterable[tuple[str, float]]],
-        terms: Callable[[str], list[str]],
-        rarity: Callable[[str], tuple[int, int]],
-        entries_max: int = ENTRIES_MAX,
-    ) -> None:
-        self._fields = fields
-        self._terms = terms
-        self._rarity = rarity
+    def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
         self._entries_max = entries_max
         self._entries: dict[str, _Entry] = {}
         self._unknown: dict[str, None] = {}
-        self._postings: dict[str, dict[str, float]] = {}
+        self._postings: dict[tuple[str, str], dict[str, None]] = {}
         self._marks = 0
-        self._mean = _MEAN_WORDS_FIRST
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -92,29 +80,15 @@ class Overlay:
         """Keys of which nothing was read since they were marked, with their marks."""
         return {key: self._entries[key].mark for key in self._unknown}
 
-    def weigh(self, document: Document) -> Weighed:
-        """What each word of a document adds to a score; may be called from any thread."""
-        out: Counter[str] = Counter()
-        for text, weight in self._fields(document):
-            found = self._terms(text)
-            long = _K1 * (1 - _B + _B * len(found) / self._mean)
-            for word, count in Counter(found).items():
-                out[word] += weight * count * (_K1 + 1) / (count + long)  # type: ignore[assignment] # a Counter of floats adds as one of ints does
-        return out
-
-    def put(self, mark: int, change: Change, words: Weighed | None) -> None:
-        """Keep what was read of a key, unless it was marked again meanwhile."""
+    def put(self, mark: int, change: Change, bag: bytes = b"") -> None:
+        """Keep what was read of a key and its words, unless it was marked again meanwhile."""
         entry = self._entries.get(change.key)
         if entry is None or entry.mark != mark:
             return
-        entry.known, entry.document = True, change.document
+        entry.known, entry.document, entry.bag = True, change.document, bag
         self._unknown.pop(change.key, None)
-        if change.document is None or words is None:
-            return
-        entry.words = words
-        for word, weight in words.items():
-            self._postings.setdefault(word, {})[change.key] = weight
-        self._mean += (len(words) - self._mean) * _MEAN_SHARE
+        for word in _words(entry):
+            self._postings.setdefault(word, {})[change.key] = None
 
     def settle(self, shown: Mapping[str, int]) -> None:
         """The index shows what was read at these marks: {key: mark}."""
@@ -132,9 +106,9 @@ class Overlay:
     def _remove(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         self._unknown.pop(key, None)
-        if entry is None or entry.words is None:
+        if entry is None:
             return
-        for word in entry.words:
+        for word in _words(entry):
             held = self._postings.get(word)
             if held is not None:
                 held.pop(key, None)
@@ -151,24 +125,25 @@ class Overlay:
         """Whether a key must be answered from here."""
         return key in self._entries
 
-    def find(self, text: str, filters: Filters) -> list[Hit]:
-        """Documents with a word of a text that pass all filters, best first."""
-        scores: Counter[str] = Counter()
-        for word in dict.fromkeys(self._terms(text)):
-            held = self._postings.get(word)
-            if held:
-                rare = _idf(*self._rarity(word))
-                for key, weight in held.items():
-                    scores[key] += rare * weight  # type: ignore[assignment] # as above
-        return [
-            Hit(key, id_of(key), float(score), self.name)
-            for key, score in scores.most_common()
-            if self._passes(key, filters)
-        ]
-
-    def _passes(self, key: str, filters: Filters) -> bool:
-        document = self._entries[key].document
-        return document is not None and passes(document, filters)
+    def having(self, wanted: Wanted, filters: Filters) -> Fresh:
+        """What has a word of a question."""
+        bags: dict[str, bytes] = {}
+        hidden: set[str] = set()
+        seen: set[tuple[str, str]] = set()
+        for word in _asked(wanted):
+            for key in self._postings.get(word, ()):
+                if key in hidden:
+                    continue
+                entry = self._entries[key]
+                if key not in bags:
+                    document = entry.document
+                    if document is None or not may_read(document, filters):
+                        hidden.add(key)
+                        continue
+                    if passes(document, filters):
+                        bags[key] = entry.bag
+                seen.add(word)
+        return Fresh(bags, frozenset(seen))
 
     def documents(self, filters: Filters) -> Iterator[Document]:
         """All documents here that pass all filters."""
@@ -176,16 +151,14 @@ class Overlay:
             if entry.document is not None and passes(entry.document, filters):
                 yield entry.document
 
-    def holding(self, text: str, filters: Filters) -> list[Hit]:
-        """Documents in which each piece of a text stands, best first."""
-        wanted = pieces(text)
-        scores = {hit.key: hit.score for hit in self.find(text, filters)}
-        keys = [d.key for d in self.documents(filters) if document_has_all(d, wanted)]
-        keys.sort(key=lambda key: -scores.get(key, 0.0))
-        return [Hit(key, id_of(key), scores.get(key, 0.0), self.name) for key in keys]
+
+def _words(entry: _Entry) -> Iterable[tuple[str, str]]:
+    return entries_of(entry.bag) if entry.bag else ()
 
 
-def _idf(holding: int, documents: int) -> float:
-    """How much a word says: ln(1 + (N - n + 0.5) / (n + 0.5)), never below zero."""
-    documents = max(documents, holding) + 1
-    return math.log(1 + (documents - holding + 0.5) / (holding + 0.5))
+def _asked(wanted: Wanted) -> Iterator[tuple[str, str]]:
+    """The terms of a question and their other forms, in each field."""
+    for term, forms in wanted.items():
+        for one in (term, *forms):
+            for name in TEXTS:
+                yield name, one

@@ -7,18 +7,20 @@ engines stay open as long as a step runs.
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from node.recall import lexical_query
 from node.recall.document import id_of
 from node.recall.engines import Engines
 from node.recall.fusion import fuse
 from node.recall.literal import document_has_all, pieces
 from node.recall.neighbours import POOL
-from node.recall.overlay import Overlay
-from node.recall.values import Filters, Hit
+from node.recall.overlay import Fresh, Overlay
+from node.recall.snapshot import Asked, Snapshot
+from node.recall.values import Document, Filters, Hit
 
 T = TypeVar("T")
 
@@ -59,12 +61,13 @@ class Ranking:
 
     async def best(self, text: str, filters: Filters) -> Ranked:
         """What a text calls to mind."""
-        fresh, covered = self._overlay.find(text, filters), self._overlay.keys()
+        wanted = lexical_query.wanted(text)
+        fresh, covered = self._overlay.having(wanted, filters), self._overlay.keys()
         engines = self._engines()
         with engines.used():
-            return await self._aside(lambda: _best(engines, text, filters, fresh, covered))
+            return await self._aside(lambda: _best(engines, text, wanted, filters, fresh, covered))
 
-    async def newest(self, filters: Filters, at_once: int) -> AsyncIterator[Hit]:
+    async def newest(self, filters: Filters, at_once: int) -> AsyncGenerator[Hit, None]:
         """All that passes, what was made last first.
 
         Args:
@@ -89,36 +92,22 @@ class Ranking:
         for _, key in reversed(fresh):
             yield _filling(key)
 
-    async def holding(self, text: str, filters: Filters) -> AsyncIterator[Hit]:
+    async def holding(self, text: str, filters: Filters) -> AsyncGenerator[Hit, None]:
         """What may hold every piece of a text: what is not indexed yet, then the best first."""
-        for hit in await self._fresh_holding(text, filters):
-            yield hit
-        engines, offset = self._engines(), 0
+        wanted, engines = lexical_query.wanted(text), self._engines()
+        fresh = self._overlay.having(wanted, filters)
+        documents = list(self._overlay.documents(filters))
         with engines.used():
             snapshot = engines.lexical.snapshot()
-            while True:
-                at = offset
-                hits = await self._aside(
-                    lambda: snapshot.holding(text, filters, _AT_ONCE, at)  # noqa: B023 - awaited here
-                )
-                for hit in hits:
-                    if not self._overlay.covers(hit.key):
-                        yield hit
-                offset += len(hits)
-                if len(hits) < _AT_ONCE:
-                    return
-
-    async def _fresh_holding(self, text: str, filters: Filters) -> Sequence[Hit]:
-        """The same of what is not indexed yet; texts may be long, so they are looked at aside."""
-        documents, wanted = list(self._overlay.documents(filters)), pieces(text)
-        if not documents:
-            return ()
-        scores = {hit.key: hit.score for hit in self._overlay.find(text, filters)}
-        keys = await self._aside(
-            lambda: [one.key for one in documents if document_has_all(one, wanted)]
-        )
-        keys.sort(key=lambda key: -scores.get(key, 0.0))
-        return [Hit(key, id_of(key), scores.get(key, 0.0), Overlay.name) for key in keys]
+            asked = await self._aside(lambda: snapshot.asked(wanted, filters, fresh.seen))
+            # Texts may be long, so they are looked at aside.
+            for hit in await self._aside(lambda: _fresh_holding(text, asked, documents, fresh)):
+                yield hit
+            own = _Pages(self._aside, lambda at: snapshot.own_holding(text, asked, _AT_ONCE, at))
+            rest = _Pages(self._aside, lambda at: snapshot.holding(text, asked, _AT_ONCE, at))
+            while (best := await _better(own, rest)) is not None:
+                if not self._overlay.covers(best.key):
+                    yield best
 
     async def _aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -128,15 +117,73 @@ class Ranking:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
+class _Pages:
+    """Hits of one index, read as they are wanted."""
+
+    def __init__(
+        self,
+        aside: Callable[[Callable[[], Sequence[Hit]]], Awaitable[Sequence[Hit]]],
+        read: Callable[[int], Sequence[Hit]],
+    ) -> None:
+        self._aside = aside
+        self._read = read
+        self._hits: Sequence[Hit] = ()
+        self._at = 0
+        self._offset = 0
+        self._ended = False
+
+    async def first(self) -> Hit | None:
+        """The best that was not taken; None when all were."""
+        if self._at == len(self._hits) and not self._ended:
+            self._hits = await self._aside(functools.partial(self._read, self._offset))
+            self._at, self._offset = 0, self._offset + len(self._hits)
+            self._ended = len(self._hits) < _AT_ONCE
+        return self._hits[self._at] if self._at < len(self._hits) else None
+
+    def take(self) -> None:
+        """Go on to the next."""
+        self._at += 1
+
+
+async def _better(one: _Pages, other: _Pages) -> Hit | None:
+    """The better of what two indexes have next."""
+    left, right = await one.first(), await other.first()
+    first = right is None or (left is not None and left.score >= right.score)
+    (one if first else other).take()
+    return left if first else right
+
+
+def _fresh_holding(
+    text: str, asked: Asked, documents: Sequence[Document], fresh: Fresh
+) -> list[Hit]:
+    """What holds every piece of a text and is not indexed yet; runs in a thread."""
+    wanted = pieces(text)
+    found = [one.key for one in documents if document_has_all(one, wanted)]
+    scores = {key: asked.score(fresh.bags[key]) if key in fresh.bags else 0.0 for key in found}
+    found.sort(key=lambda key: -scores[key])
+    return [Hit(key, id_of(key), scores[key], Overlay.name) for key in found]
+
+
 def _best(
-    engines: Engines, text: str, filters: Filters, fresh: Sequence[Hit], covered: set[str]
+    engines: Engines,
+    text: str,
+    wanted: lexical_query.Wanted,
+    filters: Filters,
+    fresh: Fresh,
+    covered: set[str],
 ) -> Ranked:
     """Runs in a thread."""
-    lexical = _shown(engines, text, filters, covered)
+    snapshot = engines.lexical.snapshot()
+    asked = snapshot.asked(wanted, filters, fresh.seen)
+    lexical = _shown(snapshot, asked, covered)
     counts = {engines.lexical.name: len(lexical)}
-    if fresh:
-        counts[Overlay.name] = len(fresh)
-    words = [*lexical, *fresh]
+    scored = [
+        Hit(key, id_of(key), asked.score(bag), Overlay.name) for key, bag in fresh.bags.items()
+    ]
+    new = [hit for hit in scored if hit.score > 0]
+    if new:
+        counts[Overlay.name] = len(new)
+    words = [*lexical, *new]
     words.sort(key=lambda hit: -hit.score)
     spread = engines.neighbours.spread(words[:POOL], text, POOL) if words else []
     rankings: list[tuple[Sequence[Hit], float]] = [(spread, 1.0)]
@@ -147,11 +194,11 @@ def _best(
     return Ranked(hits=spread if len(rankings) == 1 else fuse(rankings), counts=counts)
 
 
-def _shown(engines: Engines, text: str, filters: Filters, covered: set[str]) -> list[Hit]:
+def _shown(snapshot: Snapshot, asked: Asked, covered: set[str]) -> list[Hit]:
     """The best of the index that the overlay does not answer; those it does take no places."""
     limit = POOL
     while True:
-        found = engines.lexical.find(text, filters, limit)
+        found = snapshot.best(asked, limit)
         kept = [hit for hit in found if hit.key not in covered]
         if len(found) < limit or len(kept) >= _KEPT_MIN or limit > POOL + len(covered):
             return kept[:POOL]

@@ -3,26 +3,38 @@
 Law: texts are analysed by the one analyser of recall and keep no positions; filters are raw
 terms and numbers, so every filter is decided inside the index. A key is kept twice: as a term,
 to find what is to be replaced, and, when its id is a UUID, as two numbers, because reading
-numbers of a hit costs a tenth of reading its stored text.
+numbers of a hit costs a tenth of reading its stored text. What not everybody may read also
+says, per reader, which words it has, so that what a reader may know of is counted and found
+without a look at what others keep to themselves.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import tantivy
 
+from node.recall.bag import (
+    CONTENT,
+    DATES,
+    SPEAKER,
+    TAGS,
+    TEXTS,
+    TITLE,
+    bag_of,
+    entries_of,
+    lengths_in,
+    texts_of,
+)
 from node.recall.literal import marks_of
-from node.recall.moments import date_words, speaker_of
 from node.recall.values import PUBLIC, Document
-from node.recall.words import ANALYZER, composed, register
+from node.recall.words import ANALYZER, register
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of fields or analysis; an index of another version starts over."""
 
-TITLE, CONTENT, TAGS, SPEAKER, DATES = "title", "content", "tags", "speaker", "dates"
-TEXTS: Final = (TITLE, CONTENT, TAGS, SPEAKER, DATES)
-"""Analysed by `node.recall.words.ANALYZER`; ranking reads these."""
+_LETTERS: Final = {TITLE: "t", CONTENT: "c", TAGS: "g", SPEAKER: "s", DATES: "d"}
 
 KEY, MARKS, NAMESPACE, WITHIN, READER = "key", "marks", "namespace", "within", "reader"
 TAG, TIER, OWNER, SESSION, TRAITS = "tag", "tier", "owner", "session", "traits"
@@ -32,15 +44,25 @@ CREATED, EXPIRES, PRIORITY = "created", "expires", "priority"
 _NUMBERS: Final = (CREATED, EXPIRES, PRIORITY)
 
 FORM, HIGH, LOW = "form", "high", "low"
+WORDS, BAG, WORTH, AGE = "words", "bag", "worth", "age"
+"""Of what not everybody may read: its words by reader, and those with which it is scored; a
+factor that is near to what its length makes of a score; when it was made, told apart further."""
+
 _STORED_FORM: Final = 0
 _FORMS: Final = ("", "d", "p")
 
-EVERY, HIDDEN, ENDING = "every", "hidden", "ending"
-"""Traits: of each document; of those not everybody may read; of those that expire."""
+EVERY, ENDING = "every", "ending"
+"""Traits: of each document; of those that expire."""
 
 _WHITESPACE: Final = "marks"
 _HALF: Final = 64
 _LOW_BITS: Final = (1 << _HALF) - 1
+_NAME_BYTES: Final = 9
+_AGE_BITS: Final = 10
+_AGE_MS_MAX: Final = 2**51
+_WORTH_SCALE: Final = 8.0
+_WORTH_WORDS: Final = 20
+_TIE: Final = 1e-4
 
 
 def build_schema() -> tantivy.Schema:
@@ -56,6 +78,10 @@ def build_schema() -> tantivy.Schema:
         builder.add_integer_field(name, indexed=True, fast=True)
     for name in (FORM, HIGH, LOW):
         builder.add_unsigned_field(name, fast=True)
+    builder.add_text_field(WORDS, tokenizer_name=_WHITESPACE, index_option="basic")
+    builder.add_bytes_field(BAG, stored=True)
+    builder.add_float_field(WORTH, fast=True)
+    builder.add_integer_field(AGE, fast=True)
     return builder.build()
 
 
@@ -69,11 +95,11 @@ def register_all(index: tantivy.Index) -> None:
 def indexed(document: Document) -> tantivy.Document:
     """A document as the index takes it."""
     out = tantivy.Document()
-    out.add_text(TITLE, composed(document.title))
-    out.add_text(CONTENT, composed(document.content))
-    out.add_text(TAGS, composed(" ".join(document.tags)))
-    out.add_text(SPEAKER, composed(speaker_of(document)))
-    out.add_text(DATES, date_words(document))
+    if hidden(document):
+        _add_own(out, document)
+    else:
+        for name, text in texts_of(document):
+            out.add_text(name, text)
     out.add_text(MARKS, " ".join(marks_of(document)))
     out.add_text(KEY, document.key)
     _add_filters(out, document)
@@ -88,8 +114,9 @@ def _add_filters(out: tantivy.Document, document: Document) -> None:
     out.add_text(NAMESPACE, document.namespace)
     for tree in subtrees(document.namespace):
         out.add_text(WITHIN, tree)
-    for reader in document.readers:
-        out.add_text(READER, reader)
+    if hidden(document):
+        for reader in document.readers:
+            out.add_text(READER, reader)
     for tag in document.tags:
         out.add_text(TAG, tag)
     out.add_text(TIER, document.tier)
@@ -97,13 +124,53 @@ def _add_filters(out: tantivy.Document, document: Document) -> None:
     if document.session:
         out.add_text(SESSION, document.session)
     out.add_text(TRAITS, EVERY)
-    if document.readers != (PUBLIC,):
-        out.add_text(TRAITS, HIDDEN)
     out.add_integer(CREATED, document.created_ms)
     out.add_integer(PRIORITY, document.priority)
     if document.expires_ms is not None:
         out.add_text(TRAITS, ENDING)
         out.add_integer(EXPIRES, document.expires_ms)
+
+
+def hidden(document: Document) -> bool:
+    """Whether not everybody may read it."""
+    return document.readers != (PUBLIC,)
+
+
+def _add_own(out: tantivy.Document, document: Document) -> None:
+    """The words of what not everybody may read, and what orders it beside others."""
+    bag = bag_of(document)
+    entries = list(entries_of(bag))
+    out.add_text(WORDS, " ".join(own_words(document.readers, entries)))
+    out.add_bytes(BAG, bag)
+    drawn = int.from_bytes(blake2b(document.key.encode(), digest_size=4).digest())
+    length = lengths_in(bag)[TEXTS.index(CONTENT)]
+    near = 1 / (1 + length / _WORTH_WORDS) + _TIE * drawn / 2**32
+    out.add_float(WORTH, 2 ** (1 + _WORTH_SCALE * near) - 2)  # the index takes log2(2 + worth)
+    made = max(-_AGE_MS_MAX, min(document.created_ms, _AGE_MS_MAX))
+    out.add_integer(AGE, (made << _AGE_BITS) + (drawn >> (32 - _AGE_BITS)))
+
+
+def own_words(readers: Sequence[str], entries: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The words (field, term) of documents as the index has them for their readers."""
+    for reader in readers:
+        mark = reader_mark(reader)
+        for name, term in entries:
+            yield own_word(mark, name, term)
+
+
+def own_word(mark: str, name: str, term: str) -> str:
+    """A term in a field, of the reader with a mark."""
+    return f"{mark}{_LETTERS[name]}{term}"
+
+
+def reader_mark(reader: str) -> str:
+    """What stands before the words of a reader."""
+    return blake2b(reader.encode(), digest_size=_NAME_BYTES).hexdigest()
+
+
+def made_ms(age: int) -> int:
+    """When a document was made, by its `AGE`."""
+    return age >> _AGE_BITS
 
 
 def subtrees(namespace: str) -> list[str]:

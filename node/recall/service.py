@@ -9,6 +9,7 @@ writes.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -146,9 +147,11 @@ class Recall:
     async def _fill(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> None:
         """Take the newest, as far as the limit and the budget go."""
         beyond = chosen.ask.limit + len(chosen.seen) + _FILL_MAX
-        async for hit in self._ranking.newest(filters, chosen.ask.limit + len(chosen.seen)):
-            if await self._offer(chosen, hit, filters, viewer) or len(chosen.seen) > beyond:
-                break
+        at_once = chosen.ask.limit + len(chosen.seen)
+        async with aclosing(self._ranking.newest(filters, at_once)) as hits:
+            async for hit in hits:
+                if await self._offer(chosen, hit, filters, viewer) or len(chosen.seen) > beyond:
+                    break
 
     async def _literal(self, chosen: "_Chosen", filters: Filters, viewer: Caller) -> None:
         """Take what holds the context itself, where that is no word that ranking knows."""
@@ -157,15 +160,16 @@ class Recall:
         if len(marks(context)) > _MARKS_MAX:
             return
         looked = 0
-        async for hit in self._ranking.holding(context, filters):
-            looked += 1
-            if chosen.full or looked > _LITERAL_MAX:
-                break
-            if looked % _STRIDE == 0:
-                await asyncio.sleep(0)
-            held = self._shown(hit.key, filters, viewer)
-            if held is not None and document_has_all(document_of(held), wanted):
-                await self._offer(chosen, hit._replace(score=LITERAL_SCORE), filters, viewer)
+        async with aclosing(self._ranking.holding(context, filters)) as hits:
+            async for hit in hits:
+                looked += 1
+                if chosen.full or looked > _LITERAL_MAX:
+                    break
+                if looked % _STRIDE == 0:
+                    await asyncio.sleep(0)
+                held = self._shown(hit.key, filters, viewer)
+                if held is not None and document_has_all(document_of(held), wanted):
+                    await self._offer(chosen, hit._replace(score=LITERAL_SCORE), filters, viewer)
 
     async def nearest(self, text: str, filters: Filters, viewer: Caller, limit: int) -> list[Found]:
         """Memories with words of a text, best first; nothing is filled up."""
@@ -198,19 +202,20 @@ class Recall:
         if query.limit <= 0:
             return out
         seen: set[str] = set()
-        async for hit in self._ranking.holding(text, filters):
-            if len(seen) % _STRIDE == 0:
-                await asyncio.sleep(0)
-            held = None if hit.key in seen else self._shown(hit.key, filters, viewer)
-            seen.add(hit.key)
-            if held is None or not await _holds(held, wanted):
-                continue
-            if skip:
-                skip -= 1
-                continue
-            out.append(Found(held=held, score=hit.score))
-            if len(out) >= query.limit:
-                break
+        async with aclosing(self._ranking.holding(text, filters)) as hits:
+            async for hit in hits:
+                if len(seen) % _STRIDE == 0:
+                    await asyncio.sleep(0)
+                held = None if hit.key in seen else self._shown(hit.key, filters, viewer)
+                seen.add(hit.key)
+                if held is None or not await _holds(held, wanted):
+                    continue
+                if skip:
+                    skip -= 1
+                    continue
+                out.append(Found(held=held, score=hit.score))
+                if len(out) >= query.limit:
+                    break
         return out
 
     # --- pieces ----------------------------------------------------------------------
@@ -260,14 +265,14 @@ class Recall:
         return self._feeding.lag_ops()
 
     def status(self) -> dict[str, Any]:
-        """What there is to tell about the index."""
+        """What there is to tell about the index, of what everybody may read."""
         feeding = self._feeding
         lexical = feeding.engines.lexical
         return {
             "state": feeding.state,
             "mode": self.mode,
-            "documents": lexical.documents,
-            "dead": lexical.dead,
+            "documents": lexical.open_documents,
+            "dead": lexical.open_dead,
             "waiting": len(self._overlay),
             "lag_ops": feeding.lag_ops(),
             "done": feeding.done,

@@ -54,14 +54,15 @@ class Vocabulary:
         count = self._random.randint(least, most)
         return " ".join(self._random.choices(self._words, cum_weights=self._weights, k=count))
 
-    def memories(self, first: int) -> list[dict[str, Any]]:
-        """The memories of one request."""
+    def memories(self, first: int, private_in_100: int = 0) -> list[dict[str, Any]]:
+        """The memories of one request; so many in a hundred only their agent may read."""
         return [
             {
                 "title": self.text(3, 6),
                 "content": self.text(*_CONTENT_WORDS),
                 "namespace": f"space-{number % _SPACES}",
                 "metadata": {"session_id": f"s{number // _TURNS}"},
+                **({"scope": "private"} if number * 7 % 100 < private_in_100 else {}),
             }
             for number in range(first, first + _BATCH)
         ]
@@ -73,7 +74,11 @@ class Client:
     def __init__(self, node: Node) -> None:
         parts = urlsplit(node.url)
         self._connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=120)
-        self._headers = {"x-api-key": node.key, "content-type": "application/json"}
+        self._headers = {
+            "x-api-key": node.key,
+            "content-type": "application/json",
+            "x-agent-id": "bench",
+        }
 
     def post(self, path: str, body: object) -> Any:
         """The answer to a POST."""
@@ -106,13 +111,14 @@ def timed(questions: list[str], ask: Callable[[str], object]) -> dict[str, float
     return {name: round(took[min(int(len(took) * q), len(took) - 1)], 2) for name, q in at.items()}
 
 
-def measure(node: Node, records: int, asked: int, seed: int) -> Iterator[dict[str, Any]]:
+def measure(node: Node, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Everything there is to measure, one line each."""
-    vocabulary, client = Vocabulary(seed), Client(node)
+    vocabulary, client = Vocabulary(options.seed), Client(node)
+    records, asked = options.records, options.questions
     yield {"bench": "empty", "resident_mib": machine.resident_mib(node.pid)}
     began = time.monotonic()
     for first in range(0, records, _BATCH):
-        client.post("/memories/bulk", vocabulary.memories(first))
+        client.post("/memories/bulk", vocabulary.memories(first, options.private))
     stored = time.monotonic() - began
     status = settle(client)
     yield {
@@ -141,7 +147,7 @@ def measure(node: Node, records: int, asked: int, seed: int) -> Iterator[dict[st
     progress = Shelf(node.data_dir / "recall").read()
     if progress is not None:
         lexical = Lexical(node.data_dir / "recall" / progress.generation / "lexical")
-        filters = Filters(reader="", now_ms=int(time.time() * 1000), over_too=True)
+        filters = Filters(reader="bench", now_ms=int(time.time() * 1000), over_too=True)
         yield {
             "bench": "index alone",
             "ms": timed(questions, lambda q: lexical.find(q, filters, 300)),
@@ -171,6 +177,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--private", type=int, default=0, help="so many in a hundred are private")
     parser.add_argument("--dir", type=Path, help="where the node keeps its data")
     asked = parser.parse_args()
     print(json.dumps({"seed": asked.seed, **machine.facts()}), flush=True)
@@ -178,7 +185,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=asked.dir) as folder,
         running(Path(folder) / "mesh", nodes=1, writes=1) as mesh,
     ):
-        for line in measure(mesh.nodes[0], asked.records, asked.questions, asked.seed):
+        for line in measure(mesh.nodes[0], asked):
             print(json.dumps(line), flush=True)
     sys.exit(0)
 

@@ -85,7 +85,7 @@ SCORED: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/recall", {"context": "open words", "limit": 50}),
     ("POST", "/recall", {"context": f"{SECRET[:-1]}d", "limit": 50}),
 )
-"""Answers with scores: what is rare is rare by the memories of everybody, see the threat model."""
+"""Answers with scores."""
 
 
 def plain(value: Any) -> Any:
@@ -196,7 +196,6 @@ def level(node: RealNode) -> None:
     )
 
 
-@pytest.mark.xfail(reason="what is rare is rare by everybody's memories", strict=True)
 def test_no_score_changes_by_what_is_private_to_somebody_else(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

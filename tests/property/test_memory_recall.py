@@ -17,7 +17,7 @@ from crdt.op import Draft, Kind
 from node.contracts import Caller, Held
 from node.memory.query import Query
 from node.memory.record import created_ms, is_party, visible_to
-from node.recall import document, feeding, overlay, ranking, service
+from node.recall import document, feeding, ranking, service
 from node.recall.asking import Ask
 from node.recall.service import Found, Recall, Recalled, tokens_of
 from tests.property.memory_histories import (
@@ -307,7 +307,7 @@ async def test_what_another_store_holds_is_found_at_once(tmp_path: Path, seed: i
 
 def unseen_overlay() -> Patch:
     """What is not flushed is found by nobody."""
-    return overlay.Overlay, "holding", lambda _self, _text, _filters: []
+    return ranking, "_fresh_holding", lambda *_: []
 
 
 def seen_by_all() -> Patch:

@@ -1,19 +1,13 @@
 """What is answered before the index shows it."""
 
+from node.recall.bag import bag_of
 from node.recall.filters import passes
+from node.recall.lexical import Lexical
+from node.recall.lexical_query import wanted
 from node.recall.overlay import Overlay
 from node.recall.values import Change, Document, Filters
 
 FILTERS = Filters(reader="", now_ms=0)
-
-
-def overlay(entries_max: int = 100) -> Overlay:
-    return Overlay(
-        fields=lambda one: [(one.title, 1.0), (one.content, 1.0)],
-        terms=lambda text: text.lower().split(),
-        rarity=lambda _word: (10, 1000),
-        entries_max=entries_max,
-    )
 
 
 def document(ident: str, content: str) -> Document:
@@ -27,16 +21,19 @@ def put(over: Overlay, ident: str, content: str | None) -> int:
     over.mark(key)
     made = None if content is None else document(ident, content)
     mark = over.mark_of(key)
-    over.put(mark, Change(key, made), None if made is None else over.weigh(made))
+    over.put(mark, Change(key, made), b"" if made is None else bag_of(made))
     return mark
 
 
 def found(over: Overlay, text: str) -> list[str]:
-    return [hit.id for hit in over.find(text, FILTERS)]
+    fresh = over.having(wanted(text), FILTERS)
+    asked = Lexical(None).snapshot().asked(wanted(text), FILTERS, fresh.seen)
+    scores = {key[1:]: asked.score(bag) for key, bag in fresh.bags.items()}
+    return sorted(scores, key=lambda ident: -scores[ident])
 
 
 def test_more_and_rarer_words_rank_first() -> None:
-    over = overlay()
+    over = Overlay()
     put(over, "one", "red fish")
     put(over, "two", "red red fish blue")
     put(over, "three", "green")
@@ -45,7 +42,7 @@ def test_more_and_rarer_words_rank_first() -> None:
 
 
 def test_a_change_takes_the_place_of_what_was_there() -> None:
-    over = overlay()
+    over = Overlay()
     put(over, "one", "red")
     put(over, "one", "blue")
     assert found(over, "red") == []
@@ -56,7 +53,7 @@ def test_a_change_takes_the_place_of_what_was_there() -> None:
 
 
 def test_what_was_marked_and_not_read_is_covered_and_not_found() -> None:
-    over = overlay()
+    over = Overlay()
     put(over, "one", "red")
     over.mark("done")
     assert over.unknown().keys() == {"done"}
@@ -65,17 +62,17 @@ def test_what_was_marked_and_not_read_is_covered_and_not_found() -> None:
 
 
 def test_what_was_read_before_the_last_mark_is_not_kept() -> None:
-    over = overlay()
+    over = Overlay()
     over.mark("done")
     old = over.mark_of("done")
     over.mark("done")
     change = Change("done", document("one", "red"))
-    over.put(old, change, {"red": 1.0})
+    over.put(old, change, bag_of(document("one", "red")))
     assert found(over, "red") == []
 
 
 def test_an_entry_leaves_when_the_index_shows_it_and_not_before() -> None:
-    over = overlay()
+    over = Overlay()
     first = put(over, "one", "red")
     second = put(over, "one", "blue")
     over.settle({"done": first})
@@ -87,18 +84,21 @@ def test_an_entry_leaves_when_the_index_shows_it_and_not_before() -> None:
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:
-    over = overlay(entries_max=3)
+    over = Overlay(entries_max=3)
     for ident in "abcd":
         put(over, ident, "red")
     assert sorted(found(over, "red")) == ["b", "c", "d"]
 
 
-def test_filters_hold_and_pieces_are_found_literally() -> None:
-    over = overlay()
-    put(over, "one", "Red-fish and chips")
-    assert [hit.id for hit in over.holding("red-fish chips", FILTERS)] == ["one"]
-    assert not over.holding("red-fis", FILTERS)
-    other = Filters(reader="", now_ms=0, namespace="other")
-    assert not over.holding("chips", other)
-    assert not over.find("chips", other)
+def test_filters_hold_and_what_may_not_be_seen_is_not_noticed() -> None:
+    over = Overlay()
+    put(over, "one", "red fish")
+    for filters, bags, seen in (
+        (FILTERS, 1, 1),
+        (Filters(reader="", now_ms=0, namespace="other"), 0, 1),
+        (Filters(reader="", now_ms=0, within=("other",)), 0, 0),
+    ):
+        fresh = over.having(wanted("red unicorn"), filters)
+        assert (len(fresh.bags), len(fresh.seen)) == (bags, seen)
+        assert len(list(over.documents(filters))) == bags
     assert all(passes(one, FILTERS) for one in over.documents(FILTERS))
