@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from node.errors import ConfigError
 from node.recall.embeddings import (
@@ -24,7 +23,7 @@ from node.recall.embeddings import (
 from node.recall.engines import Engines, Opener, open_engines
 from node.recall.fuzzy import HashedGrams
 from node.recall.vectors import VectorEngine
-from node.settings.material import check_secret_modes
+from node.settings.endpoint import check_url, read_key
 from node.settings.sections import Embeddings
 
 VECTORS_FOLDER: Final = "vectors"
@@ -105,40 +104,11 @@ def _local(section: Embeddings) -> LocalEmbedder:
 def _target(section: Embeddings, environ: Mapping[str, str]) -> EndpointTarget:
     if section.url is None or section.model is None:
         raise ConfigError("[embeddings] engine = endpoint needs url and model", fix="Give both")
-    parts = urlsplit(section.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError("[embeddings] url is no address", fix="Write it as https://host/v1")
-    if parts.username or parts.password:
-        raise ConfigError(
-            "[embeddings] url holds a secret", fix="Put the key into a file: api_key_file"
-        )
+    check_url("embeddings", section.url)
     return EndpointTarget(
         url=section.url,
         model=section.model,
-        api_key=_key(section, environ),
+        api_key=read_key("embeddings", section, environ),
         timeout_secs=section.timeout_secs,
         batch_items_max=section.batch_items_max,
     )
-
-
-def _key(section: Embeddings, environ: Mapping[str, str]) -> str:
-    if section.api_key_env:
-        key = environ.get(section.api_key_env, "").strip()
-        if not key:
-            raise ConfigError(
-                f"[embeddings] api_key_env names {section.api_key_env}",
-                why="that variable is not set or is empty",
-            )
-        return key
-    if section.api_key_file is None:
-        return ""
-    try:
-        key = section.api_key_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {section.api_key_file}", why=error.strerror or ""
-        ) from error
-    check_secret_modes(section.api_key_file)
-    if not key:
-        raise ConfigError(f"{section.api_key_file} is empty")
-    return key
