@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import tantivy
 
@@ -23,6 +23,7 @@ _B: Final = 0.75
 _MEAN: Final = {b.CONTENT: 20.0, b.TITLE: 5.0, b.TAGS: 3.0, b.SPEAKER: 1.0, b.DATES: 4.0}
 """Of texts, where there is none that everybody may read."""
 
+_COUNTS_MAX: Final = 20_000
 _PROBES: Final = (
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     *("like", "time", "day", "one", "new", "use", "work"),
@@ -37,13 +38,30 @@ class Figures:
         self._searcher = searcher
         self._schema = schema
         self._means: dict[str, float] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
-        self.documents = int(searcher.doc_freq(s.TRAITS, s.EVERY))
-        """How many there are, with those that were replaced and still count in the index."""
+        self._taking = int(searcher.doc_freq(s.TRAITS, s.EVERY))
+        self.documents = int(searcher.num_docs)
+        """How many there are."""
 
     def count(self, name: str, term: str) -> int:
         """How many have a term in a field."""
-        return int(self._searcher.doc_freq(name, term))
+        held = int(self._searcher.doc_freq(name, term))
+        if not held or self._taking == self.documents:
+            return held
+        known = self._counts.get((name, term))
+        if known is None:
+            query = tantivy.Query.term_query(self._schema, name, term, index_option="basic")
+            known = number_of(self._searcher, query)
+            with self._lock:
+                if len(self._counts) >= _COUNTS_MAX:
+                    self._counts.clear()
+                self._counts[name, term] = known
+        return known
+
+    def indexed(self, name: str, term: str) -> float:
+        """How much a term says to the index, which counts what was replaced or removed too."""
+        return rarity(int(self._searcher.doc_freq(name, term)), self._taking)
 
     def mean(self, name: str) -> float:
         """How long a field is."""
@@ -66,7 +84,7 @@ class Figures:
         return None
 
     def _told(self, name: str, word: str) -> float | None:
-        if not self.count(name, word):
+        if not self._searcher.doc_freq(name, word):
             return None
         query = tantivy.Query.term_query(self._schema, name, word, index_option="freq")
         hits = self._searcher.search(query, limit=1, count=False).hits
@@ -74,6 +92,12 @@ class Figures:
             return None
         told = json.loads(query.explain(self._searcher, hits[0][1]).to_json())
         return _value(told, "avgdl")
+
+
+def number_of(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
+    """How many documents a query finds; nothing that was removed is among them."""
+    found: Any = searcher.search(query, limit=1, count=True)  # its stub lacks `count`
+    return int(found.count)
 
 
 def _value(told: dict[str, object], name: str) -> float | None:

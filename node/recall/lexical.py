@@ -80,17 +80,14 @@ class Lexical:
         What becomes hidden leaves the open index first; what becomes open enters it last. So a
         kill in between leaves it in neither, until the feed is repeated, and never in both.
         """
-        opened, hidden = self._open.changed or bool(self._moved), self._hidden.changed
         self._open.commit()
         self._hidden.commit()
-        for made in self._moved.values():
+        for key, made in self._moved.items():
+            self._open.remove(key)  # where this is done again, after a commit that failed
             self._open.add(made)
         self._open.commit()
         self._moved.clear()
-        if opened:
-            self._open.show()
-        if hidden:
-            self._hidden.show()
+        opened, hidden = self._open.show(), self._hidden.show()
         if opened or hidden:
             self._shown = self._now(None if opened else self._shown.figures)
 

@@ -41,6 +41,7 @@ class Part:
         self._writer: tantivy.IndexWriter | None = None
         self.changed = False
         """Whether anything was taken that does not show yet."""
+        self._unshown = False
         self.searcher = self._index.searcher()
 
     def remove(self, key: str) -> None:
@@ -67,13 +68,18 @@ class Part:
     def commit(self) -> None:
         """Put what was taken on the disk, and where the next searcher sees it."""
         if self.changed and self._writer is not None:
+            self._unshown = True
             self._writer.commit()
             self.changed = False
 
-    def show(self) -> None:
-        """See what is on the disk now."""
+    def show(self) -> bool:
+        """See what was committed; whether anything was since this was last done."""
+        if not self._unshown:
+            return False
         self._index.reload()
         self.searcher = self._index.searcher()
+        self._unshown = False
+        return True
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:

@@ -7,7 +7,7 @@ many others there are, and what they say, changes no score, no order and no numb
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import tantivy
 
@@ -15,7 +15,7 @@ from node.recall import lexical_query as q
 from node.recall import schema as s
 from node.recall.bag import CONTENT
 from node.recall.document import id_of
-from node.recall.figures import Figures, Scorer, rarity
+from node.recall.figures import Figures, Scorer, number_of, rarity
 from node.recall.filters import Clause, clauses, reader_clauses, term
 from node.recall.literal import marks
 from node.recall.values import Filters, Hit
@@ -64,6 +64,8 @@ class Own:
     def words(self, asked: "Asked") -> tantivy.Query:
         """What has a word of a question, by how much its words say."""
         parts = []
+        if self.clauses is None:
+            return tantivy.Query.empty_query()
         for one in asked.plan.sought:
             found = term(self._schema, s.WORDS, s.own_word(self._mark, one.field, one.term))
             said = one.weight * asked.weight(one.field, one.term)
@@ -78,8 +80,7 @@ class Own:
         if self.clauses is None:
             return 0
         query = tantivy.Query.boolean_query([*parts, *self.clauses])
-        found: Any = self._searcher.search(query, limit=1, count=True)  # its stub lacks `count`
-        return int(found.count)
+        return number_of(self._searcher, query)
 
 
 class Asked:
@@ -112,10 +113,7 @@ class Asked:
 
     def rarer(self, name: str, word: str) -> float:
         """The same, as a multiple of what the index of everybody's makes of it."""
-        if not self.own.documents:
-            return 1.0
-        figures = self.figures
-        return self.weight(name, word) / rarity(figures.count(name, word), figures.documents)
+        return self.weight(name, word) / self.figures.indexed(name, word)
 
     def score(self, bag: bytes) -> float:
         """What the index would make of a document with these words."""
@@ -151,7 +149,7 @@ class Snapshot:
         found = self._ranked([(_MUST, self._words(asked))], asked, limit, 0)
         own = self._own(asked, [(_MUST, asked.own.words(asked))], limit + limit // 2, 0)
         if own:
-            found = [*found, *own]
+            found += (hit for hit in own if hit.score > 0)
             found.sort(key=lambda hit: -hit.score)
         return found[:limit]
 

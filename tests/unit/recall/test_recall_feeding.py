@@ -275,7 +275,10 @@ async def test_who_waits_for_a_rebuild_hears_of_its_failure(tmp_path: Path) -> N
         await side.until(lambda: any(name == "index_failed" for name, _ in side.events))
 
 
-@pytest.mark.parametrize("damage", ["lexical/meta.json", "order/data.mdb", "CURRENT"])
+@pytest.mark.parametrize(
+    "damage",
+    ["lexical/meta.json", "lexical/hidden/meta.json", "order/data.mdb", "CURRENT"],
+)
 async def test_what_is_damaged_is_made_anew(tmp_path: Path, damage: str) -> None:
     store = Store()
     store.put("one", "red")
