@@ -11,7 +11,6 @@ request: an answer. Values: msgpack.
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
@@ -24,19 +23,13 @@ import msgpack
 from node.contracts import Caller, RetryKey
 from node.errors import DiskFull
 from node.lifecycle.toll import Doomed
+from node.store.small import SmallTable
 
 FOLDER: Final = "forgetting"
 ANSWERS_MS: Final = 24 * 3_600_000
 _NAME_BYTES: Final = 16
 _NUMBER_BYTES: Final = 8
-_FILE_MODE: Final = 0o600
 _MAP_BYTES: Final = 1 << 30
-_BROKEN: Final = (
-    lmdb.InvalidError,
-    lmdb.CorruptedError,
-    lmdb.PageNotFoundError,
-    lmdb.VersionMismatchError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,26 +80,24 @@ class Ledger:
 
     def __init__(self, folder: Path | None = None, now_ms: Callable[[], int] = int) -> None:
         self._now_ms = now_ms
-        self._env = None if folder is None else _opened(folder)
-        self._lock = threading.Lock()  # nobody closes it under the thread that writes
+        self._table = None if folder is None else SmallTable(folder, map_bytes=_MAP_BYTES)
         self._intents: dict[bytes, Intent] = {}
         self._answers: dict[bytes, Answered] = {}
         self._busy: set[bytes] = set()
         self._number = 0
-        if self._env is not None:
-            self._load(self._env)
+        if self._table is not None:
+            self._load(self._table.rows())
 
-    def _load(self, env: lmdb.Environment) -> None:
-        with env.begin() as txn:
-            for key, value in txn.cursor():
-                if bytes(key[:1]) == b"i":
-                    intent = _intent(bytes(key[1:]), bytes(value))
-                    if intent is not None:
-                        self._intents[intent.name] = intent
-                else:
-                    answer = _answered(bytes(value))
-                    if answer is not None:
-                        self._answers[bytes(key[1:])] = answer
+    def _load(self, rows: Iterator[tuple[bytes, bytes]]) -> None:
+        for key, value in rows:
+            if key[:1] == b"i":
+                intent = _intent(key[1:], value)
+                if intent is not None:
+                    self._intents[intent.name] = intent
+            else:
+                answer = _answered(value)
+                if answer is not None:
+                    self._answers[key[1:]] = answer
 
     # Reading.
 
@@ -195,8 +186,10 @@ class Ledger:
         self._intents.pop(intent.name, None)
 
     async def _save(self, rows: Mapping[bytes, bytes | None]) -> None:
+        if self._table is None:
+            return
         try:
-            await asyncio.to_thread(self._write, rows)
+            await asyncio.to_thread(self._table.write, rows)
         except (OSError, lmdb.Error) as error:
             raise DiskFull(
                 "what is to be forgotten could not be written down",
@@ -204,21 +197,10 @@ class Ledger:
                 fix="Make room on the disk of the data directory, then ask again",
             ) from error
 
-    def _write(self, rows: Mapping[bytes, bytes | None]) -> None:
-        if self._env is None:
-            return
-        with self._lock, self._env.begin(write=True) as txn:
-            for key, value in rows.items():
-                if value is None:
-                    txn.delete(key)
-                else:
-                    txn.put(key, value)
-
     def close(self) -> None:
         """Close it, once a write that is under way is over."""
-        if self._env is not None:
-            with self._lock:
-                self._env.close()
+        if self._table is not None:
+            self._table.close()
 
 
 def _number(name: bytes) -> int:
@@ -288,24 +270,3 @@ def _answered(value: bytes) -> Answered | None:
         return Answered(body=body, at_ms=at_ms, counts=counts, missing=missing)
     except (ValueError, TypeError, msgpack.UnpackException):
         return None
-
-
-def _opened(folder: Path) -> lmdb.Environment:
-    try:
-        env = _open(folder)
-        with env.begin() as txn:
-            for _ in txn.cursor():
-                pass
-    except _BROKEN:
-        aside = folder.with_name(f"{folder.name}.damaged")
-        for old in aside.glob("*") if aside.exists() else ():
-            old.unlink()
-        aside.mkdir(mode=0o700, exist_ok=True)
-        folder.replace(aside)
-        return _open(folder)
-    return env
-
-
-def _open(folder: Path) -> lmdb.Environment:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return lmdb.open(str(folder), map_size=_MAP_BYTES, mode=_FILE_MODE, max_readers=8)
