@@ -22,6 +22,7 @@ from node.peers.greeting import (
     read_greeting,
 )
 from node.replication.engine import Engine
+from node.replication.observer import forget_stranger
 from transport.link import Link, LinkClosed
 
 
@@ -245,6 +246,7 @@ class PeerLinks:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             self._end(held)
+            forget_stranger(engine, greeting.name)
             if reason.startswith("twin"):
                 self._log("twin_detected", reason="refused_by_peer", detail=reason)
             self._log("peer_disconnected", peer=greeting.name, reason=reason)

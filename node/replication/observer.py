@@ -12,6 +12,13 @@ from node.logs import EventLog
 from node.replication.engine import Engine
 
 
+def forget_stranger(engine: Engine, name: str) -> None:
+    """Drop the figures about somebody who is no member, or no more."""
+    members = engine.replica.governance.now.members.values()
+    if all(member.name != name for member in members):
+        engine.metrics.forget_peer(name)
+
+
 @dataclass(slots=True)
 class Observer:
     """Looks at an engine now and then and tells what changed.
@@ -63,6 +70,7 @@ class Observer:
         for node, member in self._members.items():
             if node not in members:
                 self.log("member_removed", name=member.name, node_id=node.hex())
+                forget_stranger(self.engine, member.name)
         self._members = members
 
     def _quorum(self) -> None:

@@ -129,6 +129,14 @@ def test_a_removed_member_counts_no_more_and_cannot_link(found: Found) -> None:
     until(lambda: one.mesh()["quorum"] == {"n": 2, "w": 2}, "N is two")
     until(lambda: two.mesh()["quorum"] == {"n": 2, "w": 2}, "N is two on the other as well")
     until(lambda: not one.links() & {"node-3"} and not two.links() & {"node-3"}, "links end")
+    for node in (one, two):
+        until(
+            lambda node=node: 'peer="node-3"' not in node.tell("GET", "/metrics"),
+            f"no figure of {node.name} is about it any more",
+            seen=lambda node=node: [
+                x for x in node.tell("GET", "/metrics").splitlines() if "node-3" in x
+            ],
+        )
     # It is told so, and confirms nothing any more.
     three.kill()
     three.start()
