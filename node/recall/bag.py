@@ -59,17 +59,8 @@ def lengths_in(bag: bytes) -> tuple[int, ...]:
 
 
 def sign_of(name: str, term: str) -> bytes:
-    """What stands in a bag before the number of times that a field has a term."""
+    """What stands in a bag before the two bytes that say how often a field has a term."""
     return _entry(TEXTS.index(name), term)
-
-
-def often(bag: bytes, sign: bytes) -> int:
-    """How often a term stands in a bag, by its sign."""
-    at = bag.find(sign, _LENGTHS.size)
-    if at < 0:
-        return 0
-    at += len(sign)
-    return int.from_bytes(bag[at : at + _OFTEN_BYTES])
 
 
 def entries_of(bag: bytes) -> Iterator[tuple[str, str]]:

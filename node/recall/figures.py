@@ -130,11 +130,11 @@ class Scorer:
     def __init__(
         self, plan: Plan, weight: Callable[[str, str], float], mean: Callable[[str], float]
     ) -> None:
-        fields: dict[str, list[tuple[bytes, float]]] = {}
+        fields: dict[str, list[tuple[bytes, int, float]]] = {}
         for one in plan.sought:
             sign = b.sign_of(one.field, one.term)
             said = one.weight * weight(one.field, one.term) * (_K1 + 1)
-            fields.setdefault(one.field, []).append((sign, said))
+            fields.setdefault(one.field, []).append((sign, len(sign), said))
         self._fields = [
             (b.TEXTS.index(name), signs, _K1 * _B / mean(name)) for name, signs in fields.items()
         ]
@@ -148,9 +148,11 @@ class Scorer:
             if not lengths[at]:
                 continue
             least = _K1 * (1 - _B) + by_length * lengths[at]
-            for sign, said in signs:
-                often = b.often(bag, sign)
-                if often:
+            for sign, size, said in signs:
+                place = bag.find(sign)
+                if place >= 0:
+                    place += size
+                    often = (bag[place] << 8) + bag[place + 1]
                     out += said * often / (often + least)
         return out + self._guessed(bag) if self._guesses else out
 

@@ -147,7 +147,7 @@ class Snapshot:
     def best(self, asked: Asked, limit: int) -> list[Hit]:
         """The best documents by their words that pass all filters, best first."""
         found = self._ranked([(_MUST, self._words(asked))], asked, limit, 0)
-        own = self._own(asked, [(_MUST, asked.own.words(asked))], limit + limit // 2, 0)
+        own = self._own(asked, [(_MUST, asked.own.words(asked))], limit + limit // 4, 0)
         if own:
             found += (hit for hit in own if hit.score > 0)
             found.sort(key=lambda hit: -hit.score)
