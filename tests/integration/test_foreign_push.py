@@ -66,7 +66,7 @@ def test_a_push_answers_as_the_contract_says(found: Found, tmp_path: Path) -> No
         sender_clock={"entries": {}},
         memories=[row, {"id": "bad"}],
         deletions=["unknown"],
-        archives=["row-1"],
+        archives=["never seen"],
     )
     assert status == 200
     assert {name: answer[name] for name in ("applied", "deleted", "noop", "skipped")} == {

@@ -175,7 +175,12 @@ def test_lanes_that_change_nothing_are_no_lanes() -> None:
         ("POST", "/federation/peers"),  # whom this node bridges to: its operator's, not shared
         ("DELETE", "/federation/peers"),
         ("POST", "/session/start"),  # draws a name and stores nothing
-        ("POST", "/kg/query"),  # a question whose words do not fit an address
+        ("POST", "/kg/query"),  # questions whose words do not fit an address
+        ("POST", "/recall"),
+        ("POST", "/index/rebuild"),  # this node's own files: the same memory in another order
+        ("POST", "/compact"),
+        ("POST", "/mcp"),  # each tool asks the routes of this table, and so their gate
+        ("DELETE", "/mcp"),
         ("POST", "/auto_tag"),  # a model suggests; what is written comes with a request of its own
         ("POST", "/expand_query"),
         ("POST", "/check_duplicate"),
