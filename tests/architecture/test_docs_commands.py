@@ -32,6 +32,15 @@ from tests.architecture.docs_shell import Stage
 _STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")})
 
 
+def _told() -> list[Any]:
+    """The stories; those beyond what a new user reads first are for test-all."""
+    first = {"README.md", "docs/tutorial.md"}
+    return [
+        document if document in first else pytest.param(document, marks=pytest.mark.slow)
+        for document in _STORIES
+    ]
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
@@ -47,7 +56,7 @@ def _can_run(block: Block) -> bool:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("document", _STORIES)
+@pytest.mark.parametrize("document", _told())
 def test_the_commands_of_a_document_do_what_it_says(document: str, stage: Stage) -> None:
     for block in filter(_can_run, story_of(document)):
         stage.run(block)

@@ -19,7 +19,7 @@ from tests.integration.rig_hooks import receiving
 from tests.integration.rig_mcp import called
 from tests.integration.rig_mesh import founded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SECRET = "signs-what-is-sent-4711"  # noqa: S105 - a text to look for
 ALICE, MALLORY = {"x_agent_id": "alice"}, {"x_agent_id": "mallory"}
@@ -152,7 +152,6 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-@pytest.mark.slow
 def test_receivers_that_never_answer_hold_up_no_other(lab: RealNode) -> None:
     with hostile(silent) as (port, seen), receiving() as receiver:
         for number in range(TARPITS):

@@ -13,7 +13,7 @@ from tests.integration.rig import RealNode, until
 from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_mesh import cut, heal
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 STANDARD = "/namespaces/team/standard"
 
 
@@ -112,7 +112,6 @@ def test_an_operator_alone_may_ask_and_gets_clear_answers(found: Found) -> None:
     assert not (one.data_dir / "no-such").exists()
 
 
-@pytest.mark.slow
 def test_a_cut_off_end_shows_offline_and_to_the_peers(found: Found) -> None:
     one, two, three = nodes = found(3)
     one.tell("POST", STANDARD, {"governance": {"write": "owner"}}, x_agent_id="ann")
@@ -162,7 +161,6 @@ def test_a_flipped_bit_shows_in_a_segment_and_in_the_log(found: Found) -> None:
     assert bad["seq"] == 8
 
 
-@pytest.mark.slow
 def test_operations_that_were_rolled_back_show_against_the_countersignatures(found: Found) -> None:
     """An older copy of the store is sound by itself; what peers have seen says otherwise."""
     one, two = nodes = found(2)
@@ -195,7 +193,6 @@ def test_operations_that_were_rolled_back_show_against_the_countersignatures(fou
     until(lambda: mnemesh("verify", node=one).code == 0, "and then everything holds again")
 
 
-@pytest.mark.slow
 def test_a_torn_end_after_a_kill_is_cut_and_said(found: Found) -> None:
     one, two, _ = nodes = found(3)
     all_vouched(nodes)
@@ -210,7 +207,6 @@ def test_a_torn_end_after_a_kill_is_cut_and_said(found: Found) -> None:
     assert not entries(two, "audit_rollback"), "nothing that was countersigned is gone"
 
 
-@pytest.mark.slow
 def test_heads_are_countersigned_again_after_a_cut_in_the_network(found: Found) -> None:
     one, two, three = nodes = found(3)
     all_vouched(nodes)

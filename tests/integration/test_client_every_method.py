@@ -25,7 +25,7 @@ from node.client.values import (
 from tests.integration.rig import RealNode
 from tests.integration.rig_types import mismatches
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ME, FRIEND = "ai:every", "ai:friend"
 
 

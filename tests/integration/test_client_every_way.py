@@ -13,7 +13,7 @@ import pytest
 from tests.integration.rig import RealNode, clean_environment
 from tests.integration.test_client_every_method import options
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 COMMON = """
 import asyncio, gc, json, os, sys, threading

@@ -10,7 +10,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import check_equal, content_hash, until, until_linked
 from tests.integration.rig_traces import erasure, traces, until_clear
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 WORDS: Final = "zanzibar-quagga"
 LAUNCHER: Final = """
 import os, sys
@@ -28,7 +28,6 @@ sys.exit(main())
 """
 
 
-@pytest.mark.slow
 def test_a_member_killed_at_any_step_of_a_rewrite_comes_back_whole(
     found: Found, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from tests.integration.rig_commands import mnemesh, told
 from tests.integration.rig_mesh import founded, list_of, start_all
 from transport import allowlist
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BRIDGE = "bridge-a"
 Meshes = Callable[..., list[RealNode]]
@@ -154,7 +154,6 @@ def test_both_ways_through_a_partition_with_deletions(pair: Pair) -> None:
     assert p.metric("mnemesh_sync_ops_total", peer=BRIDGE, direction="in") >= 4
 
 
-@pytest.mark.slow
 def test_a_double_change_is_a_conflict_on_both_and_a_restart_reverts_nothing(pair: Pair) -> None:
     a, p = pair.both
     made = a.store("one")["id"]
@@ -200,7 +199,6 @@ def test_a_policy_of_the_receiver_refuses_rows_and_no_others(pair: Pair) -> None
     assert a.store("still free", namespace="locked")["durability"]["local"]
 
 
-@pytest.mark.slow
 def test_two_meshes_of_two_meet_through_one_bridge(make: Meshes) -> None:
     left, (far,) = make("left", 2), make("right")
     acquaint(left[0], far)
@@ -225,7 +223,6 @@ def test_a_member_is_no_foreign_peer(make: Meshes) -> None:
     assert one.store("all is well")["quorum_acks"] == 2
 
 
-@pytest.mark.slow
 def test_the_daemon_bridges_through_the_running_node(make: Meshes) -> None:
     (a,), (p,) = make("mesh-a"), make("mesh-p")
     acquaint(a, p)

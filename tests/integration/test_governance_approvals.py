@@ -26,7 +26,7 @@ from tests.integration.rig_governance import (
 )
 from tests.integration.rig_mesh import heal
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def audited(node: RealNode) -> str:

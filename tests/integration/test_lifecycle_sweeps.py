@@ -7,7 +7,7 @@ import pytest
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until, until_level, until_linked
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ALICE, BOB = "ai:alice", "ai:bob"
 _SECONDS_PER_DAY: Final = 86_400
 
@@ -75,7 +75,6 @@ def test_without_a_wish_to_archive_the_expired_are_deleted(found: Found) -> None
     assert archived(node) == {}
 
 
-@pytest.mark.slow
 def test_the_expired_wait_for_the_node_that_made_them(found: Found) -> None:
     nodes = found(2, config=often(), flags=("--quorum-writes", "1"))
     owner, other = nodes
@@ -97,7 +96,6 @@ def test_the_expired_wait_for_the_node_that_made_them(found: Found) -> None:
     assert archived(owner) == archived(other)
 
 
-@pytest.mark.slow
 def test_another_node_ends_what_a_removed_member_made(found: Found) -> None:
     nodes = found(3, config=often())
     owner, *others = nodes

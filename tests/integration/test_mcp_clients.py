@@ -20,7 +20,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until, until_level
 from tests.integration.rig_commands import told
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 INITIALIZE = {
     "jsonrpc": "2.0",

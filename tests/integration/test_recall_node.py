@@ -19,7 +19,7 @@ from tests.integration.rig import RealNode, until
 from tests.integration.rig_commands import mnemesh, told
 from tests.integration.rig_governance import decide, enrol, held, set_policy
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 HOSTILE = (
     "'; DROP TABLE memories; --",
     'title:(foo OR bar)^2 AND NOT "baz qux"~3 +x -y *?[a TO b]',
@@ -151,7 +151,6 @@ def test_a_budget_of_tokens_is_kept(found: Found) -> None:
     assert answer["count"] == 2
 
 
-@pytest.mark.slow
 def test_a_kill_loses_and_doubles_nothing(found: Found) -> None:
     [node] = found(1)
     ids = []

@@ -111,6 +111,7 @@ async def test_a_retry_is_told_the_first_answer_after_the_log_was_cut(world: Wor
     assert not world.node.log
 
 
+@pytest.mark.slow
 async def test_a_retry_goes_on_with_what_a_fault_left_and_takes_nothing_new(
     world: World,
 ) -> None:
