@@ -13,7 +13,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, content_hash, until, until_linked
 from tests.integration.rig_mesh import cut
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PATIENT = Retry(total=30.0, attempt=5.0, connect=1.0, first_pause=0.1, longest_pause=0.5)
 
 
@@ -30,7 +30,6 @@ async def writing(client: AsyncClient, name: str, kept: dict[str, str], count: i
         assert (await client.get(stored["id"]))["title"] == title, "read your writes"
 
 
-@pytest.mark.slow
 async def test_a_node_is_killed_and_nothing_acknowledged_is_lost_or_doubled(found: Found) -> None:
     nodes = found(3)
     kept: dict[str, str] = {}
@@ -100,7 +99,6 @@ def test_a_node_without_its_quorum_gives_way_to_one_that_has_it(found: Found) ->
     assert first == held, "both sides of the cut hold one memory, not two"
 
 
-@pytest.mark.slow
 def test_alone_the_shortfall_is_told_with_the_key_that_repeats_it(found: Found) -> None:
     nodes = found(3, flags=("--quorum-timeout-ms", "300"))
     others = nodes[1:]
@@ -136,7 +134,6 @@ def test_a_stopped_node_costs_one_try(found: Found) -> None:
         assert titles == {"before": 1, "meanwhile": 1}
 
 
-@pytest.mark.slow
 def test_many_memories_an_export_and_an_import(found: Found) -> None:
     nodes = found(3)
     with Client(urls(nodes), agent_id="ai:many") as client:

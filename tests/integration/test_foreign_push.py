@@ -14,7 +14,7 @@ from tests.integration.rig_mesh import Pair, list_of, self_signed
 from tests.integration.test_auth_peers import KEY, SINCE, Peer
 from transport import allowlist
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAME = "peer-b"
 _nonces = (f"nonce-{number}" for number in itertools.count())

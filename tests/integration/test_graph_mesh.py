@@ -10,7 +10,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
 from tests.integration.rig_mesh import cut, heal, start_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def register(node: RealNode, name: str, space: str, agent: str, *aliases: str) -> Any:
