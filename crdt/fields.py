@@ -19,6 +19,12 @@ TIERS: Final = ("short", "mid", "long")
 _NUMBER_MAX: Final = 2**53
 """Beyond it neither counters nor revisions come honestly, and numbers of JSON lose digits."""
 
+ARCHIVED_AT: Final = "archived_at"
+ARCHIVE_REASON: Final = "archive_reason"
+ORIGINAL_EXPIRES_AT: Final = "original_expires_at"
+ARCHIVE_FIELDS: Final = (ARCHIVED_AT, ARCHIVE_REASON, ORIGINAL_EXPIRES_AT)
+"""What puts a memory into the archive; milliseconds since the epoch, and words."""
+
 ELEMENT_MARK: Final = "/"
 COUNTER_MARK: Final = "+"
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from crdt.dot import Dot
+from crdt.fields import ARCHIVE_FIELDS, ARCHIVE_REASON, REVISION
 from crdt.op import Kind, Op
 
 ROOT: Final = "*"
@@ -34,7 +35,7 @@ _HOPS_MAX: Final = 32
 ENDINGS: Final = frozenset({"deleted", "forgotten"})
 """Reasons for which a record goes into the archive in the place of a deletion."""
 
-_OF_AN_ENDING: Final = frozenset({"archived_at", "archive_reason", "original_expires_at", "rev"})
+_OF_AN_ENDING: Final = frozenset({*ARCHIVE_FIELDS, REVISION})
 _OF_A_PROMOTION: Final = frozenset({"tier", "rev"})
 _ENDED_BY_A_PROMOTION: Final = frozenset({"expires_at", "updated_at", "attest_level"})
 
@@ -133,7 +134,7 @@ def actions_of(op: Op) -> tuple[str, ...]:
     """What an operation must be allowed to do; told by its content, never by a label."""
     if op.kind is Kind.DELETE:
         return ("delete",)
-    reason = op.set.get("archive_reason")
+    reason = op.set.get(ARCHIVE_REASON)
     if op.kind is Kind.EDIT and isinstance(reason, str) and reason in ENDINGS:
         # It only goes into the archive, but is asked for, and felt, as an end.
         alone = op.set.keys() <= _OF_AN_ENDING and op.removed <= _ENDED_BY_A_PROMOTION

@@ -13,7 +13,17 @@ from node.cli.client import Client, running_target
 from node.cli.lifecycle import Ids, retry_headers, words
 from node.cli.links import RetryKey
 from node.cli.memories import Id, given
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, Yes, paths_of
+from node.cli.options import (
+    AgentId,
+    AsJson,
+    DataDir,
+    DryRun,
+    Most,
+    Namespace,
+    Offset,
+    Yes,
+    paths_of,
+)
 from node.cli.output import Output, table
 from node.cli.wording import counted
 from node.errors import Exit, UsageError
@@ -24,8 +34,8 @@ _PATH = "/api/v1/archive"
 def list_archive(
     *,
     namespace: Namespace = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", help="Skip so many.")] = 0,
+    limit: Most = 50,
+    offset: Offset = 0,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

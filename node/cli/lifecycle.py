@@ -14,7 +14,7 @@ from rich.table import Table
 from node.cli.client import Answer, Client, running_target
 from node.cli.links import RetryKey
 from node.cli.memories import File, Id, given, read_content
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, Yes, paths_of
+from node.cli.options import AgentId, AsJson, DataDir, DryRun, Most, Namespace, Tier, Yes, paths_of
 from node.cli.output import Output, table
 from node.cli.wording import counted, held_by
 from node.errors import UsageError
@@ -60,9 +60,7 @@ def forget(
         str | None,
         typer.Option("--pattern", help="Text in title or content.", show_default=False),
     ] = None,
-    tier: Annotated[
-        str | None, typer.Option("--tier", "-t", help="short, mid or long.", show_default=False)
-    ] = None,
+    tier: Tier = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when it is gone from every member.")
     ] = False,
@@ -133,9 +131,7 @@ def consolidate(
     ] = None,
     file: File = None,
     namespace: Namespace = None,
-    tier: Annotated[
-        str | None, typer.Option("--tier", "-t", help="short, mid or long.", show_default=False)
-    ] = None,
+    tier: Tier = None,
     agent_id: AgentId = None,
     idempotency_key: RetryKey = None,
     data_dir: DataDir = None,
@@ -206,7 +202,7 @@ def duplicates(
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="0 to 1.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 5,
+    limit: Most = 5,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -14,7 +14,23 @@ from urllib.parse import quote
 import typer
 
 from node.cli.client import Answer, Client, running_target
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, Yes, paths_of
+from node.cli.options import (
+    AgentId,
+    AsJson,
+    ByAgent,
+    DataDir,
+    DryRun,
+    MinPriority,
+    Most,
+    Namespace,
+    Offset,
+    Since,
+    Tags,
+    Tier,
+    Until,
+    Yes,
+    paths_of,
+)
 from node.cli.output import Output, facts_table, table
 from node.errors import UsageError
 
@@ -28,10 +44,6 @@ File = Annotated[
     Path | None,
     typer.Option("--file", metavar="FILE", help="Content from a file.", show_default=False),
 ]
-Tier = Annotated[
-    str | None, typer.Option("--tier", "-t", help="short, mid or long.", show_default=False)
-]
-Tags = Annotated[str | None, typer.Option("--tags", help="Tags, with commas.", show_default=False)]
 Priority = Annotated[
     int | None, typer.Option("--priority", "-p", help="1 to 10.", show_default=False)
 ]
@@ -142,20 +154,12 @@ def list_memories(
     namespace: Namespace = None,
     tier: Tier = None,
     tags: Tags = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Created at or after.", show_default=False)
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", help="Created before.", show_default=False)
-    ] = None,
-    min_priority: Annotated[
-        int | None, typer.Option("--min-priority", help="1 to 10.", show_default=False)
-    ] = None,
-    by_agent: Annotated[
-        str | None, typer.Option("--by-agent", help="Written by.", show_default=False)
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 20,
-    offset: Annotated[int, typer.Option("--offset", help="Skip so many.")] = 0,
+    since: Since = None,
+    until: Until = None,
+    min_priority: MinPriority = None,
+    by_agent: ByAgent = None,
+    limit: Most = 20,
+    offset: Offset = 0,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ import typer
 
 from node.cli.client import Client, running_target
 from node.cli.memories import given, read_content
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
+from node.cli.options import AgentId, AsJson, DataDir, DryRun, Most, Namespace, paths_of
 from node.cli.output import Output, table
 from node.cli.wording import held_by
 from node.errors import UsageError
@@ -63,7 +63,7 @@ def notify(  # noqa: PLR0913 -- the options of a command are its parameters
 
 def inbox(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 50,
+    limit: Most = 50,
     unread: Annotated[bool, typer.Option("--unread", help="Only what was not read.")] = False,
     mark_read: Annotated[
         bool, typer.Option("--mark-read", help="Mark what is shown as read.")

@@ -59,6 +59,20 @@ AgentId = Annotated[
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Namespace.", show_default=False)
 ]
+Tier = Annotated[
+    str | None, typer.Option("--tier", "-t", help="short, mid or long.", show_default=False)
+]
+Tags = Annotated[str | None, typer.Option("--tags", help="Tags, with commas.", show_default=False)]
+Since = Annotated[
+    str | None, typer.Option("--since", help="Created at or after.", show_default=False)
+]
+Until = Annotated[str | None, typer.Option("--until", help="Created before.", show_default=False)]
+MinPriority = Annotated[
+    int | None, typer.Option("--min-priority", help="1 to 10.", show_default=False)
+]
+ByAgent = Annotated[str | None, typer.Option("--by-agent", help="Written by.", show_default=False)]
+Most = Annotated[int, typer.Option("--limit", "-l", help="At most so many.")]
+Offset = Annotated[int, typer.Option("--offset", help="Skip so many.")]
 
 
 def paths_of(

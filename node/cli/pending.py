@@ -11,7 +11,7 @@ import typer
 
 from node.cli.client import Answer, Client, running_target
 from node.cli.memories import given
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
+from node.cli.options import AgentId, AsJson, DataDir, DryRun, Most, Namespace, paths_of
 from node.cli.output import Output, table
 from node.cli.wording import held_by
 
@@ -39,7 +39,7 @@ def list_pending(
         typer.Option("--status", help="pending, approved, rejected, expired.", show_default=False),
     ] = None,
     namespace: Namespace = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 100,
+    limit: Most = 100,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -11,7 +11,22 @@ import typer
 
 from node.cli.client import Client, running_target
 from node.cli.memories import given
-from node.cli.options import AgentId, AsJson, DataDir, DryRun, Namespace, paths_of
+from node.cli.options import (
+    AgentId,
+    AsJson,
+    ByAgent,
+    DataDir,
+    DryRun,
+    MinPriority,
+    Most,
+    Namespace,
+    Offset,
+    Since,
+    Tags,
+    Tier,
+    Until,
+    paths_of,
+)
 from node.cli.output import Output, facts_table, table
 from node.cli.wording import counted
 from node.errors import NodeError
@@ -20,18 +35,12 @@ _PATIENCE_SECONDS: Final = 3600.0
 _LOOK_SECONDS: Final = 0.2
 _EXCERPT_CHARS: Final = 80
 
-Tags = Annotated[str | None, typer.Option("--tags", help="Tags, with commas.", show_default=False)]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Created at or after.", show_default=False)
-]
-Until = Annotated[str | None, typer.Option("--until", help="Created before.", show_default=False)]
-
 
 def recall(
     context: Annotated[str, typer.Argument(metavar="CONTEXT", help="What you are about.")],
     *,
     namespace: Namespace = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 10,
+    limit: Most = 10,
     tags: Tags = None,
     since: Since = None,
     until: Until = None,
@@ -71,20 +80,14 @@ def search(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="Words, taken literally.")],
     *,
     namespace: Namespace = None,
-    tier: Annotated[
-        str | None, typer.Option("--tier", "-t", help="short, mid or long.", show_default=False)
-    ] = None,
+    tier: Tier = None,
     tags: Tags = None,
     since: Since = None,
     until: Until = None,
-    min_priority: Annotated[
-        int | None, typer.Option("--min-priority", help="1 to 10.", show_default=False)
-    ] = None,
-    by_agent: Annotated[
-        str | None, typer.Option("--by-agent", help="Written by.", show_default=False)
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 20,
-    offset: Annotated[int, typer.Option("--offset", help="Skip so many.")] = 0,
+    min_priority: MinPriority = None,
+    by_agent: ByAgent = None,
+    limit: Most = 20,
+    offset: Offset = 0,
     agent_id: AgentId = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crdt.fields import ARCHIVED_AT
 from crdt.op import ERASE, Kind, Op
 from crdt.pending import action_of
 from node.links.index import COLLECTION as LINK
@@ -25,7 +26,6 @@ APPROVAL_REQUESTED: Final = "approval_requested"
 APPROVAL_GRANTED: Final = "approval_granted"
 APPROVAL_REJECTED: Final = "approval_rejected"
 
-_ARCHIVED_AT: Final = "archived_at"
 _SOURCES: Final = "consolidated_from_agents"
 
 
@@ -125,13 +125,13 @@ TABLE: Final[Sequence[EventName]] = (
     EventName(
         name="memory_archived",
         meaning="a memory went to the archive",
-        fits=_of(MEMORY, Kind.EDIT, lambda one: _ARCHIVED_AT in one.op.set),
+        fits=_of(MEMORY, Kind.EDIT, lambda one: ARCHIVED_AT in one.op.set),
         also=("memory_archive", "memory.archived"),
     ),
     EventName(
         name="memory_restored",
         meaning="a memory came back from the archive",
-        fits=_of(MEMORY, Kind.EDIT, lambda one: _ARCHIVED_AT in one.op.removed),
+        fits=_of(MEMORY, Kind.EDIT, lambda one: ARCHIVED_AT in one.op.removed),
         also=("memory_restore", "memory.restored"),
     ),
     EventName(

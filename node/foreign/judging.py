@@ -19,14 +19,7 @@ from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
 from node.foreign.entries import GIVEN, NO_DOTS, RECEIVED, Ancestor, Entry
 from node.foreign.sight import Mine
 from node.memory.drafts import COLLECTION, archive, restore
-from node.memory.record import (
-    ALIASES,
-    ATTEST_LEVEL,
-    CREATED_AT,
-    GRANTS,
-    UPDATED_AT,
-    created_ms,
-)
+from node.memory.record import ALIASES, ATTEST_LEVEL, CREATED_AT, GRANTS, UPDATED_AT, created_ms
 
 _SETS: Final = ("tags", GRANTS, ALIASES)
 PUT_AWAY: Final = "archived elsewhere"

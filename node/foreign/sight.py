@@ -14,13 +14,7 @@ from crdt.view import Approvals, View, shown
 from node.contracts import Held
 from node.foreign.content import EXPIRES, Content, content_of
 from node.memory.drafts import COLLECTION
-from node.memory.record import (
-    PRIVATE_SCOPE,
-    created_ms,
-    is_archived,
-    original_end,
-    updated_ms,
-)
+from node.memory.record import PRIVATE_SCOPE, created_ms, is_archived, original_end, updated_ms
 from node.replication.sound import view
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from crdt.fields import ARCHIVED_AT
 from crdt.op import Draft
 from crdt.policy import ENDINGS
 from crdt.roles import within
@@ -20,7 +21,7 @@ from node.memory.census import PrivateCensus
 from node.memory.drafts import COLLECTION, archive, delete, restore
 from node.memory.memories import Ask, Changed, Memories
 from node.memory.problems import InvalidField, NotFound, TooManyItems
-from node.memory.record import ARCHIVED_AT, PRIVATE_SCOPE, check_author, visible_to
+from node.memory.record import PRIVATE_SCOPE, check_author, visible_to
 from node.store.projection import ARCHIVED
 
 REASON_DEFAULT: Final = "archived"

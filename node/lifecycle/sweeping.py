@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from crdt.fields import ARCHIVED_AT
 from crdt.op import Draft
 from node.contracts import Caller, Held, Receipt
 from node.lifecycle.archive import Place, may_change
 from node.lifecycle.parts import Work, known_ops, nothing_written, replayed, write_all
 from node.memory.drafts import COLLECTION, archive, delete
 from node.memory.memories import Ask, Memories
-from node.memory.record import ARCHIVED_AT, visible_to
+from node.memory.record import visible_to
 
 REASON: Final = "expired"
 _DAY_MS: Final = 86_400_000

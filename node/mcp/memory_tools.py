@@ -9,6 +9,7 @@ from node.mcp import schema as a
 from node.mcp.api import PREFIX, Api
 from node.mcp.families import load_family, smart_load
 from node.mcp.tool import Arguments, Facts, Outcome, Route, Tool, only, told, without
+from node.memory.rules import KINDS
 
 _SCOPE: Final = a.choice(
     "Who may see it: private hides it from all but its author and those granted.",
@@ -18,20 +19,7 @@ _SCOPE: Final = a.choice(
     "org",
     "collective",
 )
-_KIND: Final = a.choice(
-    "What it is; observation when left out.",
-    "observation",
-    "reflection",
-    "persona",
-    "concept",
-    "entity",
-    "claim",
-    "relation",
-    "event",
-    "conversation",
-    "decision",
-    "document",
-)
+_KIND: Final = a.choice("What it is; observation when left out.", *KINDS)
 _CONFLICTS: Final = {"merge": "update", "version": "none"}
 _FIELDS: Final[dict[str, a.Piece]] = {
     "tier": a.TIER,

@@ -12,21 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crdt.fields import element_field, tier_rank
+from crdt.fields import (
+    ARCHIVE_FIELDS,
+    ARCHIVE_REASON,
+    ARCHIVED_AT,
+    ORIGINAL_EXPIRES_AT,
+    element_field,
+    tier_rank,
+)
 from crdt.op import ERASE, Draft, Kind, Value
 from node.contracts import Held
 from node.limits import Limits
 from node.memory.problems import AlreadyOver, InvalidField
 from node.memory.record import (
     ALIASES,
-    ARCHIVE_FIELDS,
-    ARCHIVE_REASON,
-    ARCHIVED_AT,
     ATTEST_LEVEL,
     ATTESTED,
     CREATED_AT,
     GRANTS,
-    ORIGINAL_EXPIRES_AT,
     PRIVATE_SCOPE,
     TIER_DEFAULT,
     UPDATED_AT,

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from crdt.dot import dot_text
+from crdt.fields import ARCHIVE_REASON, ARCHIVED_AT, ORIGINAL_EXPIRES_AT
 from crdt.hlc import millis
 from crdt.op import Op, Value
 from crdt.roles import within
@@ -33,11 +34,7 @@ UPDATED_AT: Final = "updated_at"
 ATTEST_LEVEL: Final = "attest_level"
 ATTESTED: Final = "attested"
 CLAIMED: Final = "claimed"
-ARCHIVED_AT: Final = "archived_at"
-ARCHIVE_REASON: Final = "archive_reason"
-ORIGINAL_EXPIRES_AT: Final = "original_expires_at"
-ARCHIVE_FIELDS: Final = (ARCHIVED_AT, ARCHIVE_REASON, ORIGINAL_EXPIRES_AT)
-"""What puts a memory into the archive; milliseconds since the epoch, and words."""
+
 
 _AS_GIVEN: Final = (
     "entity_id",

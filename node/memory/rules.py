@@ -16,20 +16,18 @@ from node.limits import Limits
 from node.memory.problems import InvalidField
 from node.memory.times import MS_MAX, parse_ms
 
-KINDS: Final = frozenset(
-    [
-        "observation",
-        "reflection",
-        "persona",
-        "concept",
-        "entity",
-        "claim",
-        "relation",
-        "event",
-        "conversation",
-        "decision",
-        "document",
-    ]
+KINDS: Final = (
+    "observation",
+    "reflection",
+    "persona",
+    "concept",
+    "entity",
+    "claim",
+    "relation",
+    "event",
+    "conversation",
+    "decision",
+    "document",
 )
 SCOPES: Final = frozenset(("collective", "org", "unit", "team", "private"))
 PRIORITY_MAX: Final = 10

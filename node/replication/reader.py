@@ -13,7 +13,7 @@ from dataclasses import replace
 from crdt.applying import key_of
 from crdt.bundle import read_bundle
 from crdt.dot import DATA, PRIVATE, Dot, node_of
-from crdt.fields import FieldKind, kind_of
+from crdt.fields import ARCHIVED_AT, FieldKind, kind_of
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
@@ -25,7 +25,7 @@ from node.replication.journal import Journal
 from node.replication.rivals import beside, classes
 from node.replication.sound import view
 from node.replication.tokens import encode_marks, unsettled
-from node.store.projection import ARCHIVED, ARCHIVED_AT
+from node.store.projection import ARCHIVED
 
 _MEMORY = "memory"
 _LANES = (DATA, PRIVATE)

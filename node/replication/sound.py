@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from crdt import view as core
-from crdt.fields import TIERS
+from crdt.fields import ARCHIVE_REASON, ARCHIVED_AT, ORIGINAL_EXPIRES_AT, TIERS
 from crdt.op import Value
 from crdt.record import Record
 from crdt.view import Approvals, View
@@ -62,11 +62,11 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(
         (
             *("title", "content", "source", "memory_kind", "scope", "attest_level"),
-            *("archive_reason", "entity_id", "source_uri"),
+            *(ARCHIVE_REASON, "entity_id", "source_uri"),
         ),
         _is_text,
     ),
-    **dict.fromkeys(("expires_at", "archived_at", "original_expires_at"), _is_end),
+    **dict.fromkeys(("expires_at", ARCHIVED_AT, ORIGINAL_EXPIRES_AT), _is_end),
     **dict.fromkeys(("created_at", "updated_at", "valid_from", "valid_until"), _is_moment),
     **dict.fromkeys(("tags", "grants", "aliases"), _is_set),
     **dict.fromkeys(("metadata", "confidence_signals", "consolidation"), _is_map),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from crdt.dot import DATA, PRIVATE, Dot
-from crdt.fields import tier_rank
+from crdt.fields import ARCHIVED_AT, tier_rank
 from crdt.op import Value
 from crdt.record import Record, Version
 from crdt.view import NOTHING_APPROVED, Approved, shown, winner
@@ -23,8 +23,6 @@ _MS_MAX: Final = 2**63 - 1
 
 ARCHIVED: Final = "archived"
 """What archived memories are counted under, in the place of their tier."""
-
-ARCHIVED_AT: Final = "archived_at"
 
 
 class Facts(NamedTuple):
