@@ -12,25 +12,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 from tests.benchmarks import machine
-from tests.benchmarks.measure import BENCHES, Line, Scale
+from tests.benchmarks.catalogue import BENCHES, TAGS
 from tests.benchmarks.mesh import BenchmarkError
 from tests.benchmarks.profiling import profile
-
-_FULL: Final = Scale(seconds=10.0, catchup_ops=100_000)
-_QUICK: Final = Scale(seconds=3.0, catchup_ops=10_000, clients=(1, 64))
-_REPEATS: Final = 3
-_TAG: Final = ("bench", "clients", "items")
+from tests.benchmarks.scale import REPEATS, SCALES, Line, Size
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("mode", nargs="?", choices=("run", "profile"), default="run")
-    parser.add_argument("--quick", action="store_true", help="about a minute, once each")
+    sizes = parser.add_mutually_exclusive_group()
+    for size in SCALES:
+        about = f"{REPEATS[size]} of each, {SCALES[size].seconds:g} s a figure"
+        sizes.add_argument(
+            f"--{size}", dest="size", action="store_const", const=size, default="bench", help=about
+        )
     parser.add_argument("--only", choices=tuple(BENCHES), action="append", help="these alone")
-    parser.add_argument("--repeats", type=int, help=f"runs of each ({_REPEATS}; 1 with --quick)")
+    parser.add_argument("--repeats", type=int, help="runs of each")
     parser.add_argument("--json", action="store_true", help="nothing but JSON, no words beside it")
     parser.add_argument("--dir", type=Path, help="where the nodes keep their data")
     parser.add_argument("--clients", type=int, default=64, help="profile: clients (64)")
@@ -49,12 +50,13 @@ def _print(line: Line) -> None:
 
 def run(asked: argparse.Namespace, folder: Path) -> Iterator[Line]:
     """All measurements that were asked for."""
-    scale = _QUICK if asked.quick else _FULL
-    repeats = asked.repeats or (1 if asked.quick else _REPEATS)
-    for name in asked.only or BENCHES:
+    size: Size = asked.size
+    for name in asked.only or [name for name, bench in BENCHES.items() if size in bench.sets]:
+        bench = BENCHES[name]
+        repeats = asked.repeats or min(REPEATS[size], bench.repeats or REPEATS[size])
         for repeat in range(1, repeats + 1):
             _say(f"{name}, run {repeat} of {repeats}", quiet=asked.json)
-            for line in BENCHES[name](folder / f"{name}-{repeat}", scale):
+            for line in bench.run(folder / f"{name}-{repeat}", SCALES[size]):
                 yield {**line, "repeat": repeat}
 
 
@@ -62,9 +64,9 @@ def summaries(lines: list[Line]) -> Iterator[Line]:
     """One line a figure over all its repeats: [median, least, greatest]."""
     groups: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
-        groups.setdefault(tuple(line.get(name) for name in _TAG), []).append(line)
+        groups.setdefault(tuple(line.get(name) for name in TAGS), []).append(line)
     for tag, group in groups.items():
-        named = {name: value for name, value in zip(_TAG, tag, strict=True) if value is not None}
+        named = {name: value for name, value in zip(TAGS, tag, strict=True) if value is not None}
         flat = [dict(_figures(line)) for line in group]
         spread = {
             name: [round(median(found), 3), min(found), max(found)]
@@ -81,7 +83,7 @@ def _figures(line: Line, prefix: str = "") -> Iterator[tuple[str, float]]:
         elif isinstance(value, list):
             numbered = {str(place): one for place, one in enumerate(value, 1)}
             yield from _figures(numbered, f"{prefix}{name}.")
-        elif type(value) in (int, float) and name not in (*_TAG, "repeat"):
+        elif type(value) in (int, float) and name not in (*TAGS, "repeat"):
             yield prefix + name, value
 
 

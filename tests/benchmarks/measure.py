@@ -7,37 +7,19 @@ so nothing that a write causes is left out; figures of time come from the driver
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from node.store import Store
 from tests.benchmarks.machine import Cpu, busy_seconds, cpu_of, link_bytes, resident_mib
 from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
+from tests.benchmarks.scale import CONTENT_BYTES, Line, Scale
 
-Line = dict[str, Any]
-CONTENT_BYTES: Final = 1024
-CLIENTS: Final = (1, 16, 64, 256)
 _WARMUP_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.02
 _PAGE_BYTES: Final = 4 * 2**20
 _MICRO: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How much of everything.
-
-    Attributes:
-        seconds: of the measured window.
-        catchup_ops: operations that a node has to catch up with.
-        clients: numbers of clients for writes.
-    """
-
-    seconds: float
-    catchup_ops: int
-    clients: tuple[int, ...] = CLIENTS
 
 
 class Account:
@@ -232,12 +214,3 @@ def _log_bytes(node: Node, ops: int) -> int:
         return sum(map(len, store.tail(busiest, clock[busiest], 1 << 40)))
     finally:
         store.close()
-
-
-BENCHES: Final = {
-    "writes": writes,
-    "bulk": bulk,
-    "reads": reads,
-    "catchup": catchup,
-    "bootstrap": bootstrap,
-}
