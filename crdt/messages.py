@@ -11,6 +11,7 @@ the kind and the fields in order, so a message is encoded once however many peer
     Behind, Gap, Skewed  the stream stops, and why
     Beat, Echo           time, digest and round trip
     Aside                what the processes around the cores have to say
+    Spread               a bundle, and who else is to get it by way of the receiver
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import Any, Final
 import msgpack
 
 from crdt.clock import Clock
-from crdt.dot import SEQ_MAX, is_actor
+from crdt.dot import NODE_ID_BYTES, SEQ_MAX, is_actor
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -176,6 +177,18 @@ class Aside:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One bundle, its author's or passed on, and the duty to pass it on.
+
+    The receiver's part is the nodes between itself and `until`, in the ring of node ids; none
+    when `until` is the receiver.
+    """
+
+    bundle: bytes
+    until: bytes
+
+
 Message = (
     Hello
     | Ask
@@ -194,6 +207,7 @@ Message = (
     | Beat
     | Echo
     | Aside
+    | Spread
 )
 
 _KINDS: Final[tuple[type[Any], ...]] = (
@@ -214,6 +228,7 @@ _KINDS: Final[tuple[type[Any], ...]] = (
     Beat,
     Echo,
     Aside,
+    Spread,
 )
 """The position is the number on the wire: never reorder, only append."""
 
@@ -284,6 +299,10 @@ def _is_bytes(value: object) -> bool:
     return isinstance(value, bytes)
 
 
+def _is_node(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == NODE_ID_BYTES
+
+
 def _is_bundles(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(b, bytes) for b in value)
 
@@ -320,4 +339,5 @@ _CHECKS: Final[dict[type[Any], tuple[_Check, ...]]] = {
     Beat: (_is_count, _is_count, _is_flag, _is_bytes, _is_bytes),
     Echo: (_is_count,),
     Aside: (_is_topic, _is_aside),
+    Spread: (_is_bytes, _is_node),
 }

@@ -248,6 +248,7 @@ messages = st.one_of(
     st.just(m.Behind()),
     st.just(m.Gap()),
     st.builds(m.Push, hashes),
+    st.builds(m.Spread, hashes, st.binary(min_size=32, max_size=32)),
     st.builds(m.Skewed, actors, counts),
     st.builds(m.Beat, counts, counts, st.booleans(), hashes, hashes),
     st.builds(m.Echo, counts),

@@ -26,6 +26,7 @@ ONE_OF_EACH: list[m.Message] = [
     m.Beat(9, 1_750_000_000_000, joined=False, clock_hash=b"c" * 16, digest=b"d" * 16),
     m.Echo(9),
     m.Aside("topic", b"words"),
+    m.Spread(b"bundle", bytes(32)),
 ]
 
 
@@ -35,7 +36,7 @@ def test_each_message_reads_back(message: m.Message) -> None:
 
 
 def test_the_place_in_the_table_is_the_number_on_the_wire() -> None:
-    assert [m.encode(one)[1] for one in ONE_OF_EACH] == list(range(17))
+    assert [m.encode(one)[1] for one in ONE_OF_EACH] == list(range(18))
 
 
 @pytest.mark.parametrize("message", ONE_OF_EACH, ids=lambda one: type(one).__name__)
@@ -51,7 +52,7 @@ BAD: list[tuple[Any, str]] = [
     ({}, "malformed"),
     ([], "malformed"),
     (5, "malformed"),
-    ([17], "unknown_kind"),
+    ([18], "unknown_kind"),
     ([-1], "unknown_kind"),
     ([True], "unknown_kind"),
     (["Hello"], "unknown_kind"),
