@@ -8,11 +8,12 @@ is committed or confirmed after it.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NamedTuple
 
 from crdt.state import Batch
 from node.errors import DiskError
@@ -30,15 +31,13 @@ _TRANSACTION_BYTES_MAX: Final = 16 * 1024 * 1024
 _RETRY_SECONDS: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(NamedTuple):
     batch: Batch
     done: Done
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     work: Callable[[], Any]
     done: Callable[[Any, BaseException | None], None]
 
@@ -71,13 +70,21 @@ class Committer:
         self._on_fatal = on_fatal
         self._queue_bytes_max = queue_bytes_max
         self._retry_seconds = retry_seconds
+        # One way in, which costs the loop one wake-up and no lock that the thread could hold.
+        # The end is asked for with None.
+        self._inbox: SimpleQueue[_Write | _Job | None] = SimpleQueue()
+        # What was taken from it; the thread's own.
         self._writes: deque[_Write] = deque()
         self._jobs: deque[_Job] = deque()
-        self._queued_bytes = 0
+        # Each is moved by one side only.
+        self._taken_bytes = 0
+        self._written_bytes = 0
         self._full = False
         self._closing = False
+        self._ending = False
         self._dead: BaseException | None = None
-        self._wake = threading.Condition(threading.Lock())
+        # Among those who put: nothing comes in after the end. The thread never takes it.
+        self._door = threading.Lock()
         self.transactions = 0
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -85,12 +92,12 @@ class Committer:
     @property
     def queued_bytes(self) -> int:
         """Bytes that wait for the disk, those in the running transaction included."""
-        return self._queued_bytes
+        return self._taken_bytes - self._written_bytes
 
     @property
     def idle(self) -> bool:
         """Whether a batch submitted now would be written at once."""
-        return not self._queued_bytes
+        return self._taken_bytes == self._written_bytes
 
     @property
     def full(self) -> bool:
@@ -105,17 +112,17 @@ class Committer:
             DiskError: writing has ended.
         """
         size = batch.size_bytes() + _BATCH_OVERHEAD_BYTES
-        with self._wake:
+        with self._door:
             self._refuse_when_over()
-            if self._queued_bytes and self._queued_bytes + size > self._queue_bytes_max:
+            queued = self.queued_bytes
+            if queued and queued + size > self._queue_bytes_max:
                 raise QueueFull(
                     "the disk does not keep up",
-                    why=f"{self._queued_bytes} bytes wait to be written",
+                    why=f"{queued} bytes wait to be written",
                     fix="Try again in a moment",
                 )
-            self._writes.append(_Write(batch, done, size))
-            self._queued_bytes += size
-            self._wake.notify()
+            self._taken_bytes += size
+            self._inbox.put(_Write(batch, done, size))
 
     def run(
         self, work: Callable[[], Any], done: Callable[[Any, BaseException | None], None]
@@ -125,10 +132,9 @@ class Committer:
         Raises:
             DiskError: writing has ended.
         """
-        with self._wake:
+        with self._door:
             self._refuse_when_over()
-            self._jobs.append(_Job(work, done))
-            self._wake.notify()
+            self._inbox.put(_Job(work, done))
 
     def _refuse_when_over(self) -> None:
         if self._dead is not None or self._closing:
@@ -142,33 +148,41 @@ class Committer:
 
         What a full disk still holds back at that point is given up, unconfirmed.
         """
-        with self._wake:
+        with self._door:
             self._closing = True
-            self._wake.notify()
+            self._inbox.put(None)
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive() and not self._writes and self._dead is None
 
     # -- on the writer's thread ----------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not (self._writes or self._jobs or self._closing):
-                    self._wake.wait()
-                if not (self._writes or self._jobs):
+        try:
+            while self._gather():
+                written = self._commit(self._take())
+                while self._jobs:
+                    self._maintain(self._jobs[0])
+                    self._jobs.popleft()
+                if not written and not self._pause():
                     return
-                taken = self._take()
-                jobs = list(self._jobs)
-                self._jobs.clear()
-            try:
-                written = self._commit(taken)
-                for job in jobs:
-                    self._maintain(job)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, writing is over
-                self._die(error)
-                return
-            if not written and not self._pause():
-                return
+        except BaseException as error:  # noqa: BLE001 - whatever it is, writing is over
+            self._die(error)
+
+    def _gather(self) -> bool:
+        """Wait until there is something to do and take all of it; False when it is over."""
+        if not (self._writes or self._jobs or self._ending):
+            self._sort(self._inbox.get())
+        while not self._inbox.empty():
+            self._sort(self._inbox.get())
+        return bool(self._writes or self._jobs)
+
+    def _sort(self, item: _Write | _Job | None) -> None:
+        if item is None:
+            self._ending = True
+        elif isinstance(item, _Write):
+            self._writes.append(item)
+        else:
+            self._jobs.append(item)
 
     def _take(self) -> list[_Write]:
         """The longest run of waiting batches that fits into one transaction; they stay queued."""
@@ -186,16 +200,16 @@ class Committer:
         if not taken:
             return True
         try:
-            self._store.commit(*(write.batch for write in taken))
+            self._store.commit(*[write.batch for write in taken])
         except NoRoom:
             self._tell_full(full=True)
             return False
         self.transactions += 1
-        with self._wake:
-            for write in taken:
-                self._writes.popleft()
-                self._queued_bytes -= write.size_bytes
+        for write in taken:
+            self._writes.popleft()
+            self._written_bytes += write.size_bytes
         self._tell_full(full=False)
+        # The last step before this thread sleeps again, so that both do not want to run at once.
         self._call(lambda: _confirm(taken, None))
         return True
 
@@ -216,22 +230,28 @@ class Committer:
 
     def _pause(self) -> bool:
         """Wait before the next try on a full disk; False when it is time to give up."""
-        with self._wake:
-            if not self._closing:
-                self._wake.wait_for(lambda: self._closing or bool(self._jobs), self._retry_seconds)
-            return not self._closing
+        until = time.monotonic() + self._retry_seconds
+        while not (self._ending or self._jobs):
+            try:
+                self._sort(self._inbox.get(timeout=max(until - time.monotonic(), 0.0)))
+            except Empty:
+                break
+        return not self._ending
 
     def _die(self, error: BaseException) -> None:
-        with self._wake:
-            self._dead = error
-            lost = list(self._writes)
-            jobs = list(self._jobs)
-            self._writes.clear()
-            self._jobs.clear()
+        self._dead = error
         self._call(lambda: self._on_fatal(error))
-        self._call(lambda: _confirm(lost, error))
-        for job in jobs:
-            self._call(lambda job=job: job.done(None, error))  # type: ignore[misc]  # bound now
+        while True:
+            # Whoever came before the door was shut is told as well.
+            lost, self._writes = list(self._writes), deque()
+            if lost:
+                self._call(lambda lost=lost: _confirm(lost, error))  # type: ignore[misc]  # bound now
+            while self._jobs:
+                done = self._jobs.popleft().done
+                self._call(lambda done=done: done(None, error))  # type: ignore[misc]  # as above
+            if self._ending:
+                return
+            self._sort(self._inbox.get())
 
     def _call(self, call: Callable[[], None]) -> None:
         # A loop that is gone has nobody left to tell.
