@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import measure
+from tests.benchmarks import measure, million
 from tests.benchmarks.scale import Line, Scale, Size
 
 Run = Callable[[Path, Scale], Iterator[Line]]
@@ -45,5 +45,6 @@ BENCHES: Final[dict[str, Bench]] = {
     "reads": Bench(measure.reads, ALWAYS, 25),
     "catchup": Bench(measure.catchup, ALWAYS, 40),
     "bootstrap": Bench(measure.bootstrap, ALWAYS, 40),
+    "million": Bench(million.million, MEDIUM, 90, repeats=1),
     # Further benches: one line each, here.
 }
