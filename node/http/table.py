@@ -14,6 +14,7 @@ from node.http import erase_routes as erase
 from node.http import event_routes as event
 from node.http import governance_routes as governance
 from node.http import graph_routes as graph
+from node.http import ingest_routes as ingest
 from node.http import lifecycle_routes as lifecycle
 from node.http import link_routes as link
 from node.http import llm_routes as llm
@@ -67,6 +68,7 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/memories", memory.page, READS, AGENT, "list memories, newest first"),
     ("POST", f"{API}/memories", memory.create, WRITES, AGENT, "make a memory"),
     ("POST", f"{API}/memories/bulk", transfer.bulk, WRITES, AGENT, "make many memories"),
+    ("GET", f"{API}/ingest", ingest.ingest, WRITES, AGENT, "write over a WebSocket, confirmed"),
     ("GET", f"{API}/memories/{{id}}", memory.read, READS, AGENT, "read a memory"),
     ("PUT", f"{API}/memories/{{id}}", memory.update, WRITES, AGENT, "change a memory"),
     ("DELETE", f"{API}/memories/{{id}}", memory.delete, WRITES, AGENT, "delete a memory"),

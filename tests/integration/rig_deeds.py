@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.integration.rig import RealNode, until
+from tests.integration.rig_ingest import ingested
 from tests.integration.rig_push import Pusher
 
 Do = Callable[[RealNode, str], None]
@@ -195,6 +196,11 @@ def _collect(node: RealNode, tag: str) -> None:
     _call(node, "POST", "/gc", {})
 
 
+def _ingest(node: RealNode, tag: str) -> None:
+    memory = {"id": f"{tag}-m", "title": "t", "content": "streamed"}
+    assert ingested(node, [{"memory": memory}])[1]["status"] == 201
+
+
 def until_gone(node: RealNode, ident: str) -> None:
     """Wait until a memory has expired."""
     until(lambda: node.ask("GET", f"/memories/{ident}").status == 404, f"{ident} expires")
@@ -218,6 +224,7 @@ def _of_memories() -> Deeds:
             look=_NEW,
             want="bulk",
         ),
+        ("GET", "/ingest"): Deed(do=_ingest, look=_NEW, want="streamed"),
         ("PUT", "/memories/{id}"): Deed(
             do=_on("PUT", "/memories/{id}", {"content": "changed"}), look=_NEW, want="changed"
         ),

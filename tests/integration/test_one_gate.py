@@ -15,6 +15,7 @@ from node.http.routes import API, Needs, Route, Touches
 from node.http.table import TABLE
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until, until_level
+from tests.integration.rig_ingest import ingested
 from tests.integration.rig_push import Pusher
 
 LAUNCHER = """
@@ -149,6 +150,9 @@ def test_every_lane_passes_the_one_gate(
             path, body = samples[name]
             reply = node.ask(route.method, path, body, X_Agent_Id=agent)
             said = (reply.status, reply.body.get("error"))
+        elif name == ("GET", "/ingest"):
+            answer = ingested(node, [{"memory": NEW}])[1]
+            said = (answer["status"], answer["error"])
         elif name == ("POST", "/sync/push"):
             answer = pusher.push({"memories": [{**NEW, "id": "pushed-1"}]})
             said = (403, answer["results"][0]["error"].partition(":")[0])

@@ -22,6 +22,7 @@ _KEPT_OUT: Final = (401, 429)
 _OF_STATE: Final = (404, 409, 412, 503)
 _OF_WRITES: Final = (507,)
 _WORDS: Final = {
+    101: "the connection is a WebSocket from here on",
     200: "done",
     201: "made",
     202: "held for approval, or not decided yet",
@@ -37,6 +38,7 @@ _WORDS: Final = {
     413: "the body, or a list in it, is too large",
     415: "bodies are taken without Content-Encoding",
     417: "only 100-continue can be expected",
+    426: "this address speaks WebSocket",
     429: "a quota is used up",
     500: "an error of the node",
     502: "the language model gave no answer that can be used",

@@ -64,6 +64,7 @@ MEMORY_SHAPES: Final[Shapes] = {
         ),
         answers={201: _BULK_ANSWER, 207: _BULK_ANSWER},
     ),
+    "GET /ingest": Shape(answers={101: anything()}, errors=(426,)),
     "GET /memories/{id}": Shape(
         answers={200: both(MEMORY, all_there(memory=MEMORY, links=many(LINK)))}
     ),
