@@ -97,6 +97,7 @@ class CatchUp:
 
     def _done(self) -> None:
         self.session = None
+        self.exchange.stream.holding.retry()
         self.exchange.drop_strangers()
         self.exchange.level()
         be_ready(self.exchange)
@@ -113,12 +114,12 @@ class CatchUp:
             return
         clock = self.exchange.replica.clock
         for link, peer in self.exchange.peers.items():
-            if not peer.known or peer.stopped or not peer.is_ahead(clock):
+            if not peer.known or peer.stopped or not peer.shows(clock):
                 peer.watch = None
                 continue
             since, seen = peer.watch or (0, None)
             if seen is None or not any(clock.get(a, 0) < n for a, n in seen.items()):
-                peer.watch = (now, dict(peer.row or {}))
+                peer.watch = (now, dict(peer.unseen))
             elif now - since > limits.relay_ms:
                 peer.watch = None
                 self.start(link)

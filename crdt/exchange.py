@@ -1,9 +1,9 @@
 """One node's side of all its links: hello, claims, the live stream, and who counts.
 
 Law: every claim (Hello, Ack, page, snapshot) is about the durable clock; the state in memory
-may be ahead of it and is never claimed. A node pushes only bundles that its own process
-minted, only to peers that said they are level; all else moves by catch-up, from one source at
-a time. No message carries a number that another message could make stale: what a node last
+may be ahead of it and is never claimed. Fresh bundles are pushed to peers that said they are
+level (see `crdt.stream`, `crdt.relay`); all else moves by catch-up, from one source at a
+time. No message carries a number that another message could make stale: what a node last
 said on a link counts.
 
 A machine without I/O. `advance` tells the time, `receive` takes a message, `committed` says
@@ -17,16 +17,19 @@ from crdt import messages as m
 from crdt.admission import Fit
 from crdt.bundle import Bundle, BundleError
 from crdt.catchup import CatchUp
-from crdt.clock import Clock, beyond, group_hash, grouped, shared
-from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, NodeId, lane_of, node_of
+from crdt.claims import Claims
+from crdt.clock import Clock, beyond, group_hash, shared
+from crdt.dot import GOVERNANCE, PRIVATE, Actor, NodeId, lane_of, node_of
 from crdt.effects import Alarm, Close, Effect, Heard
 from crdt.heartbeat import Heartbeat
 from crdt.hlc import millis
 from crdt.messages import Message, decode, encode
 from crdt.peer import Outbox, Peer
+from crdt.relay import Relay
 from crdt.replica import Replica
 from crdt.standing import be_ready, found_on_contact
 from crdt.state import Batch
+from crdt.stream import Stream
 from crdt.tally import Tally
 
 
@@ -41,6 +44,12 @@ class ExchangeLimits:
     skew_ms_max: int = 5_000
     bad_actor_ms: int = 30_000
     leaving_ms: int = 500
+    full_fanout_max: int = 12
+    relay_extra: int = 2
+    relay_fanout: int = 4
+    claims_per_s_max: int = 100
+    patience_ms: int = 250
+    held_bytes_max: int = 8 * 2**20
 
 
 class Exchange:
@@ -62,7 +71,11 @@ class Exchange:
         self.durable = durable
         self.durable_digest = replica.digest
         self.peers: dict[int, Peer] = {}
+        self.by_node: dict[NodeId, Peer] = {}
         self.effects: list[Effect] = []
+        self.claims = Claims(self)
+        self.relay = Relay(self)
+        self.stream = Stream(self)
         self.catchup = CatchUp(self)
         self.tally = Tally(self)
         self.heartbeat = Heartbeat(self)
@@ -93,7 +106,10 @@ class Exchange:
     def link_up(self, link: int, node_id: NodeId, claim: str, outbox: Outbox) -> Peer:
         """A link to a proven node is open: say where this disk stands."""
         peer = self.peers[link] = Peer(node_id, outbox, claim, heard_ms=self.now_ms)
-        groups = grouped(shared(self.durable))
+        self.by_node[node_id] = peer
+        self._links_changed()
+        peer.told = self.claims.version
+        groups = self.claims.groups()
         newest = max(groups, default=0)
         hashes = {g: group_hash(entries) for g, entries in groups.items() if g != newest}
         hello = m.Hello(groups.get(newest, {}), hashes, self.replica.joined, self.now_ms)
@@ -102,9 +118,18 @@ class Exchange:
 
     def link_down(self, link: int) -> None:
         """A link ended; everything said on it is void."""
-        self.peers.pop(link, None)
-        self.heartbeat.forget(link)
+        gone = self.peers.pop(link, None)
+        if gone is not None and self.by_node.get(gone.node_id) is gone:
+            del self.by_node[gone.node_id]
+            left = {p.node_id: p for p in self.peers.values() if p.node_id == gone.node_id}
+            self.by_node.update(left)
+        self._links_changed()
+        self.stream.holding.forget(link)
         self.catchup.lost(link)
+
+    def _links_changed(self) -> None:
+        self.relay.changed()
+        self.tally.forget()
 
     def refuses(self, node_id: NodeId, claim: str, *, settled: bool) -> str | None:
         """Why a link to a proven node must not open; None when it may.
@@ -163,7 +188,9 @@ class Exchange:
         elif peer.row is None or peer.stopped:
             return
         elif isinstance(message, m.Push):
-            self._pushed(link, peer, message.bundle)
+            self.stream.pushed(link, peer, message.bundle, None)
+        elif isinstance(message, m.Spread):
+            self.stream.pushed(link, peer, message.bundle, message.until)
         elif isinstance(message, m.Ack):
             self._acknowledged(peer, message)
         else:
@@ -172,48 +199,49 @@ class Exchange:
     def _receive_other(self, link: int, peer: Peer, message: Message) -> None:
         match message:
             case m.Ask(groups):
-                wanted = set(groups)
-                entries = {
-                    g: held for g, held in grouped(shared(self.durable)).items() if g in wanted
-                }
-                clock = {a: n for held in entries.values() for a, n in held.items()}
-                self.claim(peer)
-                self.send(peer, m.Full(sorted(wanted), clock))
+                wanted = sorted(set(groups))
+                mine = self.claims.groups()
+                clock = {a: n for g in wanted for a, n in mine.get(g, {}).items()}
+                self.claims.tell(peer)
+                self.send(peer, m.Full(wanted, clock))
             case m.Full(groups, clock):
-                peer.row = {**(peer.row or {}), **clock}
-                peer.lacks.difference_update(groups)
+                peer.learn(clock, self.replica.clock)
+                peer.lacks = peer.lacks - set(groups)
+                self.tally.forget()
                 self._assess(link, peer)
             case m.Level(clock):
-                self._level(peer, clock)
+                self.stream.opened(peer, clock)
             case m.Behind():
                 peer.pushing = False
             case m.Gap():
                 self.behind(link, peer)
             case m.Skewed(actor, until_ms):
-                peer.muted.add(actor)
+                peer.muted = peer.muted | {actor}
                 self.alarm("skewed", link, f"refused until {until_ms}")
             case m.Beat():
                 self.heartbeat.heard(link, peer, message)
             case m.Echo(number):
-                self.heartbeat.echoed(link, peer, number)
+                self.heartbeat.echoed(peer, number)
             case m.Aside(topic, data):
                 self.effects.append(Heard(link, peer.node_id, topic, data))
             case _:
                 self.catchup.receive(link, peer, message)
 
     def _hello(self, link: int, peer: Peer, hello: m.Hello) -> None:
-        mine = grouped(shared(self.durable))
-        peer.row, peer.joined = dict(hello.newest), hello.joined
-        peer.skew_ms = hello.now_ms - self.now_ms
-        peer.lacks = set()
+        mine = self.claims.groups()
+        row, lacks = dict(hello.newest), set()
         for group, digest in hello.groups.items():
             entries = mine.get(group, {})
             if group_hash(entries) == digest:
-                peer.row.update(entries)
+                row.update(entries)
             else:
-                peer.lacks.add(group)
-        if peer.lacks:
-            self.send(peer, m.Ask(sorted(peer.lacks)))
+                lacks.add(group)
+        peer.row, peer.unseen, peer.lacks = {}, {}, lacks
+        peer.learn(row, self.replica.clock)
+        self.tally.forget()
+        peer.joined, peer.skew_ms = hello.joined, hello.now_ms - self.now_ms
+        if lacks:
+            self.send(peer, m.Ask(sorted(lacks)))
         else:
             self._assess(link, peer)
 
@@ -232,8 +260,9 @@ class Exchange:
 
     def _acknowledged(self, peer: Peer, ack: m.Ack) -> None:
         if peer.row is not None:
-            peer.row.update(ack.clock)
+            peer.learn(ack.clock, self.replica.clock)
             peer.digest = ack.digest
+            self.tally.acknowledged(peer, ack.clock)
 
     # --- the live stream ---------------------------------------------------------
 
@@ -241,57 +270,18 @@ class Exchange:
         """Tell every known peer that is not pushing to us that it may."""
         if self.catchup.joining:
             return
+        told = [p for p in self.peers.values() if p.known and not p.pulling and not p.stopped]
+        if not told:
+            return
         clock = shared(self.replica.clock)
-        for peer in self.peers.values():
-            if peer.known and not peer.pulling and not peer.stopped:
-                peer.pulling = True
-                self.send(peer, m.Level(peer.without_shunned(clock)))
-
-    def _level(self, peer: Peer, clock: Clock) -> None:
-        """The peer is level: it gets what its clock lacks of ours, then all new bundles."""
-        peer.outbox.drop_pushes()
-        peer.pushing = True
-        peer.muted.clear()
-        replica, limit = self.replica, self.limits.peer_queue_bytes_max
-        tail: list[tuple[Actor, bytes]] = []
-        for lane in (GOVERNANCE, DATA):
-            actor = replica.own.get(lane)
-            row = replica.actors.get(actor) if actor else None
-            after = clock.get(actor, 0) if actor else 0
-            if actor is None or row is None or after >= row.seq:
-                continue
-            bundles = None if row.floor > after else replica.own_tail(actor, after, limit)
-            if bundles is None:
-                self.send(peer, m.Gap())
-                peer.pushing = False
-                return
-            tail += ((actor, encode(m.Push(data))) for data in bundles)
-        self.push(peer, tail)
+        for peer in told:
+            peer.pulling = True
+            self.send(peer, m.Level(peer.without_shunned(clock)))
 
     def minted(self, bundles: Sequence[Bundle]) -> None:
-        """Fresh own bundles: to every level peer at once, encoded once."""
-        pushes = [(b.actor, encode(m.Push(b.data))) for b in bundles if b.actor[:1] != PRIVATE]
-        if pushes:
-            for peer in self.peers.values():
-                if peer.pushing and not peer.stopped:
-                    self.push(peer, pushes)
+        """Fresh own bundles go to the disk: send them on their way in the same step."""
+        self.stream.minted(bundles)
         self.drop_strangers()
-
-    def _pushed(self, link: int, peer: Peer, data: bytes) -> None:
-        if self.catchup.joining:
-            peer.pulling = False
-            return
-        if not peer.pulling:
-            return
-        bundle = self.read_from(link, peer, data)
-        if bundle is None or bundle.actor in peer.shunned:
-            return
-        if node_of(bundle.actor) != peer.node_id:
-            self.shun(link, peer, bundle.actor, "pushed_for_another")
-            return
-        fit = self.try_take(link, peer, bundle)
-        if fit is Fit.BEHIND:
-            self.behind(link, peer)
 
     def read_from(self, link: int, peer: Peer, data: bytes) -> Bundle | None:
         """Decode a bundle a peer sent; a bad one is reported and passed over."""
@@ -347,25 +337,13 @@ class Exchange:
     # --- the disk and the clock on the wall --------------------------------------
 
     def committed(self, batch: Batch) -> None:
-        """A batch is on disk: claim it at once to whoever minted of it, to the rest soon."""
+        """A batch is on disk: claim it, and pass on what was to be passed on."""
         self.replica.committed(batch)
         changed = {a: row.seq for a, row in batch.actors.items()}
         self.durable.update(changed)
         self.durable_digest = batch.digest
-        self._owe(shared(changed))
-
-    def _owe(self, entries: Clock) -> None:
-        authors = {node_of(actor) for actor in entries}
-        for peer in self.peers.values():
-            peer.owed.update(entries)
-            if peer.node_id in authors:
-                self.claim(peer)
-
-    def claim(self, peer: Peer) -> None:
-        """Tell a peer what changed in the durable clock since it was last told."""
-        if peer.owed:
-            self.send(peer, m.Ack(peer.owed, self.durable_digest.to_bytes(16, "big")))
-            peer.owed = {}
+        self.claims.moved(changed)
+        self.relay.committed(batch)
 
     def swapped(self, replica: Replica, durable: Clock, link: int) -> None:
         """The joined store is in place: claim it, and ask its source for the rest."""
@@ -374,7 +352,9 @@ class Exchange:
         self.durable_digest = replica.digest
         for peer in self.peers.values():
             peer.pulling = False
-        self._owe(shared(beyond(durable, before)))
+        self.stream.holding.clear()
+        self.relay.clear()
+        self.claims.moved(beyond(durable, before))
         self.drop_strangers()
         self.catchup.swapped(link)
 
@@ -384,15 +364,17 @@ class Exchange:
 
     def tick(self) -> None:
         """Deadlines, relays, readiness. Call every few tens of milliseconds."""
+        self.claims.tick()
         forgiven = False
         for link, peer in self.peers.items():
-            self.claim(peer)
             if peer.leaving_ms and self.now_ms - peer.leaving_ms > self.limits.leaving_ms:
                 peer.leaving_ms = self.now_ms  # said once a while; the link ends by it
                 self.effects.append(Close(link, "not_a_member"))
             if peer.shunned:
                 forgiven |= peer.forgive(self.now_ms)
+        self.stream.holding.tick()
         self.catchup.tick()
+        self.relay.tick()
         if not self.catchup.running and not self.catchup.joining:
             if forgiven:
                 self.level()

@@ -2,13 +2,17 @@
 
 Law: equal clocks must mean equal digests. A mismatch alarms and stops that pair; it never
 joins, because a join at equal clocks would delete what differs on one side from both.
+
+In a mesh that is too large to push to all, a beat goes to a few peers, the next ones each
+time, so what it costs does not grow with the mesh. Nothing waits for a beat: a dead link is
+found by the transport, what is missing by acknowledgements.
 """
 
+from collections.abc import Iterable
 from statistics import median_high, median_low
 from typing import TYPE_CHECKING
 
 from crdt import messages as m
-from crdt.clock import group_hash, shared
 from crdt.messages import encode
 from crdt.peer import Peer
 
@@ -21,25 +25,42 @@ class Heartbeat:
 
     def __init__(self, exchange: "Exchange") -> None:
         self._exchange = exchange
-        self._sent: dict[int, tuple[int, int]] = {}
         self._number = 0
+        self._cursor = 0
 
     def beat(self) -> None:
-        """Tell every peer the time, and what this node's state adds up to."""
+        """Tell the peers whose turn it is the time, and what this node's state adds up to."""
+        exchange = self._exchange
+        if not exchange.relay.on:
+            self._tell(exchange.peers.values())
+            return
+        ring = exchange.relay.ring()
+        width = min(max(exchange.limits.full_fanout_max, 1), len(ring))
+        first, self._cursor = self._cursor, self._cursor + width
+        self._tell([ring[place % len(ring)] for place in range(first, first + width)])
+
+    def probe(self, link: int) -> None:
+        """Ask one peer for a sign of life now."""
+        peer = self._exchange.peers.get(link)
+        if peer is not None:
+            self._tell([peer])
+
+    def _tell(self, peers: Iterable[Peer]) -> None:
         exchange = self._exchange
         self._number += 1
         beat = m.Beat(
             self._number,
             exchange.now_ms,
             exchange.replica.joined,
-            group_hash(shared(exchange.durable)),
+            exchange.claims.clock_hash(),
             exchange.durable_digest.to_bytes(16, "big"),
         )
         data = encode(beat)
-        for link, peer in exchange.peers.items():
+        for peer in peers:
             if peer.row is not None:
-                exchange.claim(peer)
-                self._sent[link] = (self._number, exchange.now_ms)
+                exchange.claims.tell(peer)
+                peer.beat_ms = exchange.now_ms
+                peer.beat = self._number
                 peer.outbox.put(data)
 
     def heard(self, link: int, peer: Peer, beat: m.Beat) -> None:
@@ -48,17 +69,16 @@ class Heartbeat:
         peer.joined = beat.joined
         peer.skew_ms = beat.now_ms - exchange.now_ms
         exchange.send(peer, m.Echo(beat.number))
-        if peer.known and beat.clock_hash == group_hash(shared(exchange.durable)):
+        if peer.known and beat.clock_hash == exchange.claims.clock_hash():
             peer.digest = beat.digest
             if beat.digest != exchange.durable_digest.to_bytes(16, "big"):
                 peer.stopped = True
                 exchange.alarm("digest_mismatch", link, "equal clocks, unequal states")
 
-    def echoed(self, link: int, peer: Peer, number: int) -> None:
+    def echoed(self, peer: Peer, number: int) -> None:
         """A peer answered a beat: the round trip is known."""
-        sent = self._sent.get(link)
-        if sent is not None and sent[0] == number:
-            peer.round_trip_ms = self._exchange.now_ms - sent[1]
+        if number and peer.beat == number:
+            peer.round_trip_ms = self._exchange.now_ms - peer.beat_ms
 
     def skew_ms(self) -> int:
         """How far this clock is ahead of the median of all in sight, its own among them.
@@ -79,7 +99,3 @@ class Heartbeat:
         if all(abs(peer.skew_ms) <= limit for peer in self._exchange.peers.values()):
             return True  # then so is their median
         return abs(self.skew_ms()) <= limit
-
-    def forget(self, link: int) -> None:
-        """A link ended."""
-        self._sent.pop(link, None)

@@ -6,6 +6,7 @@ this link, never taken as a maximum, so a peer that lost its disk stops counting
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from crdt.clock import Clock
@@ -59,6 +60,7 @@ class Peer:
         claim: the founding place it claims; empty for none.
         outbox: what waits to be sent.
         row: the durable clock it claimed on this link; None before its Hello.
+        unseen: entries of its row that were ahead of us when it said them.
         lacks: groups of its clock still on their way.
         joined: whether it says it is caught up.
         digest: of its state at its row; None until it said one.
@@ -66,38 +68,67 @@ class Peer:
         pushing: it sent Level: we push to it.
         muted: our actors that it does not take at present.
         shunned: actors whose bundles from this peer we do not take, until a millisecond.
-        watch: since when its row has been ahead of us, and the row then.
+        watch: since when its row has been ahead of us, and by what.
         leaving_ms: since when it is no member any more; 0 while it is one.
-        owed: entries of our durable clock that it has not been told yet.
+        told: how many of the changes of our durable clock it has been told of.
         stopped: the digests disagree at equal clocks: nothing more is exchanged.
         heard_ms: when it last said anything.
         skew_ms: its wall clock minus ours, as last measured.
         round_trip_ms: as last measured.
+        beat: number of the last beat it was sent; 0 for none.
+        beat_ms: when that was.
     """
 
     node_id: NodeId
     outbox: Outbox
     claim: str = ""
     row: Clock | None = None
-    lacks: set[int] = field(default_factory=set)
+    unseen: Clock = field(default_factory=dict)
+    lacks: AbstractSet[int] = frozenset()
     joined: bool = False
     digest: bytes | None = None
     pulling: bool = False
     pushing: bool = False
-    muted: set[Actor] = field(default_factory=set)
+    muted: AbstractSet[Actor] = frozenset()
     shunned: dict[Actor, int] = field(default_factory=dict)
     watch: tuple[int, Clock] | None = None
     leaving_ms: int = 0
-    owed: Clock = field(default_factory=dict)
+    told: int = 0
     stopped: bool = False
     heard_ms: int = 0
     skew_ms: int = 0
     round_trip_ms: int = 0
+    beat: int = 0
+    beat_ms: int = 0
 
     @property
     def known(self) -> bool:
         """Whether its whole clock is known."""
         return self.row is not None and not self.lacks
+
+    def learn(self, entries: Mapping[Actor, int], clock: Mapping[Actor, int]) -> None:
+        """Entries of its durable clock, as it just said; `clock` is ours."""
+        row = self.row
+        if row is None:
+            row = self.row = {}
+        row.update(entries)
+        unseen, get = self.unseen, clock.get
+        for actor, seq in entries.items():
+            if get(actor, 0) < seq:
+                unseen[actor] = seq
+            elif unseen:
+                unseen.pop(actor, None)
+
+    def shows(self, clock: Mapping[Actor, int]) -> bool:
+        """As `is_ahead`, by what it said since: costs only what is missing.
+
+        Our clock only grows, so what it covered once it covers for ever.
+        """
+        if not self.unseen:
+            return False
+        for actor in [a for a, n in self.unseen.items() if clock.get(a, 0) >= n]:
+            del self.unseen[actor]
+        return any(actor not in self.shunned for actor in self.unseen)
 
     def is_ahead(self, clock: Mapping[Actor, int]) -> bool:
         """Whether it holds anything we lack and would take from it."""

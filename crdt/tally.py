@@ -6,14 +6,45 @@ membership operation by the membership below its heads.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crdt.clock import ahead
-from crdt.dot import DATA, PRIVATE, Dot, NodeId
+from crdt.clock import Clock, ahead
+from crdt.dot import DATA, PRIVATE, SEQ_MAX, Actor, Dot, NodeId
+from crdt.governance_state import GovernanceState
+from crdt.peer import Peer
 from crdt.quorum import covered
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
+
+
+@dataclass(slots=True)
+class _Count:
+    """How far W disks have come with one line of this process.
+
+    Attributes:
+        actor: whose line.
+        state: the membership that counts.
+        needed: W.
+        reached: W-1 other members acknowledged up to here.
+        above: who acknowledged more; always fewer than W-1.
+    """
+
+    actor: Actor
+    state: GovernanceState
+    needed: int
+    reached: int
+    above: dict[NodeId, int]
+
+    def heard(self, node: NodeId, seq: int) -> None:
+        """A ready member acknowledged; costs what is ahead of the quorum, not the mesh."""
+        if seq <= self.reached:
+            return
+        self.above[node] = seq
+        if len(self.above) >= self.needed - 1:
+            self.reached = covered(SEQ_MAX, self.above.values(), self.needed)
+            self.above = {n: s for n, s in self.above.items() if s > self.reached}
 
 
 class Tally:
@@ -21,6 +52,7 @@ class Tally:
 
     def __init__(self, exchange: "Exchange") -> None:
         self._exchange = exchange
+        self._counts: dict[bytes, _Count] = {}
 
     def quorum_seq(self, lane: bytes = DATA) -> int:
         """Own operations of a lane up to here are on W disks, by the present membership."""
@@ -33,13 +65,39 @@ class Tally:
         ready = state.ready
         if self._exchange.replica.me.node_id not in ready:
             return 0
+        own, needed = self._exchange.durable.get(actor, 0), state.quorum(self._exchange.wanted_w)
+        if needed <= 1:
+            return own
+        count = self._counts.get(lane)
+        if (
+            count is None
+            or count.state is not state
+            or count.actor != actor
+            or count.needed != needed
+        ):
+            count = self._counts[lane] = self._count(actor, state, needed)
+        return min(own, count.reached)
+
+    def _count(self, actor: Actor, state: GovernanceState, needed: int) -> "_Count":
         rows = {
-            p.node_id: p.row for p in self._exchange.peers.values() if p.row and p.node_id in ready
+            p.node_id: p.row.get(actor, 0)
+            for p in self._exchange.peers.values()
+            if p.row and p.node_id in state.ready
         }
-        others = (row.get(actor, 0) for row in rows.values())
-        return covered(
-            self._exchange.durable.get(actor, 0), others, state.quorum(self._exchange.wanted_w)
-        )
+        reached = covered(SEQ_MAX, rows.values(), needed)
+        above = {node: seq for node, seq in rows.items() if seq > reached}
+        return _Count(actor, state, needed, reached, above)
+
+    def forget(self) -> None:
+        """A link came or went, or a row was assigned as a whole: count from the start."""
+        self._counts.clear()
+
+    def acknowledged(self, peer: Peer, clock: Clock) -> None:
+        """A peer's row moved by these entries."""
+        for count in self._counts.values():
+            seq = clock.get(count.actor)
+            if seq is not None and peer.node_id in count.state.ready:
+                count.heard(peer.node_id, seq)
 
     def holders(self, dot: Dot) -> set[NodeId]:
         """The ready members whose disks are known to hold an operation."""

@@ -14,7 +14,7 @@ from crdt.admission import Fit
 from crdt.applying import Applying
 from crdt.bundle import Bundle
 from crdt.clock import Clock
-from crdt.dot import Dot, node_of
+from crdt.dot import Actor, Dot, NodeId, node_of
 from crdt.exchange import Exchange
 from crdt.governance import Governance
 from crdt.governance_state import GovernanceState
@@ -22,8 +22,10 @@ from crdt.op import Kind, Op
 from crdt.pending import Pending
 from crdt.pending_table import PendingTable
 from crdt.record import seal
+from crdt.relay import Relay
 from crdt.replica import Replica
 from crdt.roles import ROLES
+from crdt.stream import Stream
 from crdt.tally import Tally
 
 IN_WORLD = {
@@ -52,7 +54,7 @@ def _one_birth() -> list[tuple[Any, str, Any]]:
 
     def operation(*args: Any) -> Op:
         op = original(*args)
-        return replace(op, births=frozenset([min(op.births)])) if op.kind is Kind.EDIT else op
+        return op._replace(births=frozenset([min(op.births)])) if op.kind is Kind.EDIT else op
 
     return [(replica, "operation", operation)]
 
@@ -83,14 +85,41 @@ def _skew_on_relay() -> list[tuple[Any, str, Any]]:
 
 
 def _rows_from_level() -> list[tuple[Any, str, Any]]:
-    original = Exchange._level
+    original = Stream.opened
 
-    def level(self: Exchange, peer: peer.Peer, clock: Clock) -> None:
+    def opened(self: Stream, peer: peer.Peer, clock: Clock) -> None:
         if peer.row is not None:
             peer.row.update(clock)
         original(self, peer, clock)
 
-    return [(Exchange, "_level", level)]
+    return [(Stream, "opened", opened)]
+
+
+def _early_relay() -> list[tuple[Any, str, Any]]:
+    original = Relay.owe
+
+    def owe(self: Relay, bundle: Bundle, until: NodeId) -> None:
+        original(self, bundle, until)
+        if self._duties.pop((bundle.actor, bundle.last), None) is not None:
+            self._pass_on(bundle.actor, bundle.last, bundle.data, until)
+
+    return [(Relay, "owe", owe)]
+
+
+def _idle_relay() -> list[tuple[Any, str, Any]]:
+    return [(Relay, "committed", lambda _self, _batch: None)]
+
+
+def _relay_counts() -> list[tuple[Any, str, Any]]:
+    original = Relay.spread
+
+    def spread(self: Relay, actor: Actor, data: bytes) -> None:
+        original(self, actor, data)
+        for held in self._exchange.peers.values():
+            if held.row is not None:
+                held.row[actor] = self._exchange.replica.clock[actor]
+
+    return [(Relay, "spread", spread)]
 
 
 def _newest_policy() -> list[tuple[Any, str, Any]]:
@@ -206,7 +235,7 @@ def _late_push() -> list[tuple[Any, str, Any]]:
 
     def take(self: Replica, bundle: Bundle, now_ms: int) -> None:
         if node_of(bundle.actor) != self.me.node_id and bundle.first > 1:
-            bundle = replace(bundle, ops=tuple(bundle.ops[:1]))
+            bundle = bundle._replace(ops=tuple(bundle.ops[:1]))
         original(self, bundle, now_ms)
 
     return [(Replica, "take", take)]
@@ -218,6 +247,9 @@ PATCHES = {
     "eager": (_eager, "bodies are dropped on approval, before the seal"),
     "skewrelay": (_skew_on_relay, "a future stamp is refused on relay too"),
     "rowlevel": (_rows_from_level, "a Level is counted as a claim"),
+    "earlyrelay": (_early_relay, "a bundle is passed on before it is on disk"),
+    "idlerelay": (_idle_relay, "a node keeps what it was to pass on"),
+    "relaycounts": (_relay_counts, "whoever is to get a bundle counts as holding it"),
     "newest": (_newest_policy, "the verdict goes by the newest policy"),
     "norelay": (_no_relay, "nothing is fetched that was not pushed"),
     "nodeadline": (_no_deadline, "a session with a lost source waits"),

@@ -12,9 +12,11 @@ from typing import Any
 
 from crdt.clock import ahead
 from crdt.dot import Dot
+from crdt.dot import node_of as author_of
 from crdt.exchange import ExchangeLimits
+from crdt.header import peek
 from crdt.memory_state import MemoryState
-from crdt.messages import Push
+from crdt.messages import Push, Spread, encode
 from crdt.messages import decode as decode_message
 from crdt.peer import Outbox
 from crdt.state import Batch
@@ -24,6 +26,9 @@ from tests.simulation.checks import check_process, check_state
 from tests.simulation.process import Process, node_of
 from tests.simulation.twin import Twin
 from tests.simulation.workload import Workload
+
+SPREAD = encode(Spread(b"", bytes(32)))[1]
+FRESH = {encode(Push(b""))[1], SPREAD}
 
 
 class Link:
@@ -40,6 +45,22 @@ class Link:
         return self.ends[1] if process is self.ends[0] else self.ends[0]
 
 
+def _fanout(r: random.Random) -> dict[str, int]:
+    """Half of the worlds are larger than what they push to all."""
+    if r.random() < 0.5:
+        return {}
+    return {
+        # One link may carry what five nodes write.
+        "peer_queue_bytes_max": r.choice([8_000, 12_000]),
+        "full_fanout_max": r.randint(0, 3),
+        "relay_extra": r.randint(0, 1),
+        "relay_fanout": r.randint(1, 3),
+        "claims_per_s_max": r.choice([5, 20, 100]),
+        "patience_ms": r.choice([50, 250]),
+        "held_bytes_max": r.choice([600, 3000, 100_000]),
+    }
+
+
 class World:
     """Everything there is."""
 
@@ -49,13 +70,14 @@ class World:
         self.stat: Counter[str] = Counter()
         self.now_ms, self.step_no, self.births, self.month = 1_000_000_000_000, 0, 0, 100
         self.founders = tuple("abcd"[: r.choice([3, 4])])
-        self.limits = ExchangeLimits(
-            page_bytes_max=r.choice([400, 1200, 4000]),
-            peer_queue_bytes_max=r.choice([1500, 4000, 12_000]),
-            relay_ms=r.choice([200, 500, 1000]),
-            session_deadline_ms=1500,
-            bad_actor_ms=2000,
-        )
+        bounds = {
+            "page_bytes_max": r.choice([400, 1200, 4000]),
+            "peer_queue_bytes_max": r.choice([1500, 4000, 12_000]),
+            "relay_ms": r.choice([200, 500, 1000]),
+            "session_deadline_ms": 1500,
+            "bad_actor_ms": 2000,
+        }
+        self.limits = ExchangeLimits(**{**bounds, **_fanout(random.Random(f"fanout {seed}"))})
         self.chunk_rows = r.choice([2, 5, 20])
         self.keep = r.choice([2, 4, 8, 16, 999])
         self.twin = Twin({name: node_of(name) for name in self.founders})
@@ -182,7 +204,22 @@ class World:
     def fly(self, link: Link) -> None:
         """What waits in the outboxes takes off."""
         for pid, box in link.boxes.items():
-            link.flight[pid].extend(box.take(2**20))
+            out = box.take(2**20)
+            for data in out:
+                if data[1] == SPREAD:
+                    self._relays_truth(pid, data)
+            link.flight[pid].extend(out)
+
+    def _relays_truth(self, pid: str, data: bytes) -> None:
+        """I9: nobody passes on what is not on its disk."""
+        message = decode_message(data)
+        assert isinstance(message, Spread)
+        header = peek(message.bundle)
+        need(header is not None, "a bundle has a header that can be read")
+        if header is not None and node_of(self.names[pid]) != author_of(header.actor):
+            self.stat["relayed"] += 1
+            held = self.disks[pid].clock().get(header.actor, 0) >= header.last
+            need(held, "I9 a relay claims what is not on disk", pid)
 
     def deliver(self, link: Link, sender: Process, *, faulty: bool = True) -> None:
         flight = link.flight[sender.pid]
@@ -192,7 +229,7 @@ class World:
             return
         if receiver.links.get(sender.pid) != link.number:
             return
-        if faulty and isinstance(decode_message(data), Push):
+        if faulty and data[1] in FRESH:
             chance = self.random.random()
             if chance < 0.02:
                 self.stat["lost"] += 1
@@ -217,7 +254,7 @@ class World:
             exchange = process.exchange
             changed = {a: row.seq for a, row in batch.actors.items()}
             exchange.durable.update(changed)
-            exchange._owe(changed)
+            exchange.claims.moved(changed)
 
     def claimed_commit(
         self, process: Process, dot: tuple[bytes, int], ready: frozenset[bytes], w: int

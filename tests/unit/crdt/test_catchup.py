@@ -98,7 +98,7 @@ def test_what_a_row_shows_for_too_long_is_fetched() -> None:
     assert peer.row is not None
     source.node.create("relayed")
     source.node.commit()
-    peer.row[source.node.replica.own[DATA]] = 7
+    peer.learn({source.node.replica.own[DATA]: 7}, late.node.replica.clock)
     late.exchange.tick()
     assert not late.exchange.catchup.running
     late.pass_time(501)

@@ -42,7 +42,7 @@ def test_a_peer_is_known_once_its_whole_clock_is() -> None:
     assert not peer.known
     peer.row = {A: 1}
     assert peer.known
-    peer.lacks.add(3)
+    peer.lacks = frozenset({3})
     assert not peer.known
 
 
