@@ -11,8 +11,7 @@ SHA-256 of ops (Ed25519, RFC 8032). The chain hash is SHA-256 of the signed byte
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -40,8 +39,7 @@ class BundleError(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(NamedTuple):
     """One commit's worth of operations of one actor.
 
     Attributes:

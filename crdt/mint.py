@@ -5,7 +5,7 @@ names the births it saw and those that what it supersedes hangs on; a delete nam
 it saw. So concurrent work is never overwritten unseen, and never left as half a record.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from crdt.dot import Actor, Dot
 from crdt.fields import COUNTER_MARK, REVISION, is_counter, number
@@ -18,8 +18,7 @@ class MissingRecordError(LookupError):
     """An edit or delete of a record of which nothing is visible."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
+class Author(NamedTuple):
     """Who mints, when, and having seen which governance."""
 
     agent: str
@@ -67,7 +66,7 @@ def _as_seen(part: Shown, seen: frozenset[Dot]) -> Shown:
     }
     # The revision is this node's own count, and grows whatever the other side knew.
     fields[REVISION] = part.fields.get(REVISION, [])
-    return replace(part, births=part.births & seen, fields=fields)
+    return part._replace(births=part.births & seen, fields=fields)
 
 
 def _create(draft: Draft, part: Shown | None, dot: Dot, stamp: int, author: Author) -> Op:

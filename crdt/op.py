@@ -8,7 +8,7 @@ operation and of what lies below it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from crdt.dot import Dot
 
@@ -20,6 +20,7 @@ ERASE: Final = "erase"
 members hold the delete; to the merge it is a delete like any other."""
 
 NO_DOTS: Final[frozenset[Dot]] = frozenset()
+NO_FIELDS: Final[Mapping[str, Value]] = {}
 
 
 class Kind(IntEnum):
@@ -58,16 +59,14 @@ GOVERNANCE_KINDS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotency:
+class Idempotency(NamedTuple):
     """How a retry is known: 16 bytes of (agent, key) and 16 bytes of the request's body."""
 
     scope: bytes
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
+class Op(NamedTuple):
     """One operation.
 
     Attributes:
@@ -99,7 +98,7 @@ class Op:
     agent: str = ""
     hlc: int = 0
     births: frozenset[Dot] = NO_DOTS
-    set: Mapping[str, Value] = field(default_factory=dict)
+    set: Mapping[str, Value] = NO_FIELDS
     removed: frozenset[str] = frozenset()
     supersedes: frozenset[Dot] = NO_DOTS
     heads: tuple[Dot, ...] = ()
@@ -144,4 +143,4 @@ class Draft:
 
 def record_key(lane: bytes, collection: str, record_id: str) -> bytes:
     """The key under which a record is stored: lane, collection, slash, id."""
-    return b"%b%b/%b" % (lane, collection.encode(), record_id.encode())
+    return lane + f"{collection}/{record_id}".encode()

@@ -128,8 +128,8 @@ def _change(
     if after is None:
         return Change(before, None, None, 0, approved[0])
     data = encode(after)
-    after.weight = weight(key, data)
-    return Change(before, after, data, after.weight, *approved)
+    weighed = after.weight = weight(key, data)
+    return Change(before, after, data, weighed, *approved)
 
 
 def pending_key(dot: Dot) -> bytes:

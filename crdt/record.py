@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from crdt.clock import covers
+from crdt.digest import weight
 from crdt.dot import Dot
 from crdt.fields import is_counter
-from crdt.op import NO_DOTS, Kind, Op, Value
+from crdt.op import NO_DOTS, NO_FIELDS, Kind, Op, Value
 
 NO_MARKS: Final[frozenset[Dot]] = NO_DOTS
 
@@ -61,16 +62,62 @@ Fields = dict[str, dict[Dot, Version]]
 class Record:
     """All live births and versions under one key.
 
-    `weight` is what the stored form adds to the digest; it is set when the record is encoded
-    or decoded and is 0 for one that was never stored.
+    Most records are as one creation made them. Of such a one only the origin and the values
+    are kept, and the versions are made when somebody asks for `fields`.
+
+    Attributes:
+        births: by dot.
+        origin: what all versions share, when one creation is all that ever touched it.
+        values: what that creation wrote; of no meaning otherwise.
     """
 
-    __slots__ = ("births", "fields", "weight")
+    __slots__ = ("_fields", "_weight", "births", "origin", "values")
 
-    def __init__(self, births: Births, fields: Fields, weight: int = 0) -> None:
+    def __init__(
+        self,
+        births: Births,
+        fields: Fields | None,
+        origin: Origin | None = None,
+        values: Mapping[str, Value] = NO_FIELDS,
+    ) -> None:
         self.births = births
-        self.fields = fields
-        self.weight = weight
+        self.origin = origin
+        self.values = values
+        self._fields = fields
+        self._weight: int | tuple[bytes, bytes] = 0
+
+    @classmethod
+    def created(cls, birth: Birth, origin: Origin, values: Mapping[str, Value]) -> "Record":
+        """The record that one creation left; it wrote at least one field."""
+        return cls({origin.dot: birth}, None, origin, values)
+
+    @property
+    def fields(self) -> Fields:
+        """Per field its versions; not to be changed."""
+        fields = self._fields
+        if fields is None:
+            origin = self.origin
+            assert origin is not None  # noqa: S101 - the one way to have no fields
+            dot = origin.dot
+            fields = {name: {dot: Version(origin, value)} for name, value in self.values.items()}
+            self._fields = fields
+        return fields
+
+    @property
+    def weight(self) -> int:
+        """What the stored form adds to the digest; 0 for a record that was never stored."""
+        held = self._weight
+        if isinstance(held, tuple):
+            held = self._weight = weight(*held)
+        return held
+
+    @weight.setter
+    def weight(self, weighed: int) -> None:
+        self._weight = weighed
+
+    def stored_as(self, key: bytes, data: bytes) -> None:
+        """These bytes stand for it; they are weighed when somebody asks for that."""
+        self._weight = (key, data)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -116,11 +163,10 @@ def apply(record: Record | None, op: Op, *, pending: bool = False) -> Record | N
 
 def _born(op: Op, *, pending: bool) -> Record:
     """A record that nothing else has touched yet; by far the most frequent case."""
-    dot = op.dot
-    births = frozenset((dot,))
-    origin = Origin(dot, op.owner, op.namespace, op.agent, op.hlc, births, pending)
-    fields = {name: {dot: Version(origin, value)} for name, value in op.set.items()}
-    return Record({dot: Birth(op.owner, op.namespace, op.hlc, pending)}, fields)
+    dot, owner, namespace, hlc = op.dot, op.owner, op.namespace, op.hlc
+    origin = Origin(dot, owner, namespace, op.agent, hlc, frozenset((dot,)), pending)
+    birth = Birth(owner, namespace, hlc, pending)
+    return Record.created(birth, origin, op.set) if op.set else Record({dot: birth}, {})
 
 
 def _same_class(birth: Birth, stated: Op | Origin) -> bool:

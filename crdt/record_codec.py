@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import msgpack
 
-from crdt.digest import weight
 from crdt.dot import Dot
 from crdt.op import Value
-from crdt.record import NO_MARKS, Birth, Origin, Record, Version
+from crdt.record import NO_MARKS, Birth, Fields, Origin, Record, Version
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+_unpack: Final = msgpack.unpackb
+_NONE: Final[list[int]] = []
+_NO_MARKED: Final[dict[str, list[int]]] = {}
 
 
 class RecordError(ValueError):
@@ -26,10 +28,8 @@ class RecordError(ValueError):
 
 def encode(record: Record) -> bytes:
     """Canonical bytes of a record."""
-    if len(record.births) == 1:
-        data = _encode_untouched(record)
-        if data is not None:
-            return data
+    if record.origin is not None:
+        return _encode_created(record, record.origin)
     origins: dict[Dot, Origin] = {}
     values: dict[Dot, dict[str, Value]] = {}
     marks: dict[Dot, dict[str, frozenset[Dot]]] = {}
@@ -69,27 +69,25 @@ def encode(record: Record) -> bytes:
     return packed
 
 
-def _encode_untouched(record: Record) -> bytes | None:
-    """The same bytes for a record that one operation wrote and none touched; else None."""
-    ((dot, birth),) = record.births.items()
-    if birth.marks:
-        return None
-    values: dict[str, Value] = {}
-    origin = None
-    for name in sorted(record.fields):
-        held = record.fields[name]
-        version = held.get(dot)
-        if version is None or len(held) != 1 or version.marks:
-            return None
-        origin = version.origin
-        values[name] = version.value
-    if origin is None or (origin.owner, origin.namespace) != birth[:2] or len(origin.births) != 1:
-        return None
-    agent = None if origin.agent == origin.owner else origin.agent
-    seq = dot.seq
-    births = [[0, seq, 0, birth.hlc, birth.pending, []]]
-    groups = [[0, seq, 0, agent, origin.hlc, origin.pending, [0, seq], values, {}]]
-    packed: bytes = _pack([[dot.actor], [birth[:2]], births, groups])
+def _encode_created(record: Record, origin: Origin) -> bytes:
+    """The same bytes for a record that is as one creation made it."""
+    dot, owner, namespace, agent, hlc, _, pending = origin
+    (birth,) = record.births.values()
+    held, seq = record.values, dot.seq
+    values = {name: held[name] for name in sorted(held)}
+    packed: bytes = _pack(
+        [
+            [dot.actor],
+            [(owner, namespace)],
+            [[0, seq, 0, birth.hlc, birth.pending, _NONE]],
+            [
+                [
+                    *(0, seq, 0, None if agent == owner else agent, hlc, pending, (0, seq)),
+                    *(values, _NO_MARKED),
+                ]
+            ],
+        ]
+    )
     return packed
 
 
@@ -134,13 +132,38 @@ def decode(key: bytes, data: bytes) -> Record:
         RecordError: the bytes are not a record.
     """
     try:
-        actors, classes, births, groups = msgpack.unpackb(data, raw=False)
-        record = Record(_births(actors, classes, births), {}, weight(key, data))
-        for group in groups:
-            _read_group(record, actors, classes, group)
+        actors, classes, births, groups = _unpack(data, raw=False)
+        record = _created(actors, classes, births, groups)
+        if record is None:
+            fields: Fields = {}
+            for group in groups:
+                _read_group(fields, actors, classes, group)
+            record = Record(_births(actors, classes, births), fields)
     except Exception as error:
         raise RecordError(f"stored bytes are not a record: {error}") from error
+    record.stored_as(key, data)
     return record
+
+
+def _created(
+    actors: list[bytes], classes: list[Any], births: list[Any], groups: list[Any]
+) -> Record | None:
+    """The record, when it is as one creation made it; else None."""
+    if len(births) != 1 or len(groups) != 1:
+        return None
+    index, seq, pair, born, held, marks = births[0]
+    at, place, its_class, agent, hlc, pending, carried, values, marked = groups[0]
+    own = [index, seq]
+    if carried != own or [at, place] != own or its_class != pair or marks or marked:
+        return None
+    if type(values) is not dict or not values:
+        return None
+    owner, namespace = classes[pair]
+    dot = Dot(actors[index], seq)
+    birth = Birth(owner, namespace, born, held)
+    agent = owner if agent is None else agent
+    origin = Origin(dot, owner, namespace, agent, hlc, frozenset((dot,)), pending)
+    return Record.created(birth, origin, values)
 
 
 def _births(actors: list[bytes], classes: list[Any], rows: list[Any]) -> dict[Dot, Birth]:
@@ -160,7 +183,7 @@ def _dots(actors: list[bytes], flat: list[int]) -> frozenset[Dot]:
     )
 
 
-def _read_group(record: Record, actors: list[bytes], classes: list[Any], row: list[Any]) -> None:
+def _read_group(fields: Fields, actors: list[bytes], classes: list[Any], row: list[Any]) -> None:
     index, seq, pair, agent, hlc, pending, births, values, marks = row
     dot = Dot(actors[index], seq)
     owner, namespace = classes[pair]
@@ -176,4 +199,4 @@ def _read_group(record: Record, actors: list[bytes], classes: list[Any], row: li
     for name, value in values.items():
         held = marks.get(name) if marks else None
         version = Version(origin, value, _dots(actors, held) if held else NO_MARKS)
-        record.fields.setdefault(name, {})[dot] = version
+        fields.setdefault(name, {})[dot] = version

@@ -5,7 +5,7 @@ follows a held one of the same record names it and is held with it, because noth
 shown half.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from crdt.op import Op
@@ -53,7 +53,7 @@ class Request:
         if place is None or self.verdicts[place].answer is not Answer.PENDING:
             return op
         first = self.ops[place].dot
-        return replace(op, target=first) if first.actor == op.dot.actor else op
+        return op._replace(target=first) if first.actor == op.dot.actor else op
 
     def verdict_with(self, op: Op, verdict: Verdict) -> Verdict:
         """The verdict on an operation, given the one that it names."""

@@ -7,7 +7,7 @@ batch that holds it is on disk.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crdt.dot import Actor, Dot
 from crdt.record import Record
@@ -35,16 +35,14 @@ class ActorRow:
     floor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyRow:
+class IdempotencyRow(NamedTuple):
     """A remembered request: hash of its body, and the dots it made."""
 
     body: bytes
     dots: tuple[Dot, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedBundle:
+class LoggedBundle(NamedTuple):
     """A bundle as it goes into the log, byte for byte as its author signed it."""
 
     actor: Actor
@@ -54,8 +52,7 @@ class LoggedBundle:
     keys: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a batch does to one record.
 
     Attributes:
@@ -75,8 +72,7 @@ class Change:
     approved_after: Approved = NOTHING_APPROVED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """Everything one transaction writes.
 
     `genesis` is what the core keeps about its mesh, when that changed; None leaves it.
@@ -98,8 +94,7 @@ class Batch:
         return logged + sum(len(change.data or b"") for change in self.records.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A page of the log for a peer: bundles it lacks, and whether these are the last."""
 
     bundles: Sequence[bytes]

@@ -11,12 +11,21 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from crdt.dot import Dot
-from crdt.fields import ELEMENT_MARK, REVISION, FieldKind, kind_of, number, tier_rank
+from crdt.fields import (
+    COUNTER_MARK,
+    ELEMENT_MARK,
+    REVISION,
+    FieldKind,
+    is_counter,
+    kind_of,
+    number,
+    tier_rank,
+)
 from crdt.op import Value
-from crdt.record import Birth, Record, Version
+from crdt.record import Birth, Origin, Record, Version
 
 _ETAG_BYTES: Final = 12
 
@@ -66,8 +75,7 @@ class Approved:
 NOTHING_APPROVED: Final = Approved(MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(NamedTuple):
     """One record as a reader sees it.
 
     Attributes:
@@ -93,8 +101,7 @@ class View:
     rivals: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(NamedTuple):
     """The visible part of a record: one class of births, and the versions they carry."""
 
     owner: str
@@ -165,6 +172,8 @@ def winner(versions: list[Version], approvals: Approvals) -> Version:
 
 def view(record: Record | None, approvals: Approvals) -> View | None:
     """The record as a reader sees it, or None when nothing of it is visible."""
+    if record is not None and record.origin is not None:
+        return _created(record, record.origin, approvals)
     part = shown(record, approvals)
     if part is None:
         return None
@@ -199,6 +208,34 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
     )
 
 
+def _created(record: Record, origin: Origin, approvals: Approvals) -> View | None:
+    """The same of a record that is as one creation made it: nothing to choose between."""
+    dot, owner, namespace, _, hlc, _, pending = origin
+    (birth,) = record.births.values()
+    if pending and not approvals.shown(dot):
+        return None
+    held = record.values
+    values: dict[str, Value] = {}
+    elements: dict[str, list[tuple[int, str]]] = {}
+    for name, value in held.items():
+        if ELEMENT_MARK not in name and name[:1] != COUNTER_MARK:
+            if name != REVISION:
+                values[name] = value
+        elif is_counter(name):
+            values[name] = 0 + number(value)
+        else:
+            field, _, element = name.partition(ELEMENT_MARK)
+            place = value if isinstance(value, int) else 0
+            elements.setdefault(field, []).append((place, element))
+    for field, members in elements.items():
+        values[field] = [element for _, element in sorted(members)]
+    if REVISION not in held:
+        return View(owner, namespace, birth.hlc, birth.hlc, 1, etag(()), values, 0, 0)
+    version = int(number(held[REVISION]))
+    updated = max(approvals.stamp(dot), hlc) if pending else hlc
+    return View(owner, namespace, birth.hlc, updated, version, _etag((dot,)), values, 0, 0)
+
+
 def _place(versions: list[Version]) -> int:
     """Elements keep the place they were given; concurrent ones take the first."""
     return min((v.value for v in versions if isinstance(v.value, int)), default=0)
@@ -216,10 +253,11 @@ def revision(versions: list[Version]) -> int:
     return max(int(number(v.value)) for v in versions) + len(versions) - 1
 
 
-def etag(versions: list[Version]) -> str:
+def etag(versions: Iterable[Version]) -> str:
     """A short hash of the live revisions' dots: equal on every node at equal clocks."""
-    state = hashlib.blake2b(digest_size=_ETAG_BYTES)
-    for dot in sorted(v.origin.dot for v in versions):
-        state.update(dot.actor)
-        state.update(dot.seq.to_bytes(8, "big"))
-    return state.hexdigest()
+    return _etag(sorted(v.origin.dot for v in versions))
+
+
+def _etag(dots: Iterable[Dot]) -> str:
+    text = b"".join([actor + seq.to_bytes(8, "big") for actor, seq in dots])
+    return hashlib.blake2b(text, digest_size=_ETAG_BYTES).hexdigest()

@@ -123,8 +123,8 @@ def _fold(batches: Sequence[Batch]) -> _Folded:
         for key, change in batch.records.items():
             earlier = out.records.get(key)
             first = change if earlier is None else earlier
-            out.records[key] = replace(
-                change, before=first.before, approved_before=first.approved_before
+            out.records[key] = change._replace(
+                before=first.before, approved_before=first.approved_before
             )
     return out
 

@@ -5,7 +5,6 @@ Law: what it mints is well signed and well chained; only what it says is wrong.
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from crdt import messages as m
@@ -41,7 +40,7 @@ class Forger:
             hlc=stamp_of(time.time_ns() // 1_000_000),
             heads=self.rogue.heads,
         )
-        return replace(made, **fields)
+        return made._replace(**fields)
 
     async def send(self, *bundles: Sequence[Op]) -> None:
         """Give bundles to one node, and wait until all have applied them."""

@@ -8,7 +8,6 @@ and said in the threat model.
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ class Forger:
             hlc=stamp_of(time.time_ns() // 1_000_000),
             heads=lane.heads,
         )
-        return replace(base, **fields)
+        return base._replace(**fields)
 
     def record(self, kind: Kind, ident: str, namespace: str, **fields: Any) -> Op:
         made = {"collection": "memory", "id": ident, "namespace": namespace, "owner": "mallory"}

@@ -6,7 +6,6 @@ what does not count: a peer that skips its own gate does as much.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -227,12 +226,12 @@ def probes(heads: tuple[Dot, ...]) -> Iterator[Op]:
     start = Op(dot=Dot(actor("a", DATA, 77), 1), kind=Kind.CREATE, heads=heads)
     for agent in PEOPLE[:3]:
         for namespace in ("x/y/z", "w/deep", "x"):
-            made = replace(start, agent=agent, owner=agent, namespace=namespace)
+            made = start._replace(agent=agent, owner=agent, namespace=namespace)
             yield made
-            yield replace(made, kind=Kind.DELETE, owner="bob")
-            yield replace(made, kind=Kind.EDIT, set={"tier": "long", "rev": 2})
-            yield replace(made, dot=Dot(actor("b", DATA, 78), 1))
-            yield replace(made, dot=Dot(actor("d", DATA, 79), 1), kind=Kind.EDIT, owner="bob")
+            yield made._replace(kind=Kind.DELETE, owner="bob")
+            yield made._replace(kind=Kind.EDIT, set={"tier": "long", "rev": 2})
+            yield made._replace(dot=Dot(actor("b", DATA, 78), 1))
+            yield made._replace(dot=Dot(actor("d", DATA, 79), 1), kind=Kind.EDIT, owner="bob")
 
 
 # --- comparing -------------------------------------------------------------------

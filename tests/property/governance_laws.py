@@ -4,7 +4,6 @@ Each takes what was drawn and a source of chance, and raises AssertionError wher
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from crdt.dot import GOVERNANCE, Dot
@@ -177,10 +176,10 @@ class Ground:
         )
         able = [*sorted(state.admins), agent, *PEOPLE]
         for who in able:
-            if self.governance.apply(op := replace(wanted, agent=who)):
+            if self.governance.apply(op := wanted._replace(agent=who)):
                 return [op]
             self.births += 1
-            wanted = replace(wanted, dot=Dot(actor("a", GOVERNANCE, 900 + self.births), 1))
+            wanted = wanted._replace(dot=Dot(actor("a", GOVERNANCE, 900 + self.births), 1))
         return []
 
     def draw(self, kind: Kind, subject: str) -> dict[str, Any]:

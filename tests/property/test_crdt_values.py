@@ -1,7 +1,6 @@
 """The small laws: clocks, quorum, the hybrid clock, codecs, digest, verdicts, votes, tokens."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -176,7 +175,7 @@ def lines(draw: st.DrawFn) -> list[Op]:
         idempotency=retries,
     )
     ops = draw(st.lists(op, min_size=1, max_size=4))
-    return [replace(one, dot=Dot(line, first + n)) for n, one in enumerate(ops)]
+    return [one._replace(dot=Dot(line, first + n)) for n, one in enumerate(ops)]
 
 
 @given(lines())

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from crdt.admission import Fit
 from crdt.bundle import Bundle, seal_bundle
 from crdt.dot import DATA
@@ -55,7 +53,7 @@ def test_another_chain_is_a_fork() -> None:
     assert b.replica.fit(other) is Fit.FORK
     overlap = forged(a, bundles[0], *bundles[0].ops, *bundles[1].ops)
     assert b.replica.fit(overlap) is Fit.FORK
-    twin = forged(a, bundles[0], replace(bundles[0].ops[0], id="else"))
+    twin = forged(a, bundles[0], bundles[0].ops[0]._replace(id="else"))
     assert b.replica.fit(twin) is Fit.FORK
 
 
@@ -70,7 +68,7 @@ def test_what_refers_to_the_unknown_means_behind() -> None:
         {"heads": (dot("z", 5, lane=b"g"),)},
         {"kind": Kind.VOTE, "target": dot("z", 5)},
     ):
-        assert b.replica.fit(forged(a, bundles[0], replace(op, **change))) is Fit.BEHIND
+        assert b.replica.fit(forged(a, bundles[0], op._replace(**change))) is Fit.BEHIND
 
 
 def test_an_operation_may_refer_to_one_before_it_in_its_bundle() -> None:
@@ -85,7 +83,7 @@ def test_an_operation_may_refer_to_one_before_it_in_its_bundle() -> None:
 def test_a_signature_of_another_key_is_bad() -> None:
     a, b, bundles = pair()
     assert b.replica.fit(forged(a, bundles[0], *bundles[0].ops, by="b")) is Fit.BAD
-    spoiled = replace(bundles[0], signature=bytes(64))
+    spoiled = bundles[0]._replace(signature=bytes(64))
     assert b.replica.fit(spoiled) is Fit.BAD
 
 
@@ -98,7 +96,7 @@ def test_an_unknown_author_is_bad_unless_it_introduces_itself() -> None:
     stranger = Node("c", ("a", "b", "c")).found()
     wrong = stranger.replica.me
     assert wrong.node_id == node_of("c")
-    op = replace(founding.ops[0], set={**founding.ops[0].set, "key": key_of("c")})
+    op = founding.ops[0]._replace(set={**founding.ops[0].set, "key": key_of("c")})
     fresh = Node("a", ("a", "b")).found()
     assert fresh.replica.fit(forged(fresh, founding, op, by="c")) is Fit.BAD
 
@@ -114,7 +112,7 @@ def test_an_author_may_not_name_older_governance_than_before() -> None:
     for bundle in sealed:
         assert b.hear(bundle.data) is Fit.NEXT
     assert following.actor[:1] == DATA
-    back = forged(a, following, replace(following.ops[0], heads=old))
+    back = forged(a, following, following.ops[0]._replace(heads=old))
     assert b.replica.fit(back) is Fit.BAD
     assert b.replica.fit(following) is Fit.NEXT
 

@@ -1,5 +1,4 @@
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -14,7 +13,7 @@ CLUSTER = cluster_hash("test")
 
 
 def sealed(*ops: Op, lane: bytes = DATA, first: int = 1, prev: bytes = NO_PREV) -> Bundle:
-    made = tuple(replace(op, dot=dot("a", first + n, lane)) for n, op in enumerate(ops))
+    made = tuple(op._replace(dot=dot("a", first + n, lane)) for n, op in enumerate(ops))
     return seal_bundle(
         cluster=CLUSTER,
         actor=actor("a", lane),
@@ -42,7 +41,7 @@ def test_the_signature_binds_cluster_place_chain_and_content() -> None:
         sealed(CREATE, first=2),
         sealed(CREATE, CREATE),
         sealed(CREATE, prev=b"p" * 32),
-        sealed(replace(CREATE, id="s")),
+        sealed(CREATE._replace(id="s")),
         read_bundle(base.data, cluster=cluster_hash("other"), ops_max=9),
     ]
     assert len({b.signed for b in (base, *others)}) == 6
@@ -93,12 +92,12 @@ G = dot("a", 1, GOVERNANCE)
 @pytest.mark.parametrize(
     ("op", "lane", "reason"),
     [
-        (replace(CREATE, kind=Kind.POLICY), DATA, "wrong_lane"),
+        (CREATE._replace(kind=Kind.POLICY), DATA, "wrong_lane"),
         (CREATE, GOVERNANCE, "wrong_lane"),
-        (replace(CREATE, kind=Kind.VOTE), GOVERNANCE, "wrong_lane"),
-        (replace(CREATE, kind=Kind.VOTE), DATA, "malformed_op"),
-        (replace(CREATE, kind=Kind.SEAL), DATA, "malformed_op"),
-        (replace(CREATE, heads=(dot(),)), DATA, "wrong_lane"),
+        (CREATE._replace(kind=Kind.VOTE), GOVERNANCE, "wrong_lane"),
+        (CREATE._replace(kind=Kind.VOTE), DATA, "malformed_op"),
+        (CREATE._replace(kind=Kind.SEAL), DATA, "malformed_op"),
+        (CREATE._replace(heads=(dot(),)), DATA, "wrong_lane"),
         (Op(dot=G, kind=Kind.READY, births=frozenset([dot()])), GOVERNANCE, "wrong_lane"),
         (Op(dot=G, kind=Kind.REMOVE, supersedes=frozenset([dot()])), GOVERNANCE, "wrong_lane"),
         (Op(dot=G, kind=Kind.POLICY, heads=(dot(),)), GOVERNANCE, "wrong_lane"),

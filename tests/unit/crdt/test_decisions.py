@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 from crdt.decisions import decided
@@ -30,7 +29,7 @@ def test_a_vote_is_kept_with_what_its_caster_was() -> None:
         True,
         True,
     )
-    stranger = decided(replace(vote, agent="cat"), held, state)
+    stranger = decided(vote._replace(agent="cat"), held, state)
     assert stranger is not None
     assert not stranger.votes[vote.dot].registered
     assert not stranger.approved()
@@ -39,7 +38,7 @@ def test_a_vote_is_kept_with_what_its_caster_was() -> None:
 def test_only_a_plain_yes_is_a_yes() -> None:
     _, state, held, vote = scene()
     for answer in (1, "yes", None):
-        after = decided(replace(vote, set={"hash": held.hash, "yes": answer}), held, state)
+        after = decided(vote._replace(set={"hash": held.hash, "yes": answer}), held, state)
         assert after is not None
         assert not after.votes[vote.dot].yes
 
@@ -47,7 +46,7 @@ def test_only_a_plain_yes_is_a_yes() -> None:
 def test_a_reason_is_kept_cut_to_size_and_counts_for_nothing() -> None:
     _, state, held, vote = scene()
     for given, kept in (("no room", "no room"), ("x" * 9000, "x" * 512), (7, ""), (None, "")):
-        after = decided(replace(vote, set={**vote.set, "reason": given}), held, state)
+        after = decided(vote._replace(set={**vote.set, "reason": given}), held, state)
         assert after is not None
         assert after.votes[vote.dot].reason == kept
         assert after.approved()
@@ -55,11 +54,11 @@ def test_a_reason_is_kept_cut_to_size_and_counts_for_nothing() -> None:
 
 def test_what_does_not_count_leaves_everything_as_it_is() -> None:
     _, state, held, vote = scene()
-    seal = replace(vote, kind=Kind.SEAL, dot=dot("a", 9))
+    seal = vote._replace(kind=Kind.SEAL, dot=dot("a", 9))
     for op in (
-        replace(vote, set={"hash": b"x" * 32, "yes": True}),
-        replace(vote, dot=dot("z")),
-        replace(vote, target=None),
+        vote._replace(set={"hash": b"x" * 32, "yes": True}),
+        vote._replace(dot=dot("z")),
+        vote._replace(target=None),
         seal,
     ):
         assert decided(op, held, state) is None
@@ -79,6 +78,6 @@ def test_a_seal_is_the_requesting_nodes_and_shows_the_approval() -> None:
     sealed = decided(seal, voted, state)
     assert sealed is not None
     assert sealed.sealed == vote.hlc, "ordered by the approval, not by the seal"
-    assert decided(replace(seal, dot=dot("b", 9)), voted, state) is None
-    assert decided(replace(seal, supersedes=frozenset()), voted, state) is None
-    assert decided(replace(seal, hlc=3), sealed, state) == sealed
+    assert decided(seal._replace(dot=dot("b", 9)), voted, state) is None
+    assert decided(seal._replace(supersedes=frozenset()), voted, state) is None
+    assert decided(seal._replace(hlc=3), sealed, state) == sealed

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -209,7 +208,7 @@ def test_a_bad_bundle_is_counted_and_stops_its_actor_not_the_link() -> None:
         actor=good.actor,
         first=1,
         prev=good.prev,
-        ops=[replace(good.ops[0], id="forged")],
+        ops=[good.ops[0]._replace(id="forged")],
         sign=lambda message: signed("mallory", message),
     )
     tell(a, m.Push(forged.data))

@@ -64,7 +64,7 @@ def test_a_founding_out_of_order_does_not_count(change: dict[str, Any]) -> None:
 
 def test_a_place_is_taken_once_below_the_heads() -> None:
     first = founding("a")
-    second = replace(founding("b", claim="a"), heads=(first.dot,))
+    second = founding("b", claim="a")._replace(heads=(first.dot,))
     assert set(made(first, second).now.members) == {node_of("a")}
 
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +57,7 @@ def test_who_may_say_it_is_judged_by_what_lies_below() -> None:
     a.govern(Kind.ROLE, id="root", agent="ann", set={"role": "system-admin"})
     named = a.replica.governance.now
     assert not is_authorised(role, named)
-    assert is_authorised(replace(role, agent="root"), named)
+    assert is_authorised(role._replace(agent="root"), named)
     weaken = op(Kind.MODE, agent="ann", set={"mode": "off"})
     assert not is_authorised(weaken, named)
-    assert is_authorised(replace(weaken, set={"mode": "enforce"}), named)
+    assert is_authorised(weaken._replace(set={"mode": "enforce"}), named)

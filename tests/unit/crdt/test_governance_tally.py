@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import permutations
 
 from crdt.dot import GOVERNANCE
@@ -24,8 +23,8 @@ FOUND = Op(
     },
 )
 POLICY = Op(dot=place("a", 2), kind=Kind.POLICY, namespace="n", agent="ann", set={"governance": {}})
-NEXT = replace(POLICY, dot=place("b", 1), supersedes=frozenset([POLICY.dot]))
-OTHER = replace(POLICY, dot=place("c", 1))
+NEXT = POLICY._replace(dot=place("b", 1), supersedes=frozenset([POLICY.dot]))
+OTHER = POLICY._replace(dot=place("c", 1))
 LEAVES = Op(dot=place("b", 2), kind=Kind.ROLE, id="root", supersedes=frozenset([FOUND.dot]), set={})
 
 

@@ -21,7 +21,7 @@ def test_a_decision_says_yes_or_no_and_about_what() -> None:
     told = note("voted", yes, held)
     assert told.detail == f"vote yes {dot_text(dot('a', 3))} delete m-1"
     assert told.namespace == "team"
-    no = replace(yes, set={"yes": "yes", "reason": "a secret"})
+    no = yes._replace(set={"yes": "yes", "reason": "a secret"})
     assert note("void", no).detail == f"vote no {dot_text(dot('a', 3))}", "only a plain yes is one"
     seal = Op(dot=dot("a", 9), kind=Kind.SEAL, target=dot("a", 4))
     link = replace(held, key=b"dlink/x", leader=dot("a", 3))

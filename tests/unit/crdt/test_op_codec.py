@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -34,7 +33,7 @@ def test_operations_read_back() -> None:
 
 
 def test_actors_and_heads_are_written_once_a_bundle() -> None:
-    many = [replace(FULL, dot=dot("a", n)) for n in range(1, 30)]
+    many = [FULL._replace(dot=dot("a", n)) for n in range(1, 30)]
     data = c.encode_ops(many)
     assert data.count(actor("b")) == 1
     assert data.count(actor("b", b"g")) == 1

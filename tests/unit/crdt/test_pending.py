@@ -125,9 +125,9 @@ def test_what_is_no_pending_row_is_refused() -> None:
 
 def test_a_vote_is_about_every_part_of_the_content() -> None:
     op = Op(dot=dot(), kind=Kind.EDIT, id="r", set={"a": 1, "b": 2}, births=frozenset([dot()]))
-    same = replace(op, set={"b": 2, "a": 1}, hlc=9)
+    same = op._replace(set={"b": 2, "a": 1}, hlc=9)
     others = [
-        replace(op, **change)
+        op._replace(**change)
         for change in (
             {"dot": dot(seq=2)},
             {"kind": Kind.DELETE},

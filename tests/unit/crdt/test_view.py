@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 from crdt.dot import Dot
@@ -40,17 +39,17 @@ def test_nothing_is_seen_of_nothing() -> None:
 
 
 def test_the_largest_stamp_shows_and_the_others_are_conflicts() -> None:
-    late, early = replace(EDIT, hlc=9), replace(OTHER, hlc=8)
+    late, early = EDIT._replace(hlc=9), OTHER._replace(hlc=8)
     for order in ((late, early), (early, late)):
         got = seen(after(BORN, *order))
         assert (got.values["title"], got.conflicts) == ("two", 1)
-    tie = seen(after(BORN, replace(EDIT, hlc=9), replace(OTHER, hlc=9)))
+    tie = seen(after(BORN, EDIT._replace(hlc=9), OTHER._replace(hlc=9)))
     first = max((EDIT, OTHER), key=lambda one: one.dot.actor)
     assert tie.values["title"] == first.set["title"]
 
 
 def test_equal_values_are_no_conflict() -> None:
-    assert seen(after(BORN, EDIT, replace(OTHER, set={"title": "two"}))).conflicts == 0
+    assert seen(after(BORN, EDIT, OTHER._replace(set={"title": "two"}))).conflicts == 0
 
 
 def test_sets_counters_and_tiers_merge_their_own_way() -> None:
@@ -84,7 +83,7 @@ def test_a_pending_operation_shows_once_approved() -> None:
 
 
 def test_an_approval_orders_by_its_votes() -> None:
-    both = after(BORN, replace(EDIT, hlc=1), replace(OTHER, hlc=50), pending={EDIT.dot})
+    both = after(BORN, EDIT._replace(hlc=1), OTHER._replace(hlc=50), pending={EDIT.dot})
     assert seen(both, Approved(EDIT.dot, stamp=99)).values["title"] == "two"
     assert seen(both, Approved(EDIT.dot, stamp=9)).values["title"] == "three"
 
@@ -98,7 +97,7 @@ def test_version_and_etag_change_with_every_change() -> None:
         supersedes=frozenset([first.dot]),
         set={"rev": 2},
     )
-    sibling = replace(second, dot=dot("b", 1))
+    sibling = second._replace(dot=dot("b", 1))
     states = [after(first), after(first, second), after(first, second, sibling)]
     assert [seen(s).version for s in states] == [1, 2, 3]
     assert len({seen(s).etag for s in states}) == 3

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from crdt.dot import DATA, PRIVATE, Dot, new_actor
 from tests.unit.http.conftest import API, Started, World
 
@@ -171,8 +169,7 @@ async def test_conflicts_show_what_the_merge_did_not_choose(world: World) -> Non
     await world.ask("PUT", f"{MEMORIES}/{made['id']}", {"title": "Here"})
     edit = world.node.log[-1]
     elsewhere = new_actor(DATA, 1_770_000_001, bytes(8), bytes(32))
-    there = replace(
-        edit,
+    there = edit._replace(
         dot=Dot(elsewhere, 1),
         hlc=edit.hlc - 1,
         agent="ai:carol",

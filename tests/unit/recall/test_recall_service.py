@@ -17,7 +17,7 @@ def change(store: Store, ident: str, **values: Any) -> None:
     """Set fields of a memory, and tell nobody."""
     held = store.records[ident]
     assert held is not None
-    view = replace(held.view, values={**held.view.values, **values})
+    view = held.view._replace(values={**held.view.values, **values})
     store.records[ident] = replace(held, view=view)
 
 
