@@ -112,10 +112,14 @@ class CatchUp:
             self._resume()
         if self.session is not None or self.joining:
             return
-        clock = self.exchange.replica.clock
-        for link, peer in self.exchange.peers.items():
-            if not peer.known or peer.stopped or not peer.shows(clock):
+        clock, ahead = self.exchange.replica.clock, self.exchange.ahead
+        for link, peer in list(ahead.items()):
+            if peer.stopped or not peer.shows(clock):
                 peer.watch = None
+                if not peer.unseen:
+                    del ahead[link]
+                continue
+            if not peer.known:
                 continue
             since, seen = peer.watch or (0, None)
             if seen is None or not any(clock.get(a, 0) < n for a, n in seen.items()):

@@ -72,6 +72,7 @@ class Exchange:
         self.durable_digest = replica.digest
         self.peers: dict[int, Peer] = {}
         self.by_node: dict[NodeId, Peer] = {}
+        self.ahead: dict[int, Peer] = {}
         self.effects: list[Effect] = []
         self.claims = Claims(self)
         self.relay = Relay(self)
@@ -119,6 +120,7 @@ class Exchange:
     def link_down(self, link: int) -> None:
         """A link ended; everything said on it is void."""
         gone = self.peers.pop(link, None)
+        self.ahead.pop(link, None)
         if gone is not None and self.by_node.get(gone.node_id) is gone:
             del self.by_node[gone.node_id]
             left = {p.node_id: p for p in self.peers.values() if p.node_id == gone.node_id}
@@ -126,6 +128,12 @@ class Exchange:
         self._links_changed()
         self.stream.holding.forget(link)
         self.catchup.lost(link)
+
+    def learn(self, link: int, peer: Peer, entries: Clock) -> None:
+        """A peer said where its disk stands."""
+        peer.learn(entries, self.replica.clock)
+        if peer.unseen:
+            self.ahead[link] = peer
 
     def _links_changed(self) -> None:
         self.relay.changed()
@@ -192,7 +200,7 @@ class Exchange:
         elif isinstance(message, m.Spread):
             self.stream.pushed(link, peer, message.bundle, message.until)
         elif isinstance(message, m.Ack):
-            self._acknowledged(peer, message)
+            self._acknowledged(link, peer, message)
         else:
             self._receive_other(link, peer, message)
 
@@ -205,7 +213,7 @@ class Exchange:
                 self.claims.tell(peer)
                 self.send(peer, m.Full(wanted, clock))
             case m.Full(groups, clock):
-                peer.learn(clock, self.replica.clock)
+                self.learn(link, peer, clock)
                 peer.lacks = peer.lacks - set(groups)
                 self.tally.forget()
                 self._assess(link, peer)
@@ -237,7 +245,7 @@ class Exchange:
             else:
                 lacks.add(group)
         peer.row, peer.unseen, peer.lacks = {}, {}, lacks
-        peer.learn(row, self.replica.clock)
+        self.learn(link, peer, row)
         self.tally.forget()
         peer.joined, peer.skew_ms = hello.joined, hello.now_ms - self.now_ms
         if lacks:
@@ -258,9 +266,9 @@ class Exchange:
             self.level()
         be_ready(self)
 
-    def _acknowledged(self, peer: Peer, ack: m.Ack) -> None:
+    def _acknowledged(self, link: int, peer: Peer, ack: m.Ack) -> None:
         if peer.row is not None:
-            peer.learn(ack.clock, self.replica.clock)
+            self.learn(link, peer, ack.clock)
             peer.digest = ack.digest
             self.tally.acknowledged(peer, ack.clock)
 

@@ -181,8 +181,8 @@ class Aside:
 class Spread:
     """One bundle, its author's or passed on, and the duty to pass it on.
 
-    The receiver's part is the nodes between itself and `until`, in the ring of node ids; none
-    when `until` is the receiver.
+    The receiver's part is the nodes between itself and `until`, in the ring of node ids; all
+    others when `until` is the receiver.
     """
 
     bundle: bytes

@@ -75,7 +75,7 @@ class Relay:
     def _between(self, until: NodeId) -> list[Peer]:
         ring = self.ring()
         if until == self._exchange.replica.me.node_id:
-            return []
+            return ring
         return ring[: bisect_left(self._places, self._place(until))]
 
     # --- own bundles -------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_what_a_row_shows_for_too_long_is_fetched() -> None:
     assert peer.row is not None
     source.node.create("relayed")
     source.node.commit()
-    peer.learn({source.node.replica.own[DATA]: 7}, late.node.replica.clock)
+    late.exchange.learn(1, peer, {source.node.replica.own[DATA]: 7})
     late.exchange.tick()
     assert not late.exchange.catchup.running
     late.pass_time(501)
