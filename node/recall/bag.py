@@ -11,7 +11,7 @@ from typing import Final
 
 from node.recall.moments import date_words, speaker_of
 from node.recall.values import Document
-from node.recall.words import composed, terms
+from node.recall.words import cut, terms
 
 TITLE, CONTENT, TAGS, SPEAKER, DATES = "title", "content", "tags", "speaker", "dates"
 TEXTS: Final = (TITLE, CONTENT, TAGS, SPEAKER, DATES)
@@ -26,12 +26,19 @@ _EXACT_BITS: Final = 4
 
 
 def texts_of(document: Document) -> Iterator[tuple[str, str]]:
-    """The texts that ranking reads, by field, as they are given to the index."""
-    yield TITLE, composed(document.title)
-    yield CONTENT, composed(document.content)
-    yield TAGS, composed(" ".join(document.tags))
-    yield SPEAKER, composed(speaker_of(document))
+    """The texts that ranking reads, by field."""
+    yield TITLE, document.title
+    yield CONTENT, document.content
+    yield TAGS, " ".join(document.tags)
+    yield SPEAKER, speaker_of(document)
     yield DATES, date_words(document)
+
+
+def cut_texts_of(document: Document) -> Iterator[tuple[str, str]]:
+    """The same, as they are given to the index."""
+    for name, text in texts_of(document):
+        if text:
+            yield name, cut(text)
 
 
 def bag_of(document: Document) -> bytes:

@@ -62,11 +62,11 @@ class Lexical:
                 continue
             made = s.indexed(document)
             if s.hidden(document):
-                self._hidden.add(made)
+                self._hidden.add(key, made)
             elif left:
                 self._moved[key] = made
             else:
-                self._open.add(made)
+                self._open.add(key, made)
 
     def drop_ended(self, now_ms: int) -> None:
         """Forget what has ended; it is gone after the next `flush`."""
@@ -84,7 +84,7 @@ class Lexical:
         self._hidden.commit()
         for key, made in self._moved.items():
             self._open.remove(key)  # where this is done again, after a commit that failed
-            self._open.add(made)
+            self._open.add(key, made)
         self._open.commit()
         self._moved.clear()
         opened, hidden = self._open.show(), self._hidden.show()

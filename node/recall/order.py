@@ -9,6 +9,7 @@ Everything here may be thrown away and made again from the store.
 Rows: `k`, key -> group, moment, marks. `o`, group, moment, key -> marks. `v` -> version.
 """
 
+import functools
 import re
 import struct
 import uuid
@@ -193,7 +194,11 @@ def _session_of(document: Document) -> str:
 
 def _group_of(document: Document) -> bytes:
     readers = () if document.readers == (PUBLIC,) else document.readers
-    parts = (document.key[:1], document.namespace, _session_of(document), *readers)
+    return _group((document.key[:1], document.namespace, _session_of(document), *readers))
+
+
+@functools.lru_cache(1024)
+def _group(parts: tuple[str, ...]) -> bytes:
     said = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
     return blake2b(said, digest_size=_GROUP_BYTES).digest()
 
@@ -209,8 +214,12 @@ def _moment_of(document: Document) -> bytes:
 def _marks_of(document: Document) -> bytes:
     asks = _QUESTION if _ASKS.search(document.content[-_TAIL_CHARS:]) else 0
     session = _IN_SESSION if _session_of(document) else 0
-    names = terms(speaker_of(document))[:_NAMES_MAX]
-    return bytes((asks | session,)) + b"".join(map(name_hash, names))
+    return bytes((asks | session,)) + _names_of(speaker_of(document))
+
+
+@functools.lru_cache(1024)
+def _names_of(speaker: str) -> bytes:
+    return b"".join(map(name_hash, terms(speaker)[:_NAMES_MAX]))
 
 
 def packed(key: str) -> bytes:

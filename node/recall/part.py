@@ -42,15 +42,18 @@ class Part:
         self.changed = False
         """Whether anything was taken that does not show yet."""
         self._unshown = False
+        self._added: set[str] = set()
+        """Keys that were added and do not show yet."""
         self.searcher = self._index.searcher()
 
     def remove(self, key: str) -> None:
-        """Forget a document, if there may be one."""
-        if self.changed or self.holds(key):
+        """Forget a document, if there may be one: looking for what is not there costs more."""
+        if key in self._added or self.holds(key):
             self._writing().delete_documents_by_term(s.KEY, key)
 
-    def add(self, document: tantivy.Document) -> None:
+    def add(self, key: str, document: tantivy.Document) -> None:
         """Take a document in; whoever adds has removed what was there."""
+        self._added.add(key)
         self._writing().add_document(document)
 
     def remove_all_of(self, query: tantivy.Query) -> None:
@@ -79,6 +82,8 @@ class Part:
         self._index.reload()
         self.searcher = self._index.searcher()
         self._unshown = False
+        if not self.changed:
+            self._added.clear()
         return True
 
     def _writing(self) -> tantivy.IndexWriter:

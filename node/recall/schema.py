@@ -23,9 +23,9 @@ from node.recall.bag import (
     TEXTS,
     TITLE,
     bag_of,
+    cut_texts_of,
     entries_of,
     lengths_in,
-    texts_of,
 )
 from node.recall.literal import marks_of
 from node.recall.values import PUBLIC, Document
@@ -98,7 +98,7 @@ def indexed(document: Document) -> tantivy.Document:
     if hidden(document):
         _add_own(out, document)
     else:
-        for name, text in texts_of(document):
+        for name, text in cut_texts_of(document):
             out.add_text(name, text)
     out.add_text(MARKS, " ".join(marks_of(document)))
     out.add_text(KEY, document.key)

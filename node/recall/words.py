@@ -5,9 +5,15 @@ operator. Runs of letters and digits, lower case, accents folded, no stop words,
 stemmer for English (Porter, "Snowball: A language for stemming algorithms", 2001). Scripts
 that are written without blanks give a term a character. Irregular forms are joined when a
 question is asked, not when a text is indexed, so indexing stays in native code.
+
+What a character is to a token depends on that character alone, so a text is cut by putting
+blanks where it ends one, and the index only looks for blanks: a third of the time that an
+expression over all letters of Unicode takes there.
 """
 
 import functools
+import re
+import string
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -24,6 +30,14 @@ TERM_CHARS_MAX: Final = 64
 
 _ALONE: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _TOKEN: Final = rf"[{_ALONE}]|[[\p{{Alphabetic}}\p{{M}}\p{{N}}]--[{_ALONE}]]+"
+_PLAIN: Final = (string.ascii_letters + string.digits).encode()
+_CUTS: Final = bytes(
+    code if code in _PLAIN or not chr(code).isascii() else ord(" ") for code in range(256)
+)
+"""Over UTF-8: of ASCII, what is no letter and no digit becomes a blank."""
+_WIDE: Final = re.compile(r"[^\x00-\x7f]")
+_WIDE_MAX: Final = 32
+"""With more different ones than that, a text is cut by the expression."""
 
 STOP_WORDS: Final = """
 a about above after again against all am an and any are as at be because been before being
@@ -45,13 +59,29 @@ def register(index: tantivy.Index) -> None:
 
 def terms(text: str) -> list[str]:
     """The terms of a text, in order, as the index has them."""
-    found: list[str] = _analyzer().analyze(composed(text))
+    found: list[str] = _analyzer().analyze(cut(text))
     return found
 
 
-def composed(text: str) -> str:
-    """A text as it has to be given to the index: one character where marks were apart (NFKC)."""
-    return unicodedata.normalize("NFKC", text)
+def cut(text: str) -> str:
+    """A text as it has to be given to the index: composed (NFKC), with blanks between tokens."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        wide = set(_WIDE.findall(text))
+        if len(wide) > _WIDE_MAX:
+            return " ".join(_tokenizer().analyze(text))
+        for char in wide:
+            text = text.replace(char, _cut_char(char))
+    return text.encode().translate(_CUTS).decode()
+
+
+@functools.lru_cache(4096)
+def _cut_char(char: str) -> str:
+    """A character that is not of ASCII: a part of a word, a token of its own, or a blank."""
+    found = _tokenizer().analyze(char + char)
+    if not found:
+        return " "
+    return char if len(found) == 1 else f" {char} "
 
 
 def asked(text: str) -> dict[str, tuple[str, ...]]:
@@ -66,9 +96,16 @@ def stems(words: Iterable[str]) -> list[str]:
 
 
 @functools.cache
+def _tokenizer() -> tantivy.TextAnalyzer:
+    """What a token is."""
+    return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_TOKEN)).build()
+
+
+@functools.cache
 def _analyzer() -> tantivy.TextAnalyzer:
+    """What becomes of the tokens of a text that is cut."""
     return (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(_TOKEN))
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
         .filter(tantivy.Filter.remove_long(TERM_CHARS_MAX))
         .filter(tantivy.Filter.lowercase())
         .filter(tantivy.Filter.ascii_fold())

@@ -53,6 +53,13 @@ def test_words_that_are_too_long_to_be_marks_are_known_by_their_beginning() -> N
     assert not has_all(["x" * 100], pieces("x" * 99))
 
 
+def test_marks_of_plain_text_are_those_of_the_expression() -> None:
+    drawn = random.Random(31)
+    for _ in range(5_000):
+        text = "".join(chr(drawn.randrange(0x80)) for _ in range(drawn.randrange(20)))
+        assert marks(text) | {"\u00b0"} == marks(text + " \u00b0"), ascii(text)
+
+
 def slowly(piece: str, text: str) -> bool:
     """What the law says of one piece, place by place."""
 

@@ -1,7 +1,11 @@
+import random
+import unicodedata
+
 import pytest
 import tantivy
 
-from node.recall.words import ANALYZER, TERM_CHARS_MAX, asked, register, terms
+from node.recall import words
+from node.recall.words import ANALYZER, TERM_CHARS_MAX, asked, cut, register, terms
 
 
 def test_words_are_folded_stemmed_and_freed_of_stop_words() -> None:
@@ -58,10 +62,35 @@ def test_an_index_analyses_as_terms_does() -> None:
     writer = index.writer(num_threads=1)
     text = "Résumés of 東京 runners, 2 of them"
     document = tantivy.Document()
-    document.add_text("content", text)
+    document.add_text("content", cut(text))
     writer.add_document(document)
     writer.commit()
     index.reload()
     searcher = index.searcher()
     assert [searcher.doc_freq("content", term) for term in terms(text)] == [1] * len(terms(text))
     writer.wait_merging_threads()
+
+
+def test_a_text_is_cut_as_the_expression_of_tokens_cuts_it() -> None:
+    drawn = random.Random(23)
+    blocks = (
+        0x20,
+        0xA0,
+        0x300,
+        0x370,
+        0x900,
+        0xE00,
+        0x2010,
+        0x3000,
+        0x4E00,
+        0xAC00,
+        0xFF00,
+        0x1F600,
+    )
+    for number in range(3_000):
+        kinds = drawn.sample(blocks, 3)
+        size = drawn.randrange(12) if number % 9 else 200
+        chars = [chr(drawn.choice(kinds) + drawn.randrange(0x60)) for _ in range(size)]
+        text = "".join(char if drawn.random() < 0.7 else drawn.choice("ab -_'\n") for char in chars)
+        whole = words._tokenizer().analyze(unicodedata.normalize("NFKC", text))
+        assert [part for part in cut(text).split(" ") if part] == whole, ascii(text)
