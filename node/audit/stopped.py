@@ -15,16 +15,15 @@ from typing import Final, TypeVar
 import lmdb
 
 from crdt.genesis import decode_standing
-from node.errors import DowngradeRefused
 from node.store import CorruptRecord, StoreDamaged
 from node.store.environment import DATA_FILE, SCHEMA_KEY
 from node.store.folder import current_path
 from node.store.schema import (
-    SCHEMA_VERSION,
     TABLE_NAMES,
     Tables,
     Transaction,
     open_tables,
+    refuse_other_schema,
     unseal,
 )
 from node.store.writing import GENESIS_KEY
@@ -68,7 +67,7 @@ def open_stopped(data_dir: Path) -> Iterator[StoppedStore | None]:
 
     Raises:
         StoreDamaged: it is no store.
-        DowngradeRefused: a newer version wrote it.
+        DowngradeRefused, StoreTooOld: another version wrote it.
     """
     path = current_path(data_dir)
     if path is None or not (path / DATA_FILE).exists():
@@ -88,16 +87,13 @@ def _store(path: Path, env: lmdb.Environment) -> StoppedStore | None:
         tables = open_tables(env, None, create=False)
         with env.begin() as txn:
             value = txn.get(SCHEMA_KEY, db=tables.meta)
-            version = 0 if value is None else int(unseal("meta", SCHEMA_KEY, value))
+            version = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
     except lmdb.NotFoundError:
         return None  # the process died before it had made the tables
     except (lmdb.Error, CorruptRecord, ValueError) as error:
         raise _damaged(path, error) from error
-    if version > SCHEMA_VERSION:
-        raise DowngradeRefused(
-            f"the store in {path} has schema {version}, this program knows {SCHEMA_VERSION}",
-            fix="Verify it with the newer version",
-        )
+    if version is not None:
+        refuse_other_schema(path, version)
     return StoppedStore(env, tables)
 
 

@@ -159,7 +159,8 @@ class SnapshotWorks:
 
     async def _stage(self, effect: Stage) -> None:
         def work() -> None:
-            self._receiving(effect.snapshot).put(effect.rows, effect.following)
+            now_ms = self._engine.now_ms()
+            self._receiving(effect.snapshot).put(effect.rows, effect.following, now_ms)
 
         try:
             await self._in_worker(work)

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 import lmdb
 
-from node.errors import DiskError, DowngradeRefused
+from node.errors import DiskError
 from node.store.errors import CorruptRecord, NoRoom, StoreBusy, StoreDamaged
 from node.store.noting import Notes, noting
 from node.store.schema import (
@@ -29,6 +29,7 @@ from node.store.schema import (
     TABLE_NAMES,
     Transaction,
     open_tables,
+    refuse_other_schema,
     sealed,
     unseal,
 )
@@ -197,9 +198,15 @@ class Environment:
                 self._long_readers -= 1
                 self._gate.notify_all()
 
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One consistent state for a long look, on a thread of its own; see `long_read`."""
+        with self.long_read(), self._env.begin() as txn:
+            yield txn
+
     def read_long(self, look: Callable[[Transaction], T]) -> T:
         """Run a long look at one consistent state, on a thread of its own; see `long_read`."""
-        with self.long_read(), self._env.begin() as txn:
+        with self.reading() as txn:
             return look(txn)
 
     def walk(self, table: str) -> Iterator[tuple[bytes, bytes]]:
@@ -208,7 +215,7 @@ class Environment:
         For threads of their own that read everything: holds a transaction open, and the
         growth of the map off, until the iterator ends or is closed.
         """
-        with self.long_read(), self._env.begin() as txn:
+        with self.reading() as txn:
             yield from txn.cursor(db=getattr(self.tables, table))
 
     def copy(self, target: Path) -> None:
@@ -337,7 +344,7 @@ def check_schema(path: Path) -> None:
     """Look at the version of a store without touching a byte of it.
 
     Raises:
-        DowngradeRefused: a newer version wrote it.
+        DowngradeRefused, StoreTooOld: another version wrote it.
         StoreDamaged: it is no store, it was cut off, or the version cannot be read.
     """
     file = path / DATA_FILE
@@ -355,11 +362,8 @@ def check_schema(path: Path) -> None:
         return  # the process died before it had made the tables: nothing is lost
     except (lmdb.Error, CorruptRecord, ValueError) as error:
         raise _damaged(path, error) from error
-    if found is not None and found > SCHEMA_VERSION:
-        raise DowngradeRefused(
-            f"the store in {path} has schema {found}, this program knows {SCHEMA_VERSION}",
-            fix="Install the newer version again; the store was left untouched",
-        )
+    if found is not None:
+        refuse_other_schema(path, found)
 
 
 def _check_whole(env: lmdb.Environment, file: Path, size: int) -> None:

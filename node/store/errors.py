@@ -9,6 +9,7 @@ one stored value is damaged (`CorruptRecord`), whether the whole store must be s
     |  |- CorruptRecord   one value is not what was written
     |  |- StoreDamaged    the file cannot be opened or its head cannot be read
     |  '- JoinRefused     what was received does not add up; nothing was swapped
+    |- StoreTooOld (4)    a version wrote it whose tables were others
     |- BelowFloor         the log no longer reaches back that far: send a snapshot
     |- StoreBusy          something reads all of it just now
     |- NoRoom             the disk is full: the same batch again when there is room
@@ -19,7 +20,7 @@ one stored value is damaged (`CorruptRecord`), whether the whole store must be s
 
 from crdt.dot import Actor, actor_text
 from crdt.state import BelowFloorError
-from node.errors import DiskFull, IntegrityError, NodeError, Overloaded
+from node.errors import DiskFull, IntegrityError, NodeError, Overloaded, Refused
 
 
 class CorruptRecord(IntegrityError):
@@ -47,6 +48,12 @@ class StoreDamaged(IntegrityError):
     """The store cannot be opened at all."""
 
     code = "store_damaged"
+
+
+class StoreTooOld(Refused):
+    """The store was written by a version whose tables were others; it was left untouched."""
+
+    code = "store_too_old"
 
 
 class JoinRefused(IntegrityError):

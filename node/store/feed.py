@@ -1,12 +1,16 @@
 """What changed here, in the order in which it changed here.
 
-Law: a record stands in the feed once, at its latest change; a deleted one stays as an entry
-until it is pruned. Positions only grow and belong to one store id. The history of a record is
-the chain of bundles that changed it, as far back as the log still reaches without a gap.
+Law: a record stands in the feed once, at its latest change, with its canonical bytes; a deleted
+one stays as an entry until it is pruned. Positions only grow and belong to one store id. The
+history of a record is the chain of bundles that changed it, as far back as the log still
+reaches without a gap.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
+from crdt.digest import CHECKSUM_BYTES, checksum
 from crdt.dot import Actor
 from node.store.environment import Environment
 from node.store.errors import CorruptRecord
@@ -16,9 +20,13 @@ from node.store.rows import (
     decode_entry,
     decode_place,
     earlier_arrival,
+    is_of,
+    proven,
+    read_standing,
     record_place,
+    standing_data,
 )
-from node.store.schema import LOG_NAMES, NUMBER_BYTES, Tables, Transaction, name_of, number, unseal
+from node.store.schema import LOG_NAMES, NUMBER_BYTES, Tables, Transaction, name_of, number
 
 
 class Entry(NamedTuple):
@@ -27,6 +35,14 @@ class Entry(NamedTuple):
     position: int
     ms: int
     key: bytes
+
+
+class Changed(NamedTuple):
+    """The same with the record's canonical bytes, verified; None when it is gone."""
+
+    position: int
+    key: bytes
+    data: bytes | None
 
 
 class Logged(NamedTuple):
@@ -53,15 +69,27 @@ class Feed:
         """
 
         def look(txn: Transaction) -> list[Entry]:
-            cursor = txn.cursor(db=self._env.tables.feed)
-            there = cursor.set_range(number(position + 1))
-            out: list[Entry] = []
-            while there and len(out) < limit:
-                out.append(_entry(*cursor.item()))
-                there = cursor.next()
-            return out
+            return [_entry(at, value) for at, value in self._rows(txn, position, limit)]
 
         return self._env.read(look)
+
+    def changed(self, position: int, limit: int) -> list[Changed]:
+        """The same with what the records are now; in bulk, from any thread.
+
+        Raises:
+            CorruptRecord: an entry or a record is damaged.
+        """
+        rows = self._env.read(lambda txn: list(self._rows(txn, position, limit)))
+        out = []
+        for at, value in rows:
+            standing = read_standing(at, value)
+            out.append(Changed(int.from_bytes(at, "big"), standing.key, proven(standing)))
+        return out
+
+    def _rows(self, txn: Transaction, position: int, limit: int) -> Iterator[tuple[bytes, bytes]]:
+        cursor = txn.cursor(db=self._env.tables.feed)
+        if cursor.set_range(number(position + 1)):
+            yield from islice(cursor.iternext(), limit)
 
     def position_at(self, ms: int) -> int:
         """The position after which everything arrived at or after a millisecond.
@@ -125,10 +153,52 @@ class Feed:
 def read_entry_key(txn: Transaction, tables: Tables, at: bytes) -> bytes | None:
     """The record key at a position of the feed, verified; None when nothing stands there."""
     value = txn.get(at, db=tables.feed)
-    return None if value is None else _entry(at, value).key
+    return None if value is None else read_standing(at, value).key
+
+
+def read_record(txn: Transaction, tables: Tables, key: bytes) -> tuple[bytes, bytes] | None:
+    """Where a record stands and the row there; None when there is no such record.
+
+    The row is not verified: see `record_in`.
+    """
+    place = txn.get(key, db=tables.records)
+    if place is None:
+        return None
+    at = place[:NUMBER_BYTES]
+    return at, txn.get(at, b"", db=tables.feed)
+
+
+def record_in(key: bytes, value: bytes) -> bytes:
+    """The canonical bytes of a record in the row where it stands.
+
+    Raises:
+        CorruptRecord: they are not what was written, or the row is about another record.
+    """
+    if not is_of(value, key):
+        raise CorruptRecord("records", key, "its place holds no record of that name")
+    data = standing_data(key, value)
+    if checksum(key, data) != value[:CHECKSUM_BYTES]:
+        raise CorruptRecord("records", key)
+    return data
+
+
+def walk_records(env: Environment) -> Iterator[tuple[bytes, int, bytes]]:
+    """Every record of one consistent state, in order of key; see `Environment.walk`.
+
+    Yields:
+        The record key, the arrival of the last bundle that changed it, its canonical bytes.
+
+    Raises:
+        CorruptRecord: one of them is damaged.
+    """
+    with env.reading() as txn:
+        feed = env.tables.feed
+        for key, value in txn.cursor(db=env.tables.records):
+            place = record_place(key, value)
+            row = txn.get(number(place.position), b"", db=feed)
+            yield key, place.arrival, record_in(key, row)
 
 
 def _entry(at: bytes, value: bytes) -> Entry:
-    body = unseal("feed", at, value)
-    ms = int.from_bytes(body[:NUMBER_BYTES], "big")
-    return Entry(int.from_bytes(at, "big"), ms, body[NUMBER_BYTES:])
+    standing = read_standing(at, value)
+    return Entry(int.from_bytes(at, "big"), standing.ms, standing.key)

@@ -5,18 +5,19 @@ and a death in between leaves only a folder that is thrown away.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from crdt.digest import move, weight
+from crdt.digest import checksum, move
 from crdt.dot import DATA, PRIVATE, Actor
-from crdt.record import Record
 from crdt.view import NOTHING_APPROVED, Approved
 from node.store.environment import Environment
 from node.store.errors import JoinRefused
-from node.store.projection import INDEX_TABLES, facts, index_rows
-from node.store.rows import Head, Place, decode_record, encode_place, encode_record
+from node.store.feed import walk_records
+from node.store.projection import index_rows, stored_facts
+from node.store.rows import NO_WEIGHT, Head, encode_place, encode_standing
 from node.store.schema import LOG_NAMES, Transaction, name_of, number, sealed
 from node.store.writing import STORE_ID_KEY, add_counts, put_genesis, put_head
 
@@ -42,7 +43,7 @@ class Filler:
         self.records = 0
         self._env = Environment(path, map_bytes=map_bytes, durable=False)
         self._store_id = entropy(_STORE_ID_BYTES)
-        self._rows: list[tuple[str, bytes, bytes]] = []
+        self._rows: dict[str, list[tuple[bytes, bytes]]] = {}
         self._rows_bytes = 0
         self._deltas: dict[tuple[str, str], int] = {}
         self._arrivals = 0
@@ -62,7 +63,7 @@ class Filler:
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Any row."""
-        self._rows.append((table, key, value))
+        self._rows.setdefault(table, []).append((key, value))
         self._rows_bytes += len(key) + len(value)
         if self._rows_bytes >= _FLUSH_BYTES:
             self._flush()
@@ -82,32 +83,28 @@ class Filler:
     def record(
         self,
         key: bytes,
-        record: Record,
         data: bytes,
         arrival: int,
         approved: Approved = NOTHING_APPROVED,
     ) -> None:
         """A record with its index rows, at the end of the feed."""
-        load = weight(key, data)
+        seal = checksum(key, data)
         if key[:1] != PRIVATE:
-            self.digest = move(self.digest, 0, load)
+            self.digest = move(self.digest, 0, int.from_bytes(seal, "big"))
         self.records += 1
-        self._feed(key)
-        place = Place(self._position, arrival)
-        self.put("records", key, encode_record(key, load, data, place))
-        memory = facts(key, record, approved)
+        self._stand(key, seal, data)
+        self.put("records", key, encode_place(key, self._position, arrival))
+        memory = stored_facts(key, data, approved)
         if memory is None:
             return
-        rows = index_rows(name_of(key), memory)
-        for table, row in zip(INDEX_TABLES, rows, strict=True):
-            if row is not None:
-                self.put(table, row, key)
+        for table, row, value in index_rows(key, name_of(key), memory):
+            self.put(table, row, value)
         group = memory.namespace, memory.tier
         self._deltas[group] = self._deltas.get(group, 0) + 1
 
     def gone(self, key: bytes, arrival: int) -> None:
         """A deleted record, at the end of the feed."""
-        self._feed(key)
+        self._stand(key, NO_WEIGHT, b"")
         name = name_of(key)
         self.put("gone", number(self._position), name)
         self.put("gone_at", name, encode_place(name, self._position, arrival))
@@ -154,22 +151,24 @@ class Filler:
 
     def _verify(self) -> None:
         """Read the records back: what is swapped in must be what was meant."""
-        found = sum(1 for key, value in self._env.walk("records") if decode_record(key, value))
+        found = sum(1 for _ in walk_records(self._env))
         if found != self.records:
             raise JoinRefused(f"{self.records} records were written and {found} read back")
 
-    def _feed(self, key: bytes) -> None:
+    def _stand(self, key: bytes, seal: bytes, data: bytes) -> None:
         self._position += 1
         at = number(self._position)
-        self.put("feed", at, sealed(at, number(self.now_ms) + key))
+        self.put("feed", at, encode_standing(at, self.now_ms, key, seal, data))
 
     def _flush(self) -> None:
         rows, tables = self._rows, self._env.tables
 
         def work(txn: Transaction) -> None:
-            for table, key, value in rows:
-                txn.put(key, value, db=getattr(tables, table))
+            for table, pairs in rows.items():
+                pairs.sort(key=itemgetter(0))  # of two under one key the last one put stays
+                with txn.cursor(db=getattr(tables, table)) as cursor:
+                    cursor.putmulti(pairs)
 
         if rows:
             self._env.write(work, room_bytes=2 * self._rows_bytes)
-            self._rows, self._rows_bytes = [], 0
+            self._rows, self._rows_bytes = {}, 0

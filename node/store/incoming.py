@@ -6,7 +6,8 @@ snapshot are thrown away. Every row is verified when it arrives, the digest when
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,16 @@ from crdt.overlay import pending_key
 from crdt.state import ActorRow
 from node.store.environment import MAP_BYTES_DEFAULT, Environment
 from node.store.errors import CorruptRecord, JoinRefused
-from node.store.rows import decode_actor, key_dot
-from node.store.schema import LOG_NAMES, Transaction, sealed, unseal
+from node.store.feed import walk_records
+from node.store.rows import (
+    Standing,
+    decode_actor,
+    encode_place,
+    encode_standing,
+    key_dot,
+    read_standing,
+)
+from node.store.schema import LOG_NAMES, Transaction, number, sealed, unseal
 from node.store.snapshot import (
     ACTORS,
     DIGEST_KEY,
@@ -35,6 +44,7 @@ from node.store.snapshot import (
 )
 from node.store.writing import GENESIS_KEY
 
+_WINDOW: Final = 8_192
 _SNAPSHOT_KEY: Final = b"snapshot"
 _POSITION_KEY: Final = b"position"
 _COMPLETE_KEY: Final = b"complete"
@@ -97,26 +107,56 @@ class Incoming:
         """Whether the last row has arrived."""
         return self._meta(_COMPLETE_KEY) is not None
 
-    def put(self, data: bytes, following: bytes) -> None:
+    def put(self, data: bytes, following: bytes, now_ms: int = 0) -> None:
         """Store a chunk and the position after it (`END` after the last).
+
+        Args:
+            data: the rows, as `FrozenStore.chunk` encoded them.
+            following: what comes after them.
+            now_ms: local time.
 
         Raises:
             JoinRefused: a row is damaged, or must not be in a snapshot.
             NoRoom, DiskError: the disk.
         """
-        rows = decode_rows(data)
-        for row in rows:
+        entries: list[tuple[bytes, bytes]] = []
+        others: list[Row] = []
+        position, ms = self._last()
+        ms = max(ms, now_ms)
+        for row in decode_rows(data):
             _check(row)
+            if row.kind == RECORDS:
+                position += 1
+                at, value = number(position), row.value
+                weight, body = value[:CHECKSUM_BYTES], value[CHECKSUM_BYTES:]
+                entries.append((at, encode_standing(at, ms, row.key, weight, body)))
+            else:
+                others.append(row)
 
         def work(txn: Transaction) -> None:
-            for kind, key, value in rows:
-                txn.put(key, value, db=getattr(self.environment.tables, _TABLE_OF[kind]))
+            tables = self.environment.tables
+            with txn.cursor(db=tables.feed) as cursor:
+                cursor.putmulti(entries, append=True)
+            for kind, key, value in others:
+                txn.put(key, value, db=getattr(tables, _TABLE_OF[kind]))
             if following == END:
                 self._put(txn, _COMPLETE_KEY, b"1")
             else:
                 self._put(txn, _POSITION_KEY, following)
 
         self.environment.write(work, room_bytes=2 * len(data))
+
+    def _last(self) -> tuple[int, int]:
+        """Position and time of the last record received."""
+
+        def look(txn: Transaction) -> tuple[int, int]:
+            cursor = txn.cursor(db=self.environment.tables.feed)
+            if not cursor.last():
+                return 0, 0
+            at, value = cursor.item()
+            return int.from_bytes(at, "big"), read_standing(at, value).ms
+
+        return self.environment.read(look)
 
     def actors(self) -> Mapping[Actor, ActorRow]:
         """The actor rows received."""
@@ -146,30 +186,86 @@ class Incoming:
             }
         )
 
+    @property
+    def promised(self) -> int:
+        """The digest that the rows must add up to.
+
+        Raises:
+            JoinRefused: rows are missing.
+        """
+        promised = self._meta(DIGEST_KEY)
+        if promised is None or not self.complete:
+            raise JoinRefused("the snapshot is not complete")
+        return int.from_bytes(promised, "big")
+
     def verify(self) -> int:
         """Check that everything is here and adds up; returns the digest.
 
         Raises:
             JoinRefused: rows are missing, or their sum is not the digest that was promised.
         """
-        promised = self._meta(DIGEST_KEY)
-        if promised is None or not self.complete:
-            raise JoinRefused("the snapshot is not complete")
-        digest = 0
-        for dot, data in self.pending().items():
-            digest = move(digest, 0, weight(pending_key(dot), data))
-        for _, value in self.records():
-            digest = move(digest, 0, int.from_bytes(value[:CHECKSUM_BYTES], "big"))
-        if digest != int.from_bytes(promised, "big"):
-            raise JoinRefused(
-                "the snapshot does not add up to its digest",
-                fix="Fetch another one, from another peer if it happens again",
-            )
+        promised = self.promised
+        digest = pending_digest(self.pending())
+        for window in self.windows():
+            digest = move(digest, 0, weights(standing for _, standing in window))
+        check_sum(digest, promised)
         return digest
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """Record keys and sealed canonical bytes, in order of key. Holds a transaction open."""
-        return self.environment.walk("records")
+        """Record keys and canonical bytes, in order of key. Holds a transaction open.
+
+        Raises:
+            JoinRefused: a record was sent twice.
+        """
+        self._index()
+        return ((key, data) for key, _, data in walk_records(self.environment))
+
+    def _index(self) -> None:
+        """Make the table of where each record stands; until now they were only appended."""
+        for window in self.windows():
+            rows = sorted(
+                (key, encode_place(key, int.from_bytes(at, "big"), 0))
+                for at, (_, key, _, _) in window
+            )
+            self.environment.write(
+                lambda txn, rows=rows: self._put_records(txn, rows)  # type: ignore[misc]  # bound now
+            )
+        self.check_distinct()
+
+    def _put_records(self, txn: Transaction, rows: list[tuple[bytes, bytes]]) -> None:
+        with txn.cursor(db=self.environment.tables.records) as cursor:
+            cursor.putmulti(rows)
+
+    def windows(self) -> Iterator[list[tuple[bytes, Standing]]]:
+        """The records received, in that order, some at a time: where each stands, and its row.
+
+        No transaction stays open between two steps, so what was seen may be written about.
+        """
+        after = 0
+        while True:
+
+            def look(txn: Transaction, at: bytes = number(after + 1)) -> list[tuple[bytes, bytes]]:
+                cursor = txn.cursor(db=self.environment.tables.feed)
+                return list(islice(cursor.iternext(), _WINDOW)) if cursor.set_range(at) else []
+
+            rows = self.environment.read_long(look)
+            if not rows:
+                return
+            yield [(at, read_standing(at, value)) for at, value in rows]
+            after = int.from_bytes(rows[-1][0], "big")
+
+    def check_distinct(self) -> None:
+        """Make sure that no record was sent twice, once there is a row for each.
+
+        Raises:
+            JoinRefused: one was.
+        """
+        tables = self.environment.tables
+        stood, named = self.environment.read(
+            lambda txn: [txn.stat(table)["entries"] for table in (tables.feed, tables.records)]
+        )
+        if stood != named:
+            raise JoinRefused(f"a snapshot of {named} records holds {stood} rows of records")
 
     def remove(self) -> None:
         """Close it and take it from the disk."""
@@ -187,6 +283,32 @@ class Incoming:
 
     def _put(self, txn: Transaction, key: bytes, body: bytes) -> None:
         txn.put(key, sealed(key, body), db=self.environment.tables.meta)
+
+
+def weights(rows: Iterable[Standing]) -> int:
+    """What records add to the digest."""
+    return sum(int.from_bytes(row.weight, "big") for row in rows)
+
+
+def pending_digest(rows: Mapping[Dot, bytes]) -> int:
+    """What pending rows add to the digest."""
+    digest = 0
+    for dot, data in rows.items():
+        digest = move(digest, 0, weight(pending_key(dot), data))
+    return digest
+
+
+def check_sum(digest: int, promised: int) -> None:
+    """Compare what was received with what was promised.
+
+    Raises:
+        JoinRefused: it is something else.
+    """
+    if digest != promised:
+        raise JoinRefused(
+            "the snapshot does not add up to its digest",
+            fix="Fetch another one, from another peer if it happens again",
+        )
 
 
 def _check(row: Row) -> None:

@@ -25,24 +25,25 @@ from crdt.state import ActorRow, LoggedBundle
 from node.store.environment import MAP_BYTES_DEFAULT, Environment
 from node.store.erasures import Erasure, Rows, encode_erasure, read_erasures
 from node.store.errors import JoinRefused
-from node.store.feed import read_entry_key
+from node.store.feed import read_entry_key, walk_records
 from node.store.filling import Filler
 from node.store.incoming import Incoming
 from node.store.rows import (
     decode_entry,
     decode_idempotency,
-    decode_record,
     dot_key,
     encode_actor,
     encode_entry,
     encode_idempotency,
     key_dot,
-    record_place,
 )
 from node.store.schema import LOG_NAMES, name_of, number, sealed, unseal
 from node.store.store import Store
 
 _PROGRESS_ROWS: Final = 1_000
+
+Mine = tuple[int, bytes]
+"""A record of the own store: the arrival of its last change, its canonical bytes."""
 
 Progress = Callable[[int], None]
 """Told now and then how many records are done."""
@@ -228,32 +229,30 @@ class _Join:
     def records(self) -> None:
         """Both record tables, merged in order of key."""
         for done, (key, mine, theirs) in enumerate(
-            _merged(self._own.walk("records"), self._incoming.records()), 1
+            _merged(walk_records(self._own), self._incoming.records()), 1
         ):
             self._record(key, mine, theirs)
             if done % _PROGRESS_ROWS == 0:
                 self._progress(done)
 
-    def _record(self, key: bytes, mine: bytes | None, theirs: bytes | None) -> None:
-        arrival = 0 if mine is None else record_place(key, mine).arrival
-        my_data = None if mine is None else decode_record(key, mine)
-        their_data = None if theirs is None else unseal("records", key, theirs)
+    def _record(self, key: bytes, mine: Mine | None, their_data: bytes | None) -> None:
+        arrival, my_data = (0, None) if mine is None else mine
         if my_data is not None and (my_data == their_data or key[:1] == PRIVATE):
             # Equal on both sides, or never shared: nothing to join.
-            self._keep(key, decode(key, my_data), my_data, arrival)
+            self._keep(key, my_data, arrival)
             return
         joined = self._joiner.record(
             None if my_data is None else decode(key, my_data),
             None if their_data is None else decode(key, their_data),
         )
         if joined is not None:
-            self._keep(key, joined, encode(joined), arrival)
+            self._keep(key, encode(joined), arrival)
         elif my_data is not None:
             self._filler.gone(key, arrival)
             self._vanished.add(name_of(key))
 
-    def _keep(self, key: bytes, record: Record, data: bytes, arrival: int) -> None:
-        self._filler.record(key, record, data, arrival, self._table.approved(key))
+    def _keep(self, key: bytes, data: bytes, arrival: int) -> None:
+        self._filler.record(key, data, arrival, self._table.approved(key))
 
     def gone(self) -> None:
         """Records that were deleted here before stay in the feed as gone."""
@@ -308,23 +307,18 @@ class _Join:
 
 
 def _merged(
-    mine: Iterator[tuple[bytes, bytes]], theirs: Iterator[tuple[bytes, bytes]]
-) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
-    """Two tables in order of key as one: key, own value, their value."""
+    mine: Iterator[tuple[bytes, int, bytes]], theirs: Iterator[tuple[bytes, bytes]]
+) -> Iterator[tuple[bytes, Mine | None, bytes | None]]:
+    """Two tables in order of key as one: key, own arrival and data, their data."""
     left, right = next(mine, None), next(theirs, None)
-    while left is not None and right is not None:
-        if left[0] < right[0]:
-            yield left[0], left[1], None
+    while left is not None or right is not None:
+        if right is None or (left is not None and left[0] < right[0]):
+            assert left is not None  # noqa: S101 - one of the two is there
+            yield left[0], left[1:], None
             left = next(mine, None)
-        elif right[0] < left[0]:
+        elif left is None or right[0] < left[0]:
             yield right[0], None, right[1]
             right = next(theirs, None)
         else:
-            yield left[0], left[1], right[1]
+            yield left[0], left[1:], right[1]
             left, right = next(mine, None), next(theirs, None)
-    while left is not None:
-        yield left[0], left[1], None
-        left = next(mine, None)
-    while right is not None:
-        yield right[0], None, right[1]
-        right = next(theirs, None)

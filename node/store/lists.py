@@ -58,7 +58,7 @@ class Lists:
             lambda at, size: self._backward(label, prefix, at, size), prefix + end
         ):
             created = int.from_bytes(key[start : start + NUMBER_BYTES], "big")
-            yield created, pointed(label, key, value)
+            yield created, pointed("idx_time", key, value)
 
     def expiring(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, bytes]]:
         """Memories whose life ends in [from_ms, until_ms), earliest first: (ms, record key)."""
@@ -136,9 +136,14 @@ class Lists:
                     break
                 rows.append(row)
                 there = cursor.prev()
-            return rows
+            return self._led(txn, rows) if table == "idx_ns" else rows
 
         return look
+
+    def _led(self, txn: Transaction, rows: list[Row]) -> list[Row]:
+        """Rows of namespaces with the record keys that they lead to."""
+        times = self._env.tables.idx_time
+        return [(key, txn.get(key[NAME_BYTES:], b"", db=times)) for key, _ in rows]
 
     def _forward(
         self, table: str, prefix: bytes, above: bytes, size: int, *, end: bytes

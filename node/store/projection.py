@@ -8,12 +8,16 @@ stands in the archive's list and in no other.
 
 import functools
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeGuard
+
+from msgpack import unpackb
 
 from crdt.dot import DATA, PRIVATE, Dot
 from crdt.fields import ARCHIVED_AT, tier_rank
 from crdt.op import Value
 from crdt.record import Record, Version
+from crdt.record_codec import decode
 from crdt.view import NOTHING_APPROVED, Approved, shown, winner
 from node.store.schema import name_of, number
 
@@ -43,13 +47,8 @@ class Facts(NamedTuple):
     archived: int | None = None
 
 
-class IndexRows(NamedTuple):
-    """The keys of a memory's index rows, None where it has none; the values are its record key."""
-
-    time: bytes | None
-    namespace: bytes | None
-    expiry: bytes | None
-    archive: bytes | None
+IndexRow = tuple[str, bytes, bytes]
+"""A row of an index: table, key, value."""
 
 
 def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROVED) -> Facts | None:
@@ -61,6 +60,10 @@ def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROV
         (birth,) = births.values()
         if birth.pending:
             return None
+        if record.origin is not None:  # as one creation made it: nothing to choose between
+            get = record.values.get
+            born, end = birth.hlc, get("expires_at")
+            return _facts_of(born, birth.namespace, get("tier", ""), end, get(ARCHIVED_AT))
         if not birth.marks:
             # The usual case, without building a view: every version hangs on the one birth.
             return _facts(
@@ -84,6 +87,41 @@ def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROV
     )
 
 
+def stored_facts(key: bytes, data: bytes, approved: Approved = NOTHING_APPROVED) -> Facts | None:
+    """The same of canonical bytes.
+
+    A record that one operation wrote and none touched since, the usual case, is told from its
+    parts; any other is decoded.
+
+    Raises:
+        crdt.record_codec.RecordError: the bytes are not a record.
+    """
+    if not approved:
+        with suppress(ValueError, TypeError, LookupError):
+            return _untouched_facts(key, unpackb(data, raw=False))
+    return facts(key, decode(key, data), approved)
+
+
+def _untouched_facts(key: bytes, parts: Any) -> Facts | None:
+    """Facts of the parts that `crdt.record_codec.encode` packs.
+
+    Raises:
+        ValueError, TypeError, LookupError: it takes the record to tell.
+    """
+    actors, classes, (birth,), (group,) = parts
+    at, seq, pair, created, held, marks = birth
+    by, _, written, _, _, waits, hangs, values, hidden = group
+    if held or marks or waits or hidden or written != pair or hangs != [at, seq]:
+        raise ValueError
+    _, namespace = classes[pair]
+    if not (actors[at] and actors[by] and type(values) is dict):
+        raise ValueError
+    if not key.startswith(_LISTED):
+        return None
+    get = values.get
+    return _facts_of(created, namespace, get("tier", ""), get("expires_at"), get(ARCHIVED_AT))
+
+
 def _settled(held: Mapping[Dot, Version] | None) -> list[Version] | None:
     if not held:
         return None
@@ -101,23 +139,27 @@ def _facts(
     archivals: list[Version] | None,
     approved: Approved = NOTHING_APPROVED,
 ) -> Facts:
-    archived = _moment(archivals, approved) if archivals else None
-    if archived is not None:
-        return Facts(created, namespace, ARCHIVED, None, archived)
     tier: Value = ""
     if tiers:
         tier = tiers[0].value if len(tiers) == 1 else max((v.value for v in tiers), key=tier_rank)
-    expires = _moment(expiries, approved) if expiries else None
-    return Facts(created, namespace, tier if isinstance(tier, str) else "", expires)
+    return _facts_of(
+        created,
+        namespace,
+        tier,
+        winner(expiries, approved).value if expiries else None,
+        winner(archivals, approved).value if archivals else None,
+    )
 
 
-def _moment(versions: list[Version], approved: Approved) -> int | None:
-    value = winner(versions, approved).value
-    return value if type(value) is int and 0 <= value <= _MS_MAX else None
+def _facts_of(created: int, namespace: str, tier: Value, expires: Value, archived: Value) -> Facts:
+    if archived is not None and _is_moment(archived):
+        return Facts(created, namespace, ARCHIVED, None, archived)
+    ends = expires if _is_moment(expires) else None
+    return Facts(created, namespace, tier if isinstance(tier, str) else "", ends)
 
 
-INDEX_TABLES: Final = ("idx_time", "idx_ns", "idx_expiry", "idx_archive")
-"""Where each of the `IndexRows` stands."""
+def _is_moment(value: Value) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= _MS_MAX
 
 
 @functools.lru_cache(maxsize=4096)
@@ -126,10 +168,15 @@ def namespace_name(namespace: str) -> bytes:
     return name_of(namespace.encode("utf-8", "surrogatepass"))
 
 
-def index_rows(name: bytes, memory: Facts) -> IndexRows:
-    """The index rows of a memory, given the 16-byte name of its record key."""
+def index_rows(key: bytes, name: bytes, memory: Facts) -> list[IndexRow]:
+    """The index rows of a memory, given its record key and the 16-byte name of that.
+
+    A row of a namespace leads to the row of its time, which holds the key.
+    """
     if memory.archived is not None:
-        return IndexRows(None, None, None, number(memory.archived) + name)
+        return [("idx_archive", number(memory.archived) + name, key)]
     when = number(memory.created) + name
-    expiry = None if memory.expires is None else number(memory.expires) + name
-    return IndexRows(when, namespace_name(memory.namespace) + when, expiry, None)
+    rows = [("idx_time", when, key), ("idx_ns", namespace_name(memory.namespace) + when, b"")]
+    if memory.expires is not None:
+        rows.append(("idx_expiry", number(memory.expires) + name, key))
+    return rows

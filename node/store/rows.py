@@ -5,7 +5,6 @@ Law: reading gives back what was written, or a typed error; nothing here knows a
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -22,12 +21,17 @@ _HEAD: Final = struct.Struct(">QQQQQQ16s")
 _ENTRY: Final = struct.Struct(">45sQQQI")
 _PLACE: Final = struct.Struct(">QQ")
 _CHECK_BYTES: Final = 4
-_DATA_AT: Final = CHECKSUM_BYTES + _PLACE.size + _CHECK_BYTES
+_PLACED: Final = struct.Struct(">QQI")
+_LEAD: Final = struct.Struct(">QH")
+_ROW: Final = struct.Struct(f">{CHECKSUM_BYTES}sIQH")
+_LEAD_AT: Final = CHECKSUM_BYTES + _CHECK_BYTES
+_KEY_LENGTH: Final = struct.Struct(">H")
 _LINK_BYTES: Final = NAME_BYTES + NUMBER_BYTES
+NO_WEIGHT: Final = bytes(CHECKSUM_BYTES)
+"""Stands where the checksum of a record would: there is none any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(NamedTuple):
     """The counters of a store; they change in the transaction that they count.
 
     Attributes:
@@ -98,8 +102,8 @@ NOWHERE: Final = Place(0, 0)
 
 def encode_place(key: bytes, position: int, arrival: int) -> bytes:
     """The stored form of a place: its own short check, for it is not part of the record."""
-    place = _PLACE.pack(position, arrival)
-    return place + crc32(key, crc32(place)).to_bytes(_CHECK_BYTES, "big")
+    check = crc32(key, crc32(_PLACE.pack(position, arrival)))
+    return _PLACED.pack(position, arrival, check)
 
 
 def decode_place(table: str, key: bytes, value: bytes) -> Place:
@@ -114,31 +118,79 @@ def decode_place(table: str, key: bytes, value: bytes) -> Place:
     return Place(*_PLACE.unpack(place))
 
 
-def encode_record(key: bytes, weight: int, data: bytes, place: Place) -> bytes:
-    """The stored form of a record: its weight is the checksum of key and data."""
-    weighed = weight.to_bytes(CHECKSUM_BYTES, "big")
-    return b"%b%b%b" % (weighed, encode_place(key, *place), data)
-
-
-def decode_record(key: bytes, value: bytes) -> bytes:
-    """The canonical bytes of a stored record, verified.
-
-    Raises:
-        CorruptRecord: they are not what was written.
-    """
-    data = value[_DATA_AT:]
-    if checksum(key, data) != value[:CHECKSUM_BYTES]:
-        raise CorruptRecord("records", key)
-    return data
-
-
 def record_place(key: bytes, value: bytes) -> Place:
-    """The place in the stored form of a record.
+    """The place of a record that is stored.
 
     Raises:
         CorruptRecord: it is not what was written.
     """
-    return decode_place("records", key, value[CHECKSUM_BYTES:_DATA_AT])
+    return decode_place("records", key, value)
+
+
+class Standing(NamedTuple):
+    """One row of the feed: which record changed, when (local ms), and what it is since.
+
+    Attributes:
+        ms: local time of the change.
+        key: of the record.
+        weight: the checksum of key and data; `NO_WEIGHT` when the record is gone.
+        data: its canonical bytes; empty when it is gone.
+    """
+
+    ms: int
+    key: bytes
+    weight: bytes
+    data: bytes
+
+
+def encode_standing(at: bytes, ms: int, key: bytes, weight: bytes, data: bytes) -> bytes:
+    """The stored form of a row of the feed.
+
+    The record's checksum is its weight in the digest, so it is computed once for both; what
+    else the row says has a short check of its own.
+    """
+    lead = _LEAD.pack(ms, len(key)) + key
+    check = crc32(lead, crc32(at))
+    return b"%b%b%b%b" % (weight, check.to_bytes(_CHECK_BYTES, "big"), lead, data)
+
+
+def read_standing(at: bytes, value: bytes) -> Standing:
+    """A row of the feed, all but its record verified; see `proven`.
+
+    Raises:
+        CorruptRecord: it is not what was written.
+    """
+    if len(value) < _ROW.size:
+        raise CorruptRecord("feed", at)
+    weight, check, ms, length = _ROW.unpack_from(value)
+    end = _ROW.size + length
+    if crc32(value[_LEAD_AT:end], crc32(at)) != check:
+        raise CorruptRecord("feed", at)
+    return Standing(ms, value[_ROW.size : end], weight, value[end:])
+
+
+def proven(standing: Standing) -> bytes | None:
+    """The canonical bytes in a row of the feed, verified; None when the record is gone.
+
+    Raises:
+        CorruptRecord: they are not what was written.
+    """
+    _, key, weight, data = standing
+    if weight == NO_WEIGHT and not data:
+        return None
+    if checksum(key, data) != weight:
+        raise CorruptRecord("records", key)
+    return data
+
+
+def standing_data(key: bytes, value: bytes) -> bytes:
+    """The canonical bytes in a row of the feed about a record; nothing is verified."""
+    return value[_ROW.size + len(key) :]
+
+
+def is_of(value: bytes, key: bytes) -> bool:
+    """Whether a row of the feed is about a record; nothing of it is verified."""
+    return value.startswith(_KEY_LENGTH.pack(len(key)) + key, _ROW.size - _KEY_LENGTH.size)
 
 
 def link(name: bytes, arrival: int) -> bytes:

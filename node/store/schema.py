@@ -6,7 +6,7 @@ can flip unseen. Only ordered tables are appended to. Keys stay within LMDB's 51
 
     meta            name                           sealed
     actors          actor                          sealed   crdt.state.ActorRow
-    records         record key                     sealed   place, canonical record
+    records         record key                     pointer  place
     log_governance  arrival                        sealed   log entry
     log_data        arrival                        sealed   log entry
     log_private     arrival                        sealed   log entry
@@ -14,36 +14,40 @@ can flip unseen. Only ordered tables are appended to. Keys stay within LMDB's 51
     pending         actor, seq                     sealed
     idempotency     scope                          sealed
     idempotency_at  ms, scope                      (empty)
-    feed            position                       sealed   ms, record key
+    feed            position                       sealed   ms, record key, canonical record
     gone            position                       pointer  name of record
     gone_at         name of record                 pointer  place
     idx_time        created, name                  pointer  record key
-    idx_ns          name of namespace, created, name  pointer  record key
+    idx_ns          name of namespace, created, name  pointer  (empty: leads to idx_time)
     idx_expiry      ms, name                       pointer  record key
     idx_archive     ms, name                       pointer  record key
     counts          name of (namespace, tier)      sealed
     access          record key                     sealed
     erasures        name of record                 sealed   node.store.erasures
 
-A record's checksum is its weight in the digest, over its key and canonical bytes. Its *place*
-(position in the feed, arrival of the last bundle that changed it) is a pointer to rows that
-name the record themselves. A log entry holds, for every record that it changed, the arrival
-before: the history of a record is a chain through the log and costs no row of its own.
+A record stands in the feed, where rows are appended, and so fill their pages; what is ordered by
+key is small. Its checksum is its weight in the digest, over its key and canonical bytes; the rest
+of its row has a short check of its own. Its *place* (position in the feed, arrival of the last
+bundle that changed it) is a pointer to rows that name the record themselves. A log entry holds,
+for every record that it changed, the arrival before: the history of a record is a chain through
+the log and costs no row of its own.
 
 The name of a thing is 16 bytes of BLAKE2b (RFC 7693) over its bytes; numbers are big endian.
 """
 
 import hashlib
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import lmdb
 
 from crdt.digest import CHECKSUM_BYTES, checksum
 from crdt.dot import DATA, GOVERNANCE, PRIVATE
-from node.store.errors import CorruptRecord
+from node.errors import DowngradeRefused
+from node.store.errors import CorruptRecord, StoreTooOld
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 NAME_BYTES: Final = 16
 NUMBER_BYTES: Final = 8
 KEY_BYTES_MAX: Final = 511
@@ -111,6 +115,26 @@ def open_tables(env: lmdb.Environment, txn: "Transaction | None", *, create: boo
     return Tables(
         **{name: env.open_db(name.encode(), txn=txn, create=create) for name in TABLE_NAMES}
     )
+
+
+def refuse_other_schema(path: Path, found: int) -> None:
+    """Make sure that the tables of a store are these.
+
+    Raises:
+        DowngradeRefused: a newer version wrote it.
+        StoreTooOld: an older one wrote it, whose tables were others.
+    """
+    if found > SCHEMA_VERSION:
+        raise DowngradeRefused(
+            f"the store in {path} has schema {found}, this program knows {SCHEMA_VERSION}",
+            fix="Install the newer version again; the store was left untouched",
+        )
+    if found < SCHEMA_VERSION:
+        raise StoreTooOld(
+            f"the store in {path} has schema {found}, this program reads {SCHEMA_VERSION}",
+            fix="Install the older version again, or remove the file CURRENT beside the folder "
+            "and let the node rebuild from its peers; the store was left untouched",
+        )
 
 
 def number(value: int) -> bytes:

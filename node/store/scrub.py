@@ -9,8 +9,16 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from node.store.errors import CorruptRecord
-from node.store.rows import decode_place, decode_record, record_place
-from node.store.schema import NAME_BYTES, TABLE_NAMES, Tables, Transaction, pointed, unseal
+from node.store.rows import decode_place, proven, read_standing
+from node.store.schema import (
+    NAME_BYTES,
+    NUMBER_BYTES,
+    TABLE_NAMES,
+    Tables,
+    Transaction,
+    pointed,
+    unseal,
+)
 
 START: Final = ("", b"")
 END: Final = None
@@ -78,9 +86,13 @@ def _name(table: str, key: bytes, value: bytes) -> None:
         raise CorruptRecord(table, key, "it is no name")
 
 
-def _record(_: str, key: bytes, value: bytes) -> None:
-    decode_record(key, value)
-    record_place(key, value)
+def _leads(table: str, key: bytes, value: bytes) -> None:
+    if value or len(key) != 2 * NAME_BYTES + NUMBER_BYTES:
+        raise CorruptRecord(table, key, "it leads nowhere")
+
+
+def _standing(_: str, at: bytes, value: bytes) -> None:
+    proven(read_standing(at, value))
 
 
 _VERIFY: Final[dict[str, _Verify]] = {
@@ -93,15 +105,16 @@ _VERIFY: Final[dict[str, _Verify]] = {
             "log_private",
             "pending",
             "idempotency",
-            "feed",
             "counts",
             "access",
             "erasures",
         ),
         unseal,
     ),
-    **dict.fromkeys(("idx_time", "idx_ns", "idx_expiry", "idx_archive"), pointed),
-    "records": _record,
+    **dict.fromkeys(("idx_time", "idx_expiry", "idx_archive"), pointed),
+    "idx_ns": _leads,
+    "feed": _standing,
+    "records": decode_place,
     "gone": _name,
     "gone_at": decode_place,
 }

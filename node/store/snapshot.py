@@ -5,8 +5,9 @@ is replayable: the same position gives the same chunk for as long as the snapsho
 receiver that lost its link goes on where it stopped. Nothing of the private lane is in it,
 and every row was verified before it is sent.
 
-A row is (kind, key, value), its value sealed over its key. A position is kind and key of the
-last row sent; kinds go in the order of their letters.
+A row is (kind, key, value), its value sealed over its key. A position is kind and place of the
+last row sent; kinds go in the order of their letters, records in that of their last change, the
+others in that of their keys.
 """
 
 import shutil
@@ -29,8 +30,9 @@ from node.store.rows import (
     decode_entry,
     decode_head,
     decode_idempotency,
-    decode_record,
     encode_idempotency,
+    proven,
+    read_standing,
 )
 from node.store.schema import (
     TABLE_NAMES,
@@ -146,28 +148,39 @@ class FrozenStore:
             CorruptRecord: the copied store is damaged.
         """
         rows: list[Row] = []
-        size = 0
+        size, last = 0, END
         with self._env.begin() as txn:
-            for row in self._rows(txn, after):
+            for at, row in self._rows(txn, after):
                 if rows and size >= limit_bytes:
-                    return encode_rows(rows), rows[-1].kind + rows[-1].key
+                    return encode_rows(rows), rows[-1].kind + last
                 rows.append(row)
+                last = at
                 size += len(row.key) + len(row.value)
         return encode_rows(rows), END
 
-    def _rows(self, txn: Transaction, after: bytes) -> Iterator[Row]:
+    def _rows(self, txn: Transaction, after: bytes) -> Iterator[tuple[bytes, Row]]:
         for kind in KINDS:
             if kind < after[:1]:
                 continue
             above = after[1:] if kind == after[:1] else None
             if kind == META:
-                yield from self._meta(txn, above or b"")
+                yield from ((row.key, row) for row in self._meta(txn, above or b""))
+                continue
+            if kind == RECORDS:
+                yield from self._records(txn, above)
                 continue
             name, read = _READERS[kind]
             for key, value in _above(txn, getattr(self._tables, name), above):
                 shared = read(key, value)
                 if shared is not None:
-                    yield Row(kind, key, shared)
+                    yield key, Row(kind, key, shared)
+
+    def _records(self, txn: Transaction, above: bytes | None) -> Iterator[tuple[bytes, Row]]:
+        for at, value in _above(txn, self._tables.feed, above):
+            standing = read_standing(at, value)
+            if standing.key[:1] != PRIVATE and proven(standing) is not None:
+                sealing = standing.weight + standing.data
+                yield at, Row(RECORDS, standing.key, sealing)
 
     def _meta(self, txn: Transaction, above: bytes) -> Iterator[Row]:
         digest = sealed(DIGEST_KEY, self.digest.to_bytes(CHECKSUM_BYTES, "big"))
@@ -231,12 +244,6 @@ def _held(key: bytes, value: bytes) -> bytes | None:
     return None if key[:1] == PRIVATE else value
 
 
-def _record(key: bytes, value: bytes) -> bytes | None:
-    if key[:1] == PRIVATE:
-        return None
-    return value[:CHECKSUM_BYTES] + decode_record(key, value)
-
-
 _Reader = Callable[[bytes, bytes], bytes | None]
 _READERS: Final[dict[bytes, tuple[str, _Reader]]] = {
     ACTORS: ("actors", _actor),
@@ -244,5 +251,4 @@ _READERS: Final[dict[bytes, tuple[str, _Reader]]] = {
     GOVERNANCE_LOG: ("log_governance", _governance),
     IDEMPOTENCY: ("idempotency", _request),
     PENDING: ("pending", _held),
-    RECORDS: ("records", _record),
 }

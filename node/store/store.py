@@ -28,7 +28,7 @@ from node.store.erasures import (
     read_erasures,
     settled,
 )
-from node.store.feed import Feed
+from node.store.feed import Feed, read_record, record_in
 from node.store.lists import Lists
 from node.store.paging import read_all, read_page, read_tail
 from node.store.rows import (
@@ -36,7 +36,6 @@ from node.store.rows import (
     decode_actor,
     decode_head,
     decode_idempotency,
-    decode_record,
     key_dot,
 )
 from node.store.schema import Tables, Transaction, sealed, unseal
@@ -111,8 +110,8 @@ class Store:
         Raises:
             CorruptRecord: they are not what was written.
         """
-        value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.records))
-        return None if value is None else decode_record(key, value)
+        found = self._env.read(lambda txn: read_record(txn, self._env.tables, key))
+        return None if found is None else record_in(key, found[1])
 
     def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
         """Bundles beyond a clock: governance first, then in order of arrival, never private.

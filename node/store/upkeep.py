@@ -6,7 +6,7 @@ more to do, so that writes never wait long behind one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from crdt.clock import Clock
@@ -20,6 +20,7 @@ from node.store.rows import (
     decode_idempotency,
     decode_place,
     encode_actor,
+    read_standing,
 )
 from node.store.schema import NUMBER_BYTES, Tables, Transaction, number, sealed, unseal
 from node.store.writing import put_head
@@ -120,7 +121,7 @@ def truncate(
                 held -= len(value)
                 total += len(value)
                 removed += 1
-        head = replace(head, **{field: held})
+        head = head._replace(**{field: held})
     _raise_floors(txn, tables, floors)
     if removed:
         put_head(txn, tables, head)
@@ -159,7 +160,6 @@ def expire_idempotency(txn: Transaction, tables: Tables, before_ms: int) -> bool
 
 def prune_feed(txn: Transaction, tables: Tables, before_ms: int) -> bool:
     """Drop the entries of records that were gone before a millisecond; whether there are more."""
-    end = number(before_ms)
     with txn.cursor(db=tables.gone) as cursor:
         for _ in range(ROWS_PER_JOB):
             if not cursor.first():
@@ -168,8 +168,7 @@ def prune_feed(txn: Transaction, tables: Tables, before_ms: int) -> bool:
             position = int.from_bytes(at, "big")
             value = txn.get(at, db=tables.feed)
             if value is not None:
-                body = unseal("feed", at, value)
-                if body[:NUMBER_BYTES] >= end:
+                if read_standing(at, value).ms >= before_ms:
                     return False
                 place = txn.get(name, db=tables.gone_at)
                 if place is not None and decode_place("gone_at", name, place).position == position:

@@ -1,21 +1,22 @@
 """One transaction's worth of batches, put into the tables.
 
 Law: this runs on the writer's thread between begin and commit, so it is kept short: batches
-that queued together are folded first (a record written five times is put once), every table
-is fed through one sorted `putmulti`, ordered tables are appended to.
+that queued together are folded first (a record written five times is put once), what can be
+prepared is prepared in one walk over the records, every table is fed through one sorted
+`putmulti`, ordered tables are appended to.
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from crdt.digest import CHECKSUM_BYTES
 from crdt.dot import DATA, PRIVATE, Actor, Dot
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow
 from node.store.errors import CorruptRecord
-from node.store.projection import INDEX_TABLES, Facts, facts, index_rows
+from node.store.projection import Facts, facts, index_rows
 from node.store.rows import (
+    NO_WEIGHT,
     Head,
     Place,
     count_name,
@@ -27,20 +28,12 @@ from node.store.rows import (
     encode_entry,
     encode_idempotency,
     encode_place,
-    encode_record,
+    encode_standing,
+    is_of,
     link,
     record_place,
 )
-from node.store.schema import (
-    NUMBER_BYTES,
-    Handle,
-    Tables,
-    Transaction,
-    name_of,
-    number,
-    sealed,
-    unseal,
-)
+from node.store.schema import Handle, Tables, Transaction, name_of, number, sealed, unseal
 
 HEAD_KEY: Final = b"head"
 GENESIS_KEY: Final = b"genesis"
@@ -48,14 +41,13 @@ STORE_ID_KEY: Final = b"store_id"
 Pairs = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class _Folded:
+class _Folded(NamedTuple):
     """The last word of every row that some of the batches write."""
 
-    actors: dict[Actor, ActorRow] = field(default_factory=dict)
-    records: dict[bytes, Change] = field(default_factory=dict)
-    pending: dict[Dot, bytes | None] = field(default_factory=dict)
-    idempotency: dict[bytes, IdempotencyRow] = field(default_factory=dict)
+    actors: dict[Actor, ActorRow]
+    records: dict[bytes, Change]
+    pending: dict[Dot, bytes | None]
+    idempotency: dict[bytes, IdempotencyRow]
 
 
 def write_batches(
@@ -85,13 +77,12 @@ def write_batches(
     places = _places(txn, tables, records, names)
     arrivals = {key: place.arrival for key, place in places.items()}
     logged = _put_log(txn, tables, batches, head, ms, names, arrivals)
-    _put_records(txn, tables, records, head.feed, arrivals)
-    _leave_feed(txn, tables, places)
-    _enter_feed(txn, tables, records, names, arrivals, replace(head, ms=ms))
+    if places:
+        _leave_feed(txn, tables, places)
+    _put_records(txn, tables, records, names, arrivals, logged._replace(ms=ms))
     _put_indexes(txn, tables, records, names)
     _put_small_rows(txn, tables, folded, floors, ms)
-    after = replace(
-        logged,
+    after = logged._replace(
         number=batches[-1].number,
         feed=head.feed + len(records),
         ms=ms,
@@ -115,16 +106,25 @@ def put_genesis(txn: Transaction, tables: Tables, genesis: bytes) -> None:
 
 
 def _fold(batches: Sequence[Batch]) -> _Folded:
-    out = _Folded()
+    out = _Folded({}, {}, {}, {})
+    records = out.records
     for batch in batches:
         out.actors.update(batch.actors)
         out.pending.update(batch.pending)
         out.idempotency.update(batch.idempotency)
         for key, change in batch.records.items():
-            earlier = out.records.get(key)
-            first = change if earlier is None else earlier
-            out.records[key] = change._replace(
-                before=first.before, approved_before=first.approved_before
+            first = records.get(key)
+            records[key] = (
+                change
+                if first is None
+                else Change(
+                    first.before,
+                    change.after,
+                    change.data,
+                    change.weight,
+                    first.approved_before,
+                    change.approved_after,
+                )
             )
     return out
 
@@ -139,13 +139,15 @@ def _places(
     out: dict[bytes, Place] = {}
     any_gone = txn.stat(tables.gone_at)["entries"] > 0
     for key, change in records.items():
-        # A damaged place costs a stray entry in the feed; it must not stop the writer.
+        if change.before is None and not any_gone:
+            continue
+        # A damaged place costs a stray row in the feed; it must not stop the writer.
         with suppress(CorruptRecord):
             if change.before is not None:
                 value = txn.get(key, db=tables.records)
                 if value is not None:
                     out[key] = record_place(key, value)
-            elif any_gone:
+            else:
                 value = txn.pop(names[key], db=tables.gone_at)
                 if value is not None:
                     out[key] = decode_place("gone_at", names[key], value)
@@ -179,11 +181,13 @@ def _put_log(
             txn.put(bundle.actor + number(bundle.last), at, db=tables.log_index)
             log_bytes += len(value) if lane == DATA else 0
             private_bytes += len(value) if lane == PRIVATE else 0
-    return replace(head, arrivals=arrivals, log_bytes=log_bytes, private_bytes=private_bytes)
+    return head._replace(arrivals=arrivals, log_bytes=log_bytes, private_bytes=private_bytes)
 
 
 def _put_many(txn: Transaction, table: Handle, pairs: Pairs, *, append: bool = False) -> None:
-    if pairs:
+    if len(pairs) == 1:
+        txn.put(*pairs[0], db=table, append=append)
+    elif pairs:
         with txn.cursor(db=table) as cursor:
             cursor.putmulti(pairs, append=append)
 
@@ -192,18 +196,27 @@ def _put_records(
     txn: Transaction,
     tables: Tables,
     records: Mapping[bytes, Change],
-    start: int,
+    names: Mapping[bytes, bytes],
     arrivals: Mapping[bytes, int],
+    head: Head,
 ) -> None:
-    puts: Pairs = []
-    for position, (key, change) in enumerate(records.items(), start + 1):
-        if change.data is None:
+    """Put every changed record at the end of the feed, and note where it stands."""
+    ms, puts, entries = head.ms, [], []
+    for position, (key, change) in enumerate(records.items(), head.feed + 1):
+        at, data = number(position), change.data
+        if data is None:
             txn.delete(key, db=tables.records)
+            last = encode_place(names[key], position, arrivals.get(key, 0))
+            txn.put(names[key], last, db=tables.gone_at)
+            txn.put(at, names[key], db=tables.gone, append=True)
+            entries.append((at, encode_standing(at, ms, key, NO_WEIGHT, b"")))
         else:
-            place = Place(position, arrivals.get(key, 0))
-            puts.append((key, encode_record(key, change.weight, change.data, place)))
+            weight = change.weight.to_bytes(CHECKSUM_BYTES, "big")
+            entries.append((at, encode_standing(at, ms, key, weight, data)))
+            puts.append((key, encode_place(key, position, arrivals.get(key, 0))))
     puts.sort()
     _put_many(txn, tables.records, puts)
+    _put_many(txn, tables.feed, entries, append=True)
 
 
 def _put_indexes(
@@ -213,7 +226,7 @@ def _put_indexes(
     names: Mapping[bytes, bytes],
 ) -> None:
     deltas: dict[tuple[str, str], int] = {}
-    puts: dict[str, Pairs] = {table: [] for table in INDEX_TABLES}
+    puts: dict[str, Pairs] = {}
     for key, change in records.items():
         after = facts(key, change.after, change.approved_after)
         if change.before is not None:
@@ -221,15 +234,16 @@ def _put_indexes(
             if before == after:
                 continue
             if before is not None:
-                _drop_rows(txn, tables, names[key], before)
+                for table, row, _ in index_rows(key, names[key], before):
+                    txn.delete(row, db=getattr(tables, table))
                 _count(deltas, before, -1)
         if after is None:
             continue
-        for table, row in zip(INDEX_TABLES, index_rows(names[key], after), strict=True):
-            if row is not None:
-                puts[table].append((row, key))
+        for table, row, value in index_rows(key, names[key], after):
+            puts.setdefault(table, []).append((row, value))
         _count(deltas, after, 1)
     for table, pairs in puts.items():
+        pairs.sort()
         _put_many(txn, getattr(tables, table), pairs)
     add_counts(txn, tables, deltas)
 
@@ -237,12 +251,6 @@ def _put_indexes(
 def _count(deltas: dict[tuple[str, str], int], memory: Facts, step: int) -> None:
     place = memory.namespace, memory.tier
     deltas[place] = deltas.get(place, 0) + step
-
-
-def _drop_rows(txn: Transaction, tables: Tables, name: bytes, memory: Facts) -> None:
-    for table, row in zip(INDEX_TABLES, index_rows(name, memory), strict=True):
-        if row is not None:
-            txn.delete(row, db=getattr(tables, table))
 
 
 def add_counts(txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str], int]) -> None:
@@ -262,34 +270,17 @@ def add_counts(txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str]
 
 def _leave_feed(txn: Transaction, tables: Tables, places: Mapping[bytes, Place]) -> None:
     """Take records from where they stood in the feed."""
-    for key, place in places.items():
-        at = number(place.position)
-        value = txn.get(at, db=tables.feed)
-        # A damaged pointer must not delete another record's entry; a stray one does no harm.
-        if value is not None and value[CHECKSUM_BYTES + NUMBER_BYTES :] == key:
-            txn.delete(at, db=tables.feed)
-            txn.delete(at, db=tables.gone)
+    with txn.cursor(db=tables.feed) as cursor:
+        for key, place in sorted(places.items(), key=_position):
+            at = number(place.position)
+            # A damaged pointer must not delete another record's row; a stray one does no harm.
+            if cursor.set_key(at) and is_of(cursor.value(), key):
+                cursor.delete()
+                txn.delete(at, db=tables.gone)
 
 
-def _enter_feed(
-    txn: Transaction,
-    tables: Tables,
-    records: Mapping[bytes, Change],
-    names: Mapping[bytes, bytes],
-    arrivals: Mapping[bytes, int],
-    head: Head,
-) -> None:
-    """Put every changed record at the end of the feed."""
-    when = number(head.ms)
-    entries: Pairs = []
-    for position, (key, change) in enumerate(records.items(), head.feed + 1):
-        at = number(position)
-        entries.append((at, sealed(at, when + key)))
-        if change.data is None:
-            last = encode_place(names[key], position, arrivals.get(key, 0))
-            txn.put(names[key], last, db=tables.gone_at)
-            txn.put(at, names[key], db=tables.gone, append=True)
-    _put_many(txn, tables.feed, entries, append=True)
+def _position(item: tuple[bytes, Place]) -> int:
+    return item[1].position
 
 
 def _put_small_rows(

@@ -1,6 +1,7 @@
 """What was committed is what is read, verified."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from crdt.record_codec import encode
 from crdt.state import Batch, IdempotencyRow
 from node.store import BelowFloor, CorruptRecord, LogRule, Store
 from node.store.rows import Head
+from node.store.schema import number
+from node.store.scrub import START
 from node.store.upkeep import days
 from tests.unit.store.rig import T0_MS, Maker, actor, memory, open_store
 
@@ -202,10 +205,32 @@ def test_a_flipped_bit_in_a_record_is_named(store: Store) -> None:
     maker = Maker()
     key = maker.create("a")
     store.commit(maker.take())
-    table = store.tables.records
-    value = bytearray(store.environment.read(lambda txn: txn.get(key, db=table)))
+    table, at = store.tables.feed, number(1)
+    value = bytearray(store.environment.read(lambda txn: txn.get(at, db=table)))
     value[-1] ^= 1
-    store.environment.write(lambda txn: txn.put(key, bytes(value), db=table))
+    store.environment.write(lambda txn: txn.put(at, bytes(value), db=table))
     with pytest.raises(CorruptRecord) as caught:
         store.record(key)
     assert (caught.value.table, caught.value.key) == ("records", key)
+    assert [(bad.table, bad.key) for bad in store.scrub(START, 1000).bad] == [("records", key)]
+
+
+@pytest.mark.parametrize("name", ["records", "feed"])
+def test_no_flipped_bit_makes_another_record_of_it(store: Store, name: str) -> None:
+    maker = Maker()
+    key, _ = maker.create("a"), maker.create("b")
+    store.commit(maker.take())
+    whole = store.record(key)
+    table, at = getattr(store.tables, name), key if name == "records" else number(1)
+    stored = store.environment.read(lambda txn: txn.get(at, db=table))
+    for bit in range(0, 8 * len(stored), 7):
+        value = bytearray(stored)
+        value[bit // 8] ^= 1 << bit % 8
+        store.environment.write(lambda txn, value=value: txn.put(at, bytes(value), db=table))
+        assert store.scrub(START, 1000).bad, f"nobody sees bit {bit}"
+        with suppress(CorruptRecord):
+            assert store.record(key) == whole
+        with suppress(CorruptRecord):
+            assert store.feed.after(0, 1)[0].key == key
+        with suppress(CorruptRecord):
+            assert store.feed.changed(0, 1)[0] == (1, key, whole)

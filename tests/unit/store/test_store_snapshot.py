@@ -79,7 +79,7 @@ def test_a_snapshot_stays_as_it_was_and_holds_nothing_private(tmp_path: Path) ->
     rows = everything(frozen)
     assert rows == everything(frozen, 10**9)
     assert len(rows) == len(set(rows))
-    assert [r.key for r in rows if r.kind == RECORDS] == sorted(memory(f"{n}") for n in range(20))
+    assert [r.key for r in rows if r.kind == RECORDS] == [memory(f"{n}") for n in range(20)]
     assert not any(b"secret" in part for row in rows for part in row)
     assert (frozen.digest, frozen.clock) == (digest, clock)
     assert (tmp_path / "frozen-1").stat().st_mode & 0o077 == 0
