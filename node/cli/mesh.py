@@ -6,8 +6,10 @@ finishes what was begun. It returns when every node serves with its quorum, or s
 """
 
 import functools
+import os
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,6 +33,7 @@ from node.cli.mesh_plan import (
 from node.cli.options import AsJson, DryRun, Yes
 from node.cli.output import Output, table
 from node.cli.process import (
+    Spawned,
     last_line,
     serve_command,
     signal_node,
@@ -43,6 +46,7 @@ from node.cli.setup import certificate_names, make_identity
 from node.errors import Exit, NodeError, Refused, Unreachable, UsageError
 from node.facts import ListenerFacts
 from node.lock import find_holder
+from node.paths import Paths
 from node.settings.toml_file import read_config, write_config
 from transport import allowlist
 from transport.certificate import fingerprint, load_der
@@ -50,6 +54,7 @@ from transport.peer_certificates import PeerCertificates
 
 _DEADLINE_SECONDS: Final = 90.0
 _RELOAD_SECONDS: Final = 3.0
+_STARTING_PER_CORE: Final = 4
 
 Folder = Annotated[Path, typer.Option("--dir", metavar="DIR", help="Folder that holds all nodes.")]
 
@@ -174,16 +179,22 @@ def start_all(known: Sequence[Known], out: Output) -> None:
 
 
 def start(known: Sequence[Known], out: Output) -> None:
-    """Start nodes side by side and wait until they listen."""
-    started = []
+    """Start nodes side by side and wait until they listen.
+
+    No more at once than the machine has use for: starting is all work of a processor, and fifty
+    that share two would each be too late.
+    """
+    starting: deque[tuple[Spawned, Paths]] = deque()
     for one in known:
         paths = one.node.paths
-        if find_holder(paths.lock) is None:
-            out.say(f"{one.node.name} starts")
-            started.append(
-                (spawn(serve_command(["--data-dir", str(paths.data_dir)]), paths), paths)
-            )
-    for process, paths in started:
+        if find_holder(paths.lock) is not None:
+            continue
+        if len(starting) >= _STARTING_PER_CORE * (os.cpu_count() or 1):
+            wait_listening(*starting.popleft())
+        out.say(f"{one.node.name} starts")
+        process = spawn(serve_command(["--data-dir", str(paths.data_dir)]), paths)
+        starting.append((process, paths))
+    for process, paths in starting:
         wait_listening(process, paths)
 
 
