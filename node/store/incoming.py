@@ -267,6 +267,16 @@ class Incoming:
         if stood != named:
             raise JoinRefused(f"a snapshot of {named} records holds {stood} rows of records")
 
+    @property
+    def latest_ms(self) -> int:
+        """When the last record was received."""
+        return self._last()[1]
+
+    def forget(self, txn: Transaction) -> None:
+        """Drop what says that this is a snapshot; it becomes a store."""
+        for key in (_SNAPSHOT_KEY, _POSITION_KEY, _COMPLETE_KEY, DIGEST_KEY):
+            txn.delete(key, db=self.environment.tables.meta)
+
     def remove(self) -> None:
         """Close it and take it from the disk."""
         self.environment.close()

@@ -22,6 +22,7 @@ from crdt.pending_table import PendingTable
 from crdt.record import Record, join
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, LoggedBundle
+from node.store.adopting import Adoption, Progress
 from node.store.environment import MAP_BYTES_DEFAULT, Environment
 from node.store.erasures import Erasure, Rows, encode_erasure, read_erasures
 from node.store.errors import JoinRefused
@@ -44,9 +45,6 @@ _PROGRESS_ROWS: Final = 1_000
 
 Mine = tuple[int, bytes]
 """A record of the own store: the arrival of its last change, its canonical bytes."""
-
-Progress = Callable[[int], None]
-"""Told now and then how many records are done."""
 
 
 class Joiner(Protocol):
@@ -126,8 +124,11 @@ def build_join(
             have the digest that it must have; nothing was changed.
         NoRoom, DiskError: the disk; nothing was changed.
     """
+    loaded = own.load()
+    if joiner is None and not own.head.arrivals and not loaded.actors:
+        return _adopt(incoming, target, entropy, now_ms, progress, loaded.genesis)
     promised = incoming.verify()
-    mine, theirs = own.load().actors, incoming.actors()
+    mine, theirs = loaded.actors, incoming.actors()
     my_clock = {actor: row.seq for actor, row in mine.items()}
     their_clock = {actor: row.seq for actor, row in theirs.items()}
     if not ahead(their_clock, my_clock):
@@ -148,11 +149,29 @@ def build_join(
             clock = {actor: row.seq for actor, row in actors.items()}
             if shared(clock) == their_clock:
                 _check_digest(filler.digest, promised)
-            filler.finish(own.load().genesis or incoming.genesis)
+            filler.finish(loaded.genesis or incoming.genesis)
             return Built(path=target, clock=clock, digest=filler.digest, records=filler.records)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+def _adopt(
+    incoming: Incoming,
+    target: Path,
+    entropy: Callable[[int], bytes],
+    now_ms: int,
+    progress: Progress,
+    genesis: bytes,
+) -> Built:
+    """The join with nothing: what was received becomes the store, where it is."""
+    adoption = Adoption(
+        incoming, entropy=entropy, now_ms=now_ms, progress=progress, genesis=genesis
+    )
+    clock = adoption.run()
+    incoming.close()
+    incoming.path.rename(target)
+    return Built(path=target, clock=clock, digest=adoption.digest, records=adoption.records)
 
 
 def _check_digest(found: int, promised: int) -> None:

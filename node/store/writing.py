@@ -184,7 +184,8 @@ def _put_log(
     return head._replace(arrivals=arrivals, log_bytes=log_bytes, private_bytes=private_bytes)
 
 
-def _put_many(txn: Transaction, table: Handle, pairs: Pairs, *, append: bool = False) -> None:
+def put_many(txn: Transaction, table: Handle, pairs: Pairs, *, append: bool = False) -> None:
+    """Put rows, which cost least in order of key."""
     if len(pairs) == 1:
         txn.put(*pairs[0], db=table, append=append)
     elif pairs:
@@ -215,8 +216,8 @@ def _put_records(
             entries.append((at, encode_standing(at, ms, key, weight, data)))
             puts.append((key, encode_place(key, position, arrivals.get(key, 0))))
     puts.sort()
-    _put_many(txn, tables.records, puts)
-    _put_many(txn, tables.feed, entries, append=True)
+    put_many(txn, tables.records, puts)
+    put_many(txn, tables.feed, entries, append=True)
 
 
 def _put_indexes(
@@ -244,7 +245,7 @@ def _put_indexes(
         _count(deltas, after, 1)
     for table, pairs in puts.items():
         pairs.sort()
-        _put_many(txn, getattr(tables, table), pairs)
+        put_many(txn, getattr(tables, table), pairs)
     add_counts(txn, tables, deltas)
 
 

@@ -62,6 +62,7 @@ def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
             store=store,
             replica=SimpleNamespace(actors=dict(maker.actors)),
             exchange=SimpleNamespace(catchup=rounds),
+            now_ms=lambda: 0,
             pump=lambda: None,
         )
         works = SnapshotWorks(
@@ -110,6 +111,7 @@ def test_a_copy_that_was_being_frozen_is_frozen_again(data_dir: Path) -> None:
             store=store,
             replica=SimpleNamespace(actors=dict(maker.actors)),
             exchange=SimpleNamespace(catchup=rounds),
+            now_ms=lambda: 0,
         )
         works = SnapshotWorks(
             engine=cast("Engine", engine),
