@@ -6,6 +6,8 @@ A nonce is taken only after its signature has been verified, so a forgery never 
 
 from typing import TYPE_CHECKING, Final
 
+from multidict import istr
+
 from node.auth.refusals import FORBIDDEN, AuthRefused
 from node.auth.signatures import agent_bytes, is_nonce, signature_in, verifies
 from node.contracts import Governing
@@ -13,9 +15,9 @@ from node.contracts import Governing
 if TYPE_CHECKING:
     from node.http.call import Call
 
-AGENT: Final = "X-Agent-Id"
-SIGNATURE: Final = "x-agent-sig"
-NONCE: Final = "x-agent-nonce"
+AGENT: Final = istr("X-Agent-Id")
+SIGNATURE: Final = istr("x-agent-sig")
+NONCE: Final = istr("x-agent-nonce")
 _NONCE_KIND: Final = "agent"
 
 

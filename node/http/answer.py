@@ -76,8 +76,22 @@ class Heads:
         self._date = ""
         self._heads: dict[tuple[int, str], bytes] = {}
 
+    def whole(self, answer: Answer, now_ms: int) -> bytes:
+        """The bytes of an answer."""
+        if answer.headers or not answer.keep_alive:
+            return b"%b\r\n%b" % (self.head(answer, now_ms), answer.body)
+        body = answer.body
+        return b"%b%d\r\n\r\n%b" % (self._begun(answer, now_ms), len(body), body)
+
     def head(self, answer: Answer, now_ms: int) -> bytes:
         """The bytes before the body, up to the empty line."""
+        head = b"%b%d\r\n" % (self._begun(answer, now_ms), len(answer.body))
+        if answer.headers:
+            for name, value in answer.headers.items():
+                head += f"{name}: {value}\r\n".encode()
+        return head if answer.keep_alive else head + b"Connection: close\r\n"
+
+    def _begun(self, answer: Answer, now_ms: int) -> bytes:
         second = now_ms // 1000
         if second != self._second:
             self._second = second
@@ -87,11 +101,7 @@ class Heads:
         start = self._heads.get(key)
         if start is None:
             start = self._heads[key] = self._start(*key)
-        head = b"%b%d\r\n" % (start, len(answer.body))
-        if answer.headers:
-            for name, value in answer.headers.items():
-                head += f"{name}: {value}\r\n".encode()
-        return head if answer.keep_alive else head + b"Connection: close\r\n"
+        return start
 
     def _start(self, status: int, content_type: str) -> bytes:
         return (

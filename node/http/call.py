@@ -8,12 +8,13 @@ import asyncio
 import functools
 import hashlib
 import ipaddress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
+from multidict import istr
 
 from crdt.roles import SYSTEM_ADMIN
 from node.auth.door import AGENT, objection
@@ -25,7 +26,10 @@ from node.http.services import Door, Services
 from node.http.strict_json import parse
 from node.memory.memories import Ask
 
-_RETRY: Final = "Idempotency-Key"
+if TYPE_CHECKING:
+    from node.http.heads import Head
+
+_RETRY: Final = istr("Idempotency-Key")
 _UNREAD: Final[Any] = object()
 _PARAMETERS_MAX: Final = 100
 _IDENTITY: Final = ("", "identity")
@@ -35,7 +39,7 @@ class Call:
     """One request: what was asked, by whom, of which node.
 
     Attributes:
-        request: aiohttp's form of it.
+        request: aiohttp's form of it; the connection alone where there is a head.
         path: as received, without the query.
         query_text: as received.
         params: what the pattern of the route took out of the path.
@@ -65,20 +69,30 @@ class Call:
         "signer",
     )
 
-    def __init__(self, request: web.BaseRequest, services: Services, door: Door) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        services: Services,
+        door: Door,
+        head: "Head | None" = None,
+        body: bytes = b"",
+    ) -> None:
         self.request = request
         self.services = services
         self.door = door
-        self.method = request.method
-        self.path, _, query = request.raw_path.partition("?")
-        self.query_text = query.partition("#")[0]
-        self.headers = request.headers
         self.params: tuple[str, ...] = ()
+        if head is None:
+            self.method = request.method
+            self.path, _, query = request.raw_path.partition("?")
+            self.query_text = query.partition("#")[0]
+            self.headers = request.headers
+        else:
+            self.method, self.path, self.query_text, self.headers, _, _, self.params = head
         self.routes: tuple[Any, ...] = ()
         self.peer: str | None = None
         self.grant: KeyGrant = UNLIMITED
         self.signer = ""
-        self._body = b""
+        self._body = body
         self._json: Any = _UNREAD
         self._query: dict[str, str] | None = None
 
@@ -136,12 +150,12 @@ class Call:
         if hdrs.CONTENT_ENCODING in headers:
             self._refuse_encoding(headers[hdrs.CONTENT_ENCODING])
         if hdrs.CONTENT_LENGTH in headers:
-            self._refuse_size(int(headers[hdrs.CONTENT_LENGTH]))
+            self.check_size(int(headers[hdrs.CONTENT_LENGTH]))
         if hdrs.EXPECT in headers:
             await self._answer_expectation(headers[hdrs.EXPECT])
         if payload.is_eof() and payload.exception() is None:
             self._body = payload.read_nowait()
-            self._refuse_size(len(self._body))
+            self.check_size(len(self._body))
             return
         seconds = self.services.limits.body_timeout_ms / 1000
         try:
@@ -161,11 +175,16 @@ class Call:
         while not payload.at_eof():
             part = await payload.readany()
             size += len(part)
-            self._refuse_size(size)
+            self.check_size(size)
             parts.append(part)
         return b"".join(parts)
 
-    def _refuse_size(self, size: int) -> None:
+    def check_size(self, size: int) -> None:
+        """Hold a body to the limit.
+
+        Raises:
+            Problem: 413.
+        """
         most = self.services.limits.body_bytes_max
         if size > most:
             raise Problem(

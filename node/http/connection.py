@@ -1,20 +1,36 @@
-"""One client's connection: aiohttp's handler with deadlines and a short way out.
+"""One client's connection: aiohttp's handler with deadlines, a short way in and a short way out.
 
 Law: a client that takes too long over its headers is cut; so is one whose connection idles.
 Whole answers leave as one write. What aiohttp itself refuses is answered in our envelope.
 This file alone leans on the inside of aiohttp's `RequestHandler`.
+
+A plain request that is here as a whole, for a route that is flagged so, is served directly:
+its handler runs in the step that received it, and in the callbacks of the futures it waits
+for, without a task. Everything else goes to aiohttp with its bytes untouched. Requests are
+answered in their order whichever way they go: a direct one begins only when aiohttp is known
+to stand between two messages and has none in hand; when that cannot be told any more, the
+connection is aiohttp's for good.
 """
 
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 
 from node.http.answer import Answer, Heads
+from node.http.heads import Head, HeadReader
 from node.http.problems import Problem
+
+Direct = Callable[[Head, bytes, Any], Coroutine[Any, Any, Any]]
+"""Serves one request: its head, its body, the connection."""
+
+_END: Final = b"\r\n\r\n"
+_HELD_BYTES_MAX: Final = 1 << 16
+_AT_A_STRETCH: Final = 16
+"""Most pipelined requests of one connection before others get a turn."""
 
 
 class _SameTask:
@@ -25,10 +41,11 @@ class _SameTask:
     on aiohttp starts it eagerly, which comes to the same.
     """
 
-    __slots__ = ("call_at", "create_future", "time")
+    __slots__ = ("call_at", "call_soon", "create_future", "time")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.call_at = loop.call_at
+        self.call_soon = loop.call_soon
         self.create_future = loop.create_future
         self.time = loop.time
 
@@ -45,7 +62,17 @@ class Connection(RequestHandler):
             requests and while one is served.
     """
 
-    __slots__ = ("_heads", "_now_ms", "head_since")
+    __slots__ = (
+        "_alone",
+        "_direct",
+        "_heads",
+        "_held",
+        "_left",
+        "_now_ms",
+        "_reader",
+        "_running",
+        "head_since",
+    )
 
     def __init__(
         self,
@@ -54,11 +81,19 @@ class Connection(RequestHandler):
         heads: Heads,
         now_ms: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
+        reader: HeadReader | None = None,
+        direct: Direct | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(manager, loop=loop, **settings)
         self._heads = heads
         self._now_ms = now_ms
+        self._reader = reader
+        self._direct = direct
+        self._running: Coroutine[Any, Any, Any] | None = None
+        self._held = b""
+        self._left = 0
+        self._alone = reader is None
         self.head_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -69,12 +104,145 @@ class Connection(RequestHandler):
             self._loop = cast("asyncio.AbstractEventLoop", _SameTask(self._loop))
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and note when a head begins or is complete."""
+        """Serve what can be served directly; aiohttp parses the rest."""
+        if self._alone:
+            self._pass_on(data)
+        elif self._running is not None or self._paused or self._held:
+            self._hold(data)
+        else:
+            self._take(data)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Let aiohttp parse, and note when a head begins or is complete."""
         super().data_received(data)
         if self._messages or self._request_in_progress or self._upgraded:
             self.head_since = None
         elif self.head_since is None:
             self.head_since = self._loop.time()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes before its turn."""
+        self._held += data
+        if len(self._held) > _HELD_BYTES_MAX and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+
+    def _go_on(self) -> None:
+        """Take what was held."""
+        data, self._held = self._held, b""
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        if data:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Share bytes out, at the beginning of a message or in one that aiohttp has begun."""
+        reader = cast("HeadReader", self._reader)
+        for _ in range(_AT_A_STRETCH):
+            if self._force_close or self._close:
+                return
+            if self._left:
+                part, data = data[: self._left], data[self._left :]
+                self._left -= len(part)
+                self._pass_on(part)
+                if not data:
+                    return
+            at = data.find(_END) + len(_END)
+            head = reader.read(data[:at]) if at >= len(_END) else None
+            if head is None or not self._is_between():
+                self._alone = True
+                self._pass_on(data)
+                return
+            end = at + head.size
+            if head.route is None or len(data) < end:
+                self._left = end
+                continue
+            body, data = data[at:end], data[end:]
+            self.head_since = None
+            self._running = cast("Direct", self._direct)(head, body, self)
+            if not self._step() or (self._paused and data):
+                if data:
+                    self._hold(data)
+                return
+            if not data:
+                return
+        self._hold(data)
+        self._loop.call_soon(self._go_on)
+
+    def _is_between(self) -> bool:
+        """Whether aiohttp waits for the first byte of a message and has none in hand.
+
+        It was given whole messages only, so nothing of one is left in its parser.
+        """
+        waiter = self._waiter
+        return not self._request_count or (waiter is not None and not waiter.done())
+
+    def _step(self) -> bool:
+        """Run the request at hand as far as it goes; whether it was answered."""
+        running = cast("Coroutine[Any, Any, Any]", self._running)
+        try:
+            awaited = running.send(None)
+            while awaited is not None and not _begins_to_wait(awaited):
+                # What a task would say as well; the dispatcher makes an answer of it.
+                awaited = running.throw(RuntimeError(f"a direct route awaits {awaited!r}"))
+        except StopIteration as ended:
+            self._running = None
+            self._write(ended.value)
+            return True
+        except BaseException as error:
+            self._running = None
+            self.force_close()
+            if not isinstance(error, (ConnectionError, asyncio.CancelledError)):
+                self.log_exception("Unhandled exception", exc_info=error)
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+            return True
+        self._request_in_progress = True
+        if awaited is None:
+            self._loop.call_soon(self._wake)
+        else:
+            awaited.add_done_callback(self._wake)
+        return False
+
+    def _wake(self, _awaited: object = None) -> None:
+        """Go on with the request at hand: what it waited for has happened."""
+        if self._running is None or not self._step():
+            return
+        self._request_in_progress = False
+        waiter = self._handler_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if self._held and not self._paused:
+            self._go_on()
+
+    def _write(self, answer: Answer) -> None:
+        """Send the answer to a direct request, if anybody is there to get it."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        answer.keep_alive = not answer.cut
+        transport.write(self._heads.whole(answer, self._now_ms()))
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if answer.cut:
+            self.force_close()
+
+    def resume_writing(self) -> None:
+        """The client reads again: go on with what it asked meanwhile."""
+        super().resume_writing()
+        if self._held and self._running is None:
+            self._go_on()
+
+    def _process_keepalive(self) -> None:
+        """Cut who idles, but not who waits for an answer or is slow to take one."""
+        if self._running is not None or self._paused:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Finish what is in flight, at most for so many seconds, then close."""
+        await super().shutdown(timeout)
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
         """Go on reading, if it was ever stopped: aiohttp asks after every body."""
@@ -105,11 +273,10 @@ class Connection(RequestHandler):
         if transport is None or transport.is_closing():
             return resp, True
         answer.keep_alive = request.keep_alive and not answer.cut and not self._close
-        head = self._heads.head(answer, self._now_ms())
         if request.method == "HEAD":
-            transport.write(head + b"\r\n")
+            transport.write(self._heads.head(answer, self._now_ms()) + b"\r\n")
         else:
-            transport.write(b"%b\r\n%b" % (head, answer.body))
+            transport.write(self._heads.whole(answer, self._now_ms()))
         if answer.cut:
             self.force_close()
         elif self._paused:
@@ -131,3 +298,11 @@ class Connection(RequestHandler):
         else:
             problem = Problem(status, "internal", "the node failed to serve this", cut=True)
         return cast("web.StreamResponse", problem.answer())
+
+
+def _begins_to_wait(awaited: Any) -> bool:
+    """Whether this is a future that was just awaited; it is told that somebody waits."""
+    if getattr(awaited, "_asyncio_future_blocking", None) is not True:
+        return False
+    awaited._asyncio_future_blocking = False  # noqa: SLF001 - what a task does with it
+    return True

@@ -5,20 +5,26 @@ what the route needs of the node, then the handler. Nothing that is refused earl
 anything later. Every answer is counted under the name of its route, never under its address.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from aiohttp import web
+from multidict import istr
 from prometheus_client import Counter, Histogram
 
+from node.auth.door import check_signature
 from node.auth.refusals import AuthRefused
 from node.http.answer import Answer
 from node.http.call import Call
 from node.http.gate import Gate
+from node.http.heads import Head
 from node.http.problems import Problem, refusal, refused
 from node.http.routes import Route, Router, Touches
 from node.http.services import Door, Services
 from node.memory.query import number
 
-_TOKEN = "X-Causal-Token"  # noqa: S105 - the name of a header
-_WAIT = "X-Causal-Wait-Ms"
+_TOKEN = istr("X-Causal-Token")
+_WAIT = istr("X-Causal-Wait-Ms")
 _UNMATCHED = "unmatched"
 
 
@@ -41,24 +47,46 @@ class Dispatcher:
 
     async def answer(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
         """The answer to one request; never raises but for a connection that is gone."""
-        services = self._services
+        return await self._answer(Call(request, self._services, self._door), None)
+
+    def direct(
+        self, head: Head, body: bytes, connection: Any
+    ) -> Coroutine[Any, Any, Answer | web.StreamResponse]:
+        """The same for a request that is here as a whole; needs no task to run in.
+
+        Args:
+            head: of the request; it names the route.
+            body: all of it.
+            connection: knows its `transport`.
+        """
+        return self._answer(Call(connection, self._services, self._door, head, body), head.route)
+
+    async def _answer(self, call: Call, found: Route | None) -> Answer | web.StreamResponse:
+        services, gate = self._services, self._gate
         started = services.monotonic()
         route: Route | None = None
         result: Answer | web.StreamResponse
-        call = Call(request, services, self._door)
         try:
-            self._gate.check_address(call)
+            gate.check_address(call)
             call.routes = self._router.table
-            route, call.params, allowed = self._router.find(call.method, call.path)
-            self._gate.check_caller(call, route)
+            if found is None:
+                route, call.params, allowed = self._router.find(call.method, call.path)
+            else:
+                route, allowed = found, []
+            gate.check_caller(call, route)
             if route is None:
                 raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
             call.check_params()
-            await call.receive()
-            await self._gate.check_signature(call, route)
+            if found is None:
+                await call.receive()
+            else:
+                call.check_size(len(call.body))
+            if gate.must_verify(call, route):
+                await check_signature(call)
             if route.touches is not Touches.NOTHING:
                 self._check_state()
-            asked = route.touches is Touches.READS and await self._reached(call)
+            reads = route.touches is Touches.READS and _TOKEN in call.headers
+            asked = reads and await self._reached(call)
             result = await route.handler(call)
             if asked and isinstance(result, Answer):
                 # Taken now: the handler may have shown what came while it was at work.
@@ -67,7 +95,7 @@ class Dispatcher:
         except ConnectionError:
             raise
         except AuthRefused as error:
-            self._gate.note(call, error)
+            gate.note(call, error)
             result = refusal(error)
         except Exception as error:  # noqa: BLE001 - the last resort of a server
             result = self._refused(error, route)

@@ -10,15 +10,16 @@ import hmac
 from typing import Final, NoReturn
 
 from aiohttp import hdrs
+from multidict import istr
 
-from node.auth.door import check_agent_of_key, check_signature, needs_check
+from node.auth.door import check_agent_of_key, needs_check
 from node.auth.keys import UNLIMITED, KeyGrant, KeyRing, key_digest
 from node.auth.refusals import AuthRefused
 from node.http.call import Call, from_loopback
 from node.http.problems import Problem
 from node.http.routes import Needs, Route, Touches
 
-_KEY: Final = "x-api-key"
+_KEY: Final = istr("x-api-key")
 _KEY_CHARS_MAX: Final = 256
 _DIGESTS_MAX: Final = 1024
 _BEARER: Final = "bearer "
@@ -95,16 +96,11 @@ class Gate:
                 "without an API key this is for callers on the machine itself",
             )
 
-    async def check_signature(self, call: Call, route: Route) -> None:
-        """Verify what an agent signed, and demand it where its name does; the body is there now.
-
-        Raises:
-            AuthRefused: 401.
-        """
+    def must_verify(self, call: Call, route: Route) -> bool:
+        """Whether a signature came, or has to: then it is verified once the body is there."""
         if route.needs is Needs.PEER or route.needs is Needs.OPEN:
-            return
-        if needs_check(call, writes=route.touches is Touches.WRITES):
-            await check_signature(call)
+            return False
+        return needs_check(call, writes=route.touches is Touches.WRITES)
 
     def _check_key(self, call: Call, keys: tuple[bytes, ...], ring: KeyRing) -> None:
         given = call.headers.get(_KEY)

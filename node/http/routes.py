@@ -47,6 +47,7 @@ class Route:
     """One row: a method and a path, who may come in, and what happens.
 
     `role` is the least that an API key must be of to come in; the node's own key is of all.
+    `direct` says that the handler waits for nothing but plain futures, and so needs no task.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Route:
     needs: Needs = Needs.AGENT
     touches: Touches = Touches.NOTHING
     role: str = READER
+    direct: bool = False
 
 
 def least_role(touches: Touches, needs: Needs) -> str:

@@ -13,6 +13,7 @@ from aiohttp import web
 from node.http.answer import Heads
 from node.http.connection import Connection
 from node.http.dispatch import Dispatcher
+from node.http.heads import HeadReader
 from node.http.routes import Router
 from node.http.services import Door, Services
 from node.http.table import TABLE
@@ -24,8 +25,12 @@ _SWEEPS_PER_DEADLINE: Final = 10
 class HttpServer(web.Server):
     """Makes a `Connection` for every accepted socket; call it inside a running loop."""
 
-    def __init__(self, services: Services, door: Door, linger_seconds: float) -> None:
-        self._dispatcher = Dispatcher(services, door, Router(TABLE))
+    def __init__(
+        self, services: Services, door: Door, linger_seconds: float, *, direct: bool
+    ) -> None:
+        router = Router(TABLE)
+        self._dispatcher = Dispatcher(services, door, router)
+        self._reader = HeadReader(router) if direct else None
         # aiohttp takes any answer that `Connection.finish_response` understands.
         super().__init__(cast("Any", self._dispatcher.answer))
         self._streams = services.streams
@@ -45,6 +50,8 @@ class HttpServer(web.Server):
             loop=self._loop,
             heads=self._heads,
             now_ms=self._now_ms,
+            reader=self._reader,
+            direct=self._dispatcher.direct,
             keepalive_timeout=self._idle_seconds,
             access_log=None,
             auto_decompress=False,
@@ -79,7 +86,11 @@ class HttpServer(web.Server):
 
 
 def build_server(
-    services: Services, door: Door, *, linger_seconds: float = LINGER_SECONDS
+    services: Services,
+    door: Door,
+    *,
+    linger_seconds: float = LINGER_SECONDS,
+    direct: bool = True,
 ) -> HttpServer:
     """The protocol factory of a listener, to be called inside a running loop.
 
@@ -88,5 +99,6 @@ def build_server(
         door: what is particular to the listener.
         linger_seconds: how long a refused body is read and dropped, so that its sender gets to
             see the refusal.
+        direct: whether plain requests may be served without aiohttp's machinery.
     """
-    return HttpServer(services, door, linger_seconds)
+    return HttpServer(services, door, linger_seconds, direct=direct)

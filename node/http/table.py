@@ -196,6 +196,21 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("DELETE", _PEERS, sync.drop_peers, NOTHING, OPERATOR, "withdraw what was added"),
 )
 
+_DIRECT: Final = frozenset(
+    (
+        node.livez,
+        node.readyz,
+        node.health,
+        memory.create,
+        memory.read,
+        memory.update,
+        memory.delete,
+        memory.promote,
+        transfer.bulk,
+    )
+)
+"""Handlers that wait for nothing but plain futures: no timeout, no task, no stream."""
+
 
 def _route(row: _Row) -> Route:
     method, path, handler, touches, needs, summary, *named = row
@@ -207,6 +222,7 @@ def _route(row: _Row) -> Route:
         needs=needs,
         summary=summary,
         role=named[0] if named else least_role(touches, needs),
+        direct=handler in _DIRECT,
     )
 
 

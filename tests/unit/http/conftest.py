@@ -16,7 +16,7 @@ from node.foreign.exchange import Foreign
 from node.foreign.memory import BriefMemory
 from node.foreign.side import here_of
 from node.foreign.sight import Sight
-from node.http import Door, HostRule, Services, build_server
+from node.http import Door, HostRule, HttpServer, Services, build_server
 from node.lifecycle.sweeping import SweepRules
 from node.limits import Limits
 from node.memory.access import AccessLedger
@@ -58,6 +58,7 @@ class World:
     allowed: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     session: ClientSession | None = None
+    server: HttpServer | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     """Further fields of `Services`."""
 
@@ -146,6 +147,7 @@ async def start() -> AsyncIterator[Started]:
         accept_peer: Any = None,
         share_private: bool = False,
         archive_on_delete: bool = False,
+        direct: bool = True,
         sweep: SweepRules | None = None,
         **fields: Any,
     ) -> World:
@@ -183,7 +185,7 @@ async def start() -> AsyncIterator[Started]:
         )
         services = replace(services, foreign=foreign_over(world.node, services), **world.parts)
         door = listener_door(world, tls=tls, accept_peer=accept_peer)
-        server = build_server(services, door, linger_seconds=0.05)
+        world.server = server = build_server(services, door, linger_seconds=0.05, direct=direct)
         listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         world.port = listener.sockets[0].getsockname()[1]
         world.session = ClientSession(auto_decompress=False)
@@ -191,6 +193,7 @@ async def start() -> AsyncIterator[Started]:
         async def stop() -> None:
             await world.session.close()
             listener.close()
+            server.pre_shutdown()  # who idles is not waited for
             await server.shutdown(1)
             await listener.wait_closed()
 

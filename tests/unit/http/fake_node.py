@@ -353,15 +353,15 @@ class FakeNode:
             wanted: dict[str, int] = json.loads(base64.urlsafe_b64decode(token))
         except ValueError as error:
             raise ValueError("no token of this mesh") from error
-        try:
-            async with asyncio.timeout(wait_ms / 1000):
-                while not self._covers(wanted):
-                    if wait_ms == 0:
-                        return False
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            return False
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + wait_ms / 1000
+        while not self._covers(wanted):
+            if loop.time() >= ends:
+                return False
+            self._changed.clear()
+            timer = loop.call_at(ends, self._changed.set)
+            await self._changed.wait()
+            timer.cancel()
         return True
 
     def _covers(self, wanted: Mapping[str, int]) -> bool:
