@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from crdt.bundle import NO_PREV, Bundle
-from crdt.dot import GOVERNANCE, Actor, lane_of, node_of
+from crdt.dot import GOVERNANCE, Actor, Dot, lane_of, node_of
 from crdt.governance import Governance
 from crdt.identity import Verify
 from crdt.op import Kind
@@ -55,7 +55,12 @@ def _missing(bundle: Bundle, clock: Mapping[Actor, int], governance: Governance)
     """Whether anything the bundle refers to is unknown here."""
     actor, get, knows = bundle.actor, clock.get, governance.knows
     governs = lane_of(actor) == GOVERNANCE
+    heads: tuple[Dot, ...] = ()
     for op in bundle.ops:
+        if not governs and op.heads is not heads:
+            if not knows(op.heads):
+                return True
+            heads = op.heads
         below = op.dot.seq
         if op.births or op.supersedes or op.target:
             for dot in (*op.births, *op.supersedes, *((op.target,) if op.target else ())):
@@ -68,8 +73,6 @@ def _missing(bundle: Bundle, clock: Mapping[Actor, int], governance: Governance)
                 return True
             if not knows(d for d in op.heads if d not in own):
                 return True
-        elif not knows(op.heads):
-            return True
     return False
 
 

@@ -42,27 +42,32 @@ class Applying:
         self.refused = 0
         self.bundle_first = 0
 
-    def take(self, op: Op) -> None:
-        """Give one operation its effect."""
+    def take(self, op: Op) -> bytes | None:
+        """Give one operation its effect.
+
+        Returns:
+            The key of the record that it is about; None for what is about none.
+        """
         lane = lane_of(op.dot.actor)
         if lane == GOVERNANCE:
             self._govern(op)
-            return
+            return None
         if op.kind in DECISION_KINDS:
             self._decide(op)
-            return
+            return None
+        key = record_key(lane, op.collection, op.id)
         verdict = self.verdict(op)
-        leader = self._leader(op)
+        leader = self._leader(op) if op.target is not None else None
         if leader is not None:
             verdict = together(verdict, self.held.ops[leader].approver)
         self.begin(op, verdict)
         if verdict.answer is Answer.DENY:
             self._refuse(op)
-            return
-        key = key_of(op)
+            return key
         held = verdict.answer is Answer.PENDING
         before = self.overlay.read(key)
         self.overlay.put(key, before, apply(before, op, pending=held))
+        return key
 
     def tolerate(self, ops: Sequence[Op], me: NodeId) -> None:
         """Note what this node lets pass only because it does not enforce."""
@@ -118,7 +123,7 @@ class Applying:
             verdict = self.governance.state(op.heads).verdict(op)
         except Exception:  # noqa: BLE001 - a gate that fails refuses, on every node alike
             return DENIED
-        if lane_of(op.dot.actor) == PRIVATE and verdict.answer is Answer.PENDING:
+        if verdict.answer is Answer.PENDING and lane_of(op.dot.actor) == PRIVATE:
             # Nobody else could look at it or vote; to share it is judged on its own.
             return ALLOWED
         return verdict

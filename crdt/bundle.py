@@ -104,16 +104,8 @@ def _bundle(
     signature: bytes,
 ) -> Bundle:
     actor, first, prev = header
-    return Bundle(
-        actor=actor,
-        first=first,
-        prev=prev,
-        ops=ops,
-        data=data,
-        signed=signed,
-        signature=signature,
-        hash=hashlib.sha256(signed).digest(),
-    )
+    chained = hashlib.sha256(signed).digest()
+    return Bundle(actor, first, prev, ops, data, signed, signature, chained)
 
 
 def read_bundle(data: bytes, *, cluster: bytes, ops_max: int) -> Bundle:
@@ -176,15 +168,18 @@ def _check_header(
 def _check_lane(actor: Actor, ops: Sequence[Op]) -> None:
     """The governance lane refers to nothing else; what decides lives in the lane it decides."""
     governance = actor[:1] == GOVERNANCE
+    heads: tuple[Dot, ...] = ()
     for op in ops:
         if (op.kind in GOVERNANCE_KINDS) is not governance:
             raise BundleError("wrong_lane", f"{op.kind.name} does not belong in this lane")
-        if op.kind in DECISION_KINDS and op.target is None:
+        if op.target is None and op.kind in DECISION_KINDS:
             raise BundleError("malformed_op", f"{op.kind.name} without a target")
         if governance and not all(_governs(d) for d in (*op.births, *op.supersedes, *op.heads)):
             raise BundleError("wrong_lane", "a governance operation refers outside its lane")
-        if not all(_governs(d) for d in op.heads):
-            raise BundleError("wrong_lane", "a governance head lies outside the governance lane")
+        if op.heads is not heads:  # operations that name the same heads share them
+            heads = op.heads
+            if not all(_governs(d) for d in heads):
+                raise BundleError("wrong_lane", "a head lies outside the governance lane")
 
 
 def _governs(dot: Dot) -> bool:

@@ -30,6 +30,11 @@ ADVISORY: Final = "advisory"
 MODES: Final = (ENFORCE, ADVISORY, "off")
 """From the strictest to the laxest."""
 
+_JUDGED_MAX: Final = 1024
+Asked = tuple[str, tuple[str, ...], str, str, bool]
+"""All that a verdict of policies depends on, besides the state: namespace, actions, agent,
+owner, and whether a record is created."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -69,6 +74,9 @@ class GovernanceState:
     modes: Mapping[NodeId, str] = field(default_factory=dict)
     admins: frozenset[str] = frozenset()
     named: bool = False
+    _judged: dict[Asked, Verdict] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def n(self) -> int:
@@ -141,17 +149,25 @@ class GovernanceState:
             return DENIED
         if not self.policies:
             return ALLOWED
-        return strictest(
-            [
-                judge(
-                    self.policies,
-                    self.agents,
-                    op.namespace,
-                    Question(action=action, agent=op.agent, owner=op.owner, creates=creates),
-                )
-                for action in actions_of(op)
-            ]
-        )
+        actions = actions_of(op)
+        asked = (op.namespace, actions, op.agent, op.owner, creates)
+        known = self._judged.get(asked)
+        if known is None:
+            known = strictest(
+                [
+                    judge(
+                        self.policies,
+                        self.agents,
+                        op.namespace,
+                        Question(action=action, agent=op.agent, owner=op.owner, creates=creates),
+                    )
+                    for action in actions
+                ]
+            )
+            if len(self._judged) >= _JUDGED_MAX:
+                self._judged.clear()
+            self._judged[asked] = known
+        return known
 
 
 def is_nameless(agent: str) -> bool:

@@ -34,7 +34,9 @@ def operation(
     Raises:
         MissingRecordError: the draft edits or deletes what is not there.
     """
-    part = shown(_births_of(record, draft) if draft.exact else record, approvals)
+    part = None
+    if record is not None:
+        part = shown(_births_of(record, draft) if draft.exact else record, approvals)
     if draft.kind is Kind.CREATE:
         return _create(draft, part, dot, stamp, author)
     if part is None:
@@ -70,18 +72,19 @@ def _as_seen(part: Shown, seen: frozenset[Dot]) -> Shown:
 
 
 def _create(draft: Draft, part: Shown | None, dot: Dot, stamp: int, author: Author) -> Op:
+    agent, heads, idempotency = author
     return Op(
-        dot=dot,
-        kind=Kind.CREATE,
-        collection=draft.collection,
-        id=draft.id,
-        owner=draft.owner or author.agent,
-        namespace=draft.namespace,
-        agent=author.agent,
-        hlc=stamp,
-        set={**draft.set, REVISION: _next_revision(part)},
-        heads=author.heads,
-        idempotency=author.idempotency,
+        dot,
+        Kind.CREATE,
+        draft.collection,
+        draft.id,
+        draft.owner or agent,
+        draft.namespace,
+        agent,
+        stamp,
+        set={**draft.set, REVISION: 1 if part is None else _next_revision(part)},
+        heads=heads,
+        idempotency=idempotency,
     )
 
 

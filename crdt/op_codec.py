@@ -5,7 +5,7 @@ the same bytes; anything else raises. Actors and head sets are written once per 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -26,6 +26,8 @@ FIELDS_MAX: Final = 512
 DOTS_MAX: Final = 4096
 IDEMPOTENCY_BYTES: Final = 16
 DEPTH_MAX: Final = 40
+_INT_MIN: Final = -(2**63)
+_INT_MAX: Final = 2**64 - 1
 _MEMORY: Final = "memory"
 _NOTHING: Final[frozenset[str]] = frozenset()
 _PLAIN: Final = frozenset({str, int, bool, bytes, type(None)})
@@ -57,23 +59,39 @@ def check_op(op: Op) -> None:
         OpError: a limit of the format is exceeded, or a value cannot be said in it.
     """
     _collection(op.collection)
-    for text, what, bytes_max in (
-        (op.id, "the id", ID_BYTES_MAX),
-        (op.owner, "the owner", AGENT_BYTES_MAX),
-        (op.agent, "the agent", AGENT_BYTES_MAX),
-        (op.namespace, "the namespace", NAMESPACE_BYTES_MAX),
-    ):
-        if not _is_short(text, bytes_max):
-            _text(text, what, bytes_max)
-    _fields(op.set)
+    _names(op.id, op.owner, op.namespace)
+    if not _is_short(op.agent, AGENT_BYTES_MAX):
+        _text(op.agent, "the agent", AGENT_BYTES_MAX)
     if op.removed:
         _removed(list(op.removed))
     if len(op.births) > DOTS_MAX or len(op.supersedes) > DOTS_MAX:
         raise OpError(f"an operation refers to at most {DOTS_MAX} others")
+    if _are_plain(op.set):
+        return
+    _fields(op.set)
     try:
         _pack(op.set)
     except (ValueError, TypeError, OverflowError) as error:
         raise OpError(f"a value cannot be encoded: {type(error).__name__}") from error
+
+
+def _are_plain(fields: Mapping[str, Any]) -> bool:
+    """Whether it takes no encoding to see that fields can be encoded: ASCII and small numbers."""
+    if len(fields) > FIELDS_MAX:
+        return False
+    for name, held in fields.items():
+        if type(name) is not str or len(name) > FIELD_BYTES_MAX or not name.isascii():
+            return False
+        kind = type(held)
+        if kind is str:
+            if not held.isascii():
+                return False
+        elif kind is int:
+            if not _INT_MIN <= held <= _INT_MAX:
+                return False
+        elif kind is not bool and held is not None:
+            return False
+    return True
 
 
 def encode_ops(ops: Sequence[Op]) -> bytes:
@@ -82,23 +100,24 @@ def encode_ops(ops: Sequence[Op]) -> bytes:
     heads: dict[tuple[Dot, ...], int] = {}
     rows = []
     for op in ops:
-        retry = op.idempotency
+        _, kind, collection, ident, owner, namespace, agent, hlc = op[:8]
+        births, fields, removed, supersedes, seen, target, retry = op[8:]
         rows.append(
             [
-                int(op.kind),
-                op.collection,
-                op.id,
-                op.owner,
-                op.namespace,
-                None if op.agent == op.owner else op.agent,
-                op.hlc,
-                table.flat(sorted(op.births)) if op.births else [],
-                op.set,
-                sorted(op.removed) if op.removed else [],
-                table.flat(sorted(op.supersedes)) if op.supersedes else [],
-                heads.setdefault(op.heads, len(heads)),
-                table.flat((op.target,)) if op.target else None,
-                [retry.scope, retry.body] if retry else None,
+                int(kind),
+                collection,
+                ident,
+                owner,
+                namespace,
+                None if agent == owner else agent,
+                hlc,
+                table.flat(sorted(births)) if births else [],
+                fields,
+                sorted(removed) if removed else [],
+                table.flat(sorted(supersedes)) if supersedes else [],
+                heads.setdefault(seen, len(heads)),
+                table.flat((target,)) if target else None,
+                retry,
             ]
         )
     named = [table.flat(dots) for dots in heads]
@@ -149,7 +168,7 @@ def _fields(value: object) -> dict[str, Any]:
     if type(value) is not dict or len(value) > FIELDS_MAX:
         raise OpError(f"the fields are not a map of at most {FIELDS_MAX}")
     for name, held in value.items():
-        if not _is_short(name, FIELD_BYTES_MAX):
+        if type(name) is not str or len(name) > FIELD_BYTES_MAX // 4:
             _text(name, "a field name", FIELD_BYTES_MAX)
         if type(held) not in _PLAIN:
             _check_value(held, 0)
@@ -188,6 +207,27 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
         raise OpError("the stamp is out of range")
     if type(head_set) is not int or not 0 <= head_set < len(heads):
         raise OpError("the heads are not in the bundle")
+    _names(ident, owner, namespace)
+    return Op(
+        dot,
+        known,
+        _collection(collection),
+        ident,
+        owner,
+        namespace,
+        owner if agent is None else _text(agent, "the agent", AGENT_BYTES_MAX),
+        hlc,
+        frozenset(_dots(actors, births)) if births else NO_DOTS,
+        _fields(fields),
+        _removed(removed) if removed else _NOTHING,
+        frozenset(_dots(actors, supersedes)) if supersedes else NO_DOTS,
+        heads[head_set],
+        None if target is None else _one(_dots(actors, target)),
+        None if retry is None else _retry(retry),
+    )
+
+
+def _names(ident: object, owner: object, namespace: object) -> None:
     if not (
         _is_short(ident, ID_BYTES_MAX)
         and _is_short(owner, AGENT_BYTES_MAX)
@@ -196,23 +236,6 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
         _text(ident, "the id", ID_BYTES_MAX)
         _text(owner, "the owner", AGENT_BYTES_MAX)
         _text(namespace, "the namespace", NAMESPACE_BYTES_MAX)
-    return Op(
-        dot=dot,
-        kind=known,
-        collection=_collection(collection),
-        id=ident,
-        owner=owner,
-        namespace=namespace,
-        agent=owner if agent is None else _text(agent, "the agent", AGENT_BYTES_MAX),
-        hlc=hlc,
-        births=frozenset(_dots(actors, births)) if births else NO_DOTS,
-        set=_fields(fields),
-        removed=_removed(removed) if removed else _NOTHING,
-        supersedes=frozenset(_dots(actors, supersedes)) if supersedes else NO_DOTS,
-        heads=heads[head_set],
-        target=None if target is None else _one(_dots(actors, target)),
-        idempotency=None if retry is None else _retry(retry),
-    )
 
 
 def _is_short(value: object, bytes_max: int) -> bool:

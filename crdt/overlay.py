@@ -32,6 +32,7 @@ class Overlay:
         self._actors: dict[Actor, ActorRow] = {}
         self._pending: dict[Dot, bytes | None] = {}
         self._fresh_retries: dict[bytes, IdempotencyRow] = {}
+        self._unknown = b""
 
     @property
     def empty(self) -> bool:
@@ -72,7 +73,15 @@ class Overlay:
     def remembered(self, scope: bytes) -> IdempotencyRow | None:
         """An earlier request of a scope, committed or not."""
         held = self._retries.get(scope)
-        return held[1] if held is not None else self.state.idempotent(scope)
+        if held is not None:
+            return held[1]
+        # Whoever asks about a request remembers it next: what was not there then is not now.
+        if scope == self._unknown:
+            return None
+        row = self.state.idempotent(scope)
+        if row is None:
+            self._unknown = scope
+        return row
 
     def remember(self, mark: Idempotency, dot: Dot) -> None:
         """Note that a request made an operation; the first body under a key stays."""
@@ -80,6 +89,7 @@ class Overlay:
         if held is not None and held.body != mark.body:
             return
         row = IdempotencyRow(mark.body, (*held.dots, dot) if held else (dot,))
+        self._unknown = b""
         self._retries[mark.scope] = (self.number, row)
         self._fresh_retries[mark.scope] = row
 

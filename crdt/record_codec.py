@@ -154,9 +154,9 @@ def _created(
     index, seq, pair, born, held, marks = births[0]
     at, place, its_class, agent, hlc, pending, carried, values, marked = groups[0]
     own = [index, seq]
-    if carried != own or [at, place] != own or its_class != pair or marks or marked:
+    if carried != own or [at, place] != own or its_class != pair or held != pending:
         return None
-    if type(values) is not dict or not values:
+    if marks or marked or type(values) is not dict or not values:
         return None
     owner, namespace = classes[pair]
     dot = Dot(actors[index], seq)

@@ -9,7 +9,7 @@ It is a machine without I/O: it reads durable state through `State`, takes time 
 argument and entropy as a function.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from crdt.admission import Fit, fit
@@ -23,14 +23,14 @@ from crdt.hlc import HybridClock
 from crdt.identity import Self
 from crdt.mint import Author, operation
 from crdt.notes import Note
-from crdt.op import RECORD_KINDS, Draft, Idempotency, Kind, Op, Value, record_key
+from crdt.op import Draft, Idempotency, Kind, Op, Value, record_key
 from crdt.op_codec import OpError, check_op
 from crdt.overlay import Overlay
 from crdt.pending import Pending, decode_pending
 from crdt.pending_table import PendingTable
-from crdt.policy import Verdict
-from crdt.record import Record
-from crdt.request import HalfHeldError, Request, weight
+from crdt.policy import Answer, Verdict
+from crdt.record import Record, apply
+from crdt.request import HalfHeldError, Request, permit, weight
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
 
 
@@ -56,7 +56,7 @@ class Replica:
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
         self.taken = 0
-        self._open: dict[bytes, list[Op]] = {}
+        self._open: dict[bytes, tuple[list[Op], list[bytes | None]]] = {}
         self._open_bytes = 0
         self._sealed: list[Bundle] = []
         self._standing_unsaved = standing is None
@@ -125,22 +125,21 @@ class Replica:
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""
         self.applying.bundle_first = bundle.first
-        for op in bundle.ops:
-            self.applying.take(op)
+        keys = [self.applying.take(op) for op in bundle.ops]
         self.applying.bundle_first = 0
-        self.taken += len(bundle.ops)
-        self.hlc.observe(max(op.hlc for op in bundle.ops), now_ms)
-        self._log(bundle)
+        self.taken += len(keys)
+        self.hlc.observe(max([op.hlc for op in bundle.ops]), now_ms)
+        self._log(bundle, keys)
 
-    def _log(self, bundle: Bundle) -> None:
+    def _log(self, bundle: Bundle, keys: Iterable[bytes | None]) -> None:
         actor = bundle.actor
         row = self.actors.get(actor)
         floor = row.floor if row else 0
         fresh = ActorRow(bundle.last, bundle.hash, bundle.ops[-1].heads, floor)
         self.actors[actor] = fresh
         self.clock[actor] = bundle.last
-        keys = dict.fromkeys(key_of(op) for op in bundle.ops if op.kind in RECORD_KINDS)
-        logged = LoggedBundle(actor, bundle.first, bundle.last, bundle.data, tuple(keys))
+        once = tuple([key for key in dict.fromkeys(keys) if key is not None])
+        logged = LoggedBundle(actor, bundle.first, bundle.last, bundle.data, once)
         self.overlay.log(logged, fresh)
 
     # --- minting -----------------------------------------------------------------
@@ -169,7 +168,9 @@ class Replica:
             crdt.mint.MissingRecordError: one edits or deletes what is not there.
             crdt.op_codec.OpError: one is beyond what the format can say, or all are together.
         """
-        author = Author(agent=agent, heads=self.governance.heads, idempotency=idempotency)
+        author = Author(agent, self.governance.heads, idempotency)
+        if len(drafts) == 1:
+            return self._mint_one(drafts[0], author, now_ms, check)
         try:
             request = self._request(drafts, author, now_ms)
         except HalfHeldError:
@@ -181,23 +182,45 @@ class Replica:
         self.applying.tolerate(request.ops, self.me.node_id)
         self._roll(request.ops)
         for op, verdict in zip(request.ops, request.verdicts, strict=True):
-            self._open.setdefault(lane_of(op.dot.actor), []).append(op)
+            self._append(op, key_of(op))
             self.applying.begin(op, verdict)
         for key, (before, after) in request.scratch.items():
             self.overlay.put(key, before, after)
         return request.ops, request.verdicts
 
+    def _mint_one(
+        self, draft: Draft, author: Author, now_ms: int, check: Callable[[Op], None] | None
+    ) -> tuple[list[Op], list[Verdict]]:
+        """A request of one draft: nothing in it belongs together with anything."""
+        lane = PRIVATE if draft.private else DATA
+        key = record_key(lane, draft.collection, draft.id)
+        before = None if draft.fresh else self.overlay.read(key)
+        op = operation(draft, before, self, self._next(lane), self.hlc.tick(now_ms), author)
+        check_op(op)
+        verdict = self.applying.verdict(op)
+        permit(op, verdict)
+        after = apply(before, op, pending=verdict.answer is Answer.PENDING)
+        if check is not None:
+            check(op)
+        ops = [op]
+        self.applying.tolerate(ops, self.me.node_id)
+        self._roll(ops)
+        self._append(op, key)
+        self.applying.begin(op, verdict)
+        self.overlay.put(key, before, after)
+        return ops, [verdict]
+
     def _request(self, drafts: Sequence[Draft], author: Author, now_ms: int) -> Request:
         request = Request()
-        count: dict[bytes, int] = {}
+        count = {PRIVATE: 0, DATA: 0}
         for draft in drafts:
             lane = PRIVATE if draft.private else DATA
             key = record_key(lane, draft.collection, draft.id)
             if key not in request.scratch:
                 held = None if draft.fresh else self.read(key)
                 request.scratch[key] = (held, held)
-            place = count[lane] = count.get(lane, 0) + 1
-            dot = Dot(self._actor(lane), self._end(lane) + place)
+            count[lane] += 1
+            dot = self._next(lane, count[lane])
             record = request.scratch[key][1]
             op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
             if request.ops:
@@ -211,12 +234,17 @@ class Replica:
         size = sum(weight(op) for op in ops)
         if len(ops) > self.me.ops_max or size > self.me.bundle_bytes_max * 3 // 2:
             raise OpError("the request is larger than a bundle; send it in parts")
-        count = sum(map(len, self._open.values())) + len(ops)
-        if self._open and (
-            count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max
-        ):
-            self._seal_all()
+        if self._open:
+            count = sum([len(opened) for opened, _ in self._open.values()]) + len(ops)
+            if count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max:
+                self._seal_all()
         self._open_bytes += size
+
+    def _append(self, op: Op, key: bytes | None) -> None:
+        """Put a minted operation into the open bundle of its lane."""
+        ops, keys = self._open.setdefault(lane_of(op.dot.actor), ([], []))
+        ops.append(op)
+        keys.append(key)
 
     def mint_decision(
         self,
@@ -261,20 +289,22 @@ class Replica:
 
     def _stage(self, op: Op) -> Op:
         self._roll([op])
-        self._open.setdefault(lane_of(op.dot.actor), []).append(op)
+        self._append(op, None)
         self.applying.take(op)
         return op
 
     def _actor(self, lane: bytes) -> Actor:
-        if lane not in self.own:
-            self.own[lane] = self.me.draw_actor(lane)
-        return self.own[lane]
+        actor = self.own.get(lane)
+        if actor is None:
+            actor = self.own[lane] = self.me.draw_actor(lane)
+        return actor
 
-    def _end(self, lane: bytes) -> int:
-        return self.clock.get(self._actor(lane), 0) + len(self._open.get(lane, ()))
-
-    def _next(self, lane: bytes) -> Dot:
-        return Dot(self._actor(lane), self._end(lane) + 1)
+    def _next(self, lane: bytes, place: int = 1) -> Dot:
+        """The dot of the operation that comes next in a lane, or that many places on."""
+        actor = self._actor(lane)
+        opened = self._open.get(lane)
+        minted = len(opened[0]) if opened is not None else 0
+        return Dot(actor, self.clock.get(actor, 0) + minted + place)
 
     # --- leaving for the disk ----------------------------------------------------
 
@@ -296,12 +326,12 @@ class Replica:
     def _seal_all(self) -> None:
         """Seal what is open: one bundle a lane, governance first since data refers to it."""
         for lane in (GOVERNANCE, DATA, PRIVATE):
-            ops = self._open.pop(lane, None)
-            if ops:
-                self._sealed.append(self._seal_open(lane, ops))
+            opened = self._open.pop(lane, None)
+            if opened is not None:
+                self._sealed.append(self._seal_open(lane, *opened))
         self._open_bytes = 0
 
-    def _seal_open(self, lane: bytes, ops: list[Op]) -> Bundle:
+    def _seal_open(self, lane: bytes, ops: list[Op], keys: list[bytes | None]) -> Bundle:
         actor = self.own[lane]
         row = self.actors.get(actor)
         bundle = seal_bundle(
@@ -312,16 +342,15 @@ class Replica:
             ops=tuple(ops),
             sign=self.me.sign,
         )
-        self._log(bundle)
+        self._log(bundle, keys)
         if lane != PRIVATE:
             self.uncommitted.append(bundle)
         return bundle
 
     def take_batch(self, now_ms: int) -> tuple[Batch, list[Bundle]]:
-        """Close the open bundles and hand over everything that is not yet on its way to disk.
+        """Close the open bundles: what is not yet on its way to disk, and what is for the peers.
 
-        Returns:
-            The batch, and the freshly sealed bundles for the peers (the private lane's too).
+        Among the freshly sealed bundles are the private lane's too.
         """
         self._seal_all()
         sealed, self._sealed = self._sealed, []

@@ -68,8 +68,7 @@ class Request:
             HalfHeldError: governance holds it, and not the one it belongs to.
             DeniedError: governance refuses it.
         """
-        if verdict.answer is Answer.DENY:
-            raise DeniedError(f"governance of {op.namespace!r} refuses {action_of(op)}")
+        permit(op, verdict)
         place = self.first.setdefault((op.collection, op.id), len(self.ops))
         if place < len(self.ops) and self.verdicts[place].answer is not verdict.answer:
             raise HalfHeldError(
@@ -80,6 +79,16 @@ class Request:
         self.scratch[key] = (before, after)
         self.ops.append(op)
         self.verdicts.append(verdict)
+
+
+def permit(op: Op, verdict: Verdict) -> None:
+    """Go on unless governance refuses an operation.
+
+    Raises:
+        DeniedError: it does.
+    """
+    if verdict.answer is Answer.DENY:
+        raise DeniedError(f"governance of {op.namespace!r} refuses {action_of(op)}")
 
 
 def together(verdict: Verdict, approver: Any) -> Verdict:

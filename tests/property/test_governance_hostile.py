@@ -177,5 +177,6 @@ def test_a_verdict_that_fails_refuses() -> None:
     node.policy("*", "ann", write="any")
     wish = Op(dot=Dot(actor("a"), 1), kind=Kind.CREATE, heads=node.replica.governance.heads)
     assert node.replica.verdict(wish).answer is Answer.ALLOW
+    wish = wish._replace(agent="bob")  # what was answered once is not asked again
     with patch.object(_Inquiry, "at", broken):
         assert node.replica.verdict(wish).answer is Answer.DENY

@@ -68,7 +68,7 @@ def valid_now() -> Patch:
     plain = Governance._counts
 
     def counts(self: Governance, op: Any) -> bool:
-        return plain(self, replace(op, heads=self.heads))
+        return plain(self, op._replace(heads=self.heads))
 
     return Governance, "_counts", counts
 
