@@ -92,7 +92,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),
     "certificate_expiry_timestamp_seconds": ("When the served certificate expires.", ()),
     "backup_last_success_timestamp_seconds": ("When the last backup succeeded.", ()),
-    "event_loop_lag_seconds": ("How late the event loop runs.", ()),
+    "event_loop_lag_seconds": ("How late the event loop ran at worst in the last seconds.", ()),
     "security_switch_weakened": ("Whether a switch that protects is off.", ("switch",)),
     "last_exit_code": ("Exit code of the process before this one.", ()),
 }
@@ -102,6 +102,7 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "quorum_wait_seconds": ("Time a write waited for its quorum.", ()),
     "store_commit_seconds": ("Duration of a commit, with its fsync.", ()),
     "http_request_seconds": ("Time to answer a request.", ("route",)),
+    "event_loop_delay_seconds": ("How late each tick of the event loop came.", ()),
 }
 
 TABLE: Final[tuple[Metric, ...]] = (

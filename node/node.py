@@ -26,6 +26,7 @@ from node.ground import Ground
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
 from node.parts import Parts, build_parts
+from node.pulse import Pulse
 from node.settings import (
     Settings,
     check_quorum_possible,
@@ -166,7 +167,7 @@ async def _serve(
         parts.tasks.open(group)
         running = [
             *(group.create_task(listener.run()) for listener in doors.listeners),
-            group.create_task(_ticking(parts, loop)),
+            group.create_task(_ticking(parts)),
             group.create_task(every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
             group.create_task(every(_WATCH_SECONDS, parts.watch)),
             group.create_task(every(_MEASURE_SECONDS, parts.measure)),
@@ -239,13 +240,11 @@ async def _drain(
     await doors.shutdown(1.0)
 
 
-async def _ticking(parts: Parts, loop: asyncio.AbstractEventLoop) -> None:
-    lag = parts.metrics.gauge("event_loop_lag_seconds")
-    due = loop.time()
+async def _ticking(parts: Parts) -> None:
+    pulse = Pulse(parts.metrics, tick_seconds=_TICK_SECONDS)
     while True:
-        due = max(due + _TICK_SECONDS, loop.time())
-        await asyncio.sleep(due - loop.time())
-        lag.set(max(loop.time() - due, 0.0))
+        await asyncio.sleep(pulse.pause_seconds())
+        pulse.beat()
         parts.engine.tick()
 
 
