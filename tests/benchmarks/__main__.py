@@ -64,6 +64,8 @@ def summaries(lines: list[Line]) -> Iterator[Line]:
     """One line a figure over all its repeats: [median, least, greatest]."""
     groups: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
+        if "skipped" in line:
+            continue
         groups.setdefault(tuple(line.get(name) for name in TAGS), []).append(line)
     for tag, group in groups.items():
         named = {name: value for name, value in zip(TAGS, tag, strict=True) if value is not None}

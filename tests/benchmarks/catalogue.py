@@ -9,12 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import measure, million
+from tests.benchmarks import measure, million, versus
 from tests.benchmarks.scale import Line, Scale, Size
 
 Run = Callable[[Path, Scale], Iterator[Line]]
 
-TAGS: Final = ("bench", "side", "load", "driver", "clients", "items", "nodes", "records")
+TAGS: Final = (
+    "bench",
+    "side",
+    "security",
+    "load",
+    "driver",
+    "clients",
+    "items",
+    "nodes",
+    "records",
+)
 """Fields that say which figure a line is of; all others are figures of it."""
 
 
@@ -45,6 +55,8 @@ BENCHES: Final[dict[str, Bench]] = {
     "reads": Bench(measure.reads, ALWAYS, 25),
     "catchup": Bench(measure.catchup, ALWAYS, 40),
     "bootstrap": Bench(measure.bootstrap, ALWAYS, 40),
+    "etcd": Bench(versus.against_etcd, MEDIUM | {"tiny"}, 90),
+    "redis": Bench(versus.against_redis, MEDIUM | {"tiny"}, 70),
     "million": Bench(million.million, MEDIUM, 90, repeats=1),
     # Further benches: one line each, here.
 }

@@ -1,27 +1,37 @@
-"""The load: many keep-alive HTTP/1.1 clients in one cheap process.
+"""The load: many keep-alive clients of HTTP/1.1 or of Redis in one cheap process.
 
 Law: it must cost far less than what it drives. Requests are encoded before the clock starts;
-of an answer only the status and the Content-Length are read; a client sends its next request
+of an answer only the status and where it ends are read; a client sends its next request
 in the callback that completed the last. Reads one JSON object on stdin, prints one on stdout.
 """
 
 import asyncio
+import functools
 import gc
 import json
 import resource
+import ssl
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
+from tests.benchmarks import resp
+from tests.benchmarks.scale import CONTENT_BYTES
+from tests.benchmarks.shapes import memory, shape_of
+
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"Content-Length: "
+_LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
+_GOOD: Final = frozenset({"200", "201", "207", resp.GOOD})
+Answer = Callable[[bytes], str | None]
+"""The status of a whole answer; None while more of it has to come."""
 _DRAIN_SECONDS: Final = 20.0
 
 
@@ -52,13 +62,29 @@ class Run:
     seconds: list[float] = field(default_factory=list)
 
 
+def http_answer(data: bytes) -> str | None:
+    """The status once the answer is whole: by its length, or by its last chunk."""
+    head = data.find(_END)
+    if head < 0:
+        return None
+    at = data.find(_LENGTH, 0, head + 2)
+    if at >= 0:
+        at += len(_LENGTH)
+        if len(data) < head + len(_END) + int(data[at : data.find(b"\r", at)]):
+            return None
+    elif not data.endswith(_LAST_CHUNK):
+        return None
+    return data[9:12].decode()
+
+
 class Client(asyncio.Protocol):
     """One connection with one request in flight."""
 
-    __slots__ = ("_buffer", "_run", "_sent_at", "_transport", "finished")
+    __slots__ = ("_answer", "_buffer", "_run", "_sent_at", "_transport", "finished")
 
-    def __init__(self, run: Run, finished: "asyncio.Future[None]") -> None:
+    def __init__(self, run: Run, finished: "asyncio.Future[None]", answer: Answer) -> None:
         self._run = run
+        self._answer = answer
         self._buffer = b""
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
@@ -84,21 +110,16 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
-        head = data.find(_END)
-        if head >= 0:
-            at = data.find(_LENGTH) + len(_LENGTH)
-            if len(data) >= head + len(_END) + int(data[at : data.find(b"\r", at)]):
-                self._buffer = b""
-                self._complete(data[9:12])
-                return
-        self._buffer = data
-
-    def _complete(self, status: bytes) -> None:
+        status = self._answer(data)
+        if status is None:
+            self._buffer = data
+            return
+        self._buffer = b""
         run = self._run
         now = time.perf_counter()
         run.done += 1
-        run.statuses[status.decode()] += 1
-        if status[:1] == b"2" and run.from_time <= self._sent_at and now <= run.until:
+        run.statuses[status] += 1
+        if status in _GOOD and run.from_time <= self._sent_at and now <= run.until:
             run.in_window += 1
             run.seconds.append(now - self._sent_at)
         self._next(now)
@@ -119,49 +140,68 @@ def encode(method: str, path: str, host: str, key: str, body: bytes = b"") -> by
     return head.encode() + b"\r\n" + body
 
 
-def memory(content_bytes: int, ident: str | None = None) -> dict[str, Any]:
-    """The body of a create with so many bytes of content."""
-    text = ("the mesh keeps what its agents have learned; " * (content_bytes // 45 + 1))[
-        :content_bytes
-    ]
-    fields = {"title": "a measured memory", "content": text, "tags": ["bench"]}
-    return fields if ident is None else {**fields, "id": ident}
+def seeds(spec: dict[str, Any], host: str, key: str) -> Callable[[], bytes]:
+    """Bulks of memories with known ids, which a later load reads."""
+    items, size = spec["items"], spec.get("content_bytes", CONTENT_BYTES)
+    batches = (
+        [memory(size, f"seeded-{first + place:08d}") for place in range(items)]
+        for first in range(0, spec["requests"] * items, items)
+    )
+    path = "/api/v1/memories/bulk"
+    return lambda: encode("POST", path, host, key, json.dumps(next(batches)).encode())
 
 
-def requests(spec: dict[str, Any], host: str, key: str) -> Callable[[], bytes]:
-    """What the clients send: writes, bulks, seeds (bulks with known ids), reads or pings."""
-    kind, size, items = spec["kind"], spec.get("content_bytes", 1024), spec.get("items", 1)
-    if kind == "write":
-        one = encode("POST", "/api/v1/memories", host, key, json.dumps(memory(size)).encode())
-        return lambda: one
-    if kind == "bulk":
-        body = json.dumps([memory(size)] * items).encode()
-        many = encode("POST", "/api/v1/memories/bulk", host, key, body)
-        return lambda: many
-    if kind == "seed":
-        batches = (
-            [memory(size, f"seeded-{first + place:08d}") for place in range(items)]
-            for first in range(0, spec["requests"] * items, items)
-        )
-        path = "/api/v1/memories/bulk"
-        return lambda: encode("POST", path, host, key, json.dumps(next(batches)).encode())
-    if kind == "ping":
-        one = encode("GET", spec["path"], host, key)
-        return lambda: one
-    paths = [f"/api/v1/memories/seeded-{n:08d}" for n in range(0, spec["ids"], 7)]
-    ready = cycle([encode("GET", path, host, key) for path in paths])
-    return lambda: next(ready)
+def requests(spec: dict[str, Any], host: str, key: str | None) -> Callable[[], bytes]:
+    """What gives the clients their next request."""
+    if spec["kind"] == "seed":
+        return seeds(spec, host, key or "")
+    if spec["kind"] in resp.KINDS:
+        before, after = resp.halves(spec["kind"], spec.get("content_bytes", CONTENT_BYTES))
+        return spliced(before, after, count(spec.get("first", 0)), resp.DIGITS)
+    shape = shape_of(spec)
+    before, after = shape.halves(host, key)
+    if not shape.numbered:
+        return lambda: before
+    if shape.last is None:
+        return spliced(before, after, count(shape.first, shape.step), shape.digits)
+    numbers = cycle(range(shape.first, shape.last, shape.step))
+    return spliced(before, after, numbers, shape.digits)
+
+
+def spliced(
+    before: bytes, after: bytes, numbers: Iterator[int], digits: int
+) -> Callable[[], bytes]:
+    """The same request with the next number each time."""
+    return lambda: b"%b%0*d%b" % (before, digits, next(numbers), after)
+
+
+def trusting() -> ssl.SSLContext:
+    """TLS that asks for no name: the load talks to what its parent started, as wrk does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _same(client: Client) -> Client:
+    return client
 
 
 async def drive(spec: dict[str, Any]) -> dict[str, Any]:
     """Carry out one specification."""
     parts = urlsplit(spec["url"])
-    run = Run(request=requests(spec, parts.netloc, spec["key"]))
+    run = Run(request=requests(spec, parts.netloc, spec.get("key")))
+    speak = resp.speaker(spec["kind"]) if spec["kind"] in resp.KINDS else http_answer
     loop = asyncio.get_running_loop()
+    secure = trusting() if parts.scheme in {"https", "rediss"} else None
+    if secure is not None and "certificate" in spec:
+        secure.load_cert_chain(*spec["certificate"])
     clients = []
     for _ in range(spec["clients"]):
-        client = Client(run, loop.create_future())
-        await loop.create_connection(lambda client=client: client, parts.hostname, parts.port)
+        client = Client(run, loop.create_future(), speak)
+        await loop.create_connection(
+            functools.partial(_same, client), parts.hostname, parts.port, ssl=secure
+        )
         clients.append(client)
     gc.collect()
     gc.disable()

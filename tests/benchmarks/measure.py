@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.store import Store
-from tests.benchmarks.machine import Cpu, busy_seconds, cpu_of, link_bytes, resident_mib
+from tests.benchmarks.load import press, sender_for
+from tests.benchmarks.machine import cpu_of, link_bytes
 from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
 from tests.benchmarks.scale import CONTENT_BYTES, Line, Scale
+from tests.benchmarks.sending import Place
+from tests.benchmarks.usage import Usage, per_op
 
-_WARMUP_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.02
-_PAGE_BYTES: Final = 4 * 2**20
-_MICRO: Final = 1_000_000
 
 
 class Account:
@@ -28,65 +28,77 @@ class Account:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         mesh.settle()
-        self._pids = {node.name: node.pid for node in mesh.nodes}
-        self._cpu = {name: cpu_of(pid) for name, pid in self._pids.items()}
+        self._ops = mesh.ops()
         self._commits = {node.name: node.metric("store_commits_total") for node in mesh.nodes}
-        self._busy = busy_seconds()
-        self._began = time.monotonic()
+        self._usage = Usage(mesh.processes())
 
-    def close(self, told: Line, ops: int) -> Line:
-        """The fields per operation, once the mesh is equal again."""
-        seconds = time.monotonic() - self._began
-        busy = busy_seconds() - self._busy
+    def close(self, told: Line, ops: int | None = None) -> Line:
+        """The fields per operation, once the mesh is equal again.
+
+        Args:
+            told: what the sender measured.
+            ops: operations that were made; None counts those that the mesh took.
+        """
+        self._usage.load_ended()
+        lag = [node.gauge("event_loop_lag_seconds") for node in self._mesh.nodes]
         self._mesh.settle()
-        used = {name: cpu_of(pid) - self._cpu[name] for name, pid in self._pids.items()}
-        first, *others = self._mesh.nodes
+        made = (self._mesh.ops() - self._ops if ops is None else ops) or 1
+        fields = self._usage.fields(made, told["driver_cpu_seconds"])
+        waited = self._mesh.settle_index()
         commits = {
-            node.name: (node.metric("store_commits_total") - self._commits[node.name]) / ops
+            node.name: (node.metric("store_commits_total") - self._commits[node.name]) / made
             for node in self._mesh.nodes
         }
-        ours = sum(cpu.total for cpu in used.values()) + told["driver_cpu_seconds"]
         return {
-            "coordinator_cpu_us": per_op(used[first.name], ops),
-            "replica_cpu_us": [per_op(used[node.name], ops) for node in others],
-            "driver_cpu_us": round(told["driver_cpu_seconds"] * _MICRO / ops, 1),
+            **fields,
+            "until_index_level_cpu_us": self._usage.totals(made),
+            "until_index_level_seconds": None if waited is None else round(waited, 2),
             "fsyncs_per_op": {name: round(share, 4) for name, share in commits.items()},
-            "resident_mib": [resident_mib(pid) for pid in self._pids.values()],
-            "cores_used_by_others": round(max(busy - ours, 0.0) / seconds, 2),
+            "event_loop_lag_ms": [one if one is None else round(one * 1000, 2) for one in lag],
         }
 
 
-def per_op(cpu: Cpu, ops: int) -> dict[str, float]:
-    """CPU microseconds per operation: in all, of the loop, of other threads, of the kernel."""
-    return {
-        "total": round(cpu.total * _MICRO / ops, 1),
-        "loop": round(cpu.loop * _MICRO / ops, 1),
-        "other_threads": round(cpu.rest * _MICRO / ops, 1),
-        "kernel": round(cpu.system * _MICRO / ops, 1),
-    }
+def loaded(
+    mesh: Mesh, scale: Scale, *, kind: str, clients: int, tls: bool = False, **wanted: Any
+) -> Line:
+    """One load on the first node: rate, latency and what it cost.
 
-
-def _loaded(mesh: Mesh, scale: Scale, *, items: int = 1, **wanted: Any) -> Line:
+    Args:
+        mesh: a running one.
+        scale: how long, and who sends.
+        kind: of request, as shapes name them.
+        clients: requests in flight.
+        tls: whether agents speak TLS to the node.
+        wanted: what the kind needs further; `sender` to choose who sends.
+    """
+    items = wanted.get("items", 1)
+    node = mesh.nodes[0]
+    place = Place(url=node.tls_url if tls else node.url, key=node.key)
+    sender = wanted.pop("sender", None) or sender_for(scale, kind)
     account = Account(mesh)
-    told = drive(
-        mesh.nodes[0],
-        seconds=scale.seconds,
-        warmup_seconds=_WARMUP_SECONDS,
-        content_bytes=CONTENT_BYTES,
-        items=items,
-        **wanted,
-    )
-    fields = account.close(told, told["answers"] * items)
-    rate = {"ops_per_second": round(told["per_second"] * items, 1)}
+    told = press(place, scale, kind=kind, clients=clients, sender=sender, **wanted)
+    fields = account.close(told, told["answers"] if kind == "read" else None)
+    return {**figures(told, items), **fields}
+
+
+def figures(told: Line, items: int = 1) -> Line:
+    """Rate and latency of one load."""
     latency = {name: told[name] for name in ("p50_ms", "p99_ms", "max_ms")}
-    return {**rate, **latency, "answers": told["answers"], **fields}
+    share = round(told["p99_ms"] / told["p50_ms"], 2) if told["p50_ms"] else None
+    return {
+        "driver": told["driver"],
+        "ops_per_second": round(told["per_second"] * items, 1),
+        **latency,
+        "p99_over_p50": share,
+        "answers": told["answers"],
+    }
 
 
 def writes(folder: Path, scale: Scale) -> Iterator[Line]:
     """Quorum writes: POST /memories, 1 KB, N = 3, W = 2."""
     with running(folder) as mesh:
         for clients in scale.clients:
-            line = _loaded(mesh, scale, kind="write", clients=clients)
+            line = loaded(mesh, scale, kind="write", clients=clients)
             yield {"bench": "writes", "clients": clients, **line}
 
 
@@ -94,7 +106,7 @@ def bulk(folder: Path, scale: Scale) -> Iterator[Line]:
     """Records through POST /memories/bulk."""
     with running(folder) as mesh:
         for items, clients in ((500, 4), (1000, 1), (1000, 4)):
-            line = _loaded(mesh, scale, kind="bulk", clients=clients, items=items)
+            line = loaded(mesh, scale, kind="bulk", clients=clients, items=items)
             yield {"bench": "bulk", "clients": clients, "items": items, **line}
 
 
@@ -103,7 +115,7 @@ def reads(folder: Path, scale: Scale) -> Iterator[Line]:
     with running(folder) as mesh:
         seed(mesh, 20_000)
         for clients in (1, 64):
-            line = _loaded(mesh, scale, kind="read", clients=clients, ids=20_000)
+            line = loaded(mesh, scale, kind="read", clients=clients, ids=20_000)
             yield {"bench": "reads", "clients": clients, **line}
 
 
@@ -167,13 +179,15 @@ def _returns(mesh: Mesh, away: Node, ops: int) -> Line:
     moved = link_bytes(away.pid, mesh.peer_ports)
     mesh.settle()
     others = [cpu_of(node.pid) - before[node.name] for node in sources]
+    given = [per_op(cpu, ops) for cpu in others]
     return {
         "ops": ops,
         "seconds_from_start": round(ended - began, 2),
         "seconds_listening": round(ended - listening, 2),
         "ops_per_second": round(ops / max(ended - listening, 1e-9)),
         "receiver_cpu_us": per_op(cpu_of(away.pid), ops),
-        "source_cpu_us": [per_op(cpu, ops) for cpu in others],
+        "source_cpu_us": given,
+        "busiest_source_cpu_us": max(one["total"] for one in given),
         "bytes_received": moved[0] if moved else None,
         "bytes_sent": moved[1] if moved else None,
     }

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.benchmarks.sending import BenchmarkError, Place, own
+
+__all__ = ["BenchmarkError", "Mesh", "Node", "drive", "free_base", "running"]
+
 _PORTS: Final = range(20_000, 32_000)
 _COMMAND_SECONDS: Final = 120.0
 _SETTLE_SECONDS: Final = 120.0
+_INDEX_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
-
-
-class BenchmarkError(Exception):
-    """A measurement could not be made; it says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,11 @@ class Node:
     peer_port: int
     key: str
     data_dir: Path
+
+    @property
+    def tls_url(self) -> str:
+        """Where agents are served over TLS: the listener of the peers takes both."""
+        return f"https://127.0.0.1:{self.peer_port}"
 
     @property
     def pid(self) -> int:
@@ -54,6 +60,19 @@ class Node:
         """What the node says about itself and its peers."""
         told: dict[str, Any] = json.loads(self.ask("/api/v1/mesh"))
         return told
+
+    def index_level(self) -> bool:
+        """Whether recall knows all that the store holds."""
+        told = json.loads(self.ask("/api/v1/index"))
+        return not told["lag_ops"] and not told["waiting"] and told["state"] == "ready"
+
+    def gauge(self, name: str) -> float | None:
+        """One value without labels; None where the node has no such metric."""
+        for line in self.ask("/api/v1/metrics").decode().splitlines():
+            series, _, value = line.rpartition(" ")
+            if series == "mnemesh_" + name:
+                return float(value)
+        return None
 
     def metric(self, name: str) -> float:
         """The sum of all series of one metric."""
@@ -93,6 +112,14 @@ class Mesh:
         where = ("--data-dir", str(node.data_dir), "--config", config, "--key-dir", keys)
         self.command("serve", *where, "--detach")
 
+    def processes(self) -> dict[str, int]:
+        """Process ids by name; the first takes the load."""
+        return {node.name: node.pid for node in self.nodes}
+
+    def ops(self) -> int:
+        """Operations that the first node holds or has held."""
+        return sum(self.nodes[0].mesh()["clock"].values())
+
     def settle(self) -> None:
         """Wait until all nodes have the same clock and digest."""
         deadline = time.monotonic() + _SETTLE_SECONDS
@@ -100,6 +127,20 @@ class Mesh:
             if time.monotonic() > deadline:
                 raise BenchmarkError("the nodes did not become equal in time")
             time.sleep(_POLL_SECONDS)
+
+    def settle_index(self) -> float | None:
+        """Wait until recall on all nodes knows what the store holds.
+
+        Returns:
+            The seconds it took; None when it took longer than anybody should wait.
+        """
+        began = time.monotonic()
+        deadline = began + _INDEX_SECONDS
+        while not all(node.index_level() for node in self.nodes):
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_POLL_SECONDS)
+        return time.monotonic() - began
 
     def level(self) -> bool:
         """Whether all nodes show the same clock and digest."""
@@ -124,7 +165,7 @@ def _command(*arguments: str, environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def _free_base(count: int) -> int:
+def free_base(count: int) -> int:
     """The first of so many ports in a row that nobody uses, looked for from a place of our own."""
     start = os.getpid() * 31 % (len(_PORTS) - count)
     for step in range(0, len(_PORTS), count):
@@ -153,7 +194,7 @@ def running(
     """
     settings = environment or {}
     where = ("--dir", str(folder))
-    base = _free_base(3 * nodes)
+    base = free_base(3 * nodes)
     plan = ("--nodes", str(nodes), "--base-port", str(base), "--quorum-writes", str(writes))
     try:
         told = json.loads(_command("mesh", "up", *where, *plan, "--json", environment=settings))
@@ -179,16 +220,4 @@ def _node(row: dict[str, Any]) -> Node:
 
 def drive(node: Node, **wanted: Any) -> dict[str, Any]:
     """Put load on one node from a process of its own; what the driver measured."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.driver"],
-        input=json.dumps({"url": node.url, "key": node.key, **wanted}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BenchmarkError(f"the driver failed: {done.stderr.strip()[-400:]}")
-    told: dict[str, Any] = json.loads(done.stdout)
-    if set(told["statuses"]) - {"200", "201"}:
-        raise BenchmarkError(f"not every answer was good: {told['statuses']}")
-    return told
+    return own(Place(url=node.url, key=node.key), **wanted)

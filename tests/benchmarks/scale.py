@@ -20,18 +20,22 @@ class Scale:
         seconds: of the measured window.
         catchup_ops: operations that a node has to catch up with.
         clients: numbers of clients for writes.
+        warmup_seconds: of the same load before the window.
+        load: who sends what both can send; None takes wrk where it is installed.
         name: which size this is, for what has sizes of its own.
     """
 
     seconds: float
     catchup_ops: int
     clients: tuple[int, ...] = (1, 16, 64, 256)
+    warmup_seconds: float = 1.0
+    load: Literal["wrk", "own"] | None = None
     name: Size = "bench"
 
 
 SCALES: Final[dict[Size, Scale]] = {
     # For the test that the suite runs from end to end; its figures mean nothing.
-    "tiny": Scale(seconds=0.3, catchup_ops=2_000, clients=(1, 4), name="tiny"),
+    "tiny": Scale(seconds=1.0, warmup_seconds=0.0, catchup_ops=2_000, clients=(1, 4), name="tiny"),
     "quick": Scale(seconds=3.0, catchup_ops=10_000, clients=(1, 64), name="quick"),
     "bench": Scale(seconds=5.0, catchup_ops=100_000, name="bench"),
     "full": Scale(seconds=10.0, catchup_ops=100_000, name="full"),
