@@ -10,16 +10,18 @@ Peers are told from one list of changes in the order in which they came, so a co
 it changed, however many peers there are, and one message serves all who were told as much.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from crdt import messages as m
 from crdt.clock import Clock, group_hash, grouped, shared
-from crdt.dot import GOVERNANCE, Actor, node_of
+from crdt.dot import GOVERNANCE, PRIVATE, Actor, NodeId, node_of
 from crdt.messages import encode
 from crdt.peer import Peer
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
+
+_BURSTS_PER_S: Final = 10
 
 
 class Claims:
@@ -46,20 +48,22 @@ class Claims:
 
     def moved(self, entries: Clock) -> None:
         """The durable clock moved; tell at once who waits for it."""
-        entries = shared(entries)
         self._acks.clear()
-        if not entries:
-            return
-        self.version += 1
-        changed = self._changed
-        for actor in entries:
+        version, changed = self.version + 1, self._changed
+        on = self._exchange.relay.on
+        authors: set[NodeId] = set()
+        for actor, seq in entries.items():
+            lane = actor[:1]
+            if lane == PRIVATE:
+                continue
+            self.version = version
             changed.pop(actor, None)
-            changed[actor] = self.version
-            if actor[:1] == GOVERNANCE:
-                self._urgent = self.version
-        if self._exchange.relay.on:
-            entries = {a: n for a, n in entries.items() if self._is_prompt(a, n)}
-        for author in {node_of(actor) for actor in entries}:
+            changed[actor] = version
+            if lane == GOVERNANCE:
+                self._urgent = version
+            if not on or self._is_prompt(actor, seq):
+                authors.add(node_of(actor))
+        for author in authors:
             peer = self._exchange.by_node.get(author)
             if peer is not None:
                 self.tell(peer)
@@ -125,10 +129,11 @@ class Claims:
     def _take_turns(self, ring: list[Peer]) -> None:
         """As many as the time since the last tick allows, going round the ring."""
         exchange = self._exchange
+        rate = exchange.limits.claims_per_s_max
         passed_ms = max(exchange.now_ms - self._paced_ms, 0)
         self._paced_ms = exchange.now_ms
-        turns = self._turns + passed_ms * exchange.limits.claims_per_s_max / 1000
-        self._turns = min(turns, float(len(ring)))
+        # Who was silent may say a little more at once, not all that it left unsaid.
+        self._turns = min(self._turns + passed_ms * rate / 1000, max(rate / _BURSTS_PER_S, 1.0))
         for _ in range(len(ring)):
             if self._turns < 1:
                 return

@@ -12,6 +12,8 @@ that a batch is on disk; outboxes and `effects` hold what is to be done.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from crdt import messages as m
 from crdt.admission import Fit
@@ -31,6 +33,8 @@ from crdt.standing import be_ready, found_on_contact
 from crdt.state import Batch
 from crdt.stream import Stream
 from crdt.tally import Tally
+
+_stamp: Final = attrgetter("hlc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +135,7 @@ class Exchange:
 
     def learn(self, link: int, peer: Peer, entries: Clock) -> None:
         """A peer said where its disk stands."""
-        peer.learn(entries, self.replica.clock)
-        if peer.unseen:
+        if peer.learn(entries, self.replica.clock):
             self.ahead[link] = peer
 
     def _links_changed(self) -> None:
@@ -195,12 +198,14 @@ class Exchange:
             self._hello(link, peer, message)
         elif peer.row is None or peer.stopped:
             return
+        elif isinstance(message, m.Ack):
+            peer.digest = message.digest
+            self.learn(link, peer, message.clock)
+            self.tally.acknowledged(peer.node_id, message.clock)
         elif isinstance(message, m.Push):
             self.stream.pushed(link, peer, message.bundle, None)
         elif isinstance(message, m.Spread):
             self.stream.pushed(link, peer, message.bundle, message.until)
-        elif isinstance(message, m.Ack):
-            self._acknowledged(link, peer, message)
         else:
             self._receive_other(link, peer, message)
 
@@ -266,12 +271,6 @@ class Exchange:
             self.level()
         be_ready(self)
 
-    def _acknowledged(self, link: int, peer: Peer, ack: m.Ack) -> None:
-        if peer.row is not None:
-            self.learn(link, peer, ack.clock)
-            peer.digest = ack.digest
-            self.tally.acknowledged(peer, ack.clock)
-
     # --- the live stream ---------------------------------------------------------
 
     def level(self) -> None:
@@ -319,7 +318,7 @@ class Exchange:
 
     def _too_early(self, link: int, peer: Peer, bundle: Bundle) -> bool:
         """Checked at one door, the author's own link; a relayed bundle is not."""
-        until = max(millis(op.hlc) for op in bundle.ops) - self.limits.skew_ms_max
+        until = millis(max(map(_stamp, bundle.ops))) - self.limits.skew_ms_max
         if until <= self.now_ms:
             return False
         peer.shunned[bundle.actor] = until

@@ -106,18 +106,27 @@ class Peer:
         """Whether its whole clock is known."""
         return self.row is not None and not self.lacks
 
-    def learn(self, entries: Mapping[Actor, int], clock: Mapping[Actor, int]) -> None:
-        """Entries of its durable clock, as it just said; `clock` is ours."""
+    def learn(self, entries: Mapping[Actor, int], clock: Mapping[Actor, int]) -> bool:
+        """Entries of its durable clock, as it just said.
+
+        Args:
+            entries: what it said.
+            clock: ours.
+
+        Returns:
+            Whether it may hold what we lack.
+        """
         row = self.row
         if row is None:
             row = self.row = {}
-        row.update(entries)
         unseen, get = self.unseen, clock.get
         for actor, seq in entries.items():
+            row[actor] = seq
             if get(actor, 0) < seq:
                 unseen[actor] = seq
             elif unseen:
                 unseen.pop(actor, None)
+        return bool(unseen)
 
     def shows(self, clock: Mapping[Actor, int]) -> bool:
         """As `is_ahead`, by what it said since: costs only what is missing.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from crdt.clock import Clock, ahead
 from crdt.dot import DATA, PRIVATE, SEQ_MAX, Actor, Dot, NodeId
 from crdt.governance_state import GovernanceState
-from crdt.peer import Peer
 from crdt.quorum import covered
 
 if TYPE_CHECKING:
@@ -38,13 +37,15 @@ class _Count:
     above: dict[NodeId, int]
 
     def heard(self, node: NodeId, seq: int) -> None:
-        """A ready member acknowledged; costs what is ahead of the quorum, not the mesh."""
-        if seq <= self.reached:
+        """A node acknowledged; costs what is ahead of the quorum, not the mesh."""
+        if seq <= self.reached or node not in self.state.ready:
             return
-        self.above[node] = seq
-        if len(self.above) >= self.needed - 1:
-            self.reached = covered(SEQ_MAX, self.above.values(), self.needed)
-            self.above = {n: s for n, s in self.above.items() if s > self.reached}
+        above = self.above
+        above[node] = seq
+        if len(above) >= self.needed - 1:
+            reached = self.reached = min(above.values())
+            for behind in [n for n, s in above.items() if s == reached]:
+                del above[behind]
 
 
 class Tally:
@@ -92,12 +93,12 @@ class Tally:
         """A link came or went, or a row was assigned as a whole: count from the start."""
         self._counts.clear()
 
-    def acknowledged(self, peer: Peer, clock: Clock) -> None:
-        """A peer's row moved by these entries."""
+    def acknowledged(self, node: NodeId, clock: Clock) -> None:
+        """The row of a node moved by these entries."""
         for count in self._counts.values():
             seq = clock.get(count.actor)
-            if seq is not None and peer.node_id in count.state.ready:
-                count.heard(peer.node_id, seq)
+            if seq is not None:
+                count.heard(node, seq)
 
     def holders(self, dot: Dot) -> set[NodeId]:
         """The ready members whose disks are known to hold an operation."""
