@@ -211,7 +211,7 @@ class PeerLinks:
         peer = self._engine.exchange.peers.get(held.number)
         if peer is None:
             return False
-        self._engine.beat()
+        self._engine.exchange.heartbeat.probe(held.number)
         asked = self._engine.exchange.now_ms
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROBE_SECONDS
