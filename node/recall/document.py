@@ -23,7 +23,8 @@ from node.recall.values import PUBLIC, Change, Document
 MEMORY: Final = "memory"
 _SHARED: Final = DATA.decode()
 _OWN: Final = PRIVATE.decode()
-_STORED: Final = f"{MEMORY}/"
+_STORED: Final = f"{MEMORY}/".encode()
+_ID_AT: Final = 1 + len(_STORED)
 
 
 def key_of(held: Held) -> str:
@@ -43,8 +44,7 @@ def keys_of(ident: str) -> tuple[str, str]:
 
 def key_of_stored(key: bytes) -> str | None:
     """The key of a record of the store; None when it is no memory."""
-    name = key[1:].decode()
-    return key[:1].decode() + name[len(_STORED) :] if name.startswith(_STORED) else None
+    return (key[:1] + key[_ID_AT:]).decode() if key[1:_ID_AT] == _STORED else None
 
 
 def held_at(reader: Reader, key: str) -> Held | None:

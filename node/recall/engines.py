@@ -64,12 +64,17 @@ class Engines:
         for engine in self._all:
             engine.take(changes)
 
-    def drop_ended(self, now_ms: int) -> None:
-        """Forget what has ended; in the thread that writes."""
-        self.lexical.drop_ended(now_ms)
+    def drop_ended(self, now_ms: int) -> bool:
+        """Forget what has ended, if there is any; in the thread that writes."""
+        return self.lexical.drop_ended(now_ms)
 
-    def flush(self) -> None:
-        """Put what was taken on the disk and where it shows; in the thread that writes."""
+    def flush(self, *, urgent: bool = False) -> None:
+        """Put what was taken on the disk and where it shows; in the thread that writes.
+
+        Args:
+            urgent: whether it may cost others their turn.
+        """
+        self.lexical.urgent = urgent
         for engine in self._all:
             engine.flush()
 

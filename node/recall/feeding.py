@@ -4,8 +4,8 @@ Law: the index follows the feed of changed records, in order, from a position th
 only after the engines have flushed everything up to it; so a kill at any moment repeats a few
 changes and loses none. A position counts for one store: over another one the index is made
 anew. It is made anew aside, while the old one still answers, and swapped in by one rename;
-so it is too when it is asked for, or when more of it is dead than alive. Reading the store
-takes at most `_SLICE_SECONDS` of a turn of the loop; analysis and writing have a thread.
+so it is too when it is asked for, or when more of it is dead than alive. Reading, analysis
+and writing have a thread, which gives way to whatever is acknowledged meanwhile.
 """
 
 import asyncio
@@ -14,26 +14,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeVar
 
 from crdt.state import Batch
-from node.contracts import FeedEntry, Reader
+from node.contracts import Reader
 from node.errors import NodeError
 from node.recall.bag import bag_of
-from node.recall.document import MEMORY, change_at, document_of, key_of, key_of_stored, keys_of
+from node.recall.cadence import PIECE_OPS, Cadence
+from node.recall.document import change_at, key_of_stored
 from node.recall.engines import Engines, Opener
 from node.recall.overlay import Overlay
+from node.recall.schema import VERSION
 from node.recall.shelf import Progress, Shelf
-from node.recall.values import Change
+from node.recall.source import Source
+from node.recall.stretch import Stretch, take
 
 T = TypeVar("T")
 
 _SLICE_SECONDS: Final = 0.002
-_READ_AT_ONCE: Final = 16
-_TAKE_AT_ONCE: Final = 256
-_FLUSH_AFTER: Final = 20_000
-FLUSH_SECONDS: Final = 0.5
-_IDLE_SECONDS: Final = 5.0
+_FLUSHED_SECONDS_MAX: Final = 10.0
+_UNREAD_MAX: Final = 1_000
+_SETTLE_AT_ONCE: Final = 500
 _RETRY_SECONDS: Final = 2.0
 _RETRY_SECONDS_MAX: Final = 60.0
 _LONG_CHARS: Final = 20_000
@@ -72,10 +74,10 @@ class Feeding:
         shelf: where generations lie.
         opener: opens one.
         overlay: what the index does not show yet.
-        version: of the shape of the index.
         log: writes events.
         now_ms: wall clock, milliseconds since the epoch.
-        flush_seconds: least time between two flushes.
+        cadence: when it catches up.
+        source: what changed.
     """
 
     def __init__(
@@ -85,22 +87,23 @@ class Feeding:
         shelf: Shelf,
         opener: Opener,
         overlay: Overlay,
-        version: int,
         log: Callable[..., None],
         now_ms: Callable[[], int],
-        flush_seconds: float = FLUSH_SECONDS,
+        cadence: Cadence,
+        source: Source,
     ) -> None:
         self._reader = reader
+        self._source = source
         self._shelf = shelf
         self._opener = opener
         self._overlay = overlay
-        self._version = version
         self._log = log
         self._now_ms = now_ms
         self._dropped_ms = 0
-        self._flush_seconds = flush_seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="recall")
-        self._wake = asyncio.Event()
+        self._cadence = cadence
+        self._running = False
+        self._flushed = asyncio.Event()
         self._level = asyncio.Event()
         self._wanted: list[asyncio.Future[None]] = []
         self._pending = _Taken()
@@ -109,7 +112,7 @@ class Feeding:
         self.done = 0
         self.total = 0
         progress = shelf.read()
-        if progress is not None and progress.version != version:
+        if progress is not None and progress.version != VERSION:
             progress = None
         self._open(progress)
 
@@ -134,7 +137,7 @@ class Feeding:
         generation = self._shelf.fresh()
         progress = Progress(
             generation=generation,
-            version=self._version,
+            version=VERSION,
             store_id=self._reader().store_id,
             arrival=0,
         )
@@ -144,18 +147,17 @@ class Feeding:
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit: what it changed is answered from the overlay until it shows."""
-        for stored in batch.records:
-            key = key_of_stored(stored)
-            if key is not None:
-                self._overlay.mark(key)
-        self._wake.set()
+        keys = [key for key in map(key_of_stored, batch.records) if key is not None]
+        if keys:
+            self._overlay.mark_all(keys)
+            self._cadence.saw(len(keys))
 
     def rebuild(self) -> asyncio.Future[None]:
         """Make the index anew; done when it is in force and the old one's files are gone."""
         wanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         wanted.add_done_callback(_heard)
         self._wanted.append(wanted)
-        self._wake.set()
+        self._cadence.hurry()
         return wanted
 
     @property
@@ -167,13 +169,20 @@ class Feeding:
         """Wait until it is, but not for ever."""
         if not self.was_level:  # nobody tells of another store
             self._level.clear()
-            self._wake.set()
+            self._cadence.hurry()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._level.wait()
 
     async def read_marked(self) -> None:
         """Read what was changed since anybody looked, so that the overlay can answer."""
+        self._cadence.asked()
+        if self._overlay.unread > _UNREAD_MAX and self._running:
+            self._flushed.clear()
+            self._cadence.hurry()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSHED_SECONDS_MAX):
+                    await self._flushed.wait()
         unknown = self._overlay.unknown()
         reader, loop = self._reader(), asyncio.get_running_loop()
         until = loop.time() + _SLICE_SECONDS
@@ -200,12 +209,21 @@ class Feeding:
         """Names what is in force."""
         return self._progress.generation
 
-    # --- the task ----------------------------------------------------------------------
-
     async def run(self) -> None:
         """Follow the store until cancelled."""
+        self._running = True
+        try:
+            await self._run()
+        finally:
+            self._running = False
+
+    def wake(self) -> None:
+        """Look at the store, soon."""
+        self._cadence.wake()
+
+    async def _run(self) -> None:
         while True:
-            self._wake.clear()
+            self._cadence.begin()
             try:
                 await self._round()
                 self._troubles = 0
@@ -216,25 +234,22 @@ class Feeding:
                 self._log("index_failed", error=type(error).__name__, times=self._troubles)
                 await asyncio.sleep(min(_RETRY_SECONDS * self._troubles, _RETRY_SECONDS_MAX))
                 continue
-            await asyncio.sleep(self._flush_seconds)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_IDLE_SECONDS):
-                    await self._wake.wait()
+            await self._cadence.rest()
 
     async def _round(self) -> None:
         if self._must_rebuild():
             await self._rebuild()
         self._count(self._progress.arrival)
         if self._progress.arrival < self.total:
-            self.state = FILLING if self.lag_ops() > _FLUSH_AFTER else READY
-            arrival = await self._follow(self.engines, self._progress, self._pending)
+            self.state = FILLING if self.lag_ops() > PIECE_OPS else READY
+            arrival = await self._follow(self.engines, self._progress, self._pending, self.total)
             if arrival is not None:
                 await self._drop_ended()
                 await self._flush(arrival)
-        elif self._now_ms() - self._dropped_ms > _DROP_MS:
-            await self._drop_ended()
+        elif await self._drop_ended():
             await self._flush(self._progress.arrival)
         self.state = READY
+        self._flushed.set()
         self._level.set()
 
     def _must_rebuild(self) -> bool:
@@ -246,77 +261,83 @@ class Feeding:
             or self._reader().store_id != self._progress.store_id
         )
 
-    async def _drop_ended(self) -> None:
+    async def _drop_ended(self) -> bool:
         """Take what has ended out of the index now and then, so that it takes no places."""
         now = self._now_ms()
-        if now - self._dropped_ms > _DROP_MS:
-            self._dropped_ms = now
-            await self._in_worker(functools.partial(self.engines.drop_ended, now))
+        if now - self._dropped_ms <= _DROP_MS:
+            return False
+        self._dropped_ms = now
+        return await self._in_worker(functools.partial(self.engines.drop_ended, now))
 
     async def _flush(self, arrival: int) -> None:
         """Show what was taken, then write how far that is."""
         pending, self._pending = self._pending, _Taken()
-        await self._in_worker(self.engines.flush)
+        urgent = self._cadence.manners.urgent
+        await self._in_worker(functools.partial(self.engines.flush, urgent=urgent))
         self._progress = Progress(
             generation=self._progress.generation,
-            version=self._version,
+            version=VERSION,
             store_id=self._progress.store_id,
             arrival=arrival,
         )
         progress = self._progress
-        self._overlay.settle(pending.marks)
+        await self._settle(pending.marks)
         await self._in_worker(lambda: self._shelf.write(progress))
 
-    async def _follow(self, engines: Engines, progress: Progress, taken: _Taken) -> int | None:
-        """Take in everything after a position; how far that came, None when nothing was there.
+    async def _settle(self, marks: dict[str, int]) -> None:
+        """The index shows what was read at these marks."""
+        shown = iter(marks.items())
+        while part := dict(islice(shown, _SETTLE_AT_ONCE)):
+            self._overlay.settle(part)
+            await asyncio.sleep(0)
+
+    async def _follow(
+        self, engines: Engines, progress: Progress, taken: _Taken, until: int = _END
+    ) -> int | None:
+        """Take in what comes after a position; how far that came, None when nothing was there.
+
+        Args:
+            engines: which take it.
+            progress: where to begin.
+            taken: what they have, to be added to.
+            until: a position at which it is enough, though more may have come by then.
 
         Raises:
             _StoreReplacedError: the positions mean nothing any more.
         """
-        reader, loop = self._reader(), asyncio.get_running_loop()
-        position, waiting = progress.arrival, None
+        position, ended = progress.arrival, False
         in_force = engines is self.engines
-        while True:
-            changes: list[Change] = []
-            until = loop.time() + _SLICE_SECONDS
-            ended = False
-            while len(changes) < _TAKE_AT_ONCE and not ended:
-                entries = reader.feed(position, _READ_AT_ONCE, own=True)
-                ended = not entries
-                for entry in entries:
-                    position = entry.arrival
-                    changes += self._changes(reader, entry, taken)
-                if loop.time() > until:
-                    await asyncio.sleep(0)
-                    until = loop.time() + _SLICE_SECONDS
-                if reader.store_id != progress.store_id:
-                    raise _StoreReplacedError
-            if waiting is not None:
-                await waiting
-                self._count(position)
-            if ended and not changes:
-                return position if position != progress.arrival else None
-            waiting = self._in_worker(functools.partial(engines.take, changes))
-            taken.count += len(changes)
-            if in_force and taken.count >= _FLUSH_AFTER:
-                await waiting
-                waiting = None
+        while not ended and position < until:
+            stretch = await self._stretch(engines, progress.store_id, position)
+            position, ended = stretch.position, stretch.ended
+            taken.marks |= stretch.taken
+            taken.count += len(stretch.taken)
+            self._count(position)
+            if in_force and taken.count >= PIECE_OPS:
                 await self._flush(position)
                 progress, taken = self._progress, self._pending
+        return position if position != progress.arrival else None
 
-    def _changes(self, reader: Reader, entry: FeedEntry, taken: _Taken) -> list[Change]:
-        """What a row of the feed means; an id that is gone may live on in the other lane."""
-        if entry.collection != MEMORY:
-            return []
-        if entry.held is not None:
-            found = [Change(key_of(entry.held), document_of(entry.held))]
-        else:
-            found = [change_at(reader, key) for key in keys_of(entry.id)]
-        for change in found:
-            mark = self._overlay.mark_of(change.key)
-            if mark:
-                taken.marks[change.key] = mark
-        return found
+    async def _stretch(self, engines: Engines, store_id: str, after: int) -> Stretch:
+        """Let engines take the next part of the feed of a store."""
+        reader = self._reader()
+        work = functools.partial(take, self._source, engines, self._overlay, after)
+        if reader.store_id != store_id:
+            raise _StoreReplacedError
+        try:
+            stretch = await self._in_worker(functools.partial(work, self._cadence.manners))
+        except Exception as error:
+            if reader.store_id != store_id:  # it was replaced, and closed, while it was read
+                raise _StoreReplacedError from error
+            raise
+        if reader.store_id != store_id:
+            raise _StoreReplacedError
+        if stretch.unsure:
+            mark = self._overlay.marks
+            changes = [change_at(reader, key) for key in stretch.unsure]
+            await self._in_worker(functools.partial(engines.take, changes))
+            stretch.taken.update((change.key, mark) for change in changes)
+        return stretch
 
     async def _rebuild(self) -> None:
         """Make the index anew, aside, and put it in the place of the old one."""
@@ -340,13 +361,13 @@ class Feeding:
         old, before = self.engines, self._progress
         self._progress = Progress(
             generation=progress.generation,
-            version=self._version,
+            version=VERSION,
             store_id=progress.store_id,
             arrival=arrival or 0,
         )
         fresh = self._progress
         self.engines, self._pending = engines, _Taken()
-        self._overlay.settle(taken.marks)
+        await self._settle(taken.marks)
         await self._in_worker(lambda: self._shelf.write(fresh))
         await old.unused()
         await self._in_worker(functools.partial(self._drop, old, before))
@@ -371,14 +392,6 @@ class Feeding:
         self.engines.close()
         for one in self._wanted:
             one.cancel()
-
-
-def _refuse(wanted: list[asyncio.Future[None]], error: BaseException) -> None:
-    """Tell who waits for a rebuild that there is none."""
-    for one in wanted:
-        if not one.done():
-            why = str(error) or type(error).__name__
-            one.set_exception(RebuildFailedError("the index was not rebuilt", why=why))
 
 
 def _heard(wanted: asyncio.Future[None]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import tantivy
 
 from node.recall import schema as s
-from node.recall.figures import Figures
+from node.recall.figures import Figures, number_of
 from node.recall.filters import over
 from node.recall.part import Part, is_there
 from node.recall.snapshot import NAME, Shown, Snapshot
@@ -47,6 +47,8 @@ class Lexical:
         self._open = Part(folder, self._schema, HEAP_BYTES)
         self._hidden = Part(beside, self._schema, _HIDDEN_HEAP_BYTES)
         self._moved: dict[str, tantivy.Document] = {}
+        self.urgent = False
+        """Whether what is written next runs as everything else does."""
         self._shown = self._now()
 
     # --- writing: one thread -------------------------------------------------------
@@ -68,11 +70,15 @@ class Lexical:
             else:
                 self._open.add(key, made)
 
-    def drop_ended(self, now_ms: int) -> None:
-        """Forget what has ended; it is gone after the next `flush`."""
+    def drop_ended(self, now_ms: int) -> bool:
+        """Forget what has ended; whether there is any, and it is gone after the next `flush`."""
+        dropped = False
         for part in (self._open, self._hidden):
-            if part.searcher.doc_freq(s.TRAITS, s.ENDING):
-                part.remove_all_of(over(self._schema, now_ms))
+            ended = over(self._schema, now_ms)
+            if part.searcher.doc_freq(s.TRAITS, s.ENDING) and number_of(part.searcher, ended):
+                part.remove_all_of(ended)
+                dropped = True
+        return dropped
 
     def flush(self) -> None:
         """Put what was taken on the disk and where it shows.
@@ -80,6 +86,7 @@ class Lexical:
         What becomes hidden leaves the open index first; what becomes open enters it last. So a
         kill in between leaves it in neither, until the feed is repeated, and never in both.
         """
+        self._open.urgent = self._hidden.urgent = self.urgent
         self._open.commit()
         self._hidden.commit()
         for key, made in self._moved.items():

@@ -13,14 +13,15 @@ from node.contracts import Reader
 from node.erasing.opening import ErasingSide
 from node.ground import Ground
 from node.metrics import Metrics
-from node.recall import schema
 from node.recall.beside import opener_of
+from node.recall.cadence import FLUSH_SECONDS, Cadence
 from node.recall.engines import Opener, open_engines
-from node.recall.feeding import FLUSH_SECONDS, Feeding
+from node.recall.feeding import Feeding
 from node.recall.overlay import Overlay
 from node.recall.ranking import Ranking
 from node.recall.service import Recall
 from node.recall.shelf import Shelf
+from node.recall.source import ReaderSource, Source, StoreSource
 from node.replication.engine import Engine
 from node.settings.sections import Embeddings
 
@@ -59,6 +60,7 @@ def open_recall(
     now_ms: Callable[[], int],
     opener: Opener = open_engines,
     flush_seconds: float = FLUSH_SECONDS,
+    source: Source | None = None,
 ) -> RecallSide:
     """All of recall over one data directory.
 
@@ -70,6 +72,7 @@ def open_recall(
         now_ms: wall clock, milliseconds since the epoch.
         opener: opens the engines of a generation.
         flush_seconds: least time between two flushes of the index.
+        source: what changed; the reader tells when there is none.
     """
     overlay = Overlay()
     feeding = Feeding(
@@ -77,10 +80,10 @@ def open_recall(
         shelf=Shelf(data_dir / FOLDER, os.urandom),
         opener=opener,
         overlay=overlay,
-        version=schema.VERSION,
         log=log,
         now_ms=now_ms,
-        flush_seconds=flush_seconds,
+        cadence=Cadence(flush_seconds, overlay.__len__),
+        source=source or ReaderSource(reader),
     )
     ranking = Ranking(lambda: feeding.engines, overlay)
     recall = Recall(reader=reader, feeding=feeding, overlay=overlay, ranking=ranking, now_ms=now_ms)
@@ -98,6 +101,7 @@ def recall_of(
         log=ground.log,
         now_ms=ground.now_ms,
         opener=opener_of(ground.settings.embeddings, ground.log),
+        source=StoreSource(engine),
     )
     side.recall.model = _model(ground.settings.embeddings)
     engine.on_commit.append(side.feeding.saw)

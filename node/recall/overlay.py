@@ -8,7 +8,6 @@ scored as the index scores, with the figures of the index.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from node.recall.bag import TEXTS, entries_of
@@ -16,7 +15,7 @@ from node.recall.filters import may_read, passes
 from node.recall.lexical_query import Wanted
 from node.recall.values import Change, Document, Filters
 
-ENTRIES_MAX: Final = 20_000
+ENTRIES_MAX: Final = 50_000
 
 
 class Fresh(NamedTuple):
@@ -31,14 +30,11 @@ class Fresh(NamedTuple):
     seen: frozenset[tuple[str, str]]
 
 
-@dataclass(slots=True)
-class _Entry:
-    """One key: when it was marked, and what was read since; `known` is False until then."""
+class _Entry(NamedTuple):
+    """What was read of a key since it was marked."""
 
-    mark: int
-    known: bool = False
-    document: Document | None = None
-    bag: bytes = b""
+    document: Document | None
+    bag: bytes
 
 
 class Overlay:
@@ -52,60 +48,79 @@ class Overlay:
 
     def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
         self._entries_max = entries_max
+        self._stands: dict[str, int] = {}
+        self._unknown: dict[str, int] = {}
         self._entries: dict[str, _Entry] = {}
-        self._unknown: dict[str, None] = {}
         self._postings: dict[tuple[str, str], dict[str, None]] = {}
-        self._marks = 0
+        self.marks = 0
+        """The last mark that was given; what is read from now on is as new as that."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._stands)
 
     # --- keeping -------------------------------------------------------------------
 
     def mark(self, key: str) -> None:
         """Note that a record changed; what was known of it is old."""
-        self._remove(key)
-        self._marks += 1
-        self._entries[key] = _Entry(self._marks)
-        self._unknown[key] = None
-        while len(self._entries) > self._entries_max:
-            self._remove(next(iter(self._entries)))
+        self.mark_all((key,))
+
+    def mark_all(self, keys: Iterable[str]) -> None:
+        """Note that records changed."""
+        self.marks += 1
+        fresh = dict.fromkeys(keys, self.marks)
+        stands = self._stands
+        for key in stands.keys() & fresh.keys():
+            self._remove(key)
+        stands.update(fresh)
+        self._unknown.update(fresh)
+        while len(stands) > self._entries_max:
+            self._remove(next(iter(stands)))
 
     def mark_of(self, key: str) -> int:
         """The present mark of a key; 0 when it does not stand here."""
-        entry = self._entries.get(key)
-        return 0 if entry is None else entry.mark
+        return self._stands.get(key, 0)
+
+    @property
+    def unread(self) -> int:
+        """Of how many keys nothing was read since they were marked."""
+        return len(self._unknown)
 
     def unknown(self) -> dict[str, int]:
         """Keys of which nothing was read since they were marked, with their marks."""
-        return {key: self._entries[key].mark for key in self._unknown}
+        return dict(self._unknown)
 
     def put(self, mark: int, change: Change, bag: bytes = b"") -> None:
         """Keep what was read of a key and its words, unless it was marked again meanwhile."""
-        entry = self._entries.get(change.key)
-        if entry is None or entry.mark != mark:
+        key = change.key
+        if self._stands.get(key) != mark:
             return
-        entry.known, entry.document, entry.bag = True, change.document, bag
-        self._unknown.pop(change.key, None)
+        self._forget_words(key)
+        entry = self._entries[key] = _Entry(change.document, bag)
+        self._unknown.pop(key, None)
         for word in _words(entry):
-            self._postings.setdefault(word, {})[change.key] = None
+            self._postings.setdefault(word, {})[key] = None
 
     def settle(self, shown: Mapping[str, int]) -> None:
         """The index shows what was read at these marks: {key: mark}."""
+        stands = self._stands
         for key, mark in shown.items():
-            entry = self._entries.get(key)
-            if entry is not None and entry.mark <= mark:
+            if stands.get(key, mark + 1) <= mark:
                 self._remove(key)
 
     def clear(self) -> None:
         """Forget everything."""
+        self._stands.clear()
         self._entries.clear()
         self._unknown.clear()
         self._postings.clear()
 
     def _remove(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
+        self._stands.pop(key, None)
         self._unknown.pop(key, None)
+        self._forget_words(key)
+
+    def _forget_words(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
         if entry is None:
             return
         for word in _words(entry):
@@ -119,11 +134,11 @@ class Overlay:
 
     def keys(self) -> set[str]:
         """The keys that must be answered from here."""
-        return set(self._entries)
+        return set(self._stands)
 
     def covers(self, key: str) -> bool:
         """Whether a key must be answered from here."""
-        return key in self._entries
+        return key in self._stands
 
     def having(self, wanted: Wanted, filters: Filters) -> Fresh:
         """What has a word of a question."""

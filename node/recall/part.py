@@ -11,6 +11,7 @@ from typing import Final
 import tantivy
 
 from node.recall import schema as s
+from node.recall.threads import quietly
 
 _META: Final = "meta.json"
 
@@ -41,6 +42,8 @@ class Part:
         self._writer: tantivy.IndexWriter | None = None
         self.changed = False
         """Whether anything was taken that does not show yet."""
+        self.urgent = False
+        """Whether what a commit starts runs as everything else does."""
         self._unshown = False
         self._added: set[str] = set()
         """Keys that were added and do not show yet."""
@@ -72,7 +75,10 @@ class Part:
         """Put what was taken on the disk, and where the next searcher sees it."""
         if self.changed and self._writer is not None:
             self._unshown = True
-            self._writer.commit()
+            if self.urgent:
+                self._writer.commit()
+            else:
+                quietly(self._writer.commit)
             self.changed = False
 
     def show(self) -> bool:
@@ -88,7 +94,9 @@ class Part:
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
-            self._writer = self._index.writer(heap_size=self._heap_bytes, num_threads=1)
+            self._writer = quietly(
+                lambda: self._index.writer(heap_size=self._heap_bytes, num_threads=1)
+            )
         self.changed = True
         return self._writer
 
