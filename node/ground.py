@@ -49,6 +49,8 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
         relay_ms=limits.relay_ms,
         session_deadline_ms=limits.session_timeout_ms,
         skew_ms_max=limits.clock_skew_ms_max,
+        full_fanout_max=ground.settings.federation.full_fanout_max,
+        relay_extra=ground.settings.federation.relay_extra,
     )
     return Engine(
         me=_self(ground),

@@ -80,6 +80,18 @@ class Federation:
         unit="s",
         help="Longest time between two comparisons of clocks with each peer.",
     )
+    full_fanout_max: int = setting(
+        12,
+        minimum=0,
+        maximum=1000,
+        help="Members up to which a writer pushes to all; above, to a few, and the rest by relay.",
+    )
+    relay_extra: int = setting(
+        2,
+        minimum=0,
+        maximum=1000,
+        help="Members that a writer pushes to beyond its quorum, above full_fanout_max.",
+    )
     share_private: bool = setting(
         False, help="Replicate private memories to the members of the mesh."
     )
