@@ -23,7 +23,8 @@ def public(kind: type) -> dict[str, inspect.Signature]:
 
 def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
     waits, awaits = public(Client), public(AsyncClient)
-    assert {"aclose" if name == "close" else name for name in waits} == set(awaits)
+    # Many stores at once are for code that awaits; who blocks sends them with `store_many`.
+    assert {"aclose" if name == "close" else name for name in waits} == set(awaits) - {"ingest"}
     for name, signature in waits.items():
         other = awaits["aclose" if name == "close" else name]
         assert list(signature.parameters.values()) == list(other.parameters.values()), name
