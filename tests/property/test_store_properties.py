@@ -18,7 +18,7 @@ from crdt.state import ActorRow, IdempotencyRow, LoggedBundle
 from crdt.view import NothingPending, shown, view
 from node.errors import NodeError
 from node.store import JoinRefused, LogRule, Store
-from node.store.projection import Facts, facts
+from node.store.projection import Facts, facts, stored_facts
 from node.store.rows import (
     Head,
     decode_actor,
@@ -169,6 +169,8 @@ def records(draw: st.DrawFn) -> Record:
 def test_the_short_way_to_the_facts_is_the_long_way(record: Record) -> None:
     part = shown(record, NothingPending())
     found = facts(b"dmemory/a", record)
+    data = encode(record)
+    assert stored_facts(b"dmemory/a", data) == facts(b"dmemory/a", decode(b"dmemory/a", data))
     if part is None:
         assert found is None
         return
