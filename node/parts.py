@@ -336,5 +336,5 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
         on_link=dialling.on_link,
         on_other_mesh=dialling.on_other_mesh,
     )
-    engine.close_link = links.close
+    engine.close_link, engine.flush = links.close, links.flush
     return links

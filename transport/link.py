@@ -73,6 +73,18 @@ class Link(Protocol):
             LinkClosed: the link is over.
         """
 
+    @property
+    def writable(self) -> bool:
+        """Whether the peer keeps up: little of what was sent still waits on this side."""
+
+    def send_now(self, messages: Sequence[bytes]) -> None:
+        """Send `messages` as one frame at once, to be used while the link is `writable`.
+
+        Raises:
+            FrameError: no messages, or a limit of this side is exceeded; the link lives on.
+            LinkClosed: the link is over.
+        """
+
     async def receive(self) -> list[bytes]:
         """Return the messages of the next frame. One caller at a time.
 

@@ -88,6 +88,19 @@ class MemoryLink:
             raise LinkClosed(*over)
         outbox.put(frame)
 
+    @property
+    def writable(self) -> bool:
+        """See `Link`."""
+        return self._outbox.size <= _WINDOW_BYTES
+
+    def send_now(self, messages: Sequence[bytes]) -> None:
+        """See `Link`."""
+        frame = encode_within(messages, self._limits)
+        over = self._ended or self._left
+        if over is not None:
+            raise LinkClosed(*over)
+        self._outbox.put(frame)
+
     async def receive(self) -> list[bytes]:
         """See `Link`."""
         inbox = self._inbox

@@ -26,6 +26,8 @@ __all__ = ["WebSocketLink", "accept_link"]
 _BINARY = WSMsgType.BINARY
 # A close frame carries at most 125 bytes, two of them the code (RFC 6455 section 5.5).
 _REASON_BYTES_MAX = 123
+# What may wait for the peer before nothing more is sent without waiting.
+_WINDOW_BYTES = 256 * 1024
 
 
 class WebSocketLink:
@@ -83,6 +85,26 @@ class WebSocketLink:
             await self._send_bytes(frame)
         except (OSError, aiohttp.ClientError) as error:
             raise self._lost(error) from error
+
+    @property
+    def writable(self) -> bool:
+        """See `Link`."""
+        return self._transport.get_write_buffer_size() <= _WINDOW_BYTES
+
+    def send_now(self, messages: Sequence[bytes]) -> None:
+        """See `Link`."""
+        frame = encode_within(messages, self._limits)
+        if self._ended is not None:
+            raise LinkClosed(*self._ended)
+        sending = self._send_bytes(frame)
+        try:
+            # Its first step writes the whole frame; a second one would only wait for the peer.
+            sending.send(None)
+        except StopIteration:
+            return
+        except (OSError, aiohttp.ClientError) as error:
+            raise self._lost(error) from error
+        sending.close()
 
     async def receive(self) -> list[bytes]:
         """See `Link`."""

@@ -2,13 +2,15 @@
 
 Law: one link per peer. Of two links between the same processes the one dialled by the smaller
 node id stays; a restarted peer's link ends the old one; a second process that answers under a
-node id whose first link is alive is a twin: refused, alarm. A sender takes whatever has queued
-during its last flight; a receiver stops reading while the disk is behind.
+node id whose first link is alive is a twin: refused, alarm. What is put into an outbox leaves in
+the same step of the loop as one frame, or, while the peer is slow to read, as soon as it takes
+more; a receiver stops reading while the disk is behind.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from crdt.messages import MessageError
@@ -23,6 +25,7 @@ from node.peers.greeting import (
 )
 from node.replication.engine import Engine
 from node.replication.observer import forget_stranger
+from transport.frames import FrameError
 from transport.link import Link, LinkClosed
 
 
@@ -44,14 +47,22 @@ _PAUSES: Final = {"self": 60.0, "wrong_cluster": 15.0, "wrong_mesh": 5.0, "twin"
 
 @dataclass(slots=True)
 class Connection:
-    """One live link and what runs on it."""
+    """One live link and what runs on it.
+
+    Attributes:
+        stirred: its outbox was put something into and not looked at since.
+        slow: wakes the sender, which waits while the peer is slow to read.
+        waiting: the sender has a frame that waits; nothing may overtake it.
+    """
 
     number: int
     link: Link
     greeting: Greeting
     dialled: bool
-    outbox: Outbox
-    wake: asyncio.Event
+    outbox: Outbox = field(default_factory=Outbox)
+    stirred: bool = False
+    slow: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: bool = False
 
 
 class PeerLinks:
@@ -91,7 +102,9 @@ class PeerLinks:
         self._names = names
         self._on_link = on_link
         self._on_other_mesh = on_other_mesh
+        self._loop = asyncio.get_running_loop()
         self._number = 0
+        self._stirred: list[Connection] = []
         self._live: dict[int, Connection] = {}
         self._shown: dict[bytes, str] = {}
         self.failures: dict[str, int] = {}
@@ -223,8 +236,8 @@ class PeerLinks:
 
     async def _serve(self, link: Link, greeting: Greeting, *, dialled: bool) -> float:
         self._number += 1
-        wake = asyncio.Event()
-        held = Connection(self._number, link, greeting, dialled, Outbox(wake.set), wake)
+        held = Connection(self._number, link, greeting, dialled)
+        held.outbox = Outbox(partial(self._stir, held))
         self._live[held.number] = held
         self._names[held.number] = greeting.name
         self._shown[greeting.node_id] = link.peer_certificate_fingerprint or ""
@@ -268,16 +281,50 @@ class PeerLinks:
         engine.soon()
         self._on_link(held.greeting, dialled=None)
 
+    def _stir(self, held: Connection) -> None:
+        """Something was put into an outbox: it leaves with this turn of the loop at the latest."""
+        if not held.stirred:
+            held.stirred = True
+            self._stirred.append(held)
+            if len(self._stirred) == 1:
+                self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what lies in the outboxes, a frame a link; what a slow peer leaves waits for it."""
+        if not self._stirred:
+            return
+        stirred, self._stirred = self._stirred, []
+        for held in stirred:
+            held.stirred = False
+            if not held.waiting:
+                self._send_now(held)
+
+    def _send_now(self, held: Connection) -> None:
+        outbox, link = held.outbox, held.link
+        try:
+            while len(outbox) and link.writable:
+                link.send_now(outbox.take(self._frame_bytes_max))
+        except LinkClosed:
+            return  # its receiver is told as well
+        except FrameError as error:
+            link.abort(f"a message of ours fits no frame: {error.reason}")
+            return
+        if len(outbox):
+            held.slow.set()
+
     async def _send(self, held: Connection) -> None:
-        outbox, wake, link = held.outbox, held.wake, held.link
+        """Send to a peer that is slow to read, at its pace."""
+        outbox, link = held.outbox, held.link
         while True:
-            await wake.wait()
-            wake.clear()
+            await held.slow.wait()
+            held.slow.clear()
+            held.waiting = True
             while len(outbox):
                 try:
                     await link.send(outbox.take(self._frame_bytes_max))
                 except LinkClosed:
                     return
+            held.waiting = False
 
     async def _receive(self, held: Connection) -> None:
         engine, number = self._engine, held.number

@@ -2,12 +2,15 @@
 
 Law: the order is persist, then claim. Fresh bundles go to the disk and to the level peers in
 one step; nothing is claimed before the commit has returned. The loop never waits for the disk.
+What others derive from a commit is derived after its claim has left, in the order of the
+commits, and before anybody who waited for it is answered.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from crdt.clock import Clock
 from crdt.dot import NodeId
@@ -64,6 +67,14 @@ class EngineSettings:
     queue_bytes_max: int
 
 
+class _Told(NamedTuple):
+    """A commit that is still to be told."""
+
+    batch: Batch
+    notes: list[Note]
+    seconds: float
+
+
 class Engine:
     """Owns store, committer, replica and exchange of one node.
 
@@ -102,6 +113,7 @@ class Engine:
         self._alarm = alarm
         self._failed = failed
         self.close_link: Callable[[int, str], None] = _no_link
+        self.flush: Callable[[], None] = _nothing
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
@@ -123,7 +135,11 @@ class Engine:
         self._in_flight = 0
         self._drained: asyncio.Event = asyncio.Event()
         self._drained.set()
-        self._moved = asyncio.Event()
+        self._movers: list[asyncio.Future[None]] = []
+        self._untold: deque[_Told] = deque()
+        self._commits = metrics.counter("store_commits_total")
+        self._commit_seconds = metrics.histogram("store_commit_seconds")
+        self._ops_applied = metrics.counter("ops_applied_total", "applied")
 
     def _committer(self, store: Store) -> Committer:
         return Committer(
@@ -172,6 +188,8 @@ class Engine:
         exchange.now_ms = self.now_ms()
         if self.replica.dirty and not self._in_flight and not exchange.catchup.joining:
             self._submit()
+        else:
+            self.flush()
         if exchange.effects:
             self._carry_out()
         self.waiting.settle()
@@ -182,8 +200,10 @@ class Engine:
         self._in_flight += 1
         self._drained.clear()
         began = self._loop.time()
-        self.committer.submit(batch, lambda error: self._committed(batch, notes, began, error))
         self.exchange.minted(sealed)
+        # First the peers: from here on the writing thread wants the interpreter too.
+        self.flush()
+        self.committer.submit(batch, lambda error: self._committed(batch, notes, began, error))
 
     def _committed(
         self, batch: Batch, notes: list[Note], began: float, error: BaseException | None
@@ -191,23 +211,31 @@ class Engine:
         self._in_flight -= 1
         if error is not None:
             return
-        self.metrics.counter("store_commits_total").inc()
-        self.metrics.histogram("store_commit_seconds").observe(self._loop.time() - began)
-        self.metrics.counter("ops_applied_total", "applied").inc(
-            sum(bundle.last - bundle.first + 1 for bundle in batch.bundles)
-        )
+        self._untold.append(_Told(batch, notes, self._loop.time() - began))
+        # The claim leaves with this turn of the loop. Whoever is answered below runs after it.
+        self._loop.call_soon(self.tell)
         self.exchange.advance(self.now_ms())
         self.exchange.committed(batch)
         self.pump()
-        for watch in self.on_commit:
-            watch(batch)
-        if notes:
-            for hear in self.on_notes:
-                hear(notes)
-        self._moved.set()
-        self._moved = asyncio.Event()
+        movers, self._movers = self._movers, []
+        for mover in movers:
+            if not mover.done():
+                mover.set_result(None)
         if not self._in_flight:
             self._drained.set()
+
+    def tell(self) -> None:
+        """Tell those who derive something from commits of all they have not been told of."""
+        while self._untold:
+            batch, notes, seconds = self._untold.popleft()
+            self._commits.inc()
+            self._commit_seconds.observe(seconds)
+            self._ops_applied.inc(sum(bundle.last - bundle.first + 1 for bundle in batch.bundles))
+            for watch in self.on_commit:
+                watch(batch)
+            if notes:
+                for hear in self.on_notes:
+                    hear(notes)
 
     def _carry_out(self) -> None:
         effects, self.exchange.effects = self.exchange.effects, []
@@ -274,12 +302,15 @@ class Engine:
 
     async def disk_moved(self) -> None:
         """Wait for the end of the next commit."""
-        await self._moved.wait()
+        mover: asyncio.Future[None] = self._loop.create_future()
+        self._movers.append(mover)
+        await mover
 
     async def drain(self) -> None:
-        """Wait until everything minted or applied so far is on disk."""
+        """Wait until everything minted or applied so far is on disk, and told."""
         while True:
             await self._drained.wait()
+            self.tell()
             if not self.replica.dirty:
                 return
             self._submit()
@@ -292,6 +323,7 @@ class Engine:
 
     def adopt(self, store: Store, link: int) -> None:
         """Go on over another store, as the same process."""
+        self.tell()
         before = self.replica
         self.store = store
         self.committer = self._committer(store)
@@ -303,6 +335,10 @@ class Engine:
         self.exchange.swapped(self.replica, durable, link)
         self.metrics.counter("store_changes_total").inc()
         self.pump()
+
+
+def _nothing() -> None:
+    """Before the links are there, nothing waits to be sent."""
 
 
 def _no_link(_number: int, _reason: str) -> None:

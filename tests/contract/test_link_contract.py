@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.transport.rig import DEADLINE_S, linked, make_party
+from tests.unit.transport.rig import DEADLINE_S, linked, make_party, until
 from transport.frames import FrameError
 from transport.link import Link, LinkClosed, LinkLimits
 from transport.memory import memory_pair
@@ -221,3 +221,41 @@ async def test_a_cancelled_receive_loses_nothing(pair: Pair) -> None:
             await asyncio.wait_for(two.receive(), 0.01)
         await one.send([b"kept"])
         assert await received(two) == [b"kept"]
+
+
+async def test_a_frame_sent_at_once_arrives_in_its_place(pair: Pair) -> None:
+    async with pair.open() as (one, two):
+        await one.send([b"first"])
+        assert one.writable
+        one.send_now([b"second", b""])
+        await one.send([b"third"])
+        assert await received(two) == [b"first"]
+        assert await received(two) == [b"second", b""]
+        assert await received(two) == [b"third"]
+
+
+async def test_a_slow_reader_makes_a_link_unwritable_until_it_reads(pair: Pair) -> None:
+    async with pair.open(ROOMY) as (one, two):
+        sent = 0
+        while one.writable:
+            one.send_now([b"x" * 1_000_000])
+            sent += 1
+            await asyncio.sleep(0)
+            assert sent < 60
+        for _ in range(sent):
+            assert await received(two) == [b"x" * 1_000_000]
+        await until(lambda: one.writable)
+
+
+async def test_sending_at_once_has_the_same_limits_and_the_same_end(pair: Pair) -> None:
+    async with pair.open() as (one, two):
+        with pytest.raises(FrameError):
+            one.send_now([b"x"] * 17)
+        one.send_now([b"still here"])
+        assert await received(two) == [b"still here"]
+        one.abort("over")
+        with pytest.raises(LinkClosed):
+            one.send_now([b"x"])
+        await ending(two)
+        with pytest.raises(LinkClosed):
+            two.send_now([b"x"])
