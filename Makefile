@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim fuzz bench bench-recall wheel lock clean
+.PHONY: help demo test test-all check format sim fuzz bench bench-full bench-recall wheel lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,11 @@ sim: $(READY) ## run the replication core under a hostile virtual world: make si
 fuzz: $(READY) ## feed the decoders 100,000 hostile inputs
 	@$(BIN)/python -m pytest -q -m "slow" tests/property -k fuzz
 
-bench: $(READY) ## throughput, latency, catch-up and CPU per write, as JSON lines
+bench: $(READY) ## speed beside etcd and Redis, as JSON lines: about a quarter of an hour
 	@$(BIN)/python -m tests.benchmarks
+
+bench-full: $(READY) ## every benchmark, the long ones too, and more repeats: hours
+	@$(BIN)/python -m tests.benchmarks --full
 
 bench-recall: $(READY) ## how well and how fast recall answers: make bench-recall DATA=conversations.jsonl
 	@$(BIN)/python -m tests.benchmarks.recall_quality $(if $(DATA),--data $(DATA))

@@ -64,7 +64,7 @@ class Node:
     def index_level(self) -> bool:
         """Whether recall knows all that the store holds."""
         told = json.loads(self.ask("/api/v1/index"))
-        return not told["lag_ops"] and not told["waiting"] and told["state"] == "ready"
+        return not told["lag_ops"] and told["state"] == "ready"
 
     def gauge(self, name: str) -> float | None:
         """One value without labels; None where the node has no such metric."""

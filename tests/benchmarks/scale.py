@@ -37,7 +37,7 @@ SCALES: Final[dict[Size, Scale]] = {
     # For the test that the suite runs from end to end; its figures mean nothing.
     "tiny": Scale(seconds=1.0, warmup_seconds=0.0, catchup_ops=2_000, clients=(1, 4), name="tiny"),
     "quick": Scale(seconds=3.0, catchup_ops=10_000, clients=(1, 64), name="quick"),
-    "bench": Scale(seconds=5.0, catchup_ops=100_000, name="bench"),
+    "bench": Scale(seconds=4.0, catchup_ops=100_000, name="bench"),
     "full": Scale(seconds=10.0, catchup_ops=100_000, name="full"),
 }
 REPEATS: Final[dict[Size, int]] = {"tiny": 1, "quick": 1, "bench": 3, "full": 5}
