@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim fuzz bench bench-full bench-recall wheel lock clean
+.PHONY: help demo test test-all check format sim fuzz bench bench-full bench-recall soak wheel lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-full: $(READY) ## every benchmark, the long ones too, and more repeats: ho
 
 bench-recall: $(READY) ## how well and how fast recall answers: make bench-recall DATA=conversations.jsonl
 	@$(BIN)/python -m tests.benchmarks.recall_quality $(if $(DATA),--data $(DATA))
+
+soak: $(READY) ## half an hour under load with nodes that come and go: make soak SECONDS=600
+	@$(BIN)/python -m tests.benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS))
 
 wheel: $(READY) ## build the wheel that pipx or uv installs
 	@$(BIN)/python -m hatchling build -t wheel
