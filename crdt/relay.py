@@ -19,7 +19,7 @@ from crdt.dot import DATA, GOVERNANCE, Actor, NodeId, node_of
 from crdt.governance_state import GovernanceState
 from crdt.messages import encode
 from crdt.peer import Peer
-from crdt.state import Batch
+from crdt.state import Batch, BelowFloorError
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
@@ -129,7 +129,7 @@ class Relay:
             return
         late = self._late.get(lane)
         if late is None or late.reached != reached:
-            self._late[lane] = _Late(reached, exchange.now_ms, exchange.limits.patience_ms)
+            self._late[lane] = _Late(reached, exchange.now_ms, 2 * exchange.limits.patience_ms)
         elif exchange.now_ms - late.since_ms > late.patience_ms:
             late.since_ms = exchange.now_ms
             late.patience_ms *= 2
@@ -162,10 +162,18 @@ class Relay:
         if last <= self._passed.get(actor, 0):
             return
         self._passed[actor] = last
-        if self._exchange.durable.get(actor, 0) >= last:
-            self._pass_on(actor, last, bundle.data, until)
-        else:
+        if self._exchange.durable.get(actor, 0) < last:
             self._duties[(actor, last)] = until
+        elif (data := self._logged(bundle)) is not None:
+            self._pass_on(actor, last, data, until)
+
+    def _logged(self, bundle: Bundle) -> bytes | None:
+        """The bytes on our disk: those of one that came again were not verified."""
+        try:
+            tail = self._exchange.replica.state.tail(bundle.actor, bundle.first - 1, 1)
+        except BelowFloorError:
+            return None
+        return tail[0] if tail else None
 
     def committed(self, batch: Batch) -> None:
         """Pass on what has reached the disk."""

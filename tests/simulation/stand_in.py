@@ -131,6 +131,11 @@ class StandIn:
         del limit_bytes
         return [b.data for b in (*self.log, *self._open) if b.actor == actor and b.last > after]
 
+    def tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes]:
+        """Bundles on disk of one actor after a sequence number."""
+        del limit_bytes
+        return [b.data for b in self.log if b.actor == actor and b.last > after]
+
     # --- what comes --------------------------------------------------------------
 
     def read_bundle(self, data: bytes) -> Sealed:

@@ -1,0 +1,278 @@
+"""Who gets a bundle, and by whom; a small mesh in which nobody pushes to all."""
+
+import random
+
+import pytest
+
+from crdt import messages as m
+from crdt.header import peek
+from crdt.messages import decode, encode
+from tests.unit.crdt.rig import Side, mesh, node_of
+from tests.unit.crdt.test_exchange import alarms
+
+NAMES = "abcdefgh"
+
+
+class Whole:
+    """Nodes linked in pairs, whose messages are carried by hand."""
+
+    def __init__(self, names: str = NAMES, w: int = 2, **limits: int) -> None:
+        bounds = {"full_fanout_max": 3, "relay_extra": 0, "relay_fanout": 2, **limits}
+        self.sides = {n.name: Side(n, **bounds) for n in mesh(*names)}
+        self.pushes: list[tuple[str, str]] = []
+        for left in names:
+            self.sides[left].exchange.wanted_w = w
+            for right in names:
+                if left != right:
+                    self.sides[left].open(self.link(right), self.sides[right])
+        self.settle()
+        for side in self.sides.values():
+            assert side.exchange.relay.on == (len(names) > bounds["full_fanout_max"])
+        self.pushes.clear()
+
+    @staticmethod
+    def link(other: str) -> int:
+        return ord(other)
+
+    def carry(self, *, lose: str = "") -> int:
+        """One flight of all messages; those with fresh bundles for `lose` never arrive."""
+        flights = [
+            (left, other, side.boxes[self.link(other)].take(2**30))
+            for left, side in self.sides.items()
+            for other in self.sides
+            if other != left
+        ]
+        for sender, receiver, messages in flights:
+            side = self.sides[receiver]
+            for data in messages:
+                if isinstance(decode(data), m.Push | m.Spread):
+                    self.pushes.append((sender, receiver))
+                    if receiver in lose:
+                        continue
+                side.exchange.advance(side.node.now_ms)
+                side.exchange.receive(self.link(sender), data)
+        for side in self.sides.values():
+            side.commit()
+        return sum(len(messages) for *_, messages in flights)
+
+    def settle(self, rounds: int = 60) -> None:
+        for _ in range(rounds):
+            if not self.carry():
+                return
+        raise AssertionError("they never stop talking")
+
+    def pass_time(self, ms: int) -> None:
+        for side in self.sides.values():
+            side.pass_time(ms)
+            side.exchange.tick()
+
+    def write(self, name: str, record: str = "r") -> None:
+        side = self.sides[name]
+        side.node.create(record, title=name)
+        side.commit()
+
+    def holders(self, record: str = "r") -> set[str]:
+        return {name for name, side in self.sides.items() if side.node.record(record)}
+
+
+def test_each_node_gets_a_bundle_once_and_the_writer_sends_few() -> None:
+    whole = Whole()
+    for writer in NAMES:
+        whole.pushes.clear()
+        whole.write(writer, f"of-{writer}")
+        whole.settle()
+        assert whole.holders(f"of-{writer}") == set(NAMES)
+        assert sorted(to for _, to in whole.pushes) == sorted(set(NAMES) - {writer})
+        assert sum(sender == writer for sender, _ in whole.pushes) == 1
+    assert all(side.exchange.catchup.sessions == 0 for side in whole.sides.values())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_bounds_each_gets_it_once(seed: int) -> None:
+    r = random.Random(seed)
+    names = NAMES[: r.randint(4, 8)]
+    w = r.randint(1, len(names))
+    extra, fanout = r.randint(0, 2), r.randint(1, 3)
+    whole = Whole(names, w, relay_extra=extra, relay_fanout=fanout)
+    writer = r.choice(names)
+    whole.write(writer)
+    whole.settle()
+    assert sorted(to for _, to in whole.pushes) == sorted(set(names) - {writer}), seed
+    sent = sum(sender == writer for sender, _ in whole.pushes)
+    assert sent == min(max(w - 1 + extra, 1), len(names) - 1), seed
+
+
+def test_up_to_the_limit_everybody_is_pushed_to() -> None:
+    whole = Whole("abc")
+    whole.write("a")
+    whole.carry()
+    assert whole.pushes == [("a", "b"), ("a", "c")]
+
+
+def test_governance_goes_to_all_at_once() -> None:
+    whole = Whole()
+    whole.sides["a"].node.agent("bob")
+    whole.sides["a"].commit()
+    whole.carry()
+    assert sorted(whole.pushes) == [("a", other) for other in NAMES[1:]]
+
+
+def test_a_relay_waits_for_its_disk() -> None:
+    whole = Whole()
+    whole.write("a")
+    ((link, spread),) = [
+        (number, data)
+        for number, box in whole.sides["a"].boxes.items()
+        for data in box.take(2**30)
+        if isinstance(decode(data), m.Spread)
+    ]
+    relay = whole.sides[chr(link)]
+    relay.exchange.receive(whole.link("a"), spread)
+    assert relay.node.record() is not None
+    assert not any(len(box) for box in relay.boxes.values())
+    relay.commit()
+    out = [decode(d) for box in relay.boxes.values() for d in box.take(2**30)]
+    bundle = decode(spread).bundle  # type: ignore[union-attr]
+    assert [x.bundle for x in out if isinstance(x, m.Spread)] == [bundle, bundle]
+
+
+def test_whoever_is_away_is_passed_over() -> None:
+    whole = Whole()
+    away = "d"
+    for name, side in whole.sides.items():
+        if name != away:
+            side.exchange.link_down(whole.link(away))
+    whole.write("a")
+    whole.settle()
+    assert whole.holders() == set(NAMES) - {away}
+
+
+def test_what_a_relay_lost_is_asked_for() -> None:
+    whole = Whole()
+    whole.write("a")
+    for _ in range(6):
+        whole.carry(lose="cd")
+    assert "c" not in whole.holders()
+    for _ in range(8):
+        whole.pass_time(400)
+        whole.settle()
+    assert whole.holders() == set(NAMES)
+
+
+def test_a_quorum_that_does_not_come_is_sought_with_all() -> None:
+    whole = Whole(w=3, relay_extra=0)
+    whole.write("a")
+    first = {chr(n) for n, box in whole.sides["a"].boxes.items() if len(box)}
+    assert len(first) == 2
+    whole.carry(lose="".join(first))
+    tally = whole.sides["a"].exchange.tally
+    assert tally.quorum_seq() == 0
+    whole.pass_time(10)
+    whole.pass_time(501)
+    whole.carry()
+    whole.carry()
+    assert tally.quorum_seq() == 1, "those asked second answer at once"
+
+
+def test_only_who_was_pushed_to_by_the_author_answers_at_once() -> None:
+    whole = Whole(claims_per_s_max=1)
+    whole.write("a")
+    whole.settle()
+    acknowledged = {
+        name
+        for name, side in whole.sides.items()
+        if name != "a" and side.exchange.by_node[node_of("a")].told == side.exchange.claims.version
+    }
+    assert acknowledged == {to for sender, to in whole.pushes if sender == "a"}
+
+
+def test_a_bundle_that_overtook_what_it_rests_on_waits_for_it() -> None:
+    whole = Whole(w=1)
+    whole.write("a")
+    whole.settle()
+    b, c = whole.sides["b"], whole.sides["c"]
+    b.node.edit("r", title="second")
+    (edit,) = b.node.close()
+    late = b.node.edit("r", title="third")
+    (third,) = b.node.close()
+    b.node.land()
+    me = node_of("c")
+    c.exchange.receive(whole.link("b"), encode(m.Spread(third.data, me)))
+    assert len(c.exchange.stream.holding) == 1
+    assert not c.exchange.catchup.running
+    c.exchange.receive(whole.link("b"), encode(m.Spread(third.data, me)))
+    assert len(c.exchange.stream.holding) == 1
+    c.exchange.receive(whole.link("b"), encode(m.Spread(edit.data, me)))
+    assert len(c.exchange.stream.holding) == 0
+    assert c.exchange.stream.holding.size_bytes == 0
+    assert c.node.replica.clock[late.actor] == late.seq
+
+
+def test_what_rests_on_nothing_for_too_long_is_behind() -> None:
+    whole = Whole(w=1, held_bytes_max=1500)
+    b, c = whole.sides["b"], whole.sides["c"]
+    b.node.create("r1")
+    b.node.close()
+    b.node.create("r2")
+    (second,) = b.node.close()
+    b.node.create("r3", title="x" * 1500)
+    (third,) = b.node.close()
+    b.node.land()
+    c.exchange.receive(whole.link("b"), encode(m.Spread(second.data, node_of("c"))))
+    c.pass_time(200)
+    c.exchange.tick()
+    assert not c.exchange.catchup.running
+    c.pass_time(100)
+    c.exchange.tick()
+    assert c.exchange.catchup.running
+    whole.settle()
+    whole.sides["d"].exchange.receive(whole.link("b"), encode(m.Spread(third.data, node_of("d"))))
+    assert whole.sides["d"].exchange.catchup.running, "there is no room to keep it"
+
+
+def test_a_duplicate_is_dropped_by_its_header() -> None:
+    whole = Whole(w=1)
+    b, c = whole.sides["b"], whole.sides["c"]
+    for n in range(2):
+        b.node.create(f"r{n}")
+        (bundle,) = b.node.close()
+        c.exchange.receive(whole.link("b"), encode(m.Push(bundle.data)))
+        if not n:
+            first = bundle
+    header = peek(first.data)
+    assert header is not None
+    # Cut short, so that decoding it would raise an alarm.
+    c.exchange.receive(whole.link("b"), encode(m.Push(first.data[:80])))
+    assert alarms(c) == []
+
+
+def test_nobody_passes_on_twice() -> None:
+    whole = Whole(w=1)
+    whole.write("a")
+    spreads = [
+        (number, data)
+        for number, box in whole.sides["a"].boxes.items()
+        for data in box.take(2**30)
+        if isinstance(decode(data), m.Spread)
+    ]
+    ((link, data),) = spreads
+    relay = whole.sides[chr(link)]
+    for _ in range(3):
+        relay.exchange.receive(whole.link("a"), data)
+        relay.commit()
+    out = [decode(d) for box in relay.boxes.values() for d in box.take(2**30)]
+    assert len([x for x in out if isinstance(x, m.Spread)]) == 2
+
+
+def test_a_swapped_or_lost_link_forgets_what_it_held() -> None:
+    whole = Whole(w=1)
+    b, c = whole.sides["b"], whole.sides["c"]
+    b.node.create("r1")
+    b.node.close()
+    b.node.create("r2")
+    (second,) = b.node.close()
+    c.exchange.receive(whole.link("b"), encode(m.Spread(second.data, node_of("c"))))
+    holding = c.exchange.stream.holding
+    assert len(holding) == 1
+    c.exchange.link_down(whole.link("b"))
+    assert (len(holding), holding.size_bytes) == (0, 0)
