@@ -103,6 +103,10 @@ class Record:
             self._fields = fields
         return fields
 
+    def says(self, name: str) -> bool:
+        """Whether a field has a version; makes none."""
+        return name in (self.fields if self.origin is None else self.values)
+
     @property
     def weight(self) -> int:
         """What the stored form adds to the digest; 0 for a record that was never stored."""

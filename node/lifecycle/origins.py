@@ -40,7 +40,8 @@ class Origins:
 
     def note(self, ident: str, record: Record | None, *, private: bool) -> None:
         """Take in how the record of a memory stands."""
-        versions = {} if record is None else record.fields.get(CONSOLIDATION, {})
+        says = record is not None and record.says(CONSOLIDATION)
+        versions = record.fields[CONSOLIDATION] if record is not None and says else {}
         place = (private, ident)
         if not versions and place not in self._below:
             return
@@ -60,8 +61,11 @@ class Origins:
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
         for key, change in batch.records.items():
-            if key[_NAME_AT] == _MEMORY:
-                self.note(key[_ID_AT:].decode(), change.after, private=key[:1] == PRIVATE)
+            after = change.after
+            if key[_NAME_AT] == _MEMORY and (
+                self._below or (after is not None and after.says(CONSOLIDATION))
+            ):
+                self.note(key[_ID_AT:].decode(), after, private=key[:1] == PRIVATE)
 
     def begin(self) -> None:
         """The store is another one: what was known is of the one before."""

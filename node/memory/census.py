@@ -124,7 +124,7 @@ class PrivateCensus:
 
 def _speaks(record: Record | None) -> bool:
     """Whether a record says anything about its scope; most never do."""
-    return record is None or "scope" in record.fields
+    return record is None or record.says("scope")
 
 
 def _row(held: Held) -> _Row:

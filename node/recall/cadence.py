@@ -39,6 +39,8 @@ class Cadence:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._asked = -_ASKED_SECONDS
+        self._began = 0.0
+        self._slow = False
         self.manners = Manners()
 
     def saw(self, ops: int) -> None:
@@ -61,14 +63,17 @@ class Cadence:
 
     def begin(self) -> None:
         """A round begins."""
-        self.manners.urgent = self._hurry.is_set() or self._waiting() > LATE_OPS
+        self._began = asyncio.get_running_loop().time()
+        late = self._slow or self._waiting() > LATE_OPS
+        self.manners.urgent = late or self._hurry.is_set()
         self._wake.clear()
         self._hurry.clear()
 
     async def rest(self) -> None:
-        """Wait until the next round shall begin."""
+        """Wait until the next round shall begin; it does not step back when this one was slow."""
         loop = asyncio.get_running_loop()
         rested = loop.time() + self._least_seconds
+        self._slow = loop.time() - self._began > LATE_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._wake.wait()

@@ -78,6 +78,10 @@ class Engines:
         for engine in self._all:
             engine.flush()
 
+    def settle(self) -> None:
+        """Nothing was written for a while; in the thread that writes."""
+        self.lexical.settle()
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """While something is asked of them."""

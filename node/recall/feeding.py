@@ -217,10 +217,6 @@ class Feeding:
         finally:
             self._running = False
 
-    def wake(self) -> None:
-        """Look at the store, soon."""
-        self._cadence.wake()
-
     async def _run(self) -> None:
         while True:
             self._cadence.begin()
@@ -248,6 +244,8 @@ class Feeding:
                 await self._flush(arrival)
         elif await self._drop_ended():
             await self._flush(self._progress.arrival)
+        else:
+            await self._in_worker(self.engines.settle)
         self.state = READY
         self._flushed.set()
         self._level.set()

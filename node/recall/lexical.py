@@ -20,6 +20,7 @@ from node.recall.figures import Figures, number_of
 from node.recall.filters import over
 from node.recall.part import Part, is_there
 from node.recall.snapshot import NAME, Shown, Snapshot
+from node.recall.threads import give_back
 from node.recall.values import Change, Filters, Hit
 
 HEAP_BYTES: Final = 20_000_000
@@ -97,6 +98,11 @@ class Lexical:
         opened, hidden = self._open.show(), self._hidden.show()
         if opened or hidden:
             self._shown = self._now(None if opened else self._shown.figures)
+
+    def settle(self) -> None:
+        """Nothing was written for a while: give back what writing takes."""
+        if any([self._open.settle(), self._hidden.settle()]):
+            give_back()
 
     def clear(self) -> None:
         """Forget everything."""

@@ -100,6 +100,18 @@ class Part:
         self.changed = True
         return self._writer
 
+    def settle(self) -> bool:
+        """Let go of the room that writing takes, until something is written again.
+
+        Returns:
+            Whether there was any.
+        """
+        if self.changed or self._writer is None:
+            return False
+        writer, self._writer = self._writer, None
+        writer.wait_merging_threads()
+        return True
+
     def close(self) -> None:
         """Let go of the folder; what was not committed is forgotten."""
         writer, self._writer = self._writer, None

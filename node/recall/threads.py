@@ -7,6 +7,7 @@ tantivy starts its own with a writer and with each commit. Where the system refu
 runs as anything else does.
 """
 
+import ctypes
 import os
 import threading
 import time
@@ -41,6 +42,12 @@ def quietly(work: Callable[[], T]) -> T:
     if failed:
         raise failed[0]
     return done[0]
+
+
+def give_back() -> None:
+    """Return memory that is free in this process to the system, where the C library can."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Manners:

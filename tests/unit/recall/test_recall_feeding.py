@@ -140,7 +140,7 @@ async def test_what_the_store_has_is_found_and_followed(tmp_path: Path) -> None:
         assert await side.found("fish") == ["one", "two"]
         store.put("one", "red bird")
         store.put("two", None)
-        side.feeding.wake()
+        side.feeding._cadence.wake()
         await side.level()
         assert await side.found("fish") == []
         assert await side.found("bird") == ["one"]
@@ -199,7 +199,7 @@ async def test_over_another_store_the_index_starts_over(tmp_path: Path) -> None:
         store.put("two", None)
         store.put("three", "red")
         store.replace("second")
-        side.feeding.wake()
+        side.feeding._cadence.wake()
         await side.until(lambda: side.feeding.generation != first)
         await side.level()
         assert await side.found("red") == ["one", "three"]
@@ -236,7 +236,7 @@ async def test_purging_leaves_nothing_of_what_is_deleted(tmp_path: Path) -> None
     async with running(tmp_path, store) as side:
         await side.level()
         store.put("two", None)
-        side.feeding.wake()
+        side.feeding._cadence.wake()
         await side.level()
         before = side.engines().lexical
         assert before.found_in("marks", "goneword") == 1  # removed, and still in the file
