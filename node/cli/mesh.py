@@ -104,14 +104,14 @@ def up(
         rows = [tuple(port.values()) for port in ports]
         out.answer({"dry_run": True, "nodes": ports}, table(("NAME", "PORT", "PEER PORT"), rows))
         return
-    deadline = time.monotonic() + timeout
     down = [node for node in planned if find_holder(node.paths.lock) is None]
     check_ports_free(port for node in down for port in (node.agent_port, node.peer_port))
     _make_folder(directory)
     plan.write(directory)
     known = [prepare(node, founder=node is planned[0]) for node in planned]
     introduce_all(known)
-    start_all(known, out)
+    start_all(known, out)  # each start has a deadline of its own
+    deadline = time.monotonic() + timeout
     wait_ready(planned, deadline, out)
     remember_peers(planned)
     set_quorum(planned, plan, deadline, out)
