@@ -18,7 +18,7 @@ from typing import Final
 from crdt.dot import Dot, NodeId, node_of
 from crdt.governance_shape import is_authorised, is_proper
 from crdt.governance_state import GovernanceState
-from crdt.governance_tally import Tally, read
+from crdt.governance_tally import Tally, read, registered
 from crdt.op import Kind, Op
 
 NODE_CLAIM: Final = "node:"
@@ -125,22 +125,22 @@ class Governance:
             self._states.move_to_end(heads)
             self._latest = (heads, held)
             return held
-        tally = self._extended(heads)
-        if tally is None:
+        made = self._extended(heads)
+        if made is None:
             tally = Tally()
             mask = self.mask(heads)
             for index, op in enumerate(self._ops):
                 if mask >> index & 1 and self._valid[index]:
                     tally.take(op)
-        made = (tally, read(tally, self._founders))
+            made = (tally, read(tally, self._founders))
         self._states[heads] = made
         # Every state holds all there is to hold: the more there is, the fewer are remembered.
-        most = max(_STATES_KEPT_MIN, _ENTRIES_KEPT // (1 + tally.size))
+        most = max(_STATES_KEPT_MIN, _ENTRIES_KEPT // (1 + made[0].size))
         while len(self._states) > min(most, _STATES_KEPT):
             self._states.popitem(last=False)
         return made
 
-    def _extended(self, heads: tuple[Dot, ...]) -> Tally | None:
+    def _extended(self, heads: tuple[Dot, ...]) -> tuple[Tally, GovernanceState] | None:
         """One operation on top of a remembered state costs that operation alone."""
         if len(heads) != 1:
             return None
@@ -149,10 +149,13 @@ class Governance:
         held = self._states.get(op.heads)
         if held is None:
             return None
-        tally = held[0].copy()
-        if self._valid[index]:
-            tally.take(op)
-        return tally
+        if not self._valid[index]:
+            return held
+        tally, state = held[0].copy(), held[1]
+        tally.take(op)
+        if op.kind is Kind.AGENT:
+            return tally, registered(state, op.id, tally)
+        return tally, read(tally, self._founders, state)
 
     def _counts(self, op: Op) -> bool:
         """Whether an operation is in order, given the history below its heads alone."""
@@ -201,7 +204,7 @@ class Governance:
         if kind is Kind.POLICY:
             return frozenset(d for d, op in tally.policies.items() if op.namespace == namespace)
         if kind is Kind.AGENT:
-            return frozenset(d for d, op in tally.agents.items() if op.id == subject)
+            return frozenset(op.dot for op in tally.agents.get(subject, ()))
         if kind is Kind.ROLE:
             return frozenset(dot for agent, dot in tally.roles if agent == subject)
         return frozenset(

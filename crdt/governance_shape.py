@@ -54,7 +54,7 @@ def is_authorised(op: Op, state: GovernanceState) -> bool:
         if held is not None and op.agent != op.id and op.agent not in state.admins:
             return False
         wanted = op.set.get("public_key")
-        return wanted in {None, held} or wanted not in state.bound_keys
+        return wanted in {None, held} or not state.binds(wanted)
     return True
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crdt.dot import Dot, NodeId, node_of
+from crdt.layered import Layered
 from crdt.op import Kind, Op
 from crdt.policy import (
     ALLOWED,
@@ -63,6 +64,7 @@ class GovernanceState:
         admins: the system administrators among the roles.
         named: whether anybody was ever named one; from then on nobody else governs, also when
             concurrent withdrawals leave none.
+        bound: how many of the agents have bound each public key, when that was counted.
     """
 
     members: Mapping[NodeId, Member]
@@ -74,6 +76,7 @@ class GovernanceState:
     modes: Mapping[NodeId, str] = field(default_factory=dict)
     admins: frozenset[str] = frozenset()
     named: bool = False
+    bound: Layered[bytes, int] | None = None
     _judged: dict[Asked, Verdict] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -92,6 +95,10 @@ class GovernanceState:
         """Public key -> the agent that has bound it; of several behind a cut the first by id."""
         held = sorted(self.agents.items(), reverse=True)
         return {key: agent for agent, fields in held if (key := fields.get("public_key"))}
+
+    def binds(self, key: bytes) -> bool:
+        """Whether an agent has bound a public key."""
+        return key in (self.bound_keys if self.bound is None else self.bound)
 
     @property
     def first_days(self) -> bool:

@@ -5,6 +5,7 @@ what an operation supersedes comes before it. An operation supersedes only what 
 very same thing: a policy none of another namespace, a registration none of another agent.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from crdt.dot import Dot, NodeId, node_of
 from crdt.governance_state import ENFORCE, MODES, GovernanceState, Member
 from crdt.hlc import millis
+from crdt.layered import Layered
 from crdt.op import Kind, Op
 from crdt.policy import Policy
 from crdt.roles import SYSTEM_ADMIN, Grant, read_grant, weakest
@@ -25,7 +27,7 @@ class Tally:
     removed: set[Dot] = field(default_factory=set)
     ready: set[Dot] = field(default_factory=set)
     policies: dict[Dot, Op] = field(default_factory=dict)
-    agents: dict[Dot, Op] = field(default_factory=dict)
+    agents: Layered[str, tuple[Op, ...]] = field(default_factory=Layered)
     roles: dict[tuple[str, Dot], Grant | None] = field(default_factory=dict)
     modes: dict[Dot, Op] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
@@ -43,7 +45,7 @@ class Tally:
             set(self.removed),
             set(self.ready),
             dict(self.policies),
-            dict(self.agents),
+            self.agents,
             dict(self.roles),
             dict(self.modes),
             set(self.claimed),
@@ -62,7 +64,9 @@ class Tally:
             case Kind.POLICY:
                 _replace(self.policies, op, lambda other: other.namespace == op.namespace)
             case Kind.AGENT:
-                _replace(self.agents, op, lambda other: other.id == op.id)
+                seen, known = op.supersedes, self.agents.get(op.id, ())
+                kept = [other for other in known if other.dot not in seen]
+                self.agents = self.agents.put(op.id, (*kept, op))
             case Kind.MODE:
                 _replace(self.modes, op, lambda other: _author(other) == _author(op))
             case Kind.ROLE:
@@ -96,8 +100,16 @@ def _replace(held: dict[Dot, Op], op: Op, same: Callable[[Op], bool]) -> None:
     held[op.dot] = op
 
 
-def read(tally: Tally, founders: frozenset[str]) -> GovernanceState:
-    """The state that a history of these sums has led to."""
+def read(
+    tally: Tally, founders: frozenset[str], below: GovernanceState | None = None
+) -> GovernanceState:
+    """The state that a history of these sums has led to.
+
+    Args:
+        tally: the sums.
+        founders: the founding places.
+        below: a state with the very same registrations, if one is known.
+    """
     members: dict[NodeId, Member] = {}
     for dot, op in sorted(tally.adds.items()):
         if dot in tally.removed:
@@ -117,11 +129,13 @@ def read(tally: Tally, founders: frozenset[str]) -> GovernanceState:
         else:
             members[node] = replace(held, adds=held.adds | {dot}, ready=held.ready or ready)
     roles = _roles(tally.roles)
+    agents = _agents(tally.agents) if below is None else below.agents
     return GovernanceState(
         members=members,
         unbound=founders - tally.claimed,
         policies=_policies(tally.policies),
-        agents=_agents(tally.agents),
+        agents=agents,
+        bound=_bound(agents) if below is None else below.bound,
         ready=frozenset(m.node_id for m in members.values() if m.ready),
         roles=roles,
         modes=_modes(tally.modes),
@@ -165,25 +179,45 @@ def _modes(ops: Mapping[Dot, Op]) -> dict[NodeId, str]:
     return {node: mode for node, mode in strictest_of.items() if mode != ENFORCE}
 
 
-def _agents(ops: Mapping[Dot, Op]) -> dict[str, Mapping[str, Any]]:
-    """Registered agents; of concurrent registrations the latest shows.
+def _agents(ops: Mapping[str, tuple[Op, ...]]) -> Layered[str, Mapping[str, Any]]:
+    """Registered agents."""
+    return Layered({agent: _agent(held) for agent, held in ops.items()})
+
+
+def _agent(ops: tuple[Op, ...]) -> Mapping[str, Any]:
+    """What is known of one agent; of concurrent registrations the latest shows.
 
     Being human opens approvals, so it takes all concurrent registrations to say so. The key
     that the first of them binds stays bound, whatever the others say or leave out.
     """
-    out: dict[str, Mapping[str, Any]] = {}
-    for op in sorted(ops.values(), key=lambda op: (op.hlc, op.dot)):
-        held = out.get(op.id)
-        if held is None and "registered_at" in op.set:
-            out[op.id] = op.set  # as it was said: every state shares the one copy
+    out: Mapping[str, Any] | None = None
+    for op in sorted(ops, key=lambda op: (op.hlc, op.dot)):
+        if out is None and "registered_at" in op.set:
+            out = op.set  # as it was said: every state shares the one copy
             continue
         fields = {"registered_at": millis(op.hlc), **op.set}
-        if held is not None:
-            fields["registered_at"] = min(held["registered_at"], fields["registered_at"])
-            kinds = {held.get("agent_type"), fields.get("agent_type")}
+        if out is not None:
+            fields["registered_at"] = min(out["registered_at"], fields["registered_at"])
+            kinds = {out.get("agent_type"), fields.get("agent_type")}
             if "human" in kinds:
                 fields["agent_type"] = "human" if kinds == {"human"} else "system"
-            if held.get("public_key") is not None:
-                fields["public_key"] = held["public_key"]
-        out[op.id] = fields
-    return out
+            if out.get("public_key") is not None:
+                fields["public_key"] = out["public_key"]
+        out = fields
+    return {} if out is None else out
+
+
+def _bound(agents: Mapping[str, Mapping[str, Any]]) -> Layered[bytes, int]:
+    """How many agents have bound each public key."""
+    return Layered(Counter([key for held in agents.values() if (key := held.get("public_key"))]))
+
+
+def registered(state: GovernanceState, agent: str, tally: Tally) -> GovernanceState:
+    """The state after one registration of an agent more, of which the sums know."""
+    agents = state.agents if isinstance(state.agents, Layered) else Layered(state.agents)
+    old, new = agents.get(agent, {}), _agent(tally.agents[agent])
+    bound = _bound(agents) if state.bound is None else state.bound
+    for key, count in ((old.get("public_key"), -1), (new.get("public_key"), 1)):
+        if key:
+            bound = bound.put(key, bound.get(key, 0) + count or None)
+    return replace(state, agents=agents.put(agent, new), bound=bound)

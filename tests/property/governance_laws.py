@@ -69,7 +69,7 @@ def standing(governance: Governance, heads: tuple[Dot, ...]) -> dict[Any, Any]:
     tally = governance._at(heads)[0]
     out: dict[Any, Any] = {
         **{(Kind.POLICY, op.namespace, dot): op for dot, op in tally.policies.items()},
-        **{(Kind.AGENT, op.id, dot): op for dot, op in tally.agents.items()},
+        **{(Kind.AGENT, agent, op.dot): op for agent, ops in tally.agents.items() for op in ops},
         **{(Kind.MODE, dot.actor[13:], dot): op for dot, op in tally.modes.items()},
         **{(Kind.ROLE, *place): grant for place, grant in tally.roles.items()},
     }

@@ -111,9 +111,9 @@ def unbinding() -> Patch:
     """Of concurrent registrations the latest shows, with its key or without."""
 
     def latest(ops: Any) -> Any:
-        return {op.id: dict(op.set) for op in sorted(ops.values(), key=lambda op: op.hlc)}
+        return dict(max(ops, key=lambda op: op.hlc).set)
 
-    return governance_tally, "_agents", latest
+    return governance_tally, "_agent", latest
 
 
 def reopened() -> Patch:

@@ -6,6 +6,7 @@ import pytest
 from crdt import governance as subject
 from crdt.dot import GOVERNANCE, Dot
 from crdt.governance import Genesis, Governance
+from crdt.governance_tally import Tally, read
 from crdt.op import Kind, Op
 from crdt.policy import Answer
 from tests.unit.crdt.rig import Node, dot, key_of, mesh, node_of, spread
@@ -186,3 +187,26 @@ def test_many_registrations_are_not_held_once_for_every_moment(
     assert len(governance.now.agents) == 100
     assert len(governance._states) <= 16
     assert governance.now.agents["agent-7"] is governance.state((place("a", 9),)).agents["agent-7"]
+
+
+def test_states_reached_step_by_step_are_those_read_from_the_whole_history() -> None:
+    """Seventy agents register, change and bind keys; every state stands beside one made anew."""
+    node = Node("a", ("a",)).found()
+    for n in range(140):
+        key = {"public_key": bytes([n % 70]) * 32} if n % 3 else {}
+        seen = node.replica.governance.live(Kind.AGENT, subject=f"ai:{n % 70}")
+        node.govern(
+            Kind.AGENT,
+            id=f"ai:{n % 70}",
+            agent=f"ai:{n % 70}",
+            supersedes=seen if n % 2 else frozenset(),
+            set={"agent_type": "human" if n % 5 else "system", **key},
+        )
+        if n % 10 == 0:
+            node.policy("n", "ann", write="registered")
+        governance = node.replica.governance
+        whole = Tally()
+        for op, counts in zip(governance.history(), governance._valid, strict=True):
+            if counts:
+                whole.take(op)
+        assert governance.now == read(whole, frozenset({"a"}))
