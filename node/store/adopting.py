@@ -126,7 +126,7 @@ class Adoption:
             clock[actor] = row.seq
             floor = 0 if actor[:1] == GOVERNANCE else row.seq
             txn.put(actor, sealed(actor, encode_actor(row, floor)), db=tables.actors)
-        add_counts(txn, tables, self._counts)
+        add_counts(txn, tables, self._counts, {})
         head = Head(
             arrivals=arrivals,
             feed=self.records,

@@ -10,7 +10,6 @@ nothing of it here), local time (ms), whether the file was rewritten since the l
 and the dots of the deletes.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -24,7 +23,7 @@ from crdt.state import Batch, LoggedBundle
 from node.store.schema import LOG_NAMES, Tables, Transaction, name_of, sealed, unseal
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
-_HINT: Final = re.compile(re.escape(msgpack.packb({ERASE: True})))
+_HINT: Final = msgpack.packb({ERASE: True})
 """The fields of an erasing delete as a bundle has them: nothing else is worth decoding for."""
 
 _OPS_PLACE: Final = 5
@@ -98,8 +97,10 @@ class Erasures:
         """What is left to do; from any thread."""
         return self._left
 
-    def put(self, rows: Mapping[bytes, Erasure], gone: Iterable[bytes] = ()) -> None:
+    def put(self, rows: Mapping[bytes, Erasure], gone: Collection[bytes] = ()) -> None:
         """What a transaction wrote; it is durable."""
+        if not rows and not gone:
+            return
         before = [self._rows.get(name) for name in rows]
         self._rows.update(rows)
         dropped = [self._rows.pop(name) for name in gone if name in self._rows]
@@ -160,7 +161,7 @@ def put_erasures(txn: Transaction, tables: Tables, rows: Mapping[bytes, Erasure]
 
 def erasing(bundle: LoggedBundle) -> Sequence[Op]:
     """The erasing deletes in a bundle. Costs one search through its bytes when there are none."""
-    if not _HINT.search(bundle.data) or bundle.actor[:1] not in {DATA, PRIVATE}:
+    if _HINT not in bundle.data or bundle.actor[:1] not in {DATA, PRIVATE}:
         return ()
     try:
         body = msgpack.unpackb(bundle.data)[_OPS_PLACE]

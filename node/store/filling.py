@@ -140,7 +140,7 @@ class Filler:
 
         def work(txn: Transaction) -> None:
             put_head(txn, tables, head)
-            add_counts(txn, tables, self._deltas)
+            add_counts(txn, tables, self._deltas, {})
             txn.put(STORE_ID_KEY, sealed(STORE_ID_KEY, self._store_id), db=tables.meta)
             if genesis:
                 put_genesis(txn, tables, genesis)

@@ -16,7 +16,7 @@ from msgpack import unpackb
 from crdt.dot import DATA, PRIVATE, Dot
 from crdt.fields import ARCHIVED_AT, tier_rank
 from crdt.op import Value
-from crdt.record import Record, Version
+from crdt.record import Birth, Fields, Record, Version
 from crdt.record_codec import decode
 from crdt.view import NOTHING_APPROVED, Approved, shown, winner
 from node.store.schema import name_of, number
@@ -66,13 +66,7 @@ def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROV
             return _facts_of(born, birth.namespace, get("tier", ""), end, get(ARCHIVED_AT))
         if not birth.marks:
             # The usual case, without building a view: every version hangs on the one birth.
-            return _facts(
-                birth.hlc,
-                birth.namespace,
-                _settled(record.fields.get("tier")),
-                _settled(record.fields.get("expires_at")),
-                _settled(record.fields.get(ARCHIVED_AT)),
-            )
+            return _of_one(birth, record.fields)
     part = shown(record, approved)
     if part is None:
         return None
@@ -85,6 +79,16 @@ def facts(key: bytes, record: Record | None, approved: Approved = NOTHING_APPROV
         fields.get(ARCHIVED_AT),
         approved,
     )
+
+
+def _of_one(birth: Birth, fields: Fields) -> Facts:
+    """Facts of a record with one birth, which shows."""
+    tiers, ends, put_away = fields.get("tier"), fields.get("expires_at"), fields.get(ARCHIVED_AT)
+    if tiers and len(tiers) == 1 and not ends and not put_away:
+        (only,) = tiers.values()
+        if not only.origin.pending:
+            return _facts_of(birth.hlc, birth.namespace, only.value, None, None)
+    return _facts(birth.hlc, birth.namespace, _settled(tiers), _settled(ends), _settled(put_away))
 
 
 def stored_facts(key: bytes, data: bytes, approved: Approved = NOTHING_APPROVED) -> Facts | None:

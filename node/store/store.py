@@ -48,7 +48,7 @@ from node.store.upkeep import (
     prune_feed,
     truncate,
 )
-from node.store.writing import GENESIS_KEY, HEAD_KEY, STORE_ID_KEY, write_batches
+from node.store.writing import GENESIS_KEY, HEAD_KEY, STORE_ID_KEY, Known, write_batches
 
 T = TypeVar("T")
 
@@ -91,7 +91,8 @@ class Store:
                 self._put_meta(STORE_ID_KEY, store_id)
             self.store_id = store_id.hex()
             head = self._meta(HEAD_KEY)
-            self._head = Head() if head is None else decode_head(head)
+            stored = Head() if head is None else decode_head(head)
+            self._known = Known(stored, any_gone=True, counts={})
             rows = self._env.read(self._actor_rows)
             self.erasures = Erasures(
                 self._env.read(lambda txn: read_erasures(txn, self._env.tables))
@@ -162,8 +163,8 @@ class Store:
                 actors=self._actor_rows(txn),
                 governance=read_all(txn, self._env.tables.log_governance, "log_governance"),
                 pending=pending,
-                digest=self._head.digest,
-                arrivals=self._head.arrivals,
+                digest=self.head.digest,
+                arrivals=self.head.arrivals,
                 genesis=genesis or b"",
             )
 
@@ -188,12 +189,12 @@ class Store:
         changed = sum(len(batch.records) + len(batch.bundles) for batch in batches)
         room = sum(batch.size_bytes() for batch in batches) * 2 + changed * _PAGES_PER_RECORD_BYTES
 
-        def work(txn: Transaction) -> tuple[Head, Rows]:
-            tables, before = self._env.tables, self._head
+        def work(txn: Transaction) -> tuple[Known, Rows]:
+            tables, before = self._env.tables, self._known
             after = write_batches(txn, tables, batches, before, self._floors)
-            return after, mark_erasures(txn, tables, batches, before.arrivals, self.erasures)
+            return after, mark_erasures(txn, tables, batches, before.head.arrivals, self.erasures)
 
-        self._head, marked = self._env.write(work, room_bytes=room)
+        self._known, marked = self._env.write(work, room_bytes=room)
         self.erasures.put(marked)
         for batch in batches:
             for actor, row in batch.actors.items():
@@ -201,11 +202,12 @@ class Store:
 
     def truncate(self, rule: LogRule, now_ms: int) -> Truncated:
         """Drop bundles that nobody needs from the log, oldest arrival first."""
-        done, self._head = self._env.write(
+        done, head = self._env.write(
             lambda txn: truncate(
-                txn, self._env.tables, self._head, rule, now_ms, self.erasures.left.marks
+                txn, self._env.tables, self.head, rule, now_ms, self.erasures.left.marks
             )
         )
+        self._known = self._known._replace(head=head)
         self._floors.update(done.floors)
         return done
 
@@ -248,7 +250,7 @@ class Store:
     @property
     def head(self) -> Head:
         """The counters as of the last commit."""
-        return self._head
+        return self._known.head
 
     @property
     def tables(self) -> Tables:

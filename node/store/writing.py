@@ -41,6 +41,26 @@ STORE_ID_KEY: Final = b"store_id"
 Pairs = list[tuple[bytes, bytes]]
 
 
+Counts = Mapping[tuple[str, str], int]
+"""{(namespace, tier): memories}"""
+
+_COUNTS_MAX: Final = 4_096
+
+
+class Known(NamedTuple):
+    """What the writer's thread need not look up: true of the last transaction that succeeded.
+
+    Attributes:
+        head: the counters.
+        any_gone: whether a deleted record may still have a row.
+        counts: some of the counts, those that changed lately.
+    """
+
+    head: Head
+    any_gone: bool
+    counts: Counts
+
+
 class _Folded(NamedTuple):
     """The last word of every row that some of the batches write."""
 
@@ -54,33 +74,34 @@ def write_batches(
     txn: Transaction,
     tables: Tables,
     batches: Sequence[Batch],
-    head: Head,
+    known: Known,
     floors: Mapping[Actor, int],
-) -> Head:
+) -> Known:
     """Put batches, in their order, into the tables.
 
     Args:
         txn: an open write transaction.
         tables: handles.
         batches: at least one; each starts where the one before ended.
-        head: the counters before.
+        known: what was there before.
         floors: where the log of an actor begins, as this store last truncated it. The core
             may not have heard of it yet, so the larger floor is kept.
 
     Returns:
-        The counters after, already stored.
+        What is there after; the counters are stored.
     """
+    head = known.head
     folded = batches[0] if len(batches) == 1 else _fold(batches)
     ms = max(head.ms, batches[-1].now_ms)
     records = folded.records
     names = {key: name_of(key) for key in records}
-    places = _places(txn, tables, records, names)
+    places = _places(txn, tables, records, names, any_gone=known.any_gone)
     arrivals = {key: place.arrival for key, place in places.items()}
     logged = _put_log(txn, tables, batches, head, ms, names, arrivals)
     if places:
         _leave_feed(txn, tables, places)
-    _put_records(txn, tables, records, names, arrivals, logged._replace(ms=ms))
-    _put_indexes(txn, tables, records, names)
+    gone = _put_records(txn, tables, records, names, arrivals, logged._replace(ms=ms))
+    counts = _put_indexes(txn, tables, records, names, known.counts)
     _put_small_rows(txn, tables, folded, floors, ms)
     after = logged._replace(
         number=batches[-1].number,
@@ -92,7 +113,7 @@ def write_batches(
     for batch in batches:
         if batch.genesis is not None:
             put_genesis(txn, tables, batch.genesis)
-    return after
+    return Known(after, known.any_gone or gone, counts)
 
 
 def put_head(txn: Transaction, tables: Tables, head: Head) -> None:
@@ -134,10 +155,11 @@ def _places(
     tables: Tables,
     records: Mapping[bytes, Change],
     names: Mapping[bytes, bytes],
+    *,
+    any_gone: bool,
 ) -> dict[bytes, Place]:
     """Where the changed records stood before, those that ever stood somewhere."""
     out: dict[bytes, Place] = {}
-    any_gone = txn.stat(tables.gone_at)["entries"] > 0
     for key, change in records.items():
         if change.before is None and not any_gone:
             continue
@@ -200,8 +222,8 @@ def _put_records(
     names: Mapping[bytes, bytes],
     arrivals: Mapping[bytes, int],
     head: Head,
-) -> None:
-    """Put every changed record at the end of the feed, and note where it stands."""
+) -> bool:
+    """Put every changed record at the end of the feed, and where it stands; whether any is gone."""
     ms, puts, entries = head.ms, [], []
     for position, (key, change) in enumerate(records.items(), head.feed + 1):
         at, data = number(position), change.data
@@ -218,6 +240,7 @@ def _put_records(
     puts.sort()
     put_many(txn, tables.records, puts)
     put_many(txn, tables.feed, entries, append=True)
+    return len(puts) < len(entries)
 
 
 def _put_indexes(
@@ -225,7 +248,8 @@ def _put_indexes(
     tables: Tables,
     records: Mapping[bytes, Change],
     names: Mapping[bytes, bytes],
-) -> None:
+    counts: Counts,
+) -> Counts:
     deltas: dict[tuple[str, str], int] = {}
     puts: dict[str, Pairs] = {}
     for key, change in records.items():
@@ -246,7 +270,7 @@ def _put_indexes(
     for table, pairs in puts.items():
         pairs.sort()
         put_many(txn, getattr(tables, table), pairs)
-    add_counts(txn, tables, deltas)
+    return add_counts(txn, tables, deltas, counts)
 
 
 def _count(deltas: dict[tuple[str, str], int], memory: Facts, step: int) -> None:
@@ -254,19 +278,26 @@ def _count(deltas: dict[tuple[str, str], int], memory: Facts, step: int) -> None
     deltas[place] = deltas.get(place, 0) + step
 
 
-def add_counts(txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str], int]) -> None:
-    """Move the counts of visible memories."""
-    for (namespace, tier), delta in deltas.items():
+def add_counts(
+    txn: Transaction, tables: Tables, deltas: Mapping[tuple[str, str], int], known: Counts
+) -> Counts:
+    """Move the counts of visible memories; returns those that are known after."""
+    after = dict(known) if len(known) < _COUNTS_MAX else {}
+    for place, delta in deltas.items():
         if not delta:
             continue
-        key = name_of(count_name(namespace, tier))
-        stored = txn.get(key, db=tables.counts)
-        before = decode_count(unseal("counts", key, stored))[2] if stored else 0
+        key = name_of(count_name(*place))
+        before = after.get(place)
+        if before is None:
+            stored = txn.get(key, db=tables.counts)
+            before = decode_count(unseal("counts", key, stored))[2] if stored else 0
+        after[place] = before + delta
         if before + delta:
-            body = encode_count(namespace, tier, before + delta)
+            body = encode_count(*place, before + delta)
             txn.put(key, sealed(key, body), db=tables.counts)
         else:
             txn.delete(key, db=tables.counts)
+    return after
 
 
 def _leave_feed(txn: Transaction, tables: Tables, places: Mapping[bytes, Place]) -> None:
