@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import measure, million, versus
+from tests.benchmarks import ladder, lag, measure, million, overload, versus
 from tests.benchmarks.scale import Line, Scale, Size
 
 Run = Callable[[Path, Scale], Iterator[Line]]
@@ -58,5 +58,8 @@ BENCHES: Final[dict[str, Bench]] = {
     "etcd": Bench(versus.against_etcd, MEDIUM | {"tiny"}, 90),
     "redis": Bench(versus.against_redis, MEDIUM | {"tiny"}, 70),
     "million": Bench(million.million, MEDIUM, 90, repeats=1),
+    "ladder": Bench(ladder.ladder, MEDIUM, 60, repeats=1),
+    "lag": Bench(lag.lag, MEDIUM, 60, repeats=1),
+    "overload": Bench(overload.overload, MEDIUM, 60, repeats=1),
     # Further benches: one line each, here.
 }

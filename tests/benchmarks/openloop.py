@@ -73,6 +73,12 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(self._pool.request(number))
 
+    def close(self) -> None:
+        """End it; what it waits for is counted already."""
+        self.busy = False
+        if self._transport is not None:
+            self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head = self._buffer.find(_END)
@@ -112,6 +118,7 @@ class Pool:
         self._bytes = spec["content_bytes"]
         self._most = spec["connections"]
         self._patience = spec["patience_seconds"]
+        self._all: list[Connection] = []
         self._free: list[Connection] = []
         self._waiting: deque[tuple[int, float]] = deque()
         self._open = 0
@@ -146,6 +153,7 @@ class Pool:
                     self._parts.port,
                     local_addr=(f"127.0.0.{2 + number // _PER_ADDRESS}", 0),
                 )
+            self._all.append(made)
             self._free.append(made)
 
         await asyncio.gather(*(one(number) for number in range(self._most)))
@@ -192,13 +200,16 @@ class Pool:
             self._free.remove(connection)
 
     async def settle(self, deadline: float) -> None:
-        """Wait until nothing is under way any more, then count what was never answered."""
+        """Wait until nothing is under way any more; count what was never answered; hang up."""
         while self._waiting or len(self._free) < self._open:
             if time.perf_counter() > deadline:
                 break
             await asyncio.sleep(_SETTLE_SECONDS)
         self.tally.statuses["given_up"] += len(self._waiting)
         self.tally.statuses["unanswered"] += self._open - len(self._free)
+        for connection in self._all:
+            connection.close()
+        await asyncio.sleep(_SETTLE_SECONDS)
 
 
 async def drive(spec: dict[str, Any]) -> dict[str, Any]:
