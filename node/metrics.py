@@ -17,6 +17,7 @@ from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
 from node import __version__
+from node.metrics_page import Page
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -147,6 +148,7 @@ class Metrics:
         ProcessCollector(registry=self._process)
         self._families = {row.name: _family(row, self._registry) for row in TABLE}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._page = Page(self._families.values())
         self.gauge("build_info", __version__).set(1)
 
     def _child(self, name: str, labels: tuple[str, ...]) -> Any:
@@ -179,6 +181,7 @@ class Metrics:
                 self._families[row.name].remove_by_labels({"peer": peer})
         # Cached children of a removed label set would count into nowhere.
         self._children.clear()
+        self._page = Page(self._families.values())
 
     def render(self, *, process: bool) -> bytes:
         """The page in text format 0.0.4; safe and meant to be called off the event loop.
@@ -186,7 +189,7 @@ class Metrics:
         Args:
             process: whether to add the `process_*` metrics.
         """
-        page = generate_latest(self._registry)
+        page = self._page.render()
         return page + generate_latest(self._process) if process else page
 
 

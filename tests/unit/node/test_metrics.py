@@ -1,9 +1,11 @@
 """The metrics page: complete before the first event, and parsable."""
 
+import random
 import threading
 
 import pytest
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from node.metrics import TABLE, Metrics, sample_names
@@ -92,3 +94,22 @@ def test_sample_names_are_those_of_the_page() -> None:
         for sample in family.samples  # type: ignore[attr-defined]  # the parser has no types
     }
     assert names <= sample_names()
+
+
+def test_the_page_is_what_the_library_would_make_of_it() -> None:
+    metrics = Metrics()
+    drawn = random.Random(5)
+    for row in TABLE:
+        name = row.name.removeprefix("mnemesh_")
+        for number in range(3 if row.labels else 1):
+            labels = [f'odd "{number}"\\ \n{label}' for label in row.labels]
+            value = drawn.choice((0, 1, 0.25, 1e-9, 1234567.5, 3e21, float("inf")))
+            if row.kind is Histogram:
+                metrics.histogram(name, *labels).observe(value)
+            elif row.kind is Counter:
+                metrics.counter(name, *labels).inc(value)
+            else:
+                metrics.gauge(name, *labels).set(-value)
+    assert metrics.render(process=False) == generate_latest(metrics._registry)
+    metrics.forget_peer(f'odd "0"\\ \n{"peer"}')
+    assert metrics.render(process=False) == generate_latest(metrics._registry)
