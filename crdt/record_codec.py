@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-from crdt.dot import Dot
+from crdt.dot import Actor, Dot
 from crdt.op import Value
 from crdt.record import NO_MARKS, Birth, Fields, Origin, Record, Version
 
@@ -33,14 +33,15 @@ def encode(record: Record) -> bytes:
     origins: dict[Dot, Origin] = {}
     values: dict[Dot, dict[str, Value]] = {}
     marks: dict[Dot, dict[str, frozenset[Dot]]] = {}
-    for name in sorted(record.fields):
-        for dot, version in record.fields[name].items():
+    fields = record.fields
+    for name in sorted(fields):
+        for dot, (origin, value, hidden) in fields[name].items():
             if dot not in origins:
-                origins[dot] = version.origin
+                origins[dot] = origin
                 values[dot] = {}
-            values[dot][name] = version.value
-            if version.marks:
-                marks.setdefault(dot, {})[name] = version.marks
+            values[dot][name] = value
+            if hidden:
+                marks.setdefault(dot, {})[name] = hidden
     names = _Tables(record, origins, marks)
     births = [
         [
@@ -61,7 +62,9 @@ def encode(record: Record) -> bytes:
             origin.pending,
             names.dots(origin.births),
             values[dot],
-            {name: names.dots(held) for name, held in marks.get(dot, {}).items()},
+            {name: names.dots(held) for name, held in marks[dot].items()}
+            if dot in marks
+            else _NO_MARKED,
         ]
         for dot, origin in sorted(origins.items())
     ]
@@ -100,13 +103,15 @@ class _Tables:
         origins: dict[Dot, Origin],
         marks: dict[Dot, dict[str, frozenset[Dot]]],
     ) -> None:
-        actors = {dot.actor for dot in record.births}
-        classes = {(b.owner, b.namespace) for b in record.births.values()}
-        for birth in record.births.values():
-            actors.update(mark.actor for mark in birth.marks)
+        actors: set[Actor] = set()
+        classes: set[tuple[str, str]] = set()
+        for dot, birth in record.births.items():
+            actors.add(dot.actor)
+            classes.add(birth[:2])
+            actors.update([mark.actor for mark in birth.marks])
         for dot, origin in origins.items():
             actors.add(dot.actor)
-            actors.update(b.actor for b in origin.births)
+            actors.update([carrier.actor for carrier in origin.births])
             classes.add((origin.owner, origin.namespace))
         for held in marks.values():
             for dots in held.values():
@@ -118,7 +123,10 @@ class _Tables:
         return self.actors[dot.actor], dot.seq
 
     def dots(self, dots: frozenset[Dot]) -> list[int]:
-        return [part for dot in sorted(dots) for part in self.dot(dot)]
+        if not dots:
+            return _NONE
+        actors = self.actors
+        return [part for dot in sorted(dots) for part in (actors[dot.actor], dot.seq)]
 
 
 def decode(key: bytes, data: bytes) -> Record:

@@ -116,6 +116,13 @@ def shown(record: Record | None, approvals: Approvals) -> Shown | None:
     """The visible births of the oldest class with their versions; None when there is none."""
     if record is None:
         return None
+    origin = record.origin
+    if origin is not None:  # as one creation made it: it shows whole or not at all
+        if origin.pending and not approvals.shown(origin.dot):
+            return None
+        (birth,) = record.births.values()
+        fields = {name: [*held.values()] for name, held in record.fields.items()}
+        return Shown(origin.owner, origin.namespace, birth.hlc, origin.births, fields, 0)
     live = {d: b for d, b in record.births.items() if _birth_shows(d, b, approvals)}
     if not live:
         return None
@@ -123,17 +130,23 @@ def shown(record: Record | None, approvals: Approvals) -> Shown | None:
     births = frozenset(
         d for d, b in live.items() if b.owner == eldest.owner and b.namespace == eldest.namespace
     )
-    fields: dict[str, list[Version]] = {}
+    fields = {}
+    shows: dict[int, bool] = {}  # by origin, which all versions of one operation share
     for name, held in record.fields.items():
-        visible = [
-            v
-            for v in held.values()
-            if v.origin.owner == eldest.owner
-            and v.origin.namespace == eldest.namespace
-            and not births.isdisjoint(v.origin.births)
-            and (not v.origin.pending or approvals.shown(v.origin.dot))
-            and not (v.marks and _any_shown(v.marks, approvals))
-        ]
+        visible = []
+        for version in held.values():
+            origin = version.origin
+            known = shows.get(id(origin))
+            if known is None:
+                known = (
+                    origin.owner == eldest.owner
+                    and origin.namespace == eldest.namespace
+                    and not births.isdisjoint(origin.births)
+                    and (not origin.pending or approvals.shown(origin.dot))
+                )
+                shows[id(origin)] = known
+            if known and not (version.marks and _any_shown(version.marks, approvals)):
+                visible.append(version)
         if visible:
             fields[name] = visible
     return Shown(
@@ -184,7 +197,7 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
         kind = kind_of(name)
         if kind is FieldKind.REGISTER:
             values[name] = winner(versions, approvals).value
-            conflicts += in_conflict(versions)
+            conflicts += len(versions) > 1 and in_conflict(versions)
         elif kind is FieldKind.ELEMENT:
             field, _, element = name.partition(ELEMENT_MARK)
             elements.setdefault(field, []).append((_place(versions), element))
