@@ -8,6 +8,7 @@ is told as not measured.
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from statistics import median
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ class Pick:
 
     Attributes:
         tags: names and values that a line must have.
-        figure: its name; parts of nested figures are joined with dots.
+        figure: its name; parts of nested figures are joined with dots. With a `*` in it, the
+            greatest of all whose names fit.
     """
 
     tags: Mapping[str, Any]
@@ -35,12 +37,12 @@ class Pick:
 
     def found(self, lines: Sequence[Line]) -> dict[int, float]:
         """The figure by repeat."""
-        return {
-            line["repeat"]: value
-            for line in lines
-            if all(line.get(name) == wanted for name, wanted in self.tags.items())
-            and (value := dict(flat(line)).get(self.figure)) is not None
-        }
+        chosen = (line for line in lines if self.tags.items() <= _plain(line).items())
+        fitting = (
+            (line["repeat"], [v for name, v in flat(line) if fnmatchcase(name, self.figure)])
+            for line in chosen
+        )
+        return {repeat: max(values) for repeat, values in fitting if values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,10 @@ class Target:
             "repeats": len(found),
             "reached": _SIGNS[self.sign](got, self.number),
         }
+
+
+def _plain(line: Line) -> Line:
+    return {name: value for name, value in line.items() if isinstance(value, str | int)}
 
 
 def _short(value: float) -> float:

@@ -114,5 +114,23 @@ TARGETS: Final[tuple[Target, ...]] = (
         1.6,
         _million("disk", "per_byte.total"),
     ),
+    *(
+        Target(
+            f"{nodes} nodes: ms after the last write until all have it",
+            "<",
+            1000,
+            Pick({"bench": "ladder", "nodes": nodes}, "tail_ms.last"),
+        )
+        for nodes in (2, 5, 10)
+    ),
+    *(
+        Target(
+            f"event loop, p99 of its lag in ms: {load}",
+            "<",
+            10,
+            Pick({"bench": "lag", "load": load}, "loop_lag.*.p99_ms_at_most"),
+        )
+        for load in ("writes", "writes, scraped", "writes, scraped, a peer catches up")
+    ),
     # Further targets: here.
 )

@@ -53,6 +53,12 @@ def test_what_was_not_measured_is_neither_reached_nor_missed(lines: list[dict[st
     assert (told["got"], told["reached"]) == (None, None)
 
 
+def test_a_star_stands_for_the_greatest() -> None:
+    pick = Pick({"bench": "b"}, "lag.*.p99")
+    lines = [{"bench": "b", "repeat": 1, "lag": {"x": {"p99": 3, "p50": 9}, "y": {"p99": 5}}}]
+    assert pick.found([*lines, {"bench": "b", "repeat": 2}]) == {1: 5}
+
+
 def test_numbers_of_a_line_are_named_by_their_place() -> None:
     found = dict(flat({"a": 1, "b": {"c": 2.5, "d": "no"}, "e": [3, {"f": 4}], "g": True}))
     assert found == {"a": 1, "b.c": 2.5, "e.1": 3, "e.2.f": 4}
