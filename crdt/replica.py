@@ -56,6 +56,7 @@ class Replica:
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
         self.taken = 0
+        self.minted_bytes = 0
         self._open: dict[bytes, tuple[list[Op], list[bytes | None]]] = {}
         self._open_bytes = 0
         self._sealed: list[Bundle] = []
@@ -239,6 +240,7 @@ class Replica:
             if count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max:
                 self._seal_all()
         self._open_bytes += size
+        self.minted_bytes += size
 
     def _append(self, op: Op, key: bytes | None) -> None:
         """Put a minted operation into the open bundle of its lane."""

@@ -294,9 +294,16 @@ class Draining(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """A bounded queue is full."""
+    """A bounded queue is full; `seconds` says when there will be room, where that is known."""
 
     code = "overloaded"
+
+    def __init__(
+        self, what: str, *, why: str = "", fix: str = "", seconds: int | None = None
+    ) -> None:
+        super().__init__(what, why=why, fix=fix)
+        if seconds is not None:
+            self.retry_after_seconds = seconds  # type: ignore[misc]  # here it depends on the queue
 
 
 class DiskFull(Unavailable):

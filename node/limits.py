@@ -123,6 +123,18 @@ class Limits:
     writes_in_flight_max: int = setting(
         8192, minimum=1, help="Most writes waiting for their quorum."
     )
+    writes_in_flight_bytes_max: int = setting(
+        64 * 1024 * 1024,
+        minimum=1024 * 1024,
+        unit="bytes",
+        help="Most bytes of writes waiting for their quorum.",
+    )
+    writes_wait_ms_max: int = setting(
+        1_500,
+        minimum=50,
+        unit="ms",
+        help="Writes are refused while one more would wait longer than this for its quorum.",
+    )
     catchup_page_bytes_max: int = setting(
         512 * 1024, minimum=64 * 1024, unit="bytes", help="Largest page of catch-up."
     )

@@ -47,6 +47,7 @@ def _rows(
 _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "memory_writes_total": ("Memories created, updated or deleted by agents here.", ()),
     "memory_reads_total": ("Memories read by agents here.", ()),
+    "writes_shed_total": ("Writes refused because too much waited.", ("reason",)),
     "quorum_writes_total": ("Writes by how their quorum ended.", ("outcome",)),
     "sync_ops_total": ("Operations exchanged with peers.", ("peer", "direction")),
     "ops_applied_total": ("Operations by what applying them gave.", ("outcome",)),
@@ -93,6 +94,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),
     "certificate_expiry_timestamp_seconds": ("When the served certificate expires.", ()),
     "backup_last_success_timestamp_seconds": ("When the last backup succeeded.", ()),
+    "writes_wait_seconds": ("How long a write that came now would wait.", ()),
     "event_loop_lag_seconds": ("How late the event loop ran at worst in the last seconds.", ()),
     "security_switch_weakened": ("Whether a switch that protects is off.", ("switch",)),
     "last_exit_code": ("Exit code of the process before this one.", ()),

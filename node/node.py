@@ -245,6 +245,7 @@ async def _ticking(parts: Parts) -> None:
     while True:
         await asyncio.sleep(pulse.pause_seconds())
         pulse.beat()
+        parts.engine.waiting.pressure.lag_seconds = pulse.late_seconds
         parts.engine.tick()
 
 

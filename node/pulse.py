@@ -24,6 +24,9 @@ class Pulse:
         metrics: where their lag is shown.
         tick_seconds: time between two of them.
         now: monotonic clock, seconds.
+
+    Attributes:
+        late_seconds: how late the last one was.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Pulse:
     ) -> None:
         self._gauge = metrics.gauge("event_loop_lag_seconds")
         self._histogram = metrics.histogram("event_loop_delay_seconds")
+        self.late_seconds = 0.0
         self._tick_seconds = tick_seconds
         self._now = now
         self._due = self._window_from = now()
@@ -45,7 +49,7 @@ class Pulse:
     def beat(self) -> None:
         """A tick came."""
         now = self._now()
-        late = max(now - self._due, 0.0)
+        late = self.late_seconds = max(now - self._due, 0.0)
         if now - self._window_from >= _WINDOW_SECONDS:
             self._window_from = now
             self._longest, self._longest_before = 0.0, self._longest

@@ -28,6 +28,7 @@ from node.logs import EventLog
 from node.metrics import Metrics
 from node.replication.ancestry import Ancestry
 from node.replication.gauge import Readiness
+from node.replication.pressure import Pressure
 from node.replication.waiting import Waiting
 from node.store import Committer, Store
 
@@ -60,11 +61,15 @@ class EngineSettings:
         limits: bounds of the exchange.
         wanted_w: W as set by the operator; None for a majority.
         queue_bytes_max: most bytes that may wait for the disk.
+        writes_wait_ms_max: longest wait for a quorum that a write is let in to.
+        writes_bytes_max: most bytes of writes that may wait for their quorum.
     """
 
     limits: ExchangeLimits
     wanted_w: int | None
     queue_bytes_max: int
+    writes_wait_ms_max: int = 1_500
+    writes_bytes_max: int = 64 * 2**20
 
 
 class _Told(NamedTuple):
@@ -119,7 +124,8 @@ class Engine:
         self.on_commit: list[Callable[[Batch], None]] = []
         self.on_notes: list[Callable[[Sequence[Note]], None]] = []
         self.asides: dict[str, Callable[[NodeId, int, bytes], None]] = {}
-        self.waiting = Waiting(self)
+        pressure = Pressure(settings.writes_wait_ms_max / 1000, settings.writes_bytes_max)
+        self.waiting = Waiting(self, pressure)
         self.store = store
         self.committer = self._committer(store)
         self.replica = self._replica(store)

@@ -24,6 +24,7 @@ from node.gate import Decision, Gate, Govern, Write
 from node.memory.ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
+from node.replication.pressure import Shed
 from node.replication.reader import StoreReader
 from node.replication.receipts import Receipts
 from node.replication.retries import earlier, mark_of
@@ -67,6 +68,10 @@ class LocalFunnel:
         self._outcomes = {
             outcome: metrics.counter("quorum_writes_total", outcome)
             for outcome in ("committed", "short")
+        }
+        self._shed = {
+            reason: metrics.counter("writes_shed_total", reason)
+            for reason in ("count", "bytes", "wait")
         }
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._receipts = Receipts(engine)
@@ -246,11 +251,17 @@ class LocalFunnel:
             node.errors.Unavailable: with the reason.
         """
         self._readiness.check_writable()
-        if self._engine.waiting.writes >= self._in_flight_max:
+        waiting = self._engine.waiting
+        shed = waiting.shed()
+        if shed is None and waiting.writes >= self._in_flight_max:
+            shed = Shed("count", f"{self._in_flight_max} are in flight", 1)
+        if shed is not None:
+            self._shed[shed.reason].inc()
             raise errors.Overloaded(
                 "too many writes wait for their quorum",
-                why=f"{self._in_flight_max} are in flight",
+                why=shed.detail,
                 fix="Send fewer at once, or retry with the same idempotency key",
+                seconds=shed.retry_seconds,
             )
 
     def _begin(self) -> int:
@@ -313,7 +324,10 @@ class LocalFunnel:
         deadline = began + self._timeout_ms() / 1000
         # All are asked for before the first await: one that is met meanwhile wakes nobody later.
         waits = [
-            self._engine.waiting.for_write(lane_of(dot.actor), dot.seq, deadline) for dot in dots
+            self._engine.waiting.for_write(
+                lane_of(dot.actor), dot.seq, since=began, deadline=deadline
+            )
+            for dot in dots
         ]
         met = all([await wait for wait in waits])
         self._waited.observe(self._loop.time() - began)

@@ -135,6 +135,7 @@ class Upkeep:
         state = engine.replica.governance.now
         metrics.gauge("members").set(len(state.members))
         metrics.gauge("quorum_needed").set(state.quorum(exchange.wanted_w))
+        metrics.gauge("writes_wait_seconds").set(engine.waiting.wait_seconds())
         metrics.gauge("store_bytes").set(store.size_bytes())
         metrics.gauge("store_map_used_ratio").set(store.map_used_ratio())
         free = os.statvfs(self._data_dir)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
 from crdt.op import Op
+from node.replication.pressure import Pressure, Queue, Shed
 
 if TYPE_CHECKING:
     from node.replication.engine import Engine
@@ -20,6 +21,8 @@ class _Write(NamedTuple):
     seq: int
     deadline: float
     future: asyncio.Future[bool]
+    since: float
+    minted_bytes: int
 
 
 class _Held(NamedTuple):
@@ -41,10 +44,16 @@ class _Clock(NamedTuple):
 
 
 class Waiting:
-    """Futures by what they wait for; True when it happened, False when time ran out."""
+    """Futures by what they wait for; True when it happened, False when time ran out.
 
-    def __init__(self, engine: "Engine") -> None:
+    Args:
+        engine: what decides.
+        pressure: told the pace at which writes are confirmed.
+    """
+
+    def __init__(self, engine: "Engine", pressure: Pressure) -> None:
         self._engine = engine
+        self.pressure = pressure
         self._loop = asyncio.get_running_loop()
         self._writes: dict[bytes, deque[_Write]] = {
             lane: deque() for lane in (GOVERNANCE, DATA, PRIVATE)
@@ -58,10 +67,29 @@ class Waiting:
         """How many writes wait."""
         return sum(map(len, self._writes.values()))
 
-    def for_write(self, lane: bytes, seq: int, deadline: float) -> asyncio.Future[bool]:
+    def shed(self) -> Shed | None:
+        """Why one write more is not taken now; None when it is."""
+        return self.pressure.refuses(self._queue(), self._loop.time())
+
+    def wait_seconds(self) -> float:
+        """How long a write that came now would wait for its quorum."""
+        return self.pressure.wait_seconds(self._queue(), self._loop.time())
+
+    def _queue(self) -> Queue:
+        firsts = [queue[0] for queue in self._writes.values() if queue]
+        if not firsts:
+            return Queue(0, 0, 0.0)
+        minted = self._engine.replica.minted_bytes
+        size = minted - min(write.minted_bytes for write in firsts)
+        return Queue(self.writes, size, min(write.since for write in firsts))
+
+    def for_write(
+        self, lane: bytes, seq: int, *, since: float, deadline: float
+    ) -> asyncio.Future[bool]:
         """The quorum of this process's own operation `seq` of a lane."""
         future = self._loop.create_future()
-        self._writes[lane].append(_Write(seq, deadline, future))
+        minted = self._engine.replica.minted_bytes
+        self._writes[lane].append(_Write(seq, deadline, future, since, minted))
         return future
 
     def for_holders(self, dot: Dot, deadline: float) -> asyncio.Future[bool]:
@@ -96,14 +124,20 @@ class Waiting:
         for lane, queue in self._writes.items():
             if queue:
                 reached = exchange.tally.quorum_seq(lane)
-                while queue and queue[0].seq <= reached:
-                    _resolve(queue.popleft().future, value=True)
+                if queue[0].seq <= reached:
+                    self._confirm(queue, reached)
         if self._held:
             self._settle_held()
         if self._governed:
             self._settle_governed()
         if self._clocks:
             self._settle_clocks()
+
+    def _confirm(self, queue: deque[_Write], reached: int) -> None:
+        before, since = len(queue), queue[0].since
+        while queue and queue[0].seq <= reached:
+            _resolve(queue.popleft().future, value=True)
+        self.pressure.settled(before - len(queue), since, self._loop.time())
 
     def _settle_held(self) -> None:
         tally = self._engine.exchange.tally
