@@ -3,7 +3,8 @@
 Law: pure. The slope is Theil and Sen's (the median of the slopes of all pairs of points; Sen
 1968), which a few bad moments do not move, over the last two thirds of the run; the first third
 is for warming up. A figure is flat when its slope, over that whole span, adds no more than the
-share of its median or the amount that is stated here, whichever is more.
+share of its median or the amount that is stated here, whichever is more. What belongs to a
+process is judged where one process ran all that time: a new one starts from nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ TOLERANCES: Final[Mapping[str, Tolerance]] = {
     "write_p50_ms": Tolerance(share=0.25, amount=1.0, unit="ms"),
     "write_p99_ms": Tolerance(share=0.50, amount=10.0, unit="ms"),
 }
+
+_OF_PROCESS: Final = ("anonymous_mib", "files", "threads")
 
 Points = Sequence[tuple[float, float]]
 
@@ -92,10 +95,28 @@ def series(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tup
     return found
 
 
+def restarted(samples: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Nodes that were more than one process in the judged span."""
+    end = max((sample["seconds"] for sample in samples), default=0.0)
+    seen: dict[str, set[int]] = {}
+    for sample in samples:
+        if sample["seconds"] >= end / 3:
+            for node, figures in sample["nodes"].items():
+                if figures:
+                    seen.setdefault(node, set()).add(figures["pid"])
+    return {node for node, pids in seen.items() if len(pids) > 1}
+
+
 def verdict(samples: Sequence[Mapping[str, Any]], *, lost: int, seconds: float) -> dict[str, Any]:
     """All figures, and the one word: `passed`, `failed`, or `too short to judge`."""
-    figures = {
-        name: {who: judge(name, points) for who, points in lines.items()}
+    again = restarted(samples)
+    figures: dict[str, dict[str, dict[str, Any]]] = {
+        name: {
+            who: {"flat": None, "why": "restarted"}
+            if name in _OF_PROCESS and who in again
+            else judge(name, points)
+            for who, points in lines.items()
+        }
         for name, lines in series(samples).items()
     }
     rising = [

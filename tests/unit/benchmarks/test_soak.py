@@ -91,6 +91,17 @@ def test_the_verdict_names_what_rises_and_fails_for_one_lost_write() -> None:
     assert verdict(rising, lost=0, seconds=20)["verdict"] == "too short to judge"
 
 
+def test_memory_is_judged_where_one_process_ran_all_the_time() -> None:
+    taken = samples(100)
+    for n, sample in enumerate(taken):
+        sample["nodes"]["node-1"] |= {"pid": 1 if n < 60 else 7, "anonymous_mib": float(n)}
+
+    figures = verdict(taken, lost=0, seconds=500)["figures"]["anonymous_mib"]
+
+    assert figures["node-1"] == {"flat": None, "why": "restarted"}
+    assert figures["node-2"]["flat"] is True
+
+
 def test_a_node_that_is_down_has_no_points() -> None:
     assert len(series(samples(100))["anonymous_mib"]["node-2"]) == 90
 
