@@ -19,6 +19,7 @@ from pathlib import Path
 import uvloop
 
 from node import __version__
+from node.arenas import few_arenas
 from node.errors import DiskError, NodeError
 from node.facts import LastExit
 from node.founding import founding_of
@@ -77,6 +78,7 @@ def run(settings: Settings) -> int:
     Raises:
         NodeError: it could not start, or a part of it failed.
     """
+    few_arenas()
     log = make_log(settings.logging)
     try:
         while True:
