@@ -101,7 +101,7 @@ def recall_of(
         log=ground.log,
         now_ms=ground.now_ms,
         opener=opener_of(ground.settings.embeddings, ground.log),
-        source=StoreSource(engine),
+        source=StoreSource(lambda: engine),
     )
     side.recall.model = _model(ground.settings.embeddings)
     engine.on_commit.append(side.feeding.saw)

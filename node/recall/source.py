@@ -87,15 +87,16 @@ _NO_APPROVALS: Final = _NoApprovals()
 
 
 class StoreSource:
-    """The feed of the store of an engine."""
+    """The feed of the store of an engine, asked anew each time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
 
     def page(self, after: int, limit: int) -> Page:
         """See `Source`."""
-        rows = self._engine.store.feed.changed(after, limit)
-        now_ms = self._engine.now_ms()
+        engine = self._engine()
+        rows = engine.store.feed.changed(after, limit)
+        now_ms = engine.now_ms()
         changes: list[Change] = []
         unsure: list[str] = []
         for row in rows:

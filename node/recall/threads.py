@@ -30,7 +30,8 @@ def quietly(work: Callable[[], T]) -> T:
 
     def run() -> None:
         with suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            own = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, own, max(NICE, os.getpriority(os.PRIO_PROCESS, own)))
         try:
             done.append(work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for

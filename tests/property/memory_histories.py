@@ -35,6 +35,7 @@ from node.memory.record import check_author
 from node.memory.sharing import share
 from node.metrics import Metrics
 from node.recall.opening import RecallSide, open_recall
+from node.recall.source import StoreSource
 from node.replication.engine import Engine, EngineSettings
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning
@@ -184,7 +185,7 @@ class LoneNode:
             self.recall.close()
         self.recall = open_recall(
             self.folder, reader=lambda: self.reader, metrics=self.metrics, log=_unheard,
-            now_ms=lambda: self.now_ms,
+            now_ms=lambda: self.now_ms, source=StoreSource(lambda: self.engine),
         )  # fmt: skip
         await self.flush()
 
