@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from tests.benchmarks.sending import BenchmarkError, Place, own
 
-__all__ = ["BenchmarkError", "Mesh", "Node", "drive", "free_base", "running"]
+__all__ = ["BenchmarkError", "Mesh", "Node", "drive", "free_base", "running", "waited"]
 
 _PORTS: Final = range(20_000, 32_000)
 _COMMAND_SECONDS: Final = 300.0
@@ -122,11 +122,8 @@ class Mesh:
 
     def settle(self) -> None:
         """Wait until all nodes have the same clock and digest."""
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        while not self.level():
-            if time.monotonic() > deadline:
-                raise BenchmarkError("the nodes did not become equal in time")
-            time.sleep(_POLL_SECONDS)
+        if not waited(self.level, _SETTLE_SECONDS):
+            raise BenchmarkError("the nodes did not become equal in time")
 
     def settle_index(self) -> float | None:
         """Wait until recall on all nodes knows what the store holds.
@@ -135,12 +132,8 @@ class Mesh:
             The seconds it took; None when it took longer than anybody should wait.
         """
         began = time.monotonic()
-        deadline = began + _INDEX_SECONDS
-        while not all(node.index_level() for node in self.nodes):
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(_POLL_SECONDS)
-        return time.monotonic() - began
+        level = waited(lambda: all(node.index_level() for node in self.nodes), _INDEX_SECONDS)
+        return time.monotonic() - began if level else None
 
     def level(self) -> bool:
         """Whether all nodes show the same clock and digest."""
@@ -149,6 +142,16 @@ class Mesh:
             (one["clock"], one["digest"]) == (told[0]["clock"], told[0]["digest"])
             for one in told[1:]
         )
+
+
+def waited(reached: Callable[[], bool], seconds: float) -> bool:
+    """Look again and again; whether it was so in time."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _command(*arguments: str, environment: Mapping[str, str]) -> str:
