@@ -116,6 +116,15 @@ TARGETS: Final[tuple[Target, ...]] = (
     ),
     *(
         Target(
+            f"a 1,000-op difference, {side}, CPU with the large store over the small one",
+            "<=",
+            1.2,
+            Pick({"bench": "difference", "load": "compared"}, f"cpu_share.{side}"),
+        )
+        for side in ("receiver", "source")
+    ),
+    *(
+        Target(
             f"{nodes} nodes: ms after the last write until all have it",
             "<",
             1000,
