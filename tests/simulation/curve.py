@@ -41,13 +41,16 @@ def draw(rows: Sequence[dict[str, Any]]) -> str:
         for mode in ("full", "relay")
     ]
     idle = [
-        Line(f"idle node a second, {_NAMES[mode]}", _series(calm, mode, "idle_messages_per_s"))
-        for mode in ("full", "relay")
+        Line(_NAMES[mode], _series(calm, mode, "idle_messages_per_s")) for mode in ("full", "relay")
     ]
-    size = 2 * (_WIDTH + _LEFT) + _GAP, _HEIGHT + _TOP + 60
+    size = 2 * (_WIDTH + _LEFT + _GAP) - _GAP // 2, _HEIGHT + _TOP + 60
     body = [
         *_panel(0, "messages sent a write", cost),
-        *_panel(_WIDTH + _LEFT + _GAP, "messages sent a second while nothing is written", idle),
+        *_panel(
+            _WIDTH + _LEFT + _GAP,
+            "messages a node sends in a second while nothing is written",
+            idle,
+        ),
     ]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" '
