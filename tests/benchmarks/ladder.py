@@ -36,6 +36,12 @@ _IDLE_SECONDS: Final = 3.0
 _TOKEN_WAIT_MS: Final = 10_000
 _KNEE: Final = 1.5
 _MICRO: Final = 1_000_000
+FULL_FANOUT: Final = 12
+MODES: Final[Mapping[str, Mapping[str, str]]] = {
+    "all": {"MNEMESH_FEDERATION_FULL_FANOUT_MAX": "1000"},
+    "relay": {"MNEMESH_FEDERATION_FULL_FANOUT_MAX": str(FULL_FANOUT)},
+}
+"""The writer pushes to all members, or to a few of them and the rest is relayed."""
 _SLOW_MESH: Final = {"MNEMESH_QUORUM_TIMEOUT_MS": "10000"}
 
 
@@ -55,25 +61,29 @@ class Rung:
 
 
 def ladder(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Every rung of this scale. Settings come as MNEMESH_ variables from the environment."""
+    """Every rung of this scale; further settings come as MNEMESH_ variables from outside."""
     yield from climb(folder, RUNGS[scale.name], _TINY_RECORDS if scale.name == "tiny" else RECORDS)
 
 
 def climb(
-    folder: Path, rungs: Sequence[int], records: int, environment: Mapping[str, str] | None = None
+    folder: Path, rungs: Sequence[int], records: int, modes: Sequence[str] = tuple(MODES)
 ) -> Iterator[Line]:
-    """One line a rung and, after more than two, one about the knee."""
-    seen = []
+    """One line a rung and way of spreading; after more than two rungs, one about each knee."""
+    seen: dict[str, list[Rung]] = {mode: [] for mode in modes}
     for nodes in rungs:
-        line = rung(folder / str(nodes), nodes, records, {**_SLOW_MESH, **(environment or {})})
-        yield line
-        seen.append(
-            Rung(
+        # Where all are pushed to anyway, there is one way.
+        for mode in modes if nodes > FULL_FANOUT else modes[:1]:
+            environment = {**_SLOW_MESH, **(MODES[mode] if nodes > FULL_FANOUT else {})}
+            line = rung(folder / f"{nodes}-{mode}", nodes, records, environment)
+            yield {**line, "load": mode}
+            step = Rung(
                 nodes=nodes, all_cpu_us=line["cpu_us"]["all"], per_second=line["writes_per_second"]
             )
-        )
-    if len(seen) > 2:
-        yield {"bench": "ladder", "load": "knee", **knee(seen)}
+            for one in (mode,) if nodes > FULL_FANOUT else modes:
+                seen[one].append(step)
+    for mode, steps in seen.items():
+        if len(steps) > 2:
+            yield {"bench": "ladder", "load": f"knee, {mode}", **knee(steps)}
 
 
 def knee(rungs: Sequence[Rung]) -> Line:
