@@ -88,6 +88,8 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
         now = time.perf_counter()
         for handle in ready:
             by_socket[handle].take(now)
+    for one in probes:
+        one.socket.close()
     return {one.name: {"probes": len(one.seconds), **spread(one.seconds)} for one in probes}
 
 
