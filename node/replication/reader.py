@@ -17,6 +17,7 @@ from crdt.fields import ARCHIVED_AT, FieldKind, kind_of
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import Record
+from crdt.record_codec import decode
 from crdt.state import BelowFloorError
 from crdt.view import View, in_conflict, order, shown
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
@@ -88,7 +89,7 @@ class StoreReader:
         record = replica.read(key)
         return None if record is None else self._shown(key, record, archived=archived)
 
-    def _shown(self, key: bytes, record: Record, *, archived: bool) -> Held | None:
+    def _shown(self, key: bytes, record: Record, *, archived: bool = False) -> Held | None:
         seen = view(record, self._engine.replica)
         if seen is None or self._is_archived(seen) is not archived:
             return None
@@ -333,16 +334,21 @@ class StoreReader:
             own: with those of the lane that never leaves this node.
         """
         out: list[FeedEntry] = []
+        replica = self._engine.replica
+        newer = replica.overlay.keys()
         while len(out) < limit:
-            entries = self._engine.store.feed.after(after, limit - len(out))
-            for entry in entries:
-                after = entry.position
-                if entry.key[:1] == PRIVATE and not own:
+            changed = self._engine.store.feed.changed(after, limit - len(out))
+            for position, key, data in changed:
+                after = position
+                if key[:1] == PRIVATE and not own:
                     continue  # that lane never leaves
-                collection, _, ident = entry.key[1:].decode().partition("/")
-                held = self._held(entry.key)
+                if key in newer:
+                    held = self._held(key)
+                else:
+                    held = None if data is None else self._shown(key, decode(key, data))
+                collection, _, ident = key[1:].decode().partition("/")
                 out.append(FeedEntry(arrival=after, collection=collection, id=ident, held=held))
-            if not entries:
+            if not changed:
                 break
         return out
 
