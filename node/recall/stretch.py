@@ -12,7 +12,7 @@ from node.recall.overlay import Overlay
 from node.recall.source import Page, Source
 from node.recall.threads import Manners
 
-_READ_AT_ONCE: Final = 16
+_READ_AT_ONCE: Final = 8
 _TAKE_AT_ONCE: Final = 1024
 
 
