@@ -252,8 +252,9 @@ class LocalFunnel:
         """
         self._readiness.check_writable()
         waiting = self._engine.waiting
-        shed = waiting.shed()
-        if shed is None and waiting.writes >= self._in_flight_max:
+        queue = waiting.queue()
+        shed = waiting.pressure.refuses(queue, self._loop.time()) if queue.writes else None
+        if shed is None and queue.writes >= self._in_flight_max:
             shed = Shed("count", f"{self._in_flight_max} are in flight", 1)
         if shed is not None:
             self._shed[shed.reason].inc()
@@ -299,7 +300,7 @@ class LocalFunnel:
             ) from error
         except MissingRecordError as error:
             raise errors.Denied("the record is gone", why=str(error)) from error
-        held = sum(verdict.answer is Answer.PENDING for verdict in verdicts)
+        held = [verdict.answer for verdict in verdicts].count(Answer.PENDING)
         self._counted(action, "pending", held)
         self._counted(action, "allow", len(ops) - held)
         return ops, verdicts
@@ -315,27 +316,27 @@ class LocalFunnel:
         counter.inc(count)
 
     async def _confirmed(self, ops: list[Op], verdicts: list[Verdict]) -> Receipt:
-        last = ops[-1].dot
-        dots: tuple[Dot, ...] = (last,)
-        if ops[0].dot.actor != last.actor:  # a move between the lanes: both must hold
-            dots = _last_of_each(ops)
-            last = dots[0]
-        began = self._loop.time()
+        dots = tuple([op.dot for op in ops])
+        last = dots[-1]
+        loop, wait = self._loop, self._engine.waiting.for_write
+        began = loop.time()
         deadline = began + self._timeout_ms() / 1000
-        # All are asked for before the first await: one that is met meanwhile wakes nobody later.
-        waits = [
-            self._engine.waiting.for_write(
-                lane_of(dot.actor), dot.seq, since=began, deadline=deadline
-            )
-            for dot in dots
-        ]
-        met = all([await wait for wait in waits])
-        self._waited.observe(self._loop.time() - began)
+        if dots[0].actor == last.actor:
+            met = await wait(lane_of(last.actor), last.seq, since=began, deadline=deadline)
+        else:  # a move between the lanes: both must hold
+            last, other = _last_of_each(ops)
+            # Both are asked for before the first await: one met meanwhile wakes nobody later.
+            waits = [
+                wait(lane_of(dot.actor), dot.seq, since=began, deadline=deadline)
+                for dot in (last, other)
+            ]
+            met = all([await one for one in waits])
+        self._waited.observe(loop.time() - began)
         held: dict[str, str] = {}
         for op, verdict in zip(ops, verdicts, strict=False):
             if verdict.answer is Answer.PENDING:
                 held.setdefault(op.id, dot_text(op.dot))
-        receipt = self._receipts.make(tuple(op.dot for op in ops), last, held=held)
+        receipt = self._receipts.make(dots, last, held=held)
         self._outcomes["committed" if met else "short"].inc()
         if not met:
             self._raise_short(receipt)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
 from crdt.op import Op
-from node.replication.pressure import Pressure, Queue, Shed
+from node.replication.pressure import Pressure, Queue
 
 if TYPE_CHECKING:
     from node.replication.engine import Engine
@@ -67,21 +67,21 @@ class Waiting:
         """How many writes wait."""
         return sum(map(len, self._writes.values()))
 
-    def shed(self) -> Shed | None:
-        """Why one write more is not taken now; None when it is."""
-        return self.pressure.refuses(self._queue(), self._loop.time())
-
     def wait_seconds(self) -> float:
         """How long a write that came now would wait for its quorum."""
-        return self.pressure.wait_seconds(self._queue(), self._loop.time())
+        return self.pressure.wait_seconds(self.queue(), self._loop.time())
 
-    def _queue(self) -> Queue:
-        firsts = [queue[0] for queue in self._writes.values() if queue]
-        if not firsts:
-            return Queue(0, 0, 0.0)
-        minted = self._engine.replica.minted_bytes
-        size = minted - min(write.minted_bytes for write in firsts)
-        return Queue(self.writes, size, min(write.since for write in firsts))
+    def queue(self) -> Queue:
+        """What waits for its quorum."""
+        writes, since = 0, float("inf")
+        minted = oldest = self._engine.replica.minted_bytes
+        for queue in self._writes.values():
+            if queue:
+                first = queue[0]
+                writes += len(queue)
+                oldest = min(oldest, first.minted_bytes)
+                since = min(since, first.since)
+        return Queue(writes, minted - oldest, since)
 
     def for_write(
         self, lane: bytes, seq: int, *, since: float, deadline: float
