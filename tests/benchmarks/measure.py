@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from node.store import Store
 from tests.benchmarks.load import press, sender_for
-from tests.benchmarks.machine import cpu_of, link_bytes
-from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
+from tests.benchmarks.machine import Cpu, cpu_of, link_bytes
+from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running, waited
 from tests.benchmarks.scale import CONTENT_BYTES, Line, Scale
 from tests.benchmarks.sending import Place
 from tests.benchmarks.usage import Usage, per_op
@@ -134,8 +134,9 @@ def catchup(folder: Path, scale: Scale) -> Iterator[Line]:
         seed(mesh, 1000)
         mesh.settle()
         mesh.stop(away)
+        start = _plain_start(mesh, away)
         seed_more(mesh, scale.catchup_ops)
-        line = _returns(mesh, away, scale.catchup_ops)
+        line = _returns(mesh, away, scale.catchup_ops, start)
     ops_bytes = _log_bytes(mesh.nodes[0], scale.catchup_ops)
     yield {"bench": "catchup", **line, **_per_byte(line, ops_bytes)}
 
@@ -153,10 +154,11 @@ def bootstrap(folder: Path, scale: Scale) -> Iterator[Line]:
         mesh.settle()
         _until(lambda: mesh.nodes[0].metric("log_floor_ops") > 0, "the log was never cut")
         mesh.stop(lost)
+        start = _plain_start(mesh, lost)
         (lost.data_dir / "CURRENT").unlink()
         for store in lost.data_dir.glob("store-*"):
             shutil.rmtree(store)
-        line = _returns(mesh, lost, scale.catchup_ops)
+        line = _returns(mesh, lost, scale.catchup_ops, start)
         line["snapshot"] = lost.metric("store_changes_total") > 0
     ops_bytes = CONTENT_BYTES * scale.catchup_ops
     yield {"bench": "bootstrap", **line, **_per_byte(line, ops_bytes)}
@@ -168,9 +170,27 @@ def seed_more(mesh: Mesh, records: int) -> None:
     drive(mesh.nodes[0], kind="bulk", clients=2, requests=count, items=1000)
 
 
-def _returns(mesh: Mesh, away: Node, ops: int) -> Line:
-    """Start a node and follow it until it is equal to the first."""
+def _plain_start(mesh: Mesh, node: Node) -> Cpu:
+    """What a stopped node uses to start with nothing to catch up; it is stopped again."""
+    mesh.start(node)
+    mesh.settle()
+    used = cpu_of(node.pid)
+    mesh.stop(node)
+    return used
+
+
+def _returns(mesh: Mesh, away: Node, ops: int, start: Cpu) -> Line:
+    """Start a node and follow it until it is equal to the first.
+
+    Args:
+        mesh: with all other nodes running.
+        away: a stopped one.
+        ops: operations that it lacks.
+        start: what it uses to start when it lacks nothing, which is no cost of catching up.
+    """
     sources = [node for node in mesh.nodes if node is not away]
+    # Their indexes still take in what was written; that is not a cost of giving it away.
+    waited(lambda: all(node.index_level() for node in sources), _DEADLINE_SECONDS)
     before = {node.name: cpu_of(node.pid) for node in sources}
     target = sources[0].mesh()["clock"]
     began = time.monotonic()
@@ -187,7 +207,8 @@ def _returns(mesh: Mesh, away: Node, ops: int) -> Line:
         "seconds_from_start": round(ended - began, 2),
         "seconds_listening": round(ended - listening, 2),
         "ops_per_second": round(ops / max(ended - listening, 1e-9)),
-        "receiver_cpu_us": per_op(cpu_of(away.pid), ops),
+        "receiver_cpu_us": per_op(cpu_of(away.pid) - start, ops),
+        "start_cpu_seconds": round(start.total, 2),
         "source_cpu_us": given,
         "busiest_source_cpu_us": max(one["total"] for one in given),
         "bytes_received": moved[0] if moved else None,
