@@ -193,10 +193,7 @@ class Reader(Protocol):
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
         """One record of the archive, or None when nothing there has that id.
 
-        Args:
-            collection: family of records.
-            record_id: its id.
-            own: look in the lane that never leaves this node, and nowhere else.
+        `own`: look in the lane that never leaves this node, and nowhere else.
         """
         ...
 
@@ -236,6 +233,10 @@ class Reader(Protocol):
 
     def named(self, collection: str, prefix: str, limit: int) -> list[str]:
         """Ids of records that start with a prefix, at most `limit`; some may not show."""
+        ...
+
+    def fresh(self, collection: str) -> bool:
+        """Whether records of a collection may have changed that indexes do not know of yet."""
         ...
 
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:

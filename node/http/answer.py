@@ -59,11 +59,16 @@ class Answer:
         return response
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value in JSON; what JSON cannot say is told as Python writes it."""
+    return orjson.dumps(value, default=repr)
+
+
 def json_answer(
     value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None, cut: bool = False
 ) -> Answer:
-    """An answer in JSON; what JSON cannot say is told as Python writes it."""
-    return Answer(status, orjson.dumps(value, default=repr), headers=headers, cut=cut)
+    """An answer in JSON."""
+    return Answer(status, json_bytes(value), headers=headers, cut=cut)
 
 
 class Heads:

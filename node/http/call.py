@@ -55,6 +55,7 @@ class Call:
         "_body",
         "_json",
         "_query",
+        "_reader",
         "door",
         "grant",
         "headers",
@@ -95,6 +96,7 @@ class Call:
         self._body = body
         self._json: Any = _UNREAD
         self._query: dict[str, str] | None = None
+        self._reader: Caller | None = None
 
     @property
     def query(self) -> dict[str, str]:
@@ -241,10 +243,12 @@ class Call:
     @property
     def reader(self) -> Caller:
         """Who reads: the agent of the key, else the header alone; nameless without both."""
-        agent = self.grant.agent_id
-        if not agent:
-            agent = self.services.memories.caller({}, self.headers.get(AGENT))
-        return self._caller(agent)
+        if self._reader is None:
+            agent = self.grant.agent_id
+            if not agent:
+                agent = self.services.memories.caller({}, self.headers.get(AGENT))
+            self._reader = self._caller(agent)
+        return self._reader
 
     @property
     def reader_agent(self) -> str:
@@ -314,13 +318,8 @@ class Call:
         grant, services = self.grant, self.services
         if agent:
             services.last_seen.touch(agent, services.now_ms())
-        return Caller(
-            agent=agent,
-            role=grant.role,
-            namespaces=grant.namespaces or None,
-            local=self.local,
-            attested=bool(agent) and agent == self.signer,
-        )
+        attested = bool(agent) and agent == self.signer
+        return _same_caller(agent, grant.role, grant.namespaces or None, self.local, attested)
 
     def _fingerprint(self) -> bytes:
         """32 bytes that stand for this very request."""
@@ -328,6 +327,17 @@ class Call:
         state = hashlib.sha256(line.encode(errors="surrogateescape"))
         state.update(self._body)
         return state.digest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _same_caller(
+    agent: str,
+    role: str | None,
+    namespaces: tuple[str, ...] | None,
+    local: bool,  # noqa: FBT001 - a field
+    attested: bool,  # noqa: FBT001 - a field
+) -> Caller:
+    return Caller(agent=agent, role=role, namespaces=namespaces, local=local, attested=attested)
 
 
 def from_loopback(transport: asyncio.BaseTransport | None) -> bool:

@@ -8,7 +8,7 @@ The id of a link begins with its source, so a look-up by prefix finds the links 
 memory. A second record per link, under its target, would find the others as well, but would
 be a second operation: judged again, held for approval again, and able to go without its
 twin. So there is one record, its id carries a hash of the target, and this index turns that
-around: some 200 bytes of memory a link.
+around: some 300 bytes of memory a link. It also knows whether a memory has any link at all.
 """
 
 import hashlib
@@ -25,6 +25,8 @@ _END_CHARS: Final = 32
 _TRIPLE_CHARS: Final = 16
 _NAME: Final = b"link/"
 _NAME_AT: Final = slice(1, 1 + len(_NAME))
+_SHARED: Final = 1
+_OWN: Final = 2
 _ID_AT: Final = 1 + len(_NAME)
 
 
@@ -59,24 +61,45 @@ class LinkIndex:
         self._scan = scan
         self._store_id = store_id
         self._store: str | None = None
-        self._ending: dict[str, dict[str, None]] = {}
+        self._ending: dict[str, dict[str, int]] = {}
+        self._leaving: dict[str, int] = {}
         self._shared = 0
 
     def note(self, key: bytes, *, there: bool) -> None:
         """Take in that a link record is there, or is gone."""
         ident = key[_ID_AT:].decode()
-        end = ident.rpartition(_MARK)[2][:_END_CHARS]
+        source, _, triple = ident.rpartition(_MARK)
+        end = triple[:_END_CHARS]
+        # A link may stand in both lanes, and leave one of them.
+        lane = _OWN if key[:1] == PRIVATE else _SHARED
         found = self._ending.get(end, {})
-        if there == (ident in found):
+        held = found.get(ident, 0)
+        lanes = held | lane if there else held & ~lane
+        if lanes == held:
             return
-        if key[:1] != PRIVATE:
+        if lane == _SHARED:
             self._shared += 1 if there else -1
-        if there:
-            self._ending.setdefault(end, found)[ident] = None
+        if not held:
+            self._count(source, 1)
+        if lanes:
+            self._ending.setdefault(end, found)[ident] = lanes
             return
+        self._count(source, -1)
         del found[ident]
         if not found:
             self._ending.pop(end, None)
+
+    def _count(self, source: str, step: int) -> None:
+        count = self._leaving.get(source, 0) + step
+        if count:
+            self._leaving[source] = count
+        else:
+            del self._leaving[source]
+
+    def touches(self, memory: str) -> bool:
+        """Whether a link may leave a memory or end at it."""
+        self._renew()
+        return memory in self._leaving or _end(memory) in self._ending
 
     def made(self, lane: bytes, ident: str) -> None:
         """A link was just minted here; it shows before its commit is over."""
@@ -113,5 +136,6 @@ class LinkIndex:
             return
         self._store, self._shared = store, 0
         self._ending.clear()
+        self._leaving.clear()
         for key in self._scan():
             self.note(key, there=True)

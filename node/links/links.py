@@ -53,6 +53,8 @@ class Links:
 
     async def of(self, memory: str, viewer: Caller, limit: int = LINKS_MAX) -> list[Link]:
         """The links of a memory, both ways, oldest first, at most `limit` each way."""
+        if not self.index.touches(memory) and not self._memories.funnel.reader().fresh(COLLECTION):
+            return []  # most memories have none
         found: dict[str, Link] = {}
         for outward in (True, False):
             count = 0

@@ -38,12 +38,13 @@ class AccessLedger:
         found = self._dirty.get(record_id) or self._clean.get(record_id)
         return found if found is not None else self._stored(record_id)
 
-    def touch(self, record_id: str, now_ms: int) -> None:
-        """Count one read."""
-        count, last = self.of(record_id)
+    def touch(self, record_id: str, now_ms: int) -> Access:
+        """Count one read; the count with it."""
+        found = count, last = self.of(record_id)
         if record_id not in self._dirty and len(self._dirty) >= self._entries_max:
-            return  # nobody flushes: losing counts is better than losing memory
-        self._dirty[record_id] = (count + 1, max(last, now_ms))
+            return found  # nobody flushes: losing counts is better than losing memory
+        self._dirty[record_id] = found = (count + 1, max(last, now_ms))
+        return found
 
     def take(self) -> dict[str, Access]:
         """What changed since the last call, to be stored; totals, not increments."""

@@ -284,7 +284,9 @@ def _given(fields: Mapping[str, Value]) -> dict[str, Value]:
     """The fields of a new memory; a null is as if it had not been given."""
     written = {name: value for name, value in fields.items() if value is not None}
     for name in _STATED_SETS:
-        written.update(_elements(name, written.pop(name, [])))
+        members = written.pop(name, None)
+        if members:
+            written.update(_elements(name, members))
     return written
 
 

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Final
 
 _RUN: Final = 128
-_LEAD_BITS: Final = 14
 _POOL_BYTES: Final = 4096
-_FREE: Final = (1 << 128 - _LEAD_BITS) - 1 ^ (0xF << 76) ^ (0x3 << 62)
-_VERSION: Final = 0x4 << 76 | 0x2 << 62
+_ID_CHARS: Final = 32
+_LEAD_CHARS: Final = 3
+"""The first 12 of the bits that ids of a run share; two more lead the next character."""
+
+_HEX: Final = "0123456789abcdef"
+_VARIANT: Final = {digit: "89ab"[place & 3] for place, digit in enumerate(_HEX)}
 
 
 def uuid_text(number: int) -> str:
@@ -32,18 +35,29 @@ class RecordIds:
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
-        self._pool = b""
+        self._pool = ""
         self._at = 0
         self._left = 0
-        self._lead = 0
+        self._lead = ""
+        self._fourth: dict[str, str] = {}
 
     def draw(self) -> str:
         """A new id."""
-        if self._at >= len(self._pool):
-            self._pool, self._at = self._entropy(_POOL_BYTES), 0
-        drawn = int.from_bytes(self._pool[self._at : self._at + 16], "big")
-        self._at += 16
+        at = self._at
+        if at >= len(self._pool):
+            self._pool, at = self._entropy(_POOL_BYTES).hex(), 0
+        self._at = at + _ID_CHARS
+        drawn = self._pool[at : at + _ID_CHARS]
         if not self._left:
-            self._left, self._lead = _RUN, drawn >> 128 - _LEAD_BITS << 128 - _LEAD_BITS
+            self._begin(drawn)
         self._left -= 1
-        return uuid_text(drawn & _FREE | self._lead | _VERSION)
+        return (
+            f"{self._lead}{self._fourth[drawn[3]]}{drawn[4:8]}-{drawn[8:12]}-4{drawn[13:16]}"
+            f"-{_VARIANT[drawn[16]]}{drawn[17:20]}-{drawn[20:]}"
+        )
+
+    def _begin(self, drawn: str) -> None:
+        """Ids begin from now on with the first 14 bits of what was drawn."""
+        self._left, self._lead = _RUN, drawn[:_LEAD_CHARS]
+        shared = int(drawn[_LEAD_CHARS], 16) & 0b1100
+        self._fourth = {digit: _HEX[shared | place & 3] for place, digit in enumerate(_HEX)}

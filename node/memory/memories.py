@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from crdt.dot import Dot
 from crdt.op import Draft, Op, Value
@@ -48,8 +48,7 @@ class Ask:
         return self.caller.attested and self.caller.agent == owner
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(NamedTuple):
     """A memory that a request created, or updated in the place of creating."""
 
     id: str

@@ -47,6 +47,7 @@ _AS_GIVEN: Final = (
     "scope",
     ALIASES,
 )
+_SELDOM: Final = frozenset(_AS_GIVEN)
 _MOMENTS: Final = frozenset(
     ("expires_at", CREATED_AT, UPDATED_AT, ARCHIVED_AT, ORIGINAL_EXPIRES_AT)
 )
@@ -130,8 +131,11 @@ def content_id(held: Held) -> str:
 def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
     """The memory record of the API."""
     view = held.view
-    get = view.values.get
+    values = view.values
+    get = values.get
     metadata = get("metadata")
+    created, updated = created_ms(held), updated_ms(held)
+    made = format_ms(created)
     out: dict[str, Any] = {
         "id": held.id,
         "tier": get("tier", TIER_DEFAULT),
@@ -143,8 +147,8 @@ def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
         "confidence": get("confidence", CONFIDENCE_DEFAULT),
         "source": get("source", SOURCE_DEFAULT),
         "access_count": access[0],
-        "created_at": format_ms(created_ms(held)),
-        "updated_at": format_ms(updated_ms(held)),
+        "created_at": made,
+        "updated_at": made if updated == created else format_ms(updated),
         "metadata": {**metadata, "agent_id": view.owner} if metadata else {"agent_id": view.owner},
         "memory_kind": get("memory_kind", KIND_DEFAULT),
         "reflection_depth": get("reflection_depth", 0),
@@ -159,10 +163,11 @@ def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
         out["last_accessed_at"] = format_ms(access[1])
     if view.conflicts:
         out["conflicts"] = view.conflicts
-    for name in _AS_GIVEN:
-        value = get(name)
-        if value is not None:
-            out[name] = value
+    if not _SELDOM.isdisjoint(values):
+        for name in _AS_GIVEN:
+            value = get(name)
+            if value is not None:
+                out[name] = value
     return out
 
 

@@ -216,6 +216,13 @@ class StoreReader:
             found.update((key[name:].decode(), None) for key in (*keys, *fresh))
         return sorted(found)[:limit]
 
+    def fresh(self, collection: str) -> bool:
+        """Whether records of a collection may have changed that indexes do not know of yet."""
+        name = record_key(b"", collection, "")
+        at = slice(1, 1 + len(name))
+        overlay = self._engine.replica.overlay.keys()
+        return any(key[at] == name for key in overlay)
+
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
         """Per register in conflict: all its values, the shown one first."""
         replica = self._engine.replica

@@ -145,6 +145,11 @@ class FakeReader:
     def named(self, collection: str, prefix: str, limit: int) -> list[str]:
         return self.with_prefix(collection, prefix, limit)
 
+    def fresh(self, collection: str) -> bool:
+        """Nobody tells indexes of what arrives here."""
+        del collection
+        return True
+
     def recent(self, namespace: str | None = None) -> Iterator[Held]:
         found = [h for h in self._memories() if namespace in (None, h.view.namespace)]
         return iter(sorted(found, key=lambda held: held.view.created, reverse=True))

@@ -100,8 +100,13 @@ def _cut(chance: Random, drawn: list[bytes]) -> list[bytes]:
 
 
 def _each(answers: bytes) -> list[bytes]:
-    """One by one; aiohttp's own have the date of today."""
-    return re.split(rb"(?=HTTP/1\.\d \d{3} )", re.sub(rb"Date: [^\r]*", b"Date: -", answers))[1:]
+    """One by one; aiohttp's own have the date of today, and their headers in another order."""
+    found = []
+    for answer in re.split(rb"(?=HTTP/1\.\d \d{3} )", answers)[1:]:
+        head, _, body = re.sub(rb"Date: [^\r]*", b"Date: -", answer).partition(b"\r\n\r\n")
+        line, *headers = head.split(b"\r\n")
+        found.append(b"\r\n".join([line, *sorted(headers), b"", body]))
+    return found
 
 
 async def _answered(world: World, parts: list[bytes]) -> tuple[list[bytes], bool]:

@@ -1,7 +1,10 @@
-from typing import Any
+import os
+from random import Random
+from typing import Any, Final
 
 import pytest
 
+from node.http import strict_json
 from node.http.strict_json import BadJsonError, parse
 from tests.unit.http.conftest import API, World
 
@@ -58,6 +61,47 @@ def test_ambiguous_or_broken_json_is_refused(text: bytes) -> None:
 )
 def test_everything_else_is_taken_unchanged(text: bytes, value: Any) -> None:
     assert parse(text) == value
+
+
+_PIECES: Final = (
+    *(b"{", b"}", b"[", b"]", b":", b",", b" ", b'""', b'"a"', b'"a":', b'"b":', b'"c d"'),
+    *(b"0", b"-0", b"1", b"01", b"1.5", b"1.", b"-0.0", b"1e3", b"1e400", b"9e99", b"true"),
+    *(b"null", b"NaN", b"9223372036854775808", b"18446744073709551615", b"18446744073709551616"),
+    *(b'"\\""', b'"\\n"', b'"\\\\"', b'"\\u0000"', b'"\\u00e9"', b'"\\ud800"', b'"\\x"', b'"'),
+    *(
+        b'"\x00"',
+        b'"\x7f"',
+        b'"\xc3\xa9"',
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b'"a":1,',
+        b"\\",
+        b"\n",
+        b"\x0b",
+    ),
+    *(b"[" * 20 + b"]" * 20, b"[" * 1000 + b"]" * 1000, b'{"a":{"a":1},"b":{"a":[]}}'),
+)
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    try:
+        value = parse(body)
+    except BadJsonError as error:
+        return "refused", str(error)
+    return "taken", repr(value)
+
+
+def test_the_quick_reader_says_what_the_strict_one_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = int(os.environ.get("SEED", "0")) or Random().randrange(1 << 32)
+    print(f"SEED={seed}")
+    chance = Random(seed)
+    bodies = [b"".join(chance.choices(_PIECES, k=chance.randint(1, 9))) for _ in range(20_000)]
+    bodies += [b'{"a":%b,"b":%b}' % tuple(chance.choices(_PIECES, k=2)) for _ in range(5_000)]
+    bodies += [b"{%b1,%b2}" % tuple(chance.choices(_PIECES[8:11], k=2)) for _ in range(50)]
+    quick = [_said(body) for body in bodies]
+    monkeypatch.setattr(strict_json, "_quickly", lambda _body: strict_json._UNSURE)
+    assert quick == [_said(body) for body in bodies]
+    assert sum(kind == "taken" for kind, _ in quick) > 1000
 
 
 async def test_a_refused_body_is_400_and_writes_nothing(world: World) -> None:

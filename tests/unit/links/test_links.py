@@ -61,3 +61,22 @@ def test_a_record_whose_fields_are_not_those_of_its_id_states_nothing(
     assert link_of(held) is not None
     held.view.values.update(wrong)
     assert link_of(held) is None
+
+
+def test_a_link_that_goes_from_one_lane_into_the_other_stays_known() -> None:
+    index = LinkIndex()
+    assert not index.touches("here")
+    name = link_id("here", "supports", "there")
+    shared, own = key(name), key(name, PRIVATE)
+    index.note(own, there=True)
+    assert (index.shared(), index.ending_at("there")) == (0, [name])
+    index.note(shared, there=True)
+    index.note(own, there=False)
+    assert (index.shared(), index.ending_at("there")) == (1, [name])
+    assert index.touches("here")
+    assert index.touches("there")
+    index.note(shared, there=False)
+    index.note(shared, there=False)
+    assert (index.shared(), index.ending_at("there")) == (0, [])
+    assert not index.touches("here")
+    assert not index.touches("there")
