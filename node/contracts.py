@@ -191,10 +191,7 @@ class Reader(Protocol):
         ...
 
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
-        """One record of the archive, or None when nothing there has that id.
-
-        `own`: look in the lane that never leaves this node, and nowhere else.
-        """
+        """One record of the archive, or None; `own`: of the lane that never leaves this node."""
         ...
 
     def ended(self) -> Iterator[Held]:
