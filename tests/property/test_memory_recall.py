@@ -17,7 +17,7 @@ from crdt.op import Draft, Kind
 from node.contracts import Caller, Held
 from node.memory.query import Query
 from node.memory.record import created_ms, is_party, visible_to
-from node.recall import document, feeding, ranking, service
+from node.recall import document, ranking, service, source
 from node.recall.asking import Ask
 from node.recall.service import Found, Recall, Recalled, tokens_of
 from tests.property.memory_histories import (
@@ -343,7 +343,12 @@ def first_page_only() -> Patch:
 
 def lost_position() -> Patch:
     """The position is written before the engines have flushed what leads to it."""
-    return feeding.Feeding, "_changes", lambda _self, _reader, _entry, _taken: []
+    plain = source.StoreSource.page
+
+    def page(self: Any, after: int, limit: int) -> Any:
+        return plain(self, after, limit)._replace(changes=[])
+
+    return source.StoreSource, "page", page
 
 
 def above_only() -> Patch:
