@@ -173,7 +173,7 @@ class Storage:
         4 << 30, minimum=1 << 20, unit="bytes", help="Size above which the oldest log goes."
     )
     log_bytes_min: int = setting(
-        256 << 20, minimum=0, unit="bytes", help="Size of log that stays although all hold it."
+        64 << 20, minimum=0, unit="bytes", help="Size of log that stays although all hold it."
     )
     log_days_max: float = setting(30.0, minimum=0.01, unit="days", help="Age above which log goes.")
     idempotency_hours: float = setting(

@@ -76,10 +76,12 @@ class Feed:
     def changed(self, position: int, limit: int) -> list[Changed]:
         """The same with what the records are now; in bulk, from any thread.
 
+        Nobody who reads a moment waits for it.
+
         Raises:
             CorruptRecord: an entry or a record is damaged.
         """
-        rows = self._env.read(lambda txn: list(self._rows(txn, position, limit)))
+        rows = self._env.read_long(lambda txn: list(self._rows(txn, position, limit)))
         out = []
         for at, value in rows:
             standing = read_standing(at, value)
