@@ -227,9 +227,11 @@ class Feeding:
                 continue
             except Exception as error:  # noqa: BLE001 - derived: whatever ails it, the node goes on
                 self._troubles += 1
+                self._flushed.set()  # whoever waits is answered without it
                 self._log("index_failed", error=type(error).__name__, times=self._troubles)
                 await asyncio.sleep(min(_RETRY_SECONDS * self._troubles, _RETRY_SECONDS_MAX))
                 continue
+            self._flushed.set()
             await self._cadence.rest()
 
     async def _round(self) -> None:
@@ -247,7 +249,6 @@ class Feeding:
         else:
             await self._in_worker(self.engines.settle)
         self.state = READY
-        self._flushed.set()
         self._level.set()
 
     def _must_rebuild(self) -> bool:
