@@ -81,16 +81,10 @@ class Federation:
         help="Longest time between two comparisons of clocks with each peer.",
     )
     full_fanout_max: int = setting(
-        12,
-        minimum=0,
-        maximum=1000,
-        help="Members up to which a writer pushes to all; above, to a few, and the rest by relay.",
+        12, minimum=0, help="Members up to which a writer pushes to all; above it, relay begins."
     )
     relay_extra: int = setting(
-        2,
-        minimum=0,
-        maximum=1000,
-        help="Members that a writer pushes to beyond its quorum, above full_fanout_max.",
+        2, minimum=0, help="Members beyond its quorum that a writer pushes to where relay is on."
     )
     share_private: bool = setting(
         False, help="Replicate private memories to the members of the mesh."

@@ -56,8 +56,9 @@ def draw(rows: Sequence[dict[str, Any]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" '
         'font-family="sans-serif" font-size="12">'
     )
+    title = "<title>Messages per write and per idle second, by number of nodes</title>"
     paper = f'<rect width="{size[0]}" height="{size[1]}" fill="#ffffff"/>'
-    return "\n".join([head, paper, *body, "</svg>", ""])
+    return "\n".join([head, title, paper, *body, "</svg>", ""])
 
 
 _NAMES = {"full": "push to all", "relay": "relay"}
