@@ -105,9 +105,9 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Serve what can be served directly; aiohttp parses the rest."""
-        if self._alone:
+        if self._alone or not data:  # without data aiohttp tells its parser to go on
             self._pass_on(data)
-        elif self._running is not None or self._paused or self._held:
+        elif self._running is not None or self._held or (self._paused and not self._left):
             self._hold(data)
         else:
             self._take(data)

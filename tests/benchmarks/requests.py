@@ -8,6 +8,7 @@ reads go to a real store.
 
 import argparse
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -191,6 +192,9 @@ async def measure(folder: Path, options: argparse.Namespace) -> list[dict[str, A
     lines: list[dict[str, Any]] = []
     try:
         ids = await _filled(node)
+        gc.collect()
+        gc.freeze()  # as a running node does
+        gc.set_threshold(20_000, 20, 50)
         services, door = _services(node, keyed=True)
         server = build_server(services, door, direct=not options.ordinary)
         for load, expect in (

@@ -159,6 +159,18 @@ async def test_what_comes_before_its_turn_is_bounded(world: World) -> None:
     assert wire.transport.reading
 
 
+async def test_a_large_body_goes_on_although_its_sender_reads_slowly(world: World) -> None:
+    wire = Wire(world)
+    request = asked(f"POST {MEMORIES}", body=b'{"title":"t","content":"%b"}' % (b"x" * 60_000))
+    await wire.send(request[:300])
+    wire.connection.pause_writing()
+    await wire.send(*(request[at : at + 9000] for at in range(300, len(request), 9000)))
+    wire.connection.resume_writing()
+    assert statuses(await wire.settle()) == [201]
+    assert statuses(await wire.send(LIVE)) == [201, 200]
+    assert wire.ordinary == 1
+
+
 async def test_a_write_whose_client_has_gone_still_counts(world: World) -> None:
     wire = Wire(world)
     wire.connection.data_received(CREATE)
