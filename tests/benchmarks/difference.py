@@ -20,6 +20,7 @@ from tests.benchmarks import lookups, sizes
 from tests.benchmarks.filling import fill
 from tests.benchmarks.machine import link_bytes
 from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, running
+from tests.benchmarks.pacing import pause
 from tests.benchmarks.scale import Line, Scale
 
 OPERATIONS: Final = 1_000
@@ -102,7 +103,7 @@ def _round(mesh: Mesh, first: int) -> dict[str, float | None]:
         target = source.mesh()["clock"]
         lookups.settle(lookups.Client(source))
         _until(lambda: not source.metric("peer_up"), "the silent peer was not given up")
-        time.sleep(_REST_SECONDS)
+        pause(_REST_SECONDS)
         before = {side: cpu_seconds(pid) for side, pid in pids.items()}
     finally:
         os.kill(pids["receiver"], signal.SIGCONT)
@@ -114,7 +115,7 @@ def _round(mesh: Mesh, first: int) -> dict[str, float | None]:
     lookups.settle(lookups.Client(away))
     indexed = cpu_seconds(pids["receiver"]) - before["receiver"]
     mesh.settle()
-    time.sleep(_REST_SECONDS)
+    pause(_REST_SECONDS)
     return {
         **used,
         "receiver_indexed": indexed,

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from tests.benchmarks import sizes
 from tests.benchmarks.machine import Cpu, cpu_of, link_bytes
 from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
+from tests.benchmarks.pacing import pause
 from tests.benchmarks.scale import CONTENT_BYTES, Line, Scale
 
 RUNGS: Final[Mapping[str, tuple[int, ...]]] = {
@@ -190,7 +191,7 @@ def _idle(mesh: Mesh) -> float:
     pids = [node.pid for node in mesh.nodes]
     before = [cpu_of(pid).total for pid in pids]
     began = time.monotonic()
-    time.sleep(_IDLE_SECONDS)
+    pause(_IDLE_SECONDS)
     used = [cpu_of(pid).total - one for pid, one in zip(pids, before, strict=True)]
     return round(sum(used) / len(used) / (time.monotonic() - began) * 1000, 2)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.benchmarks import measure
-from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running
+from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, drive, running, waited
 from tests.benchmarks.scale import CONTENT_BYTES, Line, Scale
 
 SECONDS: Final = {"tiny": 1.0, "quick": 4.0, "bench": 10.0, "full": 20.0}
@@ -57,13 +57,16 @@ def _returning(mesh: Mesh, scale: Scale, seconds: float) -> Line:
     with _scraped(mesh.nodes):
         line = _window(mesh, mesh.nodes, seconds, CLIENTS)
     began = time.monotonic()
-    while not all(away.mesh()["clock"].get(actor, 0) >= seq for actor, seq in target.items()):
-        if time.monotonic() - began > _RETURN_SECONDS:
-            raise BenchmarkError("the node did not catch up")
-        time.sleep(0.1)
+    if not waited(lambda: _covers(away, target), _RETURN_SECONDS):
+        raise BenchmarkError("the node did not catch up")
     line["caught_up_seconds_after_the_window"] = round(time.monotonic() - began, 1)
     mesh.settle()
     return line
+
+
+def _covers(node: Node, target: Mapping[str, int]) -> bool:
+    clock = node.mesh()["clock"]
+    return all(clock.get(actor, 0) >= seq for actor, seq in target.items())
 
 
 def _window(mesh: Mesh, nodes: tuple[Node, ...], seconds: float, clients: int) -> Line:

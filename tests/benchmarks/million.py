@@ -24,14 +24,13 @@ from urllib.error import HTTPError
 from tests.benchmarks import lookups, sizes
 from tests.benchmarks.filling import fill
 from tests.benchmarks.machine import cpu_of
-from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, running
+from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, running, waited
 from tests.benchmarks.scale import Line, Scale
 from tests.benchmarks.texts import Texts, ident
 
 RECORDS: Final = {"tiny": 1_000, "quick": 10_000, "bench": 100_000, "full": 1_000_000}
 SEED: Final = 1
 _START_SECONDS: Final = 120.0
-_POLL_SECONDS: Final = 0.01
 _READS: Final = 2_000
 _RECALLS: Final = 200
 _STARTS: Final = 3
@@ -129,10 +128,9 @@ def _followed(process: subprocess.Popen[bytes], began: float, node: Node) -> Lin
 
 
 def _follow(process: subprocess.Popen[bytes], began: float, reached: Callable[[], bool]) -> float:
-    while not reached():
-        if process.poll() is not None or time.monotonic() - began > _START_SECONDS:
-            raise BenchmarkError(f"the node did not start; its code is {process.poll()}")
-        time.sleep(_POLL_SECONDS)
+    found = waited(lambda: process.poll() is not None or reached(), _START_SECONDS)
+    if not found or process.poll() is not None:
+        raise BenchmarkError(f"the node did not start; its code is {process.poll()}")
     return round(time.monotonic() - began, 3)
 
 

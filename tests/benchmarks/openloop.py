@@ -212,6 +212,12 @@ class Pool:
         await asyncio.sleep(_SETTLE_SECONDS)
 
 
+async def until(moment: float) -> None:
+    """Return at this moment of `time.perf_counter`; the pace of the load."""
+    while (left := moment - time.perf_counter()) > 0:  # noqa: ASYNC110 - time is what passes here
+        await asyncio.sleep(left)
+
+
 async def drive(spec: dict[str, Any]) -> dict[str, Any]:
     """Carry out one specification."""
     pool = Pool(spec)
@@ -228,7 +234,7 @@ async def drive(spec: dict[str, Any]) -> dict[str, Any]:
             sent += 1
         if passed >= seconds:
             break
-        await asyncio.sleep(_STEP_SECONDS)
+        await until(began + passed + _STEP_SECONDS)
         late = max(late, time.perf_counter() - began - passed - _STEP_SECONDS)
     deadline = time.perf_counter() + _DRAIN_SECONDS
     await pool.settle(deadline)

@@ -14,7 +14,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, Final
 from tests.benchmarks import machine
 from tests.benchmarks.lookups import Client
 from tests.benchmarks.mesh import BenchmarkError, Mesh, Node, running
+from tests.benchmarks.pacing import pause
 from tests.benchmarks.soak_load import Ledger, Writer, ident, written
 from tests.benchmarks.soak_report import page
 from tests.benchmarks.soak_samples import Sampler
@@ -96,14 +96,14 @@ def disturb(mesh: Mesh, what: str, node: Node, plan: Plan) -> None:
         os.kill(node.pid, signal.SIGKILL)
         mesh.start(node)
     else:
-        pid, pause = node.pid, plan.cycle_seconds * _FLAP_SHARE
+        pid, length = node.pid, plan.cycle_seconds * _FLAP_SHARE
         for _ in range(_FLAPS):
             os.kill(pid, signal.SIGSTOP)
             try:
-                time.sleep(pause)
+                pause(length)
             finally:
                 os.kill(pid, signal.SIGCONT)
-            time.sleep(pause)
+            pause(length)
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def soak(folder: Path, plan: Plan, samples: Path, *, told: bool = True) -> dict[
         sampler = Sampler(mesh.nodes, ledger, samples)
         with loaded(mesh, plan, ledger), sampled(sampler, plan.sample_seconds, told=told):
             for at, what, place in disturbances(plan):
-                time.sleep(max(0.0, at - sampler.seconds))
+                pause(at - sampler.seconds)
                 node = mesh.nodes[place]
                 if told:
                     _say(f"{sampler.seconds:7.0f} s  {what} {node.name}")
@@ -189,7 +189,7 @@ def soak(folder: Path, plan: Plan, samples: Path, *, told: bool = True) -> dict[
                     {"seconds": round(sampler.seconds, 1), "event": what, "node": node.name}
                 )
                 disturb(mesh, what, node, plan)
-            time.sleep(max(0.0, plan.seconds - sampler.seconds))
+            pause(plan.seconds - sampler.seconds)
         mesh.settle()
         lost = {node.name: ledger.lost(read_back(node, ledger)) for node in mesh.nodes}
     worst = max(len(one) for one in lost.values())

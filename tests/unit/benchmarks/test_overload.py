@@ -42,7 +42,9 @@ class Server:
                 reply = f"503 no\r\n{self.header}\r\n" if shed else "201 yes\r\n"
                 if head.startswith(b"GET"):
                     reply = "404 no\r\n" if b"00000002" in head else "200 yes\r\n"
-                await asyncio.sleep(self.seconds)
+                worked = asyncio.Event()
+                asyncio.get_running_loop().call_later(self.seconds, worked.set)
+                await worked.wait()
                 writer.write(f"HTTP/1.1 {reply}Content-Length: 2\r\n\r\n{{}}".encode())
         writer.close()
         with suppress(ConnectionError):
