@@ -104,11 +104,10 @@ def plans(*, quick: bool) -> Iterator[Plan]:
         yield Plan(nodes=nodes, w=W, relay=True)
         if nodes <= 300:  # every tick N * N messages: a thousand would take an hour
             yield Plan(nodes=nodes, w=W, relay=False)
-    for nodes in (100,) if quick else (100, 300, 1_000):
+    for nodes in (100,) if quick else (100, 300):
         base = Plan(nodes=nodes, w=W, relay=True)
-        if nodes < 1_000:
-            yield replace(base, loss=0.05)
-            yield replace(base, loss=0.2)
+        for loss in (0.05, 0.2):
+            yield replace(base, loss=loss)
         yield replace(base, loss=0.05, churn_ms=100)
         if nodes <= 100:
             full = replace(base, relay=False)
