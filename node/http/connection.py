@@ -22,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from node.http.answer import Answer, Heads
 from node.http.heads import Head, HeadReader
+from node.http.intake import Intake
 from node.http.problems import Problem
 
 Direct = Callable[[Head, bytes, Any], Coroutine[Any, Any, Any]]
@@ -67,6 +68,7 @@ class Connection(RequestHandler):
         "_direct",
         "_heads",
         "_held",
+        "_intake",
         "_left",
         "_now_ms",
         "_reader",
@@ -81,6 +83,7 @@ class Connection(RequestHandler):
         heads: Heads,
         now_ms: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
+        intake: Intake,
         reader: HeadReader | None = None,
         direct: Direct | None = None,
         **settings: Any,
@@ -90,6 +93,7 @@ class Connection(RequestHandler):
         self._now_ms = now_ms
         self._reader = reader
         self._direct = direct
+        self._intake = intake
         self._running: Coroutine[Any, Any, Any] | None = None
         self._held = b""
         self._left = 0
@@ -109,8 +113,11 @@ class Connection(RequestHandler):
             self._pass_on(data)
         elif self._running is not None or self._held or (self._paused and not self._left):
             self._hold(data)
-        else:
+        elif self._left or self._intake.has_time():
             self._take(data)
+        else:
+            self._hold(data)
+            self._intake.put(self)
 
     def _pass_on(self, data: bytes) -> None:
         """Let aiohttp parse, and note when a head begins or is complete."""
@@ -123,12 +130,19 @@ class Connection(RequestHandler):
     def _hold(self, data: bytes) -> None:
         """Keep what comes before its turn."""
         self._held += data
-        if len(self._held) > _HELD_BYTES_MAX and not self._buffer_paused:
+        self._intake.held_bytes += len(data)
+        if not self._buffer_paused and (self._intake.full or len(self._held) > _HELD_BYTES_MAX):
             self._pause_reading_for_buffer()
+
+    def take_turn(self) -> None:
+        """Go on with what is held: the line has come to this connection."""
+        if self._running is None and not self._paused:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Take what was held."""
         data, self._held = self._held, b""
+        self._intake.held_bytes -= len(data)
         if self._buffer_paused:
             self._resume_reading_for_buffer()
         if data:
@@ -166,7 +180,7 @@ class Connection(RequestHandler):
             if not data:
                 return
         self._hold(data)
-        self._loop.call_soon(self._go_on)
+        self._intake.put(self)
 
     def _is_between(self) -> bool:
         """Whether aiohttp waits for the first byte of a message and has none in hand.
@@ -212,7 +226,7 @@ class Connection(RequestHandler):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
         if self._held and not self._paused:
-            self._go_on()
+            self._intake.put(self)
 
     def _write(self, answer: Answer) -> None:
         """Send the answer to a direct request, if anybody is there to get it."""
@@ -229,7 +243,13 @@ class Connection(RequestHandler):
         """The client reads again: go on with what it asked meanwhile."""
         super().resume_writing()
         if self._held and self._running is None:
-            self._go_on()
+            self._intake.put(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Nobody is there any more for what was held."""
+        super().connection_lost(exc)
+        self._intake.held_bytes -= len(self._held)
+        self._held = b""
 
     def _process_keepalive(self) -> None:
         """Cut who idles, but not who waits for an answer or is slow to take one."""
@@ -239,6 +259,9 @@ class Connection(RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Finish what is in flight, at most for so many seconds, then close."""
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.cancel()  # aiohttp has no message in hand, and would wait for the next one
         await super().shutdown(timeout)
         running, self._running = self._running, None
         if running is not None:

@@ -20,7 +20,7 @@ from node.http import memory_routes, transfer_routes
 from node.http.answer import Answer
 from node.http.call import Call
 from node.http.problems import Problem, refused
-from node.http.strict_json import parse
+from node.http.strict_json import BadJsonError, parse
 from node.memory.problems import InvalidField
 
 UNANSWERED_MAX: Final = 64
@@ -53,7 +53,10 @@ class _Part(Call):
         self.headers = CIMultiDictProxy(headers)
         self.peer, self.grant = whole.peer, whole.grant
         self._json = dict(fields)
-        self._body = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+        try:
+            self._body = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError as error:  # it was read from JSON: only depth is left
+            raise BadJsonError("nested too deeply") from error
 
 
 class _Message(NamedTuple):

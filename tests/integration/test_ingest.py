@@ -61,6 +61,14 @@ def test_each_message_has_its_own_answer(node: RealNode) -> None:
     assert all(one["detail"] for one in shown.values() if one["status"] >= 400)
 
 
+@pytest.mark.parametrize("depth", [33, 100, 254, 300, 900, 100_000])
+def test_what_nests_too_deeply_is_the_senders_mistake(node: RealNode, depth: int) -> None:
+    deep = '{"a":' * depth + "1" + "}" * depth
+    said = ingested(node, ['{"memory":{"title":"t","content":"c","metadata":' + deep + "}}"])
+    assert said[1]["status"] == 400, said
+    assert "deep" in said[1]["detail"]
+
+
 def test_a_retry_of_a_message_takes_effect_once(node: RealNode) -> None:
     message = {"ref": 1, "key": "k-1", "memory": {"title": "kept", "content": "once"}}
     first = ingested(node, [message])[1]

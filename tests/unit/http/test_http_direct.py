@@ -188,6 +188,17 @@ async def test_a_shutdown_waits_for_the_write_at_hand(world: World) -> None:
     assert wire.transport.closing
 
 
+@pytest.mark.parametrize("before", [(), (LIVE,), (LIST,), (LIVE, LIST, CREATE)])
+async def test_a_shutdown_does_not_wait_for_who_asks_nothing(
+    world: World, before: tuple[bytes, ...]
+) -> None:
+    wire = Wire(world)
+    await wire.send(*before)
+    async with asyncio.timeout(10):
+        await wire.connection.shutdown(3600)
+    assert wire.transport.closing
+
+
 async def test_a_shutdown_does_not_wait_for_ever(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
