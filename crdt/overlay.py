@@ -2,13 +2,15 @@
 
 Law: a read sees the overlay before the disk, so a node sees its own writes at once; an entry
 leaves only when the batch that holds it is durable. Values that changed since the last batch
-are remembered as they were, so the digest and the indexes move by the difference.
+are remembered as they were, so the digest and the indexes move by the difference. Every change
+of a record passes `put`, so what readers made of its last form is forgotten there.
 """
 
 from collections.abc import Callable, Iterable
 
 from crdt.digest import move, weight
 from crdt.dot import PRIVATE, Actor, Dot
+from crdt.memo import Memo
 from crdt.op import Idempotency
 from crdt.pending import Pending, encode_pending
 from crdt.record import Record
@@ -18,13 +20,18 @@ from crdt.view import Approved
 
 
 class Overlay:
-    """Uncommitted values over a `State`, gathered into batches."""
+    """Uncommitted values over a `State`, gathered into batches.
+
+    Attributes:
+        memo: what readers made of records that are on disk.
+    """
 
     def __init__(self, state: State, digest: int, approved: Callable[[bytes], Approved]) -> None:
         self.state = state
         self._approved = approved
         self.digest = digest
         self.number = 0
+        self.memo = Memo()
         self._records: dict[bytes, tuple[int, Record | None]] = {}
         self._retries: dict[bytes, tuple[int, IdempotencyRow]] = {}
         self._before: dict[bytes, tuple[Record | None, Approved]] = {}
@@ -53,6 +60,7 @@ class Overlay:
 
     def put(self, key: bytes, before: Record | None, after: Record | None) -> None:
         """Change a record that now is `before` into `after`."""
+        self.memo.drop(key)
         if key not in self._before:
             self._before[key] = (before, self._approved(key))
         self._records[key] = (self.number, after)

@@ -169,6 +169,19 @@ def _any_shown(marks: Iterable[Dot], approvals: Approvals) -> bool:
     return any(approvals.shown(mark) for mark in marks)
 
 
+def is_settled(record: Record) -> bool:
+    """Whether it shows the same whatever is approved: nothing in it hangs on an approval."""
+    if record.origin is not None:
+        return not record.origin.pending
+    if any(birth.pending or birth.marks for birth in record.births.values()):
+        return False
+    return not any(
+        version.marks or version.origin.pending
+        for held in record.fields.values()
+        for version in held.values()
+    )
+
+
 def order(version: Version, approvals: Approvals) -> tuple[int, bytes, int]:
     """What decides between concurrent versions: stamp, then actor, then place."""
     origin = version.origin

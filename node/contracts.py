@@ -7,7 +7,7 @@ store or a link. There is one funnel, so no lane can bypass gate, log or quorum.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from crdt.dot import Dot
 from crdt.governance_state import GovernanceState
@@ -102,12 +102,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One visible record with its name."""
+    """One visible record with its name.
+
+    `memo` is there while a reader remembers this very state of the record: what is made of it,
+    and of nothing else, may be kept there.
+    """
 
     collection: str
     id: str
     private: bool
     view: View
+    memo: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from node.contracts import Held, Receipt
 from node.http.answer import Answer, json_answer, json_bytes
 from node.http.call import Call
 from node.http.problems import told
+from node.http.saying import said_of
 from node.memory.memories import Changed
 from node.memory.query import number, read_query
 from node.memory.record import concurrent_of, operation_of, record_of, records_of
@@ -57,10 +58,10 @@ async def read(call: Call) -> Answer:
     services = call.services
     held = services.memories.find(call.params[0], call.reader)
     services.metrics.counter("memory_reads_total").inc()
-    record = record_of(held, services.access.touch(held.id, services.now_ms()))
+    access = services.access.touch(held.id, services.now_ms())
     links = await services.links.of(held.id, call.reader, _LINKS_SHOWN_MAX)
     # The record stands there twice and is encoded once.
-    said, shown = json_bytes(record), json_bytes([link.shown() for link in links])
+    said, shown = said_of(held, access), json_bytes([link.shown() for link in links])
     body = b'%b,"memory":%b,"links":%b}' % (said[:-1], said, shown)
     return Answer(200, body, headers=_etag(held))
 

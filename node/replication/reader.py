@@ -1,8 +1,8 @@
 """Local reads over the overlay and the store.
 
 Law: nothing here waits, and nothing here writes. What this node has accepted is visible at
-once. Whether a memory has ended its life, or lies in the archive, is decided here alone: such
-a one is in no answer but the archive's, whatever an index still says.
+once. A memory that has ended its life, or lies in the archive, is in no answer but the
+archive's, whatever an index still says.
 """
 
 import sys
@@ -16,7 +16,6 @@ from crdt.dot import DATA, PRIVATE, Dot, node_of
 from crdt.fields import ARCHIVED_AT, FieldKind, kind_of
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
-from crdt.record import Record
 from crdt.record_codec import decode
 from crdt.state import BelowFloorError
 from crdt.view import View, in_conflict, order, shown
@@ -24,6 +23,7 @@ from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.replication.engine import Engine
 from node.replication.journal import Journal
 from node.replication.rivals import beside, classes
+from node.replication.showing import Showing, is_archived
 from node.replication.sound import view
 from node.replication.tokens import encode_marks, unsettled
 from node.store.projection import ARCHIVED
@@ -38,20 +38,21 @@ class StoreReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._journal = Journal(engine)
+        self._showing = Showing(engine)
 
     # --- single records ----------------------------------------------------------
 
     def get(self, collection: str, record_id: str) -> Held | None:
         """One record, or None when nothing visible and unexpired has that id."""
         for lane in _LANES:
-            held = self._held(record_key(lane, collection, record_id))
+            held = self._showing.one(record_key(lane, collection, record_id))
             if held is not None:
                 return held
         return None
 
     def own(self, collection: str, record_id: str) -> Held | None:
         """The same of the lane that never leaves this node."""
-        return self._held(record_key(PRIVATE, collection, record_id))
+        return self._showing.one(record_key(PRIVATE, collection, record_id))
 
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         """The births of other owners or namespaces that share an id with what `get` gives.
@@ -67,10 +68,10 @@ class StoreReader:
         for lane in _LANES:
             key = record_key(lane, collection, record_id)
             record = replica.read(key)
-            if record is None or self._held(key) is None:
+            if record is None or self._showing.held(key) is None:
                 continue
             for rest in beside(record, replica):
-                held = self._shown(key, rest, archived=False)
+                held = self._showing.of(key, rest, archived=False)
                 if held is not None:
                     out.append(held)
             break
@@ -79,32 +80,10 @@ class StoreReader:
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
         """One record of the archive, or None when nothing there has that id."""
         for lane in _LANES[own:]:
-            held = self._held(record_key(lane, collection, record_id), archived=True)
+            held = self._showing.one(record_key(lane, collection, record_id), archived=True)
             if held is not None:
                 return held
         return None
-
-    def _held(self, key: bytes, *, archived: bool = False) -> Held | None:
-        replica = self._engine.replica
-        record = replica.read(key)
-        return None if record is None else self._shown(key, record, archived=archived)
-
-    def _shown(self, key: bytes, record: Record, *, archived: bool = False) -> Held | None:
-        seen = view(record, self._engine.replica)
-        if seen is None or self._is_archived(seen) is not archived:
-            return None
-        if not archived and self._expired(seen):
-            return None
-        collection, _, ident = key[1:].decode().partition("/")
-        return Held(collection=collection, id=ident, private=key[:1] == PRIVATE, view=seen)
-
-    @staticmethod
-    def _is_archived(seen: View) -> bool:
-        return type(seen.values.get(ARCHIVED_AT)) is int
-
-    def _expired(self, seen: View) -> bool:
-        expires = seen.values.get("expires_at")
-        return isinstance(expires, int) and expires <= self._engine.now_ms()
 
     def with_ended(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
         """Creations over an id whose record has expired end that record first.
@@ -117,7 +96,7 @@ class StoreReader:
                 lane = PRIVATE if draft.private else DATA
                 record = self._engine.replica.read(record_key(lane, draft.collection, draft.id))
                 seen = view(record, self._engine.replica) if record is not None else None
-                if seen is not None and self._expired(seen) and not self._is_archived(seen):
+                if seen is not None and self._showing.expired(seen) and not is_archived(seen):
                     out.append(replace(draft, kind=Kind.DELETE, set={}))
             out.append(draft)
         return out
@@ -133,7 +112,7 @@ class StoreReader:
         for key in self._engine.store.lists.expired_before(before_ms):
             record = replica.read(key) if key[:1] == DATA else None
             seen = view(record, replica)
-            if record is None or seen is None or self._is_archived(seen):
+            if record is None or seen is None or is_archived(seen):
                 continue
             eldest = min(record.births.items(), key=lambda item: (item[1].hlc, item[0]))[0]
             out.append((key[1:].decode().partition("/")[2], seen, node_of(eldest.actor)))
@@ -152,19 +131,15 @@ class StoreReader:
             overlay = self._engine.replica.overlay.keys()
             keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
             for key in keys:
-                held = self._held(key, archived=archived)
+                held = self._showing.held(key, archived=archived)
                 if held is not None:
                     found[held.id] = None
         return sorted(found)[:limit]
 
     def whole(self, collection: str, record_id: str, *, private: bool) -> Held | None:
         """One record of one lane, although it lies in the archive or its life is over."""
-        replica = self._engine.replica
         key = record_key(PRIVATE if private else DATA, collection, record_id)
-        seen = view(replica.read(key), replica)
-        if seen is None:
-            return None
-        return Held(collection=collection, id=record_id, private=private, view=seen)
+        return self._showing.whole(key, self._engine.replica.read(key))
 
     def every(self, collection: str) -> Iterator[Held]:
         """Visible records of a collection that is none of memories, in the order of their ids."""
@@ -174,7 +149,7 @@ class StoreReader:
             overlay = self._engine.replica.overlay.keys()
             keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
             for key in sorted(keys):
-                held = self._held(key)
+                held = self._showing.held(key)
                 if held is not None:
                     yield held
 
@@ -182,11 +157,11 @@ class StoreReader:
         """Memories whose life is over and that are not deleted yet, the earliest end first."""
         replica = self._engine.replica
         for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
-            seen = view(replica.read(key), replica)
-            if seen is not None and self._expired(seen) and not self._is_archived(seen):
-                collection, _, ident = key[1:].decode().partition("/")
-                private = key[:1] == PRIVATE
-                yield Held(collection=collection, id=ident, private=private, view=seen)
+            held = self._showing.whole(key, replica.read(key))
+            if held is None or is_archived(held.view):
+                continue
+            if self._showing.expired(held.view):
+                yield held
 
     def written(self, dots: Sequence[Dot]) -> list[Op]:
         """Operations by their names, in order; those no longer in the log are left out."""
@@ -266,7 +241,7 @@ class StoreReader:
                 yield fresh[place][1]
                 place += 1
             if key not in hidden:
-                held = self._held(key)
+                held = self._showing.held(key)
                 if held is not None and namespace in (None, held.view.namespace):
                     yield held
         for _, held in fresh[place:]:
@@ -283,7 +258,7 @@ class StoreReader:
                     yield fresh[place][1]
                 place += 1
             if key not in hidden:
-                held = self._held(key, archived=True)
+                held = self._showing.held(key, archived=True)
                 if held is not None:
                     yield held
         for ms, held in fresh[place:]:
@@ -298,7 +273,7 @@ class StoreReader:
         keys = {key for key in overlay if key[1:8] == b"memory/"}
         out = []
         for key in keys:
-            held = self._held(key, archived=archived)
+            held = self._showing.held(key, archived=archived)
             if held is not None and namespace in (None, held.view.namespace):
                 when = held.view.values[ARCHIVED_AT] if archived else held.view.created
                 out.append((when, held))
@@ -350,9 +325,9 @@ class StoreReader:
                 if key[:1] == PRIVATE and not own:
                     continue  # that lane never leaves
                 if key in newer:
-                    held = self._held(key)
+                    held = self._showing.held(key)
                 else:
-                    held = None if data is None else self._shown(key, decode(key, data))
+                    held = None if data is None else self._showing.of(key, decode(key, data))
                 collection, _, ident = key[1:].decode().partition("/")
                 out.append(FeedEntry(arrival=after, collection=collection, id=ident, held=held))
             if not changed:

@@ -1,0 +1,88 @@
+"""What a record shows now, and what is remembered of it.
+
+Law: whether a memory has ended its life, or lies in the archive, is decided here alone, anew
+each time. Remembered is what follows from the stored bytes of a record alone, and only until it
+changes (`crdt.overlay.Overlay.put`) or its store is another one. What is remembered is not read
+from the disk again, so damage is found by whatever reads from there: the first read, the scrub,
+a copy.
+"""
+
+from typing import Final
+
+from crdt.dot import PRIVATE
+from crdt.fields import ARCHIVED_AT
+from crdt.memo import UNKNOWN
+from crdt.record import Record
+from crdt.record_codec import decode
+from crdt.view import View, is_settled
+from node.contracts import Held
+from node.replication.engine import Engine
+from node.replication.sound import view
+
+_REMEMBERED_BYTES: Final = 2048
+"""What a remembered record weighs besides its bytes, roughly."""
+
+
+class Showing:
+    """Looks at records of one node by their keys."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def one(self, key: bytes, *, archived: bool = False) -> Held | None:
+        """As `held`, for what somebody may ask for again."""
+        found = self._engine.replica.overlay.memo.get(key)
+        if found is UNKNOWN:
+            found = self._known(key)
+        held: Held | None = found
+        return held if held is not None and self.shows(held.view, archived=archived) else None
+
+    def held(self, key: bytes, *, archived: bool = False) -> Held | None:
+        """The record under a key, when it shows: among the archived ones, or the others."""
+        return self.of(key, self._engine.replica.read(key), archived=archived)
+
+    def of(self, key: bytes, record: Record | None, *, archived: bool = False) -> Held | None:
+        """The same of a record that was read."""
+        held = self.whole(key, record)
+        return held if held is not None and self.shows(held.view, archived=archived) else None
+
+    def whole(self, key: bytes, record: Record | None) -> Held | None:
+        """The same although it lies in the archive, or its life is over."""
+        seen = view(record, self._engine.replica)
+        return None if seen is None else _named(key, seen)
+
+    def shows(self, seen: View, *, archived: bool) -> bool:
+        """Whether it is among the archived ones, or is neither archived nor over."""
+        return is_archived(seen) is archived and (archived or not self.expired(seen))
+
+    def expired(self, seen: View) -> bool:
+        """Whether its life is over."""
+        expires = seen.values.get("expires_at")
+        return isinstance(expires, int) and expires <= self._engine.now_ms()
+
+    def _known(self, key: bytes) -> Held | None:
+        """What is visible under a key; remembered when it hangs on the stored bytes alone."""
+        replica = self._engine.replica
+        overlay = replica.overlay
+        changes, newer = overlay.memo.changes, overlay.keys()  # before anything is looked at
+        if key in newer:
+            return self.whole(key, replica.read(key))
+        data = overlay.state.record(key)
+        record = None if data is None else decode(key, data)
+        seen = view(record, replica)
+        held = None if seen is None else _named(key, seen, {})
+        if record is None or is_settled(record):
+            # Its values, and as much again for what is made of them.
+            overlay.memo.keep(key, held, _REMEMBERED_BYTES + 2 * len(data or b""), changes)
+        return held
+
+
+def is_archived(seen: View) -> bool:
+    """Whether it lies in the archive."""
+    return type(seen.values.get(ARCHIVED_AT)) is int
+
+
+def _named(key: bytes, seen: View, memo: dict[str, object] | None = None) -> Held:
+    collection, _, ident = key[1:].decode().partition("/")
+    private = key[:1] == PRIVATE
+    return Held(collection=collection, id=ident, private=private, view=seen, memo=memo)
