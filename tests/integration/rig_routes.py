@@ -44,11 +44,13 @@ def lone(folder: Path, *flags: str) -> RealNode:
 
 
 def writing() -> list[Name]:
-    """Every writing route of the table that agents use."""
+    """Every writing route of the table that agents use with one request; a stream is no such."""
     return [
         (route.method, route.path.removeprefix(API))
         for route in TABLE
-        if route.touches is Touches.WRITES and route.needs is not Needs.PEER
+        if route.touches is Touches.WRITES
+        and route.needs is not Needs.PEER
+        and route.path != f"{API}/ingest"
     ]
 
 

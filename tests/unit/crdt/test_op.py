@@ -1,4 +1,3 @@
-
 import pytest
 
 from crdt.dot import DATA, PRIVATE
