@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import typer
 from typer.exceptions import Abort, TyperException
 
+from node.cli.coercion import read_plainly
 from node.cli.faults import as_node_error
 from node.cli.output import print_json, show_error
 from node.errors import Exit, NodeError
@@ -234,9 +235,9 @@ def dispatch(args: list[str]) -> int:
         args = ["version", *args[1:]]
     try:
         tree = command_tree(args[0] if args else None)
-        outcome = cast("Any", typer.main.get_command(tree))(
-            args=args, prog_name="mnemesh", standalone_mode=False
-        )
+        command = cast("Any", typer.main.get_command(tree))
+        read_plainly(command)
+        outcome = command(args=args, prog_name="mnemesh", standalone_mode=False)
     except (NodeError, TransportError, PermissionError) as error:
         return show_error(as_node_error(error), as_json=as_json)
     except TyperException as error:
