@@ -6,7 +6,7 @@ are cheap first; none of them changes anything.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from crdt.bundle import NO_PREV, Bundle
@@ -44,36 +44,43 @@ def fit(
         return Fit.BEHIND
     if bundle.first <= seq or bundle.prev != head:
         return Fit.FORK
-    if _missing(bundle, clock, governance):
+    if missing(bundle, clock, governance) is not None:
         return Fit.BEHIND
-    if not _heads_advance(bundle, row, governance) or not _genuine(bundle, governance, verify):
+    if not _heads_advance(bundle, row, governance) or not proves(bundle, governance, verify):
         return Fit.BAD
     return Fit.NEXT
 
 
-def _missing(bundle: Bundle, clock: Mapping[Actor, int], governance: Governance) -> bool:
-    """Whether anything the bundle refers to is unknown here."""
+def missing(bundle: Bundle, clock: Mapping[Actor, int], governance: Governance) -> Dot | None:
+    """The first thing the bundle refers to that is unknown here; None when all is known."""
     actor, get, knows = bundle.actor, clock.get, governance.knows
     governs = lane_of(actor) == GOVERNANCE
     heads: tuple[Dot, ...] = ()
+    dot: Dot
     for op in bundle.ops:
         if not governs and op.heads is not heads:
             if not knows(op.heads):
-                return True
+                return _unknown(op.heads, governance)
             heads = op.heads
         below = op.dot.seq
         if op.births or op.supersedes or op.target:
             for dot in (*op.births, *op.supersedes, *((op.target,) if op.target else ())):
                 inside = dot.actor == actor and dot.seq < below
                 if not inside and get(dot.actor, 0) < dot.seq:
-                    return True
+                    return dot
         if governs:
             own = [d for d in op.heads if d.actor == actor and d.seq >= bundle.first]
-            if any(d.seq >= below for d in own):
-                return True
-            if not knows(d for d in op.heads if d not in own):
-                return True
-    return False
+            late = [d for d in own if d.seq >= below]
+            if late:
+                return late[0]
+            others = [d for d in op.heads if d not in own]
+            if not knows(others):
+                return _unknown(others, governance)
+    return None
+
+
+def _unknown(dots: Iterable[Dot], governance: Governance) -> Dot:
+    return next(dot for dot in dots if not governance.knows((dot,)))
 
 
 def _heads_advance(bundle: Bundle, row: ActorRow | None, governance: Governance) -> bool:
@@ -89,9 +96,10 @@ def _heads_advance(bundle: Bundle, row: ActorRow | None, governance: Governance)
     return True
 
 
-def _genuine(bundle: Bundle, governance: Governance, verify: Verify) -> bool:
+def proves(bundle: Bundle, governance: Governance, verify: Verify) -> bool | None:
+    """Whether its author signed a bundle; None when no key of that author is known here."""
     key = governance.keys.get(node_of(bundle.actor)) or _introduces(bundle)
-    return key is not None and verify(key, bundle.signed, bundle.signature)
+    return None if key is None else verify(key, bundle.signed, bundle.signature)
 
 
 def _introduces(bundle: Bundle) -> bytes | None:
