@@ -145,6 +145,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         quotas=quotas,
         audit=audit.record,
         verifier=audit.verifier,
+        pressed=funnel.room.pressed,
     )
 
 

@@ -130,10 +130,11 @@ class Limits:
         help="Most bytes of writes waiting for their quorum.",
     )
     writes_wait_ms_max: int = setting(
-        1_500,
+        500,
         minimum=50,
         unit="ms",
-        help="Writes are refused while one more would wait longer than this for its quorum.",
+        help="Writes are refused while one more would wait longer than this, for its turn "
+        "and for its quorum.",
     )
     catchup_page_bytes_max: int = setting(
         512 * 1024, minimum=64 * 1024, unit="bytes", help="Largest page of catch-up."

@@ -139,6 +139,12 @@ class Connection(RequestHandler):
         if self._running is None and not self._paused:
             self._go_on()
 
+    def _ask_for_turn(self) -> None:
+        if self._intake.has_time():
+            self._go_on()
+        else:
+            self._intake.put(self)
+
     def _go_on(self) -> None:
         """Take what was held."""
         data, self._held = self._held, b""
@@ -226,7 +232,7 @@ class Connection(RequestHandler):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
         if self._held and not self._paused:
-            self._intake.put(self)
+            self._ask_for_turn()
 
     def _write(self, answer: Answer) -> None:
         """Send the answer to a direct request, if anybody is there to get it."""
@@ -243,7 +249,7 @@ class Connection(RequestHandler):
         """The client reads again: go on with what it asked meanwhile."""
         super().resume_writing()
         if self._held and self._running is None:
-            self._intake.put(self)
+            self._ask_for_turn()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nobody is there any more for what was held."""

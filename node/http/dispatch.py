@@ -1,8 +1,9 @@
 """From a request to its answer: the order of checks, in one place.
 
-Law: address, then route, then caller, then size, then body, then what its agent signed, then
-what the route needs of the node, then the handler. Nothing that is refused early has cost
-anything later. Every answer is counted under the name of its route, never under its address.
+Law: address, then route, then caller, then whether there is room for a write, then size, then
+body, then what its agent signed, then what the route needs of the node, then the handler.
+Nothing that is refused early has cost anything later. Every answer is counted under the name of
+its route, never under its address.
 """
 
 from collections.abc import Coroutine
@@ -14,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from node.auth.door import check_signature
 from node.auth.refusals import AuthRefused
+from node.errors import Overloaded
 from node.http.answer import Answer
 from node.http.call import Call
 from node.http.gate import Gate
@@ -22,6 +24,7 @@ from node.http.problems import Problem, refusal, refused
 from node.http.routes import Route, Router, Touches
 from node.http.services import Door, Services
 from node.memory.query import number
+from node.replication.pressure import Shed
 
 _TOKEN = istr("X-Causal-Token")
 _WAIT = istr("X-Causal-Wait-Ms")
@@ -44,6 +47,7 @@ class Dispatcher:
         self._gate = Gate()
         self._counters: dict[tuple[str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
+        self._away: dict[int, Answer] = {}
 
     async def answer(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
         """The answer to one request; never raises but for a connection that is gone."""
@@ -76,22 +80,13 @@ class Dispatcher:
             gate.check_caller(call, route)
             if route is None:
                 raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
-            call.check_params()
-            if found is None:
-                await call.receive()
+            shed = None
+            if route.touches is Touches.WRITES:
+                shed = services.pressed(services.intake.line())
+            if shed is None:
+                result = await self._served(call, route, whole=found is not None)
             else:
-                call.check_size(len(call.body))
-            if gate.must_verify(call, route):
-                await check_signature(call)
-            if route.touches is not Touches.NOTHING:
-                self._check_state()
-            reads = route.touches is Touches.READS and _TOKEN in call.headers
-            asked = reads and await self._reached(call)
-            result = await route.handler(call)
-            if asked and isinstance(result, Answer):
-                # Taken now: the handler may have shown what came while it was at work.
-                shown = services.funnel.reader().token()
-                result.headers = {**(result.headers or {}), _TOKEN: shown}
+                result = self._turned_away(shed)
         except ConnectionError:
             raise
         except AuthRefused as error:
@@ -101,6 +96,42 @@ class Dispatcher:
             result = self._refused(error, route)
         self._count(route.path if route is not None else _UNMATCHED, result.status, started)
         return result
+
+    async def _served(
+        self, call: Call, route: Route, *, whole: bool
+    ) -> Answer | web.StreamResponse:
+        """The answer of the handler, once everything is as it has to be."""
+        call.check_params()
+        if whole:
+            call.check_size(len(call.body))
+        else:
+            await call.receive()
+        if self._gate.must_verify(call, route):
+            await check_signature(call)
+        if route.touches is not Touches.NOTHING:
+            self._check_state()
+        reads = route.touches is Touches.READS and _TOKEN in call.headers
+        asked = reads and await self._reached(call)
+        result = await route.handler(call)
+        if asked and isinstance(result, Answer):
+            # Taken now: the handler may have shown what came while it was at work.
+            shown = self._services.funnel.reader().token()
+            result.headers = {**(result.headers or {}), _TOKEN: shown}
+        return result
+
+    def _turned_away(self, shed: Shed) -> Answer:
+        """The answer to a write that is refused before its body was looked at."""
+        ready = self._away.get(shed.retry_seconds)
+        if ready is None:
+            ready = self._away[shed.retry_seconds] = refusal(
+                Overloaded(
+                    "too many writes wait",
+                    why="one more would wait for too long",
+                    fix="Send fewer at once, or retry with the same idempotency key",
+                    seconds=shed.retry_seconds,
+                )
+            )
+        return Answer(ready.status, ready.body, headers=ready.headers)
 
     def _check_state(self) -> None:
         reason = self._services.mesh.ready()

@@ -34,6 +34,7 @@ class HttpServer(web.Server):
         # aiohttp takes any answer that `Connection.finish_response` understands.
         super().__init__(cast("Any", self._dispatcher.answer))
         self._streams = services.streams
+        self._intake = services.intake
         limits = services.limits
         self._now_ms = services.now_ms
         self._heads = Heads()
@@ -50,6 +51,7 @@ class HttpServer(web.Server):
             loop=self._loop,
             heads=self._heads,
             now_ms=self._now_ms,
+            intake=self._intake,
             reader=self._reader,
             direct=self._dispatcher.direct,
             keepalive_timeout=self._idle_seconds,

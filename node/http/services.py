@@ -31,6 +31,7 @@ from node.governing.feed import PendingFeed
 from node.graph.names import EntityIndex
 from node.http.answer import Answer
 from node.http.hosts import HostRule
+from node.http.intake import Intake
 from node.http.streams import OpenStreams
 from node.lifecycle.duplicates import Candidates
 from node.lifecycle.ledger import Ledger
@@ -48,6 +49,7 @@ from node.mesh_view import MeshView
 from node.metrics import Metrics
 from node.quota.quotas import Quotas
 from node.recall.service import Recall
+from node.replication.pressure import Line, Shed
 from node.settings.sections import GovernanceRules
 
 PeerUpgrade = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
@@ -147,6 +149,9 @@ class Services:
         recall: finds memories by what they say; None where there is no index.
         forgetting: what was begun to be forgotten and is not finished.
         origins: which consolidations have words of which memories.
+        intake: the line in which requests wait for their turn.
+        pressed: why a write would be refused that has waited so in that line; None when it
+            would not.
     """
 
     memories: Memories
@@ -185,6 +190,8 @@ class Services:
     recall: Recall | None = None
     forgetting: Ledger = field(default_factory=Ledger)
     origins: Origins = field(default_factory=Origins)
+    intake: Intake = field(default_factory=Intake)
+    pressed: Callable[[Line | None], Shed | None] = lambda _line: None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

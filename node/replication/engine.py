@@ -68,7 +68,7 @@ class EngineSettings:
     limits: ExchangeLimits
     wanted_w: int | None
     queue_bytes_max: int
-    writes_wait_ms_max: int = 1_500
+    writes_wait_ms_max: int = 500
     writes_bytes_max: int = 64 * 2**20
 
 

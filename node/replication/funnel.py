@@ -24,10 +24,10 @@ from node.gate import Decision, Gate, Govern, Write
 from node.memory.ids import RecordIds, uuid_text
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
-from node.replication.pressure import Shed
 from node.replication.reader import StoreReader
 from node.replication.receipts import Receipts
 from node.replication.retries import earlier, mark_of
+from node.replication.room import Room
 from node.replication.tokens import decode_marks
 
 
@@ -60,7 +60,6 @@ class LocalFunnel:
         self._reader = reader
         self._readiness = readiness
         self._timeout_ms = timeout_ms
-        self._in_flight_max = in_flight_max
         self._ids = RecordIds(entropy)
         self._loop = asyncio.get_running_loop()
         metrics = engine.metrics
@@ -69,10 +68,7 @@ class LocalFunnel:
             outcome: metrics.counter("quorum_writes_total", outcome)
             for outcome in ("committed", "short")
         }
-        self._shed = {
-            reason: metrics.counter("writes_shed_total", reason)
-            for reason in ("count", "bytes", "wait")
-        }
+        self.room = Room(engine, in_flight_max)
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._receipts = Receipts(engine)
 
@@ -251,13 +247,8 @@ class LocalFunnel:
             node.errors.Unavailable: with the reason.
         """
         self._readiness.check_writable()
-        waiting = self._engine.waiting
-        queue = waiting.queue()
-        shed = waiting.pressure.refuses(queue, self._loop.time()) if queue.writes else None
-        if shed is None and queue.writes >= self._in_flight_max:
-            shed = Shed("count", f"{self._in_flight_max} are in flight", 1)
+        shed = self.room.missing()
         if shed is not None:
-            self._shed[shed.reason].inc()
             raise errors.Overloaded(
                 "too many writes wait for their quorum",
                 why=shed.detail,

@@ -4,6 +4,12 @@ Law: a write is refused only when many wait already, the first of them has waite
 at the pace of late one more would wait longer than the bound; or when what waits weighs too
 much. So a burst is taken, a steady excess is not, and what was taken is answered in bounded
 time. A pace is of busy time alone: an idle hour says nothing about the next burst.
+
+There are two lines, and half of the bound is for either: requests wait for their turn of the
+event loop, then writes for their quorum. In the first a write is refused when it has waited for
+so long in a line that has not been empty for longer still: as in CoDel (RFC 8289) it is the
+line that stands which tells of overload, not the one that a stall left behind. Those refused
+cost little, so the line moves on at the pace of what is served, and is as long as the bound.
 """
 
 import math
@@ -29,11 +35,23 @@ class Queue(NamedTuple):
     since: float
 
 
+class Line(NamedTuple):
+    """What waits for its turn, as the request at hand sees it.
+
+    Attributes:
+        waited_seconds: how long that one has waited.
+        standing_seconds: for how long there has been a line.
+    """
+
+    waited_seconds: float
+    standing_seconds: float
+
+
 class Shed(NamedTuple):
     """Why a write is refused.
 
     Attributes:
-        reason: `bytes` or `wait`; fit for a metric label.
+        reason: `line`, `bytes` or `wait`; fit for a metric label.
         detail: what to tell whoever sent it.
         retry_seconds: when there will be room again.
     """
@@ -81,6 +99,14 @@ class Pressure:
         stalled = max(now - max(self._last, queue.since), 0.0)
         each = (self._seconds + stalled) / max(self._writes, 1.0)
         return self.lag_seconds + queue.writes * each
+
+    def keeps_waiting(self, line: Line) -> Shed | None:
+        """Why a write that has waited for its turn is not taken; None when it is."""
+        waited = line.waited_seconds
+        if waited <= self.wait_seconds_max / 2 or line.standing_seconds <= self.wait_seconds_max:
+            return None
+        told = f"it has waited {waited:.1f} s for its turn"
+        return Shed("line", told, _seconds(waited))
 
     def refuses(self, queue: Queue, now: float) -> Shed | None:
         """Why one write more is not taken now; None when it is."""
