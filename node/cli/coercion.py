@@ -22,19 +22,29 @@ def read_plainly(command: Any) -> None:
     Args:
         command: what `typer.main.get_command` made.
     """
-    for parameter in command.params:
-        whole = parameter.process_value
-        # Typer makes its parameters itself, of classes that cannot be chosen.
-        vars(parameter)["process_value"] = functools.partial(_value, parameter, whole)
+    params = command.get_params
+
+    def plain(ctx: typer.Context) -> Any:
+        found = params(ctx)
+        for parameter in found:
+            # Typer makes its parameters itself, of classes that cannot be chosen.
+            if "process_value" not in vars(parameter):
+                whole = parameter.process_value
+                vars(parameter)["process_value"] = functools.partial(_value, parameter, whole)
+        return found
+
+    vars(command)["get_params"] = plain
     for below in getattr(command, "commands", {}).values():
         read_plainly(below)
 
 
 def _value(parameter: Any, whole: Any, ctx: typer.Context, value: Any) -> Any:
-    if parameter.multiple or parameter.nargs != 1 or parameter.required:
-        return whole(ctx, value)
     wanted = parameter.type_descriptor.annotation
-    if wanted is Path and type(value) is str and _nothing_to_refuse(value):
+    if parameter.required or parameter.nargs != 1 or (parameter.multiple and value is not None):
+        return whole(ctx, value)
+    if parameter.multiple:
+        value = ()
+    elif wanted is Path and type(value) is str and _nothing_to_refuse(value):
         value = Path(value)
     elif value is not None and not (wanted in _PLAIN and type(value) is wanted):
         return whole(ctx, value)

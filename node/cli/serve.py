@@ -12,7 +12,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -181,9 +182,30 @@ def _run(settings: Settings) -> int:
     # Only now: other commands shall not wait for the event loop and the store to load.
     # What is made while starting stays; looking for garbage in it is a fifth of the start.
     gc.disable()
-    from node.node import run  # noqa: PLC0415 -- see above
+    with _no_authorities():
+        from node.node import run  # noqa: PLC0415 -- see above
 
     return run(settings)
+
+
+@contextmanager
+def _no_authorities() -> Iterator[None]:
+    """Keep the system's certificate authorities out while modules load.
+
+    aiohttp reads them all as it is imported, for contexts that nothing here uses: who speaks
+    TLS here makes its own. It takes longer than all the rest of that library.
+    """
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _note(paths: Paths, code: int, what: str) -> None:
