@@ -268,6 +268,10 @@ PATCHES = {
 
 NAMES = (*IN_WORLD, *PATCHES)
 
+SLEEPERS = {"floor": "c"}
+"""Controls that show where somebody was away for long, and who: a short absence hardly ever
+meets a log that was cut meanwhile."""
+
 
 def meaning(name: str) -> str:
     """What the control breaks."""

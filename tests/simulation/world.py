@@ -61,12 +61,23 @@ def _fanout(r: random.Random) -> dict[str, int]:
     }
 
 
-class World:
-    """Everything there is."""
+SLEEPS = range(60, 330)
+"""The steps through which a sleeper is down: long enough for logs to be cut above its clock."""
 
-    def __init__(self, seed: int, bug: str = "", *, calm: bool = False) -> None:
+
+class World:
+    """Everything there is.
+
+    Args:
+        seed: draws all else.
+        bug: a planted one, by name.
+        calm: without faults.
+        sleeper: a founder that is down for most of the time, while the others cut their logs.
+    """
+
+    def __init__(self, seed: int, bug: str = "", *, calm: bool = False, sleeper: str = "") -> None:
         r = self.random = random.Random(seed)
-        self.seed, self.bug = seed, bug
+        self.seed, self.bug, self.sleeper = seed, bug, sleeper
         self.stat: Counter[str] = Counter()
         self.now_ms, self.step_no, self.births, self.month = 1_000_000_000_000, 0, 0, 100
         self.founders = tuple("abcd"[: r.choice([3, 4])])
@@ -111,6 +122,9 @@ class World:
         self._trace = hashlib.sha256()
         self.checked: dict[str, tuple[Any, ...]] = {}
         self.weights = faults.weights(r, calm=calm)
+        if sleeper:
+            self.keep = min(self.keep, 4)
+            self.weights["truncate"] *= 3
         if council:
             self.weights |= {kind: 3 * self.weights[kind] for kind in ("vote", "seal")}
             # A store that comes back from a backup forgets what it had said no to.
@@ -123,7 +137,8 @@ class World:
 
     def boot(self, pid: str, name: str) -> None:
         self.names[pid] = name
-        self.procs[pid] = Process(self, pid, name)
+        if pid != self.sleeper or self.step_no not in SLEEPS:
+            self.procs[pid] = Process(self, pid, name)
 
     def kill(self, pid: str) -> None:
         process = self.procs.pop(pid, None)
@@ -274,6 +289,8 @@ class World:
 
     def step(self) -> None:
         self.step_no += 1
+        if self.sleeper and self.step_no == SLEEPS.start:
+            self.kill(self.sleeper)
         self.now_ms += self.random.randint(1, 40)
         kinds = list(self.weights)
         kind = self.random.choices(kinds, [self.weights[k] for k in kinds])[0]
