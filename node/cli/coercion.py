@@ -40,13 +40,16 @@ def read_plainly(command: Any) -> None:
 
 def _value(parameter: Any, whole: Any, ctx: typer.Context, value: Any) -> Any:
     wanted = parameter.type_descriptor.annotation
-    if parameter.required or parameter.nargs != 1 or (parameter.multiple and value is not None):
+    missing = value is None
+    if parameter.nargs != 1 or (parameter.required and missing):
         return whole(ctx, value)
     if parameter.multiple:
+        if not missing:
+            return whole(ctx, value)
         value = ()
     elif wanted is Path and type(value) is str and _nothing_to_refuse(value):
         value = Path(value)
-    elif value is not None and not (wanted in _PLAIN and type(value) is wanted):
+    elif not missing and not (wanted in _PLAIN and type(value) is wanted):
         return whole(ctx, value)
     return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
 
