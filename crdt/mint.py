@@ -38,7 +38,7 @@ def operation(
     if record is not None:
         part = shown(_births_of(record, draft) if draft.exact else record, approvals)
     if draft.kind is Kind.CREATE:
-        return _create(draft, part, dot, stamp, author)
+        return creation(draft, part, dot, stamp, author)
     if part is None:
         raise MissingRecordError(f"{draft.collection}/{draft.id}")
     if draft.seen is not None:
@@ -71,7 +71,8 @@ def _as_seen(part: Shown, seen: frozenset[Dot]) -> Shown:
     return part._replace(births=part.births & seen, fields=fields)
 
 
-def _create(draft: Draft, part: Shown | None, dot: Dot, stamp: int, author: Author) -> Op:
+def creation(draft: Draft, part: Shown | None, dot: Dot, stamp: int, author: Author) -> Op:
+    """The operation for a draft that creates, beside what shows under its id."""
     agent, heads, idempotency = author
     return Op(
         dot,

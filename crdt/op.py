@@ -106,7 +106,7 @@ class Op(NamedTuple):
     idempotency: Idempotency | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Draft:
     """A wanted change. The core fills in births, supersedes, `rev`, heads and stamp.
 

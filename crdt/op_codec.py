@@ -58,40 +58,44 @@ def check_op(op: Op) -> None:
     Raises:
         OpError: a limit of the format is exceeded, or a value cannot be said in it.
     """
-    _collection(op.collection)
+    if op.collection != _MEMORY:
+        _collection(op.collection)
     _names(op.id, op.owner, op.namespace)
-    if not _is_short(op.agent, AGENT_BYTES_MAX):
+    if op.agent != op.owner:
         _text(op.agent, "the agent", AGENT_BYTES_MAX)
     if op.removed:
         _removed(list(op.removed))
     if len(op.births) > DOTS_MAX or len(op.supersedes) > DOTS_MAX:
         raise OpError(f"an operation refers to at most {DOTS_MAX} others")
-    if _are_plain(op.set):
+    odd = _odd(op.set)
+    if not odd:
         return
-    _fields(op.set)
+    _fields(odd)
     try:
-        _pack(op.set)
+        _pack(odd)
     except (ValueError, TypeError, OverflowError) as error:
         raise OpError(f"a value cannot be encoded: {type(error).__name__}") from error
 
 
-def _are_plain(fields: Mapping[str, Any]) -> bool:
-    """Whether it takes no encoding to see that fields can be encoded: ASCII and small numbers."""
+def _odd(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of which it takes more than a look to see that they can be encoded.
+
+    ASCII and small numbers can; texts are nearly all that there is, and all of the bytes.
+    """
     if len(fields) > FIELDS_MAX:
-        return False
+        return fields
+    odd: dict[str, Any] = {}
     for name, held in fields.items():
-        if type(name) is not str or len(name) > FIELD_BYTES_MAX or not name.isascii():
-            return False
         kind = type(held)
         if kind is str:
-            if not held.isascii():
-                return False
+            plain = held.isascii()
         elif kind is int:
-            if not _INT_MIN <= held <= _INT_MAX:
-                return False
-        elif kind is not bool and held is not None:
-            return False
-    return True
+            plain = _INT_MIN <= held <= _INT_MAX
+        else:
+            plain = kind is bool or held is None
+        if not (plain and type(name) is str and len(name) <= FIELD_BYTES_MAX and name.isascii()):
+            odd[name] = held
+    return odd
 
 
 def encode_ops(ops: Sequence[Op]) -> bytes:
@@ -228,19 +232,16 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
 
 
 def _names(ident: object, owner: object, namespace: object) -> None:
+    # Texts that fit whatever their characters are; the rest is measured (RFC 3629: 4 bytes).
     if not (
-        _is_short(ident, ID_BYTES_MAX)
-        and _is_short(owner, AGENT_BYTES_MAX)
-        and _is_short(namespace, NAMESPACE_BYTES_MAX)
+        type(ident) is type(owner) is type(namespace) is str
+        and len(ident) <= ID_BYTES_MAX // 4
+        and len(owner) <= AGENT_BYTES_MAX // 4
+        and len(namespace) <= NAMESPACE_BYTES_MAX // 4
     ):
         _text(ident, "the id", ID_BYTES_MAX)
         _text(owner, "the owner", AGENT_BYTES_MAX)
         _text(namespace, "the namespace", NAMESPACE_BYTES_MAX)
-
-
-def _is_short(value: object, bytes_max: int) -> bool:
-    """Text that fits whatever its characters are; the rest is measured (RFC 3629: 4 bytes)."""
-    return type(value) is str and len(value) * 4 <= bytes_max
 
 
 def _collection(value: object) -> str:

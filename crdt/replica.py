@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from crdt.admission import Fit, fit
-from crdt.applying import Applying, key_of
+from crdt.applying import Applying
 from crdt.bundle import NO_PREV, Bundle, cluster_hash, read_bundle, seal_bundle
 from crdt.clock import Clock
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of
@@ -22,6 +22,7 @@ from crdt.governance import Genesis, Governance
 from crdt.hlc import HybridClock
 from crdt.identity import Self
 from crdt.mint import Author, operation
+from crdt.minting import minted
 from crdt.notes import Note
 from crdt.op import Draft, Idempotency, Kind, Op, Value, record_key
 from crdt.op_codec import OpError, check_op
@@ -30,7 +31,7 @@ from crdt.pending import Pending, decode_pending
 from crdt.pending_table import PendingTable
 from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply
-from crdt.request import HalfHeldError, Request, permit, weight
+from crdt.request import permit, weight
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
 
 
@@ -172,18 +173,14 @@ class Replica:
         author = Author(agent, self.governance.heads, idempotency)
         if len(drafts) == 1:
             return self._mint_one(drafts[0], author, now_ms, check)
-        try:
-            request = self._request(drafts, author, now_ms)
-        except HalfHeldError:
-            # The held part first: then the rest is held with it.
-            request = self._request(list(reversed(drafts)), author, now_ms)
+        request = minted(self, drafts, author, now_ms)
         if check is not None:
             for op in request.ops:
                 check(op)
         self.applying.tolerate(request.ops, self.me.node_id)
         self._roll(request.ops)
-        for op, verdict in zip(request.ops, request.verdicts, strict=True):
-            self._append(op, key_of(op))
+        for op, key, verdict in zip(request.ops, request.keys, request.verdicts, strict=True):
+            self._append(op, key)
             self.applying.begin(op, verdict)
         for key, (before, after) in request.scratch.items():
             self.overlay.put(key, before, after)
@@ -196,7 +193,7 @@ class Replica:
         lane = PRIVATE if draft.private else DATA
         key = record_key(lane, draft.collection, draft.id)
         before = None if draft.fresh else self.overlay.read(key)
-        op = operation(draft, before, self, self._next(lane), self.hlc.tick(now_ms), author)
+        op = operation(draft, before, self, self.next_dot(lane), self.hlc.tick(now_ms), author)
         check_op(op)
         verdict = self.applying.verdict(op)
         permit(op, verdict)
@@ -210,25 +207,6 @@ class Replica:
         self.applying.begin(op, verdict)
         self.overlay.put(key, before, after)
         return ops, [verdict]
-
-    def _request(self, drafts: Sequence[Draft], author: Author, now_ms: int) -> Request:
-        request = Request()
-        count = {PRIVATE: 0, DATA: 0}
-        for draft in drafts:
-            lane = PRIVATE if draft.private else DATA
-            key = record_key(lane, draft.collection, draft.id)
-            if key not in request.scratch:
-                held = None if draft.fresh else self.read(key)
-                request.scratch[key] = (held, held)
-            count[lane] += 1
-            dot = self._next(lane, count[lane])
-            record = request.scratch[key][1]
-            op = operation(draft, record, self, dot, self.hlc.tick(now_ms), author)
-            if request.ops:
-                op = request.leader(op)
-            check_op(op)
-            request.take(op, key, request.verdict_with(op, self.applying.verdict(op)))
-        return request
 
     def _roll(self, ops: Sequence[Op]) -> None:
         """Close what is open when one request more would not fit into the same bundle."""
@@ -272,7 +250,7 @@ class Replica:
             fields["reason"] = reason
         return self._stage(
             Op(
-                dot=self._next(DATA),
+                dot=self.next_dot(DATA),
                 kind=kind,
                 agent=agent,
                 hlc=self.hlc.tick(now_ms),
@@ -286,7 +264,7 @@ class Replica:
 
     def mint_governance(self, make: Callable[[Dot, tuple[Dot, ...], int], Op], now_ms: int) -> Op:
         """Mint an operation of the governance lane from (dot, heads, stamp)."""
-        dot = self._next(GOVERNANCE)
+        dot = self.next_dot(GOVERNANCE)
         return self._stage(make(dot, self.governance.heads, self.hlc.tick(now_ms)))
 
     def _stage(self, op: Op) -> Op:
@@ -301,7 +279,7 @@ class Replica:
             actor = self.own[lane] = self.me.draw_actor(lane)
         return actor
 
-    def _next(self, lane: bytes, place: int = 1) -> Dot:
+    def next_dot(self, lane: bytes, place: int = 1) -> Dot:
         """The dot of the operation that comes next in a lane, or that many places on."""
         actor = self._actor(lane)
         opened = self._open.get(lane)

@@ -37,12 +37,14 @@ class Request:
 
     Attributes:
         ops: the operations.
+        keys: of the record that each is about.
         verdicts: what governance says of each.
         scratch: per key, the record as it stands and as these operations leave it.
         first: per key, the operation that touched it first.
     """
 
     ops: list[Op] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     scratch: dict[bytes, tuple[Record | None, Record | None]] = field(default_factory=dict)
     first: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -78,6 +80,21 @@ class Request:
         after = apply(record, op, pending=verdict.answer is Answer.PENDING)
         self.scratch[key] = (before, after)
         self.ops.append(op)
+        self.keys.append(key)
+        self.verdicts.append(verdict)
+
+    def take_new(self, op: Op, key: bytes, verdict: Verdict) -> None:
+        """Add a creation under a key that nothing else is about.
+
+        Raises:
+            DeniedError: governance refuses it.
+        """
+        answer = verdict.answer
+        if answer is Answer.DENY:
+            permit(op, verdict)
+        self.scratch[key] = (None, apply(None, op, pending=answer is Answer.PENDING))
+        self.ops.append(op)
+        self.keys.append(key)
         self.verdicts.append(verdict)
 
 

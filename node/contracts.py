@@ -73,7 +73,7 @@ class GovernanceDraft:
     set: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Receipt:
     """What is known about the durability of a write when it is answered.
 
@@ -100,7 +100,7 @@ class Receipt:
     held: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Held:
     """One visible record with its name.
 

@@ -45,7 +45,7 @@ class Unlimited:
         """Nothing is counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Write:
     """Changes of records."""
 

@@ -36,7 +36,7 @@ from node.memory.record import (
     created_ms,
     original_end,
 )
-from node.memory.rules import checked, life_ms, moment, namespace
+from node.memory.rules import CHECKS, checked, life_ms, moment, namespace
 
 COLLECTION: Final = "memory"
 LIFE_MS: Final[Mapping[str, int | None]] = {
@@ -95,19 +95,21 @@ class DraftRules:
         Raises:
             InvalidField: a field cannot be taken.
         """
-        fields = checked(body, self.limits)
+        written, sets = _written(body, self.limits)
         for name in ("title", "content"):
-            if fields.get(name) is None:
+            if name not in written:
                 raise InvalidField(name, "is required")
-        tier = fields.get("tier") or TIER_DEFAULT
-        written: dict[str, Value] = {"tier": tier, **_given(fields)}
-        expires = _end_of_life(body, fields, now_ms)
-        if expires is None and LIFE_MS[tier] is not None:
-            expires = now_ms + (LIFE_MS[tier] or 0)
+        expires = _end_of_life(body, written, now_ms)
+        if expires is None:
+            life = LIFE_MS[written["tier"]]
+            if life is not None:
+                expires = now_ms + life
         if expires is not None:
             if expires <= now_ms:
                 raise AlreadyOver
             written["expires_at"] = expires
+        for name, members in sets:
+            written.update(_elements(name, members))
         if attested:
             written[ATTEST_LEVEL] = ATTESTED
         if keep_dates and body.get(CREATED_AT) is not None:
@@ -280,14 +282,23 @@ def _move(
     return [birth, delete(held)]
 
 
-def _given(fields: Mapping[str, Value]) -> dict[str, Value]:
-    """The fields of a new memory; a null is as if it had not been given."""
-    written = {name: value for name, value in fields.items() if value is not None}
-    for name in _STATED_SETS:
-        members = written.pop(name, None)
-        if members:
-            written.update(_elements(name, members))
-    return written
+def _written(
+    body: Mapping[str, Any], limits: Limits
+) -> tuple[dict[str, Value], list[tuple[str, list[str]]]]:
+    """The fields of a new memory, and its sets; a null is as if it had not been given."""
+    written: dict[str, Value] = {"tier": TIER_DEFAULT}
+    sets: list[tuple[str, list[str]]] = []
+    check_of = CHECKS.get
+    for name, value in body.items():
+        check = check_of(name)
+        if check is None or value is None:
+            continue
+        taken = check(name, value, limits)
+        if name in _STATED_SETS:
+            sets.append((name, taken))
+        else:
+            written[name] = taken
+    return written, sets
 
 
 def _elements(name: str, members: list[str]) -> dict[str, Value]:

@@ -30,7 +30,7 @@ REASON_DELETED: Final = "deleted"
 _ON_CONFLICT: Final = ("none", "update", "error")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Ask:
     """Who asks, with which body, and how a retry would be known."""
 

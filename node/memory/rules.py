@@ -39,6 +39,8 @@ _AGENT: Final = re.compile(r"[A-Za-z0-9_\-:@./]+")
 _SMALL_TEXT_CHARS_MAX: Final = 2048
 _NUMBER_MAX: Final = 2**53 - 1
 
+_CONTAINERS: Final = frozenset((dict, list))
+
 Check = Callable[[str, Any, Limits], Value]
 
 
@@ -68,7 +70,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _title(name: str, value: Any, limits: Limits) -> str:
-    text = _text(name, value)
+    text = value if type(value) is str else _text(name, value)
     if not 1 <= len(text) <= limits.title_chars_max:
         raise InvalidField(
             name, f"has {len(text)} characters, expected 1 to {limits.title_chars_max}"
@@ -77,7 +79,7 @@ def _title(name: str, value: Any, limits: Limits) -> str:
 
 
 def _content(name: str, value: Any, limits: Limits) -> str:
-    text = _text(name, value)
+    text = value if type(value) is str else _text(name, value)
     if not text:
         raise InvalidField(name, "is empty")
     most = limits.content_bytes_max
@@ -89,7 +91,7 @@ def _content(name: str, value: Any, limits: Limits) -> str:
 
 def namespace(name: str, value: Any, limits: Limits) -> str:
     """The path of a namespace."""
-    text = _text(name, value)
+    text = value if type(value) is str else _text(name, value)
     if not 1 <= len(text) <= limits.namespace_chars_max:
         raise InvalidField(
             name, f"has {len(text)} characters, expected 1 to {limits.namespace_chars_max}"
@@ -135,6 +137,9 @@ def depth(value: Any, most: int) -> int:
     """How deep containers nest: 0 for a plain value; stops counting beyond `most`."""
     if not isinstance(value, (dict, list)):
         return 0
+    inside = value.values() if isinstance(value, dict) else value
+    if not _CONTAINERS & set(map(type, inside)):
+        return 1  # as nearly all are
     deepest, level = 0, [value]
     while level and deepest <= most:
         deepest += 1
