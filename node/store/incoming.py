@@ -110,6 +110,8 @@ class Incoming:
     def put(self, data: bytes, following: bytes, now_ms: int = 0) -> None:
         """Store a chunk and the position after it (`END` after the last).
 
+        One that is here already changes nothing: whoever asked for it again did not know yet.
+
         Args:
             data: the rows, as `FrozenStore.chunk` encoded them.
             following: what comes after them.
@@ -119,6 +121,8 @@ class Incoming:
             JoinRefused: a row is damaged, or must not be in a snapshot.
             NoRoom, DiskError: the disk.
         """
+        if self.complete if following == END else following == self.position:
+            return
         entries: list[tuple[bytes, bytes]] = []
         others: list[Row] = []
         position, ms = self._last()

@@ -15,6 +15,8 @@ from crdt.pending import Pending, encode_pending
 from crdt.record_codec import RecordError
 from crdt.state import IdempotencyRow
 from node.store import JoinRefused, Store
+from node.store import incoming as staging
+from node.store.environment import Environment
 from node.store.feed import walk_records
 from node.store.folder import new_folder
 from node.store.incoming import Incoming
@@ -155,3 +157,90 @@ def test_what_does_not_add_up_never_becomes_a_store(
     for one in (source, own):
         one.close()
     frozen.close()
+
+
+@pytest.mark.parametrize("limit", [1, 500, 10**6])
+def test_a_chunk_that_is_stored_twice_is_there_once(tmp_path: Path, limit: int) -> None:
+    """A new session may ask for what an earlier one was still storing."""
+    source = filled(tmp_path / "s", [("create", f"id{n}", DATA, "n1", None) for n in range(9)])
+    own = open_store(tmp_path / "own")
+    frozen = freeze(source, tmp_path / "f")
+    incoming = Incoming(tmp_path / "incoming-1", frozen.id, map_bytes=MAP_BYTES)
+    while not incoming.complete:
+        chunk = frozen.chunk(incoming.position, limit)
+        incoming.put(*chunk, T0_MS)
+        incoming.put(*chunk, T0_MS)
+    assert incoming.verify() == source.head.digest
+    built = build_join(
+        own, incoming, tmp_path / "next-1", entropy=entropy, now_ms=T0_MS, map_bytes=MAP_BYTES
+    )
+    assert (built.records, built.digest) == (9, source.head.digest)
+    for one in (source, own):
+        one.close()
+    frozen.close()
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_death_at_any_moment_of_an_adoption_costs_nothing_but_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    monkeypatch.setattr(staging, "_WINDOW", 3)
+    steps = [
+        *(("create", f"id{n}", DATA, "n1", T0_MS + 5 if n % 2 else None) for n in range(8)),
+        *(("hold", "id1", DATA, "n1", None), ("archive", "id2", DATA, "n1", None)),
+        ("delete", "id3", DATA, "n1", None),
+    ]
+    source, own = filled(tmp_path / "s", steps), open_store(tmp_path / "own")
+    whole, deaths = None, 0
+    plain = Environment.write
+
+    def adopted(incoming: Incoming, name: str) -> dict[str, Any]:
+        built = build_join(
+            own, incoming, tmp_path / name, entropy=entropy, now_ms=T0_MS, map_bytes=MAP_BYTES
+        )
+        store = open_store(built.path)
+        found = contents(store)
+        store.close()
+        return found
+
+    while True:
+        incoming = received(source, tmp_path, 10**6)
+        left = deaths
+
+        def write(self: Environment, *args: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0 and not written:
+                raise Died
+            done = plain(self, *args, **options)
+            if left < 0:
+                raise Died
+            return done
+
+        monkeypatch.setattr(Environment, "write", write)
+        try:
+            found = adopted(incoming, f"next-{deaths}")
+        except Died:
+            found = None
+        monkeypatch.setattr(Environment, "write", plain)
+        if found is not None:
+            break
+        incoming.close()
+        assert not (tmp_path / f"next-{deaths}").exists(), "nothing is a store yet"
+        again = Incoming.left_behind(incoming.path, map_bytes=MAP_BYTES)
+        if again is not None:
+            assert again.complete
+            told = adopted(again, f"again-{deaths}")
+            whole = whole or told
+            assert told == whole, deaths
+        deaths += 1
+    assert deaths >= 4, "three windows and the end"
+    assert whole == found
+    source.close()
+    own.close()
