@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from crdt.dot import DATA, PRIVATE
-from crdt.op import Draft, Kind
+from crdt.op import Draft, Kind, Op
 from crdt.op_codec import OpError
+from crdt.policy import Verdict
 from tests.unit.crdt.rig import Node, mesh
 
 
@@ -26,7 +27,7 @@ def drafts(*ids: str, fresh: bool = True, private: str = "") -> list[Draft]:
     ]
 
 
-def told(node: Node, wanted: list[Draft]) -> list[tuple[object, ...]]:
+def told(node: Node, wanted: list[Draft]) -> list[tuple[int, Op, Verdict]]:
     ops, verdicts = node.replica.mint(wanted, agent="ann", now_ms=node.now_ms)
     node.commit()
     rows = zip(ops, verdicts, strict=True)
@@ -41,10 +42,10 @@ def test_fresh_creations_are_what_others_are() -> None:
         assert mine._replace(dot=theirs.dot, heads=theirs.heads) == theirs
         assert said == also
     for ident in "xyz":
-        mine, theirs = one.view(ident), other.view(ident)
-        assert mine is not None
-        assert theirs is not None
-        assert mine.values == theirs.values
+        seen, also_seen = one.view(ident), other.view(ident)
+        assert seen is not None
+        assert also_seen is not None
+        assert seen.values == also_seen.values
 
 
 def test_both_lanes_are_counted_apart() -> None:
