@@ -12,6 +12,7 @@ from crdt.dot import PRIVATE, Dot
 from crdt.fields import ARCHIVED_AT
 from crdt.record_codec import decode
 from node.contracts import Held, Reader
+from node.recall.direct import change_in
 from node.recall.document import (
     MEMORY,
     change_at,
@@ -111,6 +112,11 @@ class StoreSource:
 
 
 def _change(key: str, stored: bytes, data: bytes | None, now_ms: int) -> Change:
+    told = None if data is None else change_in(key, data, now_ms)
+    return _the_long_way(key, stored, data, now_ms) if told is None else told
+
+
+def _the_long_way(key: str, stored: bytes, data: bytes | None, now_ms: int) -> Change:
     seen = None if data is None else view(decode(stored, data), _NO_APPROVALS)
     if seen is None or type(seen.values.get(ARCHIVED_AT)) is int:
         return Change(key, None)

@@ -7,7 +7,8 @@ away: what it answers is always looked up again before it is shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 PUBLIC: Final = "*"
@@ -34,8 +35,7 @@ class Hit(NamedTuple):
     engine: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """What engines index of one memory.
 
     Attributes:
@@ -65,7 +65,7 @@ class Document:
     tags: tuple[str, ...] = ()
     speaker: str = ""
     session: str = ""
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = MappingProxyType({})
     tier: str = "mid"
     priority: int = 5
     created_ms: int = 0

@@ -23,7 +23,7 @@ def document(number: int, **fields: object) -> Document:
         content="some words here",
         created_ms=NOW - 1000 * number,
     )
-    return dataclasses.replace(plain, **fields)  # type: ignore[arg-type] # fields of a document
+    return plain._replace(**fields)  # type: ignore[arg-type] # fields of a document
 
 
 DOCUMENTS = [

@@ -70,7 +70,7 @@ def test_what_others_keep_changes_nothing(seed: int) -> None:
     give(lexical, *(document(rng, number, ("mallory",)) for number in range(200, 260)))
     before = answers(lexical)
     theirs = [
-        dataclasses.replace(one, content=f"{one.content} {_SECRET} bal bal")
+        one._replace(content=f"{one.content} {_SECRET} bal bal")
         for one in (document(rng, number, ("alice", "bob")) for number in range(300, 500))
     ]
     for at in range(0, len(theirs), 10):  # so many flushes that parts of the index are merged
@@ -85,9 +85,9 @@ def test_they_would_have_been_noticed() -> None:
     rng, lexical = random.Random(1), Lexical(None)
     give(lexical, *(document(rng, number) for number in range(120)))
     before = answers(lexical)
-    seen = dataclasses.replace(document(rng, 300), content=_SECRET)
+    seen = document(rng, 300)._replace(content=_SECRET)
     for readers in (_OPEN, ("mallory",)):
-        give(lexical, dataclasses.replace(seen, readers=readers))
+        give(lexical, seen._replace(readers=readers))
         assert answers(lexical) != before
 
 
@@ -95,11 +95,11 @@ def test_what_was_open_counts_no_more_when_it_is_not() -> None:
     rng, lexical = random.Random(2), Lexical(None)
     give(lexical, *(document(rng, number) for number in range(20)))
     plan = lexical.snapshot().asked(wanted(_SECRET), _MALLORY).plan
-    moved = dataclasses.replace(document(rng, 300), content=_SECRET)
-    beside = dataclasses.replace(document(rng, 301), content="dal")
+    moved = document(rng, 300)._replace(content=_SECRET)
+    beside = document(rng, 301)._replace(content="dal")
     give(lexical, moved, beside)
     assert lexical.snapshot().asked(wanted(_SECRET), _MALLORY).plan != plan
-    give(lexical, dataclasses.replace(moved, readers=("alice",)))
+    give(lexical, moved._replace(readers=("alice",)))
     assert lexical.found_in("content", _SECRET) == 1  # it still takes room
     assert lexical.snapshot().asked(wanted(_SECRET), _MALLORY).plan == plan
 
@@ -109,7 +109,7 @@ def test_equal_texts_score_alike() -> None:
     both = [document(rng, number) for number in range(200)]
     give(lexical, *both, *(document(rng, number) for number in range(500, 520)))
     give(lexical, *(document(rng, number) for number in range(500, 510)))  # some are replaced
-    own = [dataclasses.replace(one, key=f"p{one.id}", readers=("mallory",)) for one in both]
+    own = [one._replace(key=f"p{one.id}", readers=("mallory",)) for one in both]
     give(lexical, *own)
     for text in _QUESTIONS:
         asked = lexical.snapshot().asked(wanted(text), _MALLORY)
@@ -134,8 +134,8 @@ def test_through_a_kill_it_is_never_in_both(
 ) -> None:
     rng = random.Random(4)
     before = [document(rng, 1, ("mallory",)), document(rng, 2)]
-    after = [dataclasses.replace(before[0], readers=_OPEN)]
-    after += [dataclasses.replace(before[1], readers=("mallory",))]
+    after = [before[0]._replace(readers=_OPEN)]
+    after += [before[1]._replace(readers=("mallory",))]
     lexical = Lexical(tmp_path)
     give(lexical, *before)
     left, plain = commits, Part.commit
