@@ -124,7 +124,10 @@ class Countersigning:
 
     def beat(self) -> None:
         """Tell the linked members where this node's chains end, unless they know."""
-        linked = self._room.linked
+        self._tell(self._room.linked)
+
+    def _tell(self, linked: Mapping[NodeId, int]) -> None:
+        """Do so to these."""
         if not self._keeper.head.seq or not linked or not self._room.settled():
             return
         head = self._present()
@@ -169,11 +172,12 @@ class Countersigning:
         self._state.met.add(node)
         self._state.heard.add(node)
         self._answered.set()
-        if new:
-            self.beat()
+        if new and node in (linked := self._room.linked):
+            # Only to who was met: all the others are told by beats, not for each newcomer.
+            self._tell({node: linked[node]})
 
     def _read_witness(self, node: NodeId, data: bytes) -> Witness:
-        witness = read_witness(data, self._owner.verify)
+        witness = read_witness(data, self._owner.verify, own=self._state.told)
         if witness.by != node or witness.head.node_id != self._owner.node_id:
             raise HeadError("a countersignature of, or for, another node")
         return witness

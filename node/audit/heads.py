@@ -171,8 +171,13 @@ def write_witness(head: Head, *, key: bytes, at: int, sign: Sign) -> bytes:
     return data
 
 
-def read_witness(data: bytes, verify: Verify) -> Witness:
+def read_witness(data: bytes, verify: Verify, *, own: Head | None = None) -> Witness:
     """Strictly read a countersignature, and check every signature in it.
+
+    Args:
+        data: its bytes.
+        verify: checks a signature.
+        own: a head that this process signed itself; the same bytes are not checked again.
 
     Raises:
         HeadError: it is none, or somebody did not sign what it says they did.
@@ -185,7 +190,7 @@ def read_witness(data: bytes, verify: Verify) -> Witness:
         raise HeadError("another form")
     if not verify(key, _digest(_WITNESS_TAG, row[:-1]), signature):
         raise HeadError("the countersignature is not by its node")
-    held = read_head(head, verify)
+    held = own if own is not None and own.data == head else read_head(head, verify)
     return Witness(by=node_id_of(key), at=at, head=held, data=data)
 
 
