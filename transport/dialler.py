@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from transport.dial import DialError, dial, peer_url
+from transport.dial import DialError, DialFailure, dial, peer_url
 from transport.link import Link, LinkClosed, LinkLimits
 from transport.pinned import ClientTls
 
@@ -29,20 +29,24 @@ class DialTiming:
     Attributes:
         backoff_min_s: upper bound of the first pause.
         backoff_max_s: upper bound of any pause.
+        stranger_s: upper bound of the first pause after a dial at which nobody listens, where no
+            link ever was: whoever starts later dials us, so there is no hurry.
         connect_s: longest time from the first packet to the open link.
     """
 
     backoff_min_s: float = 0.05
     backoff_max_s: float = 5.0
+    stranger_s: float = 1.0
     connect_s: float = 5.0
 
 
 class _Target:
     """What is known of one URL while it is dialled."""
 
-    __slots__ = ("attempts", "failures", "link", "task", "woken")
+    __slots__ = ("absent", "attempts", "failures", "link", "task", "woken")
 
     def __init__(self) -> None:
+        self.absent = True  # until it has shown that it is there
         self.attempts = 0
         self.failures = 0
         self.link: Link | None = None
@@ -128,6 +132,7 @@ class Dialler:
         """Note a sign of life from behind `url`: the next dial comes soon, pauses start small."""
         target = self._targets.get(peer_url(url))
         if target is not None:
+            target.absent = False
             target.attempts = 0
             target.woken.set()
 
@@ -154,10 +159,11 @@ class Dialler:
         while True:
             target.woken.clear()
             least = await self._attempt(url, target)
-            pause = min(
-                self._timing.backoff_max_s,
-                self._timing.backoff_min_s * 2 ** min(target.attempts, _EXPONENT_MAX),
-            )
+            timing = self._timing
+            first = timing.backoff_min_s
+            if target.absent:
+                first = max(first, timing.stranger_s)
+            pause = min(timing.backoff_max_s, first * 2 ** min(target.attempts, _EXPONENT_MAX))
             target.attempts += 1
             if await self._woken(target, max(least, self._jittered(pause))):
                 # Soon, but not at once: a peer must not be able to set our pace.
@@ -175,10 +181,12 @@ class Dialler:
                 if link.peer_fingerprint not in self._tls.allowed:
                     return 0.0  # the allowlist changed while the link was being made
                 target.link = link
+                target.absent = False
                 target.failures = 0
                 return await self._serve(url, link)
         except DialError as error:
             target.failures += 1
+            target.absent = target.absent and error.reason is DialFailure.UNREACHABLE
             self._on_failure(url, error, target.failures)
         except LinkClosed:
             pass
