@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,6 +242,8 @@ async def _drain(
     except TimeoutError:
         pass
     parts.engine.waiting.give_up()
+    with suppress(OSError):
+        parts.mesh.note_faces()  # what was seen last, for the next process to compare with
     parts.links.close_all("draining")
     await doors.shutdown(1.0)
 
