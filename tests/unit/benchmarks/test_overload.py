@@ -109,6 +109,8 @@ def test_latency_is_told_by_the_second_in_which_it_was_due() -> None:
         ({"statuses": {"201": 9, "503": 9, "lost": 1}}, "nothing_but_201_and_503"),
         ({"shed_without_retry_after": 1}, "says_when_to_retry"),
         ({"accepted_ms": {"p99": 9000.0}}, "latency_is_bounded"),
+        ({"shed_ms": {"p99": 9000.0}}, "refused_in_time"),
+        ({"accepted_per_second": 700.0}, "goodput_holds"),
     ],
 )
 def test_a_bound_that_is_not_kept_is_named(change: dict[str, object], broken: str | None) -> None:
@@ -116,9 +118,11 @@ def test_a_bound_that_is_not_kept_is_named(change: dict[str, object], broken: st
         "statuses": {"201": 9, "503": 9},
         "shed_without_retry_after": 0,
         "accepted_ms": {"p99": 100.0},
+        "shed_ms": {"p99": 100.0},
+        "accepted_per_second": 900.0,
     }
 
-    kept = judged({**good, **change}, 1.0, 0)
+    kept = judged({**good, **change}, 1.0, 0, sustainable=1000.0)
 
     assert [name for name, fine in kept.items() if not fine] == ([broken] if broken else [])
 
@@ -128,8 +132,10 @@ def test_growing_memory_and_lost_writes_are_named() -> None:
         "statuses": {"201": 9, "503": 9},
         "shed_without_retry_after": 0,
         "accepted_ms": {"p99": 100.0},
+        "shed_ms": {"p99": 100.0},
+        "accepted_per_second": 900.0,
     }
 
-    kept = judged(good, 500.0, 3)
+    kept = judged(good, 500.0, 3, sustainable=1000.0)
     assert not kept["memory_is_bounded"]
     assert not kept["nothing_lost"]
