@@ -37,7 +37,10 @@ _GONE = frozenset(
 )
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _EXHAUSTED_PAUSE_S = 0.1
-_ACCEPTS_PER_TURN = 64
+# What a turn of the event loop begins: a few milliseconds of it, and of handshakes fewer, for
+# each costs about half a millisecond of cryptography in a turn soon after.
+_ACCEPTS_PER_TURN = 16
+_HANDSHAKES_PER_TURN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,7 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         # Called when connections wait; accepting in the callback itself means that no cancelled
         # task can lose one between the kernel and us.
-        for _ in range(_ACCEPTS_PER_TURN):
+        for _ in range(_ACCEPTS_PER_TURN if self._tls is None else _HANDSHAKES_PER_TURN):
             try:
                 sock, address = listening.accept()
             except (BlockingIOError, InterruptedError):
