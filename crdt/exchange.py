@@ -42,6 +42,7 @@ class ExchangeLimits:
     """Bounds of the exchange; every one has its unit in its name."""
 
     page_bytes_max: int = 4 * 2**20
+    page_slice_bytes_max: int = 4 * 2**20
     peer_queue_bytes_max: int = 32 * 2**20
     relay_ms: int = 1_000
     session_deadline_ms: int = 15_000
@@ -369,8 +370,16 @@ class Exchange:
         """Tell the time; call before every other input."""
         self.now_ms = now_ms
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits for a tick; else they may be some tenths of a second apart."""
+        if self.catchup.running or self.catchup.joining or self.ahead or self.stream.holding:
+            return True
+        version = self.claims.version
+        return any(p.told != version or p.shunned or p.leaving_ms for p in self.peers.values())
+
     def tick(self) -> None:
-        """Deadlines, relays, readiness. Call every few tens of milliseconds."""
+        """Deadlines, relays, readiness. Call every few tens of milliseconds while it waits."""
         self.claims.tick()
         forgiven = False
         for link, peer in self.peers.items():

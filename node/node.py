@@ -39,9 +39,11 @@ from node.settings import (
 )
 from node.sockets import OpenDoors, open_doors
 from node.store.folder import open_current, sweep
+from node.ticking import Ticking
 from transport.identity import NodeKey
 
 _TICK_SECONDS = 0.05
+_IDLE_TICK_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 _MEASURE_SECONDS = 2.0
@@ -166,11 +168,12 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, _reload, settings, parts, log)
     interval = settings.federation.catchup_interval_secs
     every = functools.partial(_every, ending=ending, log=log)
+    pulse = Pulse(parts.metrics, tick_seconds=_TICK_SECONDS, idle_seconds=_IDLE_TICK_SECONDS)
     async with asyncio.TaskGroup() as group:
         parts.tasks.open(group)
         running = [
             *(group.create_task(listener.run()) for listener in doors.listeners),
-            group.create_task(_ticking(parts)),
+            group.create_task(Ticking(parts.engine, pulse).run()),
             group.create_task(every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
             group.create_task(every(_WATCH_SECONDS, parts.watch)),
             group.create_task(every(_MEASURE_SECONDS, parts.measure)),
@@ -246,15 +249,6 @@ async def _drain(
         parts.mesh.note_faces()  # what was seen last, for the next process to compare with
     parts.links.close_all("draining")
     await doors.shutdown(1.0)
-
-
-async def _ticking(parts: Parts) -> None:
-    pulse = Pulse(parts.metrics, tick_seconds=_TICK_SECONDS)
-    while True:
-        await asyncio.sleep(pulse.pause_seconds())
-        pulse.beat()
-        parts.engine.waiting.pressure.lag_seconds = pulse.late_seconds
-        parts.engine.tick()
 
 
 async def _every(seconds: float, action: Callable[[], None], ending: Ending, log: EventLog) -> None:

@@ -23,6 +23,7 @@ class Pulse:
     Args:
         metrics: where their lag is shown.
         tick_seconds: time between two of them.
+        idle_seconds: the same while nothing waits for one; None for no longer.
         now: monotonic clock, seconds.
 
     Attributes:
@@ -30,20 +31,32 @@ class Pulse:
     """
 
     def __init__(
-        self, metrics: Metrics, *, tick_seconds: float, now: Callable[[], float] = time.monotonic
+        self,
+        metrics: Metrics,
+        *,
+        tick_seconds: float,
+        idle_seconds: float | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gauge = metrics.gauge("event_loop_lag_seconds")
         self._histogram = metrics.histogram("event_loop_delay_seconds")
         self.late_seconds = 0.0
         self._tick_seconds = tick_seconds
+        self._idle_seconds = tick_seconds if idle_seconds is None else idle_seconds
         self._now = now
         self._due = self._window_from = now()
         self._longest = self._longest_before = 0.0
 
-    def pause_seconds(self) -> float:
+    def pause_seconds(self, *, idle: bool = False) -> float:
         """How long to sleep until the next tick."""
         now = self._now()
-        self._due = max(self._due + self._tick_seconds, now)
+        self._due = max(self._due + (self._idle_seconds if idle else self._tick_seconds), now)
+        return self._due - now
+
+    def hurry_seconds(self) -> float:
+        """Something waits after all: how long to sleep from now on."""
+        now = self._now()
+        self._due = max(min(self._due, now + self._tick_seconds), now)
         return self._due - now
 
     def beat(self) -> None:

@@ -119,6 +119,7 @@ class Engine:
         self._failed = failed
         self.close_link: Callable[[int, str], None] = _no_link
         self.flush: Callable[[], None] = _nothing
+        self.hurry: Callable[[], None] = _nothing
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
@@ -205,6 +206,7 @@ class Engine:
         notes = self.replica.take_notes()
         self._in_flight += 1
         self._drained.clear()
+        self.hurry()
         began = self._loop.time()
         self.exchange.minted(sealed)
         # First the peers: from here on the writing thread wants the interpreter too.
@@ -267,6 +269,11 @@ class Engine:
                     self.snapshots.stage(effect)
                 case BuildJoin():
                     self.snapshots.build(effect)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything here waits for time to pass."""
+        return bool(self._in_flight) or self.waiting.any or self.exchange.waits
 
     def tick(self) -> None:
         """Deadlines of sessions and of waiting writes."""
@@ -344,7 +351,7 @@ class Engine:
 
 
 def _nothing() -> None:
-    """Before the links are there, nothing waits to be sent."""
+    """Before the links and the ticks are there, nothing waits for them."""
 
 
 def _no_link(_number: int, _reason: str) -> None:

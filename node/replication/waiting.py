@@ -67,6 +67,11 @@ class Waiting:
         """How many writes wait."""
         return sum(map(len, self._writes.values()))
 
+    @property
+    def any(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._held or self._governed or self._clocks) or any(self._writes.values())
+
     def wait_seconds(self) -> float:
         """How long a write that came now would wait for its quorum."""
         return self.pressure.wait_seconds(self.queue(), self._loop.time())

@@ -251,3 +251,15 @@ def test_bytes_that_are_no_message_are_the_callers_to_count(data: Any) -> None:
     a, _ = level_pair()
     with pytest.raises(m.MessageError):
         a.exchange.receive(1, data)
+
+
+def test_a_side_waits_for_a_tick_while_somebody_is_to_be_told() -> None:
+    a, _ = level_pair()
+    a.exchange.tick()
+    assert not a.exchange.waits
+
+    a.node.create()
+    a.commit()
+    assert a.exchange.waits
+    a.exchange.tick()
+    assert not a.exchange.waits

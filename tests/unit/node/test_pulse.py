@@ -72,3 +72,24 @@ def test_late_ticks_are_not_made_up_for_in_a_burst() -> None:
     assert stage.pulse.pause_seconds() == 0.0
     stage.pulse.beat()
     assert stage.pulse.pause_seconds() == pytest.approx(TICK)
+
+
+def test_an_idle_loop_ticks_seldom_and_hurries_when_something_waits() -> None:
+    stage = Stage()
+    pulse = Pulse(stage.metrics, tick_seconds=TICK, idle_seconds=0.2, now=lambda: stage.now)
+
+    assert pulse.pause_seconds(idle=True) == pytest.approx(0.2)
+    stage.now += 0.03
+    assert pulse.hurry_seconds() == pytest.approx(TICK)
+    stage.now += TICK
+    pulse.beat()
+    assert pulse.late_seconds == pytest.approx(0.0)
+
+
+def test_who_hurries_just_before_a_tick_does_not_put_it_off() -> None:
+    stage = Stage()
+    pulse = Pulse(stage.metrics, tick_seconds=TICK, idle_seconds=0.2, now=lambda: stage.now)
+    pulse.pause_seconds(idle=True)
+    stage.now += 0.19
+
+    assert pulse.hurry_seconds() == pytest.approx(0.01)
