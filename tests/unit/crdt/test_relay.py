@@ -5,7 +5,7 @@ import random
 import pytest
 
 from crdt import messages as m
-from crdt.messages import decode
+from crdt.messages import decode, encode
 from tests.unit.crdt.rig import Side, mesh, node_of
 
 NAMES = "abcdefgh"
@@ -185,3 +185,66 @@ def test_nobody_passes_on_twice() -> None:
         relay.commit()
     out = [decode(d) for box in relay.boxes.values() for d in box.take(2**30)]
     assert len([x for x in out if isinstance(x, m.Spread)]) == 2
+
+
+@pytest.mark.parametrize("idle", NAMES[1:])
+def test_all_get_it_although_one_never_passes_on(
+    monkeypatch: pytest.MonkeyPatch, idle: str
+) -> None:
+    whole = Whole()
+    relay = whole.sides[idle].exchange.relay
+    monkeypatch.setattr(relay, "committed", lambda _batch: None)
+    whole.write("a")
+    whole.settle()
+    waited_ms, limits = 0, whole.sides["a"].exchange.limits
+    while whole.holders() != set(NAMES):
+        whole.pass_time(50)
+        whole.settle()
+        waited_ms += 50
+        assert waited_ms <= 2 * limits.relay_ms, "who lacks it sees that in what others claim"
+
+
+@pytest.mark.parametrize("until", [bytes(32), b"\xff" * 32, *map(node_of, "abh")])
+def test_a_wrong_part_of_the_ring_makes_no_storm(until: bytes) -> None:
+    whole = Whole()
+    whole.write("a")
+    (spread,) = [
+        message
+        for box in whole.sides["a"].boxes.values()
+        for data in box.take(2**30)
+        if isinstance(message := decode(data), m.Spread)
+    ]
+    for _ in range(5):
+        whole.sides["c"].exchange.receive(whole.link("d"), encode(m.Spread(spread.bundle, until)))
+        whole.settle()
+    most = len(NAMES) * whole.sides["a"].exchange.limits.relay_fanout
+    assert len(whole.pushes) <= most, "each passes it on once, to those who lack it"
+    for _ in range(40):
+        whole.pass_time(100)
+        whole.settle()
+    assert whole.holders() == set(NAMES)
+
+
+def test_a_flood_of_old_bundles_costs_a_look_and_no_answer_to_who_did_not_write_them() -> None:
+    whole = Whole(w=1)
+    a = whole.sides["a"]
+    bundles = []
+    for number in range(20):
+        a.node.create(f"r{number}")
+        bundles += a.node.close()
+    a.commit()
+    whole.settle()
+    for _ in range(40):
+        whole.pass_time(100)
+        whole.settle()
+    assert whole.holders("r19") == set(NAMES)
+    whole.pushes.clear()
+    c = whole.sides["c"]
+    for bundle in bundles * 50:
+        for until in (node_of("c"), node_of("b")):
+            c.exchange.receive(whole.link("d"), encode(m.Spread(bundle.data, until)))
+    whole.settle()
+    assert whole.pushes == []
+    assert len(c.exchange.stream.holding) == 0
+    assert len(c.exchange.relay._duties) == 0
+    assert not c.exchange.effects
