@@ -303,9 +303,12 @@ class Call:
 
     @property
     def still_admitted(self) -> bool:
-        """Whether the key that let a long answer begin is in force to this moment."""
+        """Whether the key that let a long answer begin is in force to this moment.
+
+        Who came without one when none was demanded must go when one is.
+        """
         if self.grant is UNLIMITED:
-            return True
+            return bool(self.door.api_keys()) or not self.door.key_ring().demanded
         digest = bytes.fromhex(self.grant.digest)
         return self.door.key_ring().find(digest, self.services.now_ms()) is not None
 

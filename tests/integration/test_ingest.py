@@ -5,6 +5,7 @@ import json
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,9 +13,10 @@ import pytest
 
 from node.http.ingest_routes import UNANSWERED_MAX
 from tests.integration.conftest import Found
-from tests.integration.rig import RealNode, until, until_level
+from tests.integration.rig import RealNode, running, until, until_level
 from tests.integration.rig_commands import told
 from tests.integration.rig_ingest import Socket, answers, connected, ingested
+from tests.integration.rig_routes import lone
 
 pytestmark = pytest.mark.integration
 
@@ -153,3 +155,22 @@ def test_a_withdrawn_key_ends_the_connection(keyed: RealNode) -> None:
 
     assert connected(ann, talk) == (201, aiohttp.WSCloseCode.POLICY_VIOLATION)
     assert keyed.ask("GET", "/memories/after").status == 404
+
+
+def test_who_came_without_a_key_goes_when_one_is_demanded(tmp_path: Path) -> None:
+    with running(lone(tmp_path)) as bare:
+
+        async def talk(socket: Socket) -> tuple[int, int]:
+            await socket.send_str(json.dumps(_one("before")))
+            status = (await answers(socket, 1))["before"]["status"]
+            made = ("key", "create", "--role", "agent-writer", "--agent-id", "ann")
+            await asyncio.to_thread(told, *made, "--data-dir", bare.data_dir)
+            await asyncio.to_thread(
+                until, lambda: bare.ask("GET", "/stats").status == 401, "a key is demanded"
+            )
+            await socket.send_str(json.dumps(_one("after")))
+            message = await socket.receive()
+            assert message.type is aiohttp.WSMsgType.CLOSE, message
+            return status, socket.close_code or 0
+
+        assert connected(bare, talk) == (201, aiohttp.WSCloseCode.POLICY_VIOLATION)
