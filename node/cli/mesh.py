@@ -258,13 +258,10 @@ def set_quorum(
     wanted = plan.quorum_writes
     if wanted is None:
         return
-    for node in planned:
-        values = read_config(node.paths.config)
-        if values.get("quorum", {}).get("writes") == wanted and needed(node) == max(wanted, 1):
-            continue
-        values["quorum"] = {**values.get("quorum", {}), "writes": wanted}
-        write_config(node.paths.config, values)
+    told = [node for node in planned if _written(node, wanted)]
+    for node in told:  # all of them first, so that they reload side by side
         signal_node(node.paths, signal.SIGHUP)
+    for node in told:
         taken = functools.partial(_takes, node, wanted)
         if wait_for(taken, _RELOAD_SECONDS):
             continue
@@ -272,6 +269,16 @@ def set_quorum(
         process = spawn(serve_command(["--data-dir", str(node.paths.data_dir)]), node.paths)
         wait_listening(process, node.paths)
     wait_ready(planned, deadline, out)
+
+
+def _written(node: PlannedNode, wanted: int) -> bool:
+    """Write W into a node's configuration; whether the node has to be told."""
+    values = read_config(node.paths.config)
+    if values.get("quorum", {}).get("writes") == wanted and needed(node) == max(wanted, 1):
+        return False
+    values["quorum"] = {**values.get("quorum", {}), "writes": wanted}
+    write_config(node.paths.config, values)
+    return True
 
 
 def _takes(node: PlannedNode, wanted: int) -> bool | None:
