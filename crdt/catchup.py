@@ -4,8 +4,10 @@ Law: the answer to a Want is a page from the source's disk, governance first, th
 order of arrival, which is a causal order, so any prefix is a valid state. One session at a
 time, so each missing bundle comes once. A session has a deadline; a source that is lost or
 silent is replaced by another that is ahead. While a joined store is built, nothing is applied.
+A page may be taken in slices, with other work between them: what is taken is a prefix of it.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class _AtHand:
+    """The page that is being taken: what is left of it, and what there was before it."""
+
+    bundles: deque[bytes]
+    last: bool
+    before: tuple[int, int]
+
+
+@dataclass(slots=True)
 class Session:
     """What this node is fetching, and from whom.
 
@@ -33,6 +44,7 @@ class Session:
         heard_ms: when the source last moved it on.
         skip: actors that did not fit on this session's pages; asked for no more.
         snapshot: the snapshot being fetched, when the log no longer reaches.
+        page: the page of which a part has been taken.
     """
 
     link: int
@@ -40,6 +52,7 @@ class Session:
     heard_ms: int
     skip: set[Actor] = field(default_factory=set)
     snapshot: bytes = b""
+    page: _AtHand | None = None
 
 
 class CatchUp:
@@ -174,10 +187,31 @@ class CatchUp:
 
     def _page(self, link: int, peer: Peer, bundles: list[bytes], *, last: bool) -> None:
         session = self.session
-        if session is None:
+        if session is None or session.page is not None:
             return
         before = (self.bundles_taken, len(session.skip))
-        for data in bundles:
+        session.page = _AtHand(deque(bundles), last, before)
+        self._take(link, peer, session, session.page)
+
+    def at_hand(self, link: int) -> bool:
+        """Whether a part of a page from this link is still to be taken."""
+        session, peer = self.session, self.exchange.peers.get(link)
+        if session is None or session.link != link or session.page is None:
+            return False
+        return peer is not None and not peer.stopped
+
+    def go_on(self, link: int) -> None:
+        """Take more of the page at hand, if there is one."""
+        session = self.session
+        if session is not None and session.page is not None and self.at_hand(link):
+            self._take(link, self.exchange.peers[link], session, session.page)
+
+    def _take(self, link: int, peer: Peer, session: Session, page: _AtHand) -> None:
+        """Take a slice, at least a bundle; after the last of them ask for more, or be done."""
+        size = 0
+        while page.bundles and size < self.exchange.limits.page_slice_bytes_max:
+            data = page.bundles.popleft()
+            size += len(data)
             bundle = self.exchange.read_from(link, peer, data)
             if bundle is None or bundle.actor in session.skip:
                 continue
@@ -188,7 +222,11 @@ class CatchUp:
                 session.skip.add(bundle.actor)
         if self.session is not session:
             return
-        if last or before == (self.bundles_taken, len(session.skip)):
+        session.heard_ms = self.exchange.now_ms
+        if page.bundles:
+            return
+        session.page = None
+        if page.last or page.before == (self.bundles_taken, len(session.skip)):
             self._done()
         else:
             self._want(peer, session)

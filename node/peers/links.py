@@ -342,6 +342,10 @@ class PeerLinks:
                 self._log("peer_refused", reason=error.reason, detail=str(error))
                 await held.link.close(f"bad message: {error.reason}")
                 return
+            while engine.exchange.catchup.at_hand(number):
+                await asyncio.sleep(0)  # what is left of a page lets others have their turn
+                engine.exchange.now_ms = engine.now_ms()
+                engine.exchange.catchup.go_on(number)
             taken = engine.exchange.replica.taken - before
             if taken > 0:
                 sync_in.inc(taken)

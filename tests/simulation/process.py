@@ -6,7 +6,7 @@ reports, and carries out effects. Nothing here decides anything about replicatio
 
 import hashlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crdt.bundle import Bundle
 from crdt.clock import ahead
@@ -22,6 +22,12 @@ from crdt.state import Batch
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+class More(NamedTuple):
+    """What is left of a page from this link is to be taken."""
+
+    link: int
 
 
 def key_of(name: str) -> bytes:
@@ -40,7 +46,7 @@ class Process:
     def __init__(self, world: "World", pid: str, name: str) -> None:
         self.world, self.pid, self.name = world, pid, name
         self.queue: deque[tuple[Batch, list[Bundle]]] = deque()
-        self.tasks: deque[Effect] = deque()
+        self.tasks: deque[Effect | More] = deque()
         self.frozen: dict[bytes, MemoryState] = {}
         self.links: dict[str, int] = {}
         self.staged = False
@@ -201,6 +207,15 @@ class Process:
             exchange.catchup.staged(effect.link, effect.number, effect.snapshot, effect.following)
         elif isinstance(effect, BuildJoin):
             self.swap(effect)
+        elif isinstance(effect, More):
+            exchange.catchup.go_on(effect.link)
+            self.soon_more(effect.link)
+
+    def soon_more(self, link: int) -> None:
+        """What is left of a page waits for its turn like any other work."""
+        if self.exchange.catchup.at_hand(link):
+            self.world.stat["slices"] += 1
+            self.tasks.append(More(link))
 
     def _frozen_copy(self) -> bytes:
         """One copy serves all who ask while the log still reaches back to it."""

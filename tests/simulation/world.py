@@ -87,6 +87,7 @@ class World:
             "relay_ms": r.choice([200, 500, 1000]),
             "session_deadline_ms": 1500,
             "bad_actor_ms": 2000,
+            "page_slice_bytes_max": random.Random(f"slice {seed}").choice([1, 300, 4000]),
         }
         self.limits = ExchangeLimits(**{**bounds, **_fanout(random.Random(f"fanout {seed}"))})
         self.chunk_rows = r.choice([2, 5, 20])
@@ -259,6 +260,7 @@ class World:
         self._trace.update(data)
         receiver.exchange.advance(receiver.now_ms)
         receiver.exchange.receive(link.number, data)
+        receiver.soon_more(link.number)
         receiver.pump()
 
     # --- planted bugs that need the world ------------------------------------------

@@ -48,6 +48,45 @@ def test_any_prefix_of_pages_is_a_valid_state() -> None:
         assert len([n for n in range(6) if late.node.record(f"r{n}")]) == taken
 
 
+def test_a_page_is_taken_slice_by_slice_and_asked_on_after_the_last() -> None:
+    source, late = behind(page_slice_bytes_max=1)
+    linked(source, late)
+    deliver(source, late)
+    deliver(late, source)
+    deliver(source, late)
+    catchup = late.exchange.catchup
+    for taken in range(1, 7):
+        assert catchup.bundles_taken == taken
+        assert len([n for n in range(6) if late.node.record(f"r{n}")]) == taken
+        assert catchup.at_hand(1) == (taken < 6)
+        assert not [one for one in said(late) if isinstance(one, m.Want | m.Level)] or taken == 6
+        catchup.go_on(1)
+    assert (catchup.bundles_taken, catchup.running) == (6, False)
+
+
+def test_a_page_that_comes_before_the_last_was_taken_is_passed_over() -> None:
+    source, late = behind(page_slice_bytes_max=1)
+    linked(source, late)
+    deliver(source, late)
+    deliver(late, source)
+    pages = said(source)
+    for message in pages * 2:
+        late.exchange.receive(1, encode(message))
+    assert late.exchange.catchup.bundles_taken == 1
+
+
+def test_what_is_left_of_a_page_goes_with_its_source() -> None:
+    source, late = behind(page_slice_bytes_max=1)
+    linked(source, late)
+    deliver(source, late)
+    deliver(late, source)
+    deliver(source, late)
+    late.exchange.link_down(1)
+    late.exchange.catchup.go_on(1)
+    assert late.exchange.catchup.bundles_taken == 1
+    assert not late.exchange.catchup.at_hand(1)
+
+
 def test_an_answer_to_an_older_want_is_passed_over() -> None:
     source, late = behind()
     linked(source, late)
