@@ -6,7 +6,7 @@ are remembered as they were, so the digest and the indexes move by the differenc
 of a record passes `put`, so what readers made of its last form is forgotten there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, KeysView
 
 from crdt.digest import move, weight
 from crdt.dot import PRIVATE, Actor, Dot
@@ -46,7 +46,7 @@ class Overlay:
         """Whether there is nothing to write."""
         return not (self._bundles or self._before or self._pending)
 
-    def keys(self) -> Iterable[bytes]:
+    def keys(self) -> KeysView[bytes]:
         """The keys of all uncommitted records."""
         return self._records.keys()
 

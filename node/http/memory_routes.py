@@ -59,10 +59,12 @@ async def read(call: Call) -> Answer:
     held = services.memories.find(call.params[0], call.reader)
     services.metrics.counter("memory_reads_total").inc()
     access = services.access.touch(held.id, services.now_ms())
-    links = await services.links.of(held.id, call.reader, _LINKS_SHOWN_MAX)
+    links = []
+    if services.links.touch(held.id):
+        links = await services.links.of(held.id, call.reader, _LINKS_SHOWN_MAX)
     # The record stands there twice and is encoded once.
     said, shown = said_of(held, access), json_bytes([link.shown() for link in links])
-    body = b'%b,"memory":%b,"links":%b}' % (said[:-1], said, shown)
+    body = b"".join((said[:-1], b',"memory":', said, b',"links":', shown, b"}"))
     return Answer(200, body, headers=_etag(held))
 
 

@@ -13,7 +13,7 @@ from node.memory.times import format_ms
 
 _KEPT: Final = "said"
 _COUNT: Final = "access_count"
-_LAST: Final = "last_accessed_at"
+_LAST: Final = b"last_accessed_at"
 _SOME: Final[Access] = (1, 1)
 
 Pieces = tuple[bytes, bytes, bytes]
@@ -32,13 +32,12 @@ def said_of(held: Held, access: Access) -> bytes:
     count, last = access
     if not last:
         return b"%b%d%b%b" % (front, count, middle, behind)
-    when = format_ms(last).encode()
-    return b'%b%d%b,"%b":"%b"%b' % (front, count, middle, _LAST.encode(), when, behind)
+    return b'%b%d%b,"%b":"%b"%b' % (front, count, middle, _LAST, format_ms(last).encode(), behind)
 
 
 def _pieces(record: dict[str, Any]) -> Pieces:
     names = list(record)
-    first, second = names.index(_COUNT), names.index(_LAST)
+    first, second = names.index(_COUNT), names.index(_LAST.decode())
     front = _inner({name: record[name] for name in names[:first]})
     middle = _inner({name: record[name] for name in names[first + 1 : second]})
     behind = _inner({name: record[name] for name in names[second + 1 :]})

@@ -99,7 +99,7 @@ class LinkIndex:
     def touches(self, memory: str) -> bool:
         """Whether a link may leave a memory or end at it."""
         self._renew()
-        return memory in self._leaving or _end(memory) in self._ending
+        return memory in self._leaving or (bool(self._ending) and _end(memory) in self._ending)
 
     def made(self, lane: bytes, ident: str) -> None:
         """A link was just minted here; it shows before its commit is over."""

@@ -53,8 +53,8 @@ class Links:
 
     async def of(self, memory: str, viewer: Caller, limit: int = LINKS_MAX) -> list[Link]:
         """The links of a memory, both ways, oldest first, at most `limit` each way."""
-        if not self.index.touches(memory) and not self._memories.funnel.reader().fresh(COLLECTION):
-            return []  # most memories have none
+        if not self.touch(memory):
+            return []
         found: dict[str, Link] = {}
         for outward in (True, False):
             count = 0
@@ -64,6 +64,10 @@ class Links:
                 if count >= limit:
                     break
         return sorted(found.values(), key=lambda link: (link.made, link.id))
+
+    def touch(self, memory: str) -> bool:
+        """Whether a memory may have links; most have none."""
+        return self.index.touches(memory) or self._memories.funnel.reader().fresh(COLLECTION)
 
     async def neighbours(
         self, memory: str, viewer: Caller, *, outward: bool

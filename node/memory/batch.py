@@ -105,30 +105,34 @@ async def create_many(
     batch = Batch()
     for index, item in enumerate(items):
         try:
-            refuse_name(memories, item, ask, objection)
-            _take(memories, batch, index, item, ask, titles, known)
+            owner = author_of(memories, item, ask, objection)
+            _take(memories, batch, index, item, ask, owner, titles, known)
         except RequestError as error:
             batch.refuse(index, error)
     return await _write(memories, batch, ask, "store", created=len(batch.ids))
 
 
-def refuse_name(
+def author_of(
     memories: Memories, item: Any, ask: Ask, objection: Callable[[str], NodeError | None]
-) -> None:
-    """Hold an item to the names that its sender may write in.
+) -> str:
+    """Whose item it is: its sender's, or of another name that its sender may write in.
 
     Raises:
+        InvalidField: it is no object.
         NotInThisName: it names somebody whose signature or key this request lacks.
         InvalidField: the name does not have the shape of one.
     """
-    owner = memories.caller(item, None) if isinstance(item, dict) else ""
+    if not isinstance(item, dict):
+        raise InvalidField("item", "expected an object")
+    owner = memories.caller(item, None)
     if not owner or owner == ask.agent:
-        return
+        return ask.agent
     refusal = objection(owner)
     if refusal is not None:
         raise NotInThisName(refusal.code, str(refusal))
     if memories.requires_signature(owner):
         raise NotInThisName("agent_signature_missing", f"{owner} signs what it writes itself")
+    return owner
 
 
 def refuse_governed(
@@ -144,19 +148,17 @@ def refuse_governed(
         raise ItemRefused(said)
 
 
-def _take(
+def _take(  # noqa: PLR0917 - the item, and all that it may meet
     memories: Memories,
     batch: Batch,
     index: int,
-    item: Any,
+    item: Mapping[str, Any],
     ask: Ask,
+    owner: str,
     titles: dict[tuple[str, str], str],
     known: Sequence[Dot] | None,
 ) -> None:
-    if not isinstance(item, dict):
-        raise InvalidField("item", "expected an object")
     on_conflict = memories.on_conflict(item)
-    owner = memories.caller(item, None) or ask.agent
     draft = memories.draft(item, owner, ask, index)
     if on_conflict is not None and _meets(memories, batch, index, item, draft, ask, titles, known):
         return

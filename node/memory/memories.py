@@ -105,9 +105,10 @@ class Memories:
         named = body.get("agent_id")
         inner = body.get("metadata")
         declared = inner.get("agent_id") if isinstance(inner, dict) else None
-        for field, value in (("agent_id", named), ("metadata.agent_id", declared)):
-            if value is not None:
-                return agent_id(field, value, limits)
+        if named is not None:
+            return agent_id("agent_id", named, limits)
+        if declared is not None:
+            return agent_id("metadata.agent_id", declared, limits)
         return agent_id("X-Agent-Id", header, limits) if header else ""
 
     def nameless(self, retry_key: str | None) -> str:

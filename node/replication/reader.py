@@ -193,10 +193,11 @@ class StoreReader:
 
     def fresh(self, collection: str) -> bool:
         """Whether records of a collection may have changed that indexes do not know of yet."""
+        newer = self._engine.replica.overlay.keys()
+        if not newer:
+            return False
         name = record_key(b"", collection, "")
-        at = slice(1, 1 + len(name))
-        overlay = self._engine.replica.overlay.keys()
-        return any(key[at] == name for key in overlay)
+        return any(key.startswith(name, 1) for key in newer)
 
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
         """Per register in conflict: all its values, the shown one first."""
