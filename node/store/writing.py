@@ -17,6 +17,7 @@ from node.store.errors import CorruptRecord
 from node.store.projection import Facts, facts, index_rows
 from node.store.rows import (
     NO_WEIGHT,
+    NOWHERE,
     Head,
     Place,
     count_name,
@@ -163,17 +164,31 @@ def _places(
     for key, change in records.items():
         if change.before is None and not any_gone:
             continue
-        # A damaged place costs a stray row in the feed; it must not stop the writer.
+        if change.before is not None:
+            value = txn.get(key, db=tables.records)
+            if value is not None:
+                out[key] = _found(txn, tables, key, value)
+            continue
+        # A damaged place of what is gone costs a row without content; it stops no writer.
         with suppress(CorruptRecord):
-            if change.before is not None:
-                value = txn.get(key, db=tables.records)
-                if value is not None:
-                    out[key] = record_place(key, value)
-            else:
-                value = txn.pop(names[key], db=tables.gone_at)
-                if value is not None:
-                    out[key] = decode_place("gone_at", names[key], value)
+            value = txn.pop(names[key], db=tables.gone_at)
+            if value is not None:
+                out[key] = decode_place("gone_at", names[key], value)
     return out
+
+
+def _found(txn: Transaction, tables: Tables, key: bytes, value: bytes) -> Place:
+    """Where a record stands; when that row is damaged the feed is searched for it.
+
+    Its content must not stay behind when it changes, least of all when it is erased.
+    """
+    with suppress(CorruptRecord):
+        return record_place(key, value)
+    with txn.cursor(db=tables.feed) as cursor:
+        for at, row in cursor:
+            if is_of(row, key):
+                return Place(int.from_bytes(at, "big"), 0)
+    return NOWHERE
 
 
 def _put_log(

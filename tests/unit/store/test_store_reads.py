@@ -10,7 +10,7 @@ from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
 from crdt.record_codec import encode
 from crdt.state import Batch, IdempotencyRow
 from node.store import BelowFloor, CorruptRecord, LogRule, Store
-from node.store.rows import Head
+from node.store.rows import Head, read_standing
 from node.store.schema import number
 from node.store.scrub import START
 from node.store.upkeep import days
@@ -234,3 +234,21 @@ def test_no_flipped_bit_makes_another_record_of_it(store: Store, name: str) -> N
             assert store.feed.after(0, 1)[0].key == key
         with suppress(CorruptRecord):
             assert store.feed.changed(0, 1)[0] == (1, key, whole)
+
+
+def test_content_whose_place_was_damaged_leaves_the_feed_all_the_same(tmp_path: Path) -> None:
+    store, maker = open_store(tmp_path / "s"), Maker()
+    for name in ("one", "two"):
+        maker.create(name)
+    store.commit(maker.take())
+    tables = store.environment.tables
+    keys = [b"dmemory/one", b"dmemory/two"]
+    for key in keys:
+        store.environment.write(lambda txn, key=key: txn.put(key, bytes(20), db=tables.records))  # type: ignore[misc]
+    maker.edit(keys[0], title="fresh")
+    maker.delete(keys[1])
+    store.commit(maker.take())
+    rows = store.environment.read(lambda txn: list(txn.cursor(db=tables.feed)))
+    held = [read_standing(at, value) for at, value in rows]
+    assert sorted((one.key, bool(one.data)) for one in held) == [(keys[0], True), (keys[1], False)]
+    store.close()
