@@ -373,7 +373,10 @@ class Exchange:
     @property
     def waits(self) -> bool:
         """Whether anything waits for a tick; else they may be some tenths of a second apart."""
-        if self.catchup.running or self.catchup.joining or self.ahead or self.stream.holding:
+        catchup, me = self.catchup, self.replica.me.node_id
+        if catchup.running or catchup.joining or me not in self.replica.governance.now.ready:
+            return True
+        if self.ahead or self.stream.holding:
             return True
         version = self.claims.version
         return any(p.told != version or p.shunned or p.leaving_ms for p in self.peers.values())

@@ -1,3 +1,4 @@
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -255,11 +256,22 @@ def test_bytes_that_are_no_message_are_the_callers_to_count(data: Any) -> None:
 
 def test_a_side_waits_for_a_tick_while_somebody_is_to_be_told() -> None:
     a, _ = level_pair()
+    waits = []
     a.exchange.tick()
-    assert not a.exchange.waits
-
+    waits.append(a.exchange.waits)
     a.node.create()
     a.commit()
-    assert a.exchange.waits
+    waits.append(a.exchange.waits)
     a.exchange.tick()
-    assert not a.exchange.waits
+    waits.append(a.exchange.waits)
+
+    assert waits == [False, True, False]
+
+
+def test_a_side_that_does_not_serve_yet_waits_for_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, _ = level_pair()
+    a.exchange.tick()
+    stranger = SimpleNamespace(node_id=node_of("stranger"))
+    monkeypatch.setattr(a.exchange.replica, "me", stranger)
+
+    assert a.exchange.waits
