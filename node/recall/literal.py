@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from node.recall.values import Document
+from node.recall.words import STOP_WORDS, TERM_CHARS_MAX
 
 MARK_CHARS_MAX: Final = 64
 """Longer words are known by their first characters."""
@@ -24,9 +25,12 @@ _ALONE: Final = (
 """Scripts written without blanks: every character is a word."""
 
 _MARKS: Final = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+|\S")
-_PLAIN: Final = (string.ascii_lowercase + string.digits).encode()
-_WORDS_OF_ASCII: Final = bytes(code if code in _PLAIN else ord(" ") for code in range(256))
+_PLAIN: Final = (string.ascii_letters + string.digits).encode()
+_WORDS_OF_ASCII: Final = bytes(
+    ord(chr(code).lower()) if code in _PLAIN else ord(" ") for code in range(256)
+)
 _WORDS_AND_BLANKS: Final = _PLAIN + b" \t\n\r\v\f\x1c\x1d\x1e\x1f"
+_STOP_WORDS: Final = frozenset(STOP_WORDS.split())
 _WORD_END: Final = re.compile(rf"[^\W_{_ALONE}]")
 _RUN: Final = re.compile(rf"[^\W_{_ALONE}]+")
 _RUN_OVER: Final = re.compile(rf"[\W_{_ALONE}]")
@@ -35,9 +39,9 @@ _RUN_OVER: Final = re.compile(rf"[\W_{_ALONE}]")
 def marks(text: str) -> set[str]:
     """The marks of a text."""
     if text.isascii():  # the same in a sixth of the time
-        folded = text.lower().encode()
-        found = set(folded.translate(_WORDS_OF_ASCII).decode().split())
-        found.update(folded.translate(None, _WORDS_AND_BLANKS).decode())
+        data = text.encode()
+        found = set(data.translate(_WORDS_OF_ASCII).decode().split())
+        found.update(data.translate(None, _WORDS_AND_BLANKS).decode())
     else:
         found = set(_MARKS.findall(text.casefold()))
     if found and max(map(len, found)) > MARK_CHARS_MAX:
@@ -53,6 +57,32 @@ def pieces(text: str) -> list[str]:
 def marks_of(document: Document) -> set[str]:
     """The marks of everything a search looks at."""
     return marks(" ".join(_texts(document)))
+
+
+def untold(document: Document) -> str:
+    """The marks, with blanks between them, that no term tells; see `node.recall.told`."""
+    text = " ".join(_texts(document))
+    if not text.isascii():
+        return " ".join(marks(text))
+    data = text.encode()
+    words = data.translate(_WORDS_OF_ASCII)
+    found: list[str] = [*set(data.translate(None, _WORDS_AND_BLANKS).decode())]
+    cut = words.decode().split()
+    found += _STOP_WORDS.intersection(cut)
+    if _has_long(words):
+        found += {word[:MARK_CHARS_MAX] for word in cut if len(word) >= TERM_CHARS_MAX}
+    return " ".join(found)
+
+
+def _has_long(words: bytes) -> bool:
+    """Whether there is a word that is too long for a term, of words with blanks around them."""
+    at, last = 0, len(words) - TERM_CHARS_MAX
+    while at <= last:
+        blank = words.rfind(b" ", at, at + TERM_CHARS_MAX)
+        if blank < 0:
+            return True
+        at = blank + 1
+    return False
 
 
 def has_all(texts: Iterable[str], wanted: Iterable[str]) -> bool:

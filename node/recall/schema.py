@@ -2,13 +2,14 @@
 
 Law: texts are analysed by the one analyser of recall and keep no positions; filters are raw
 terms and numbers, so every filter is decided inside the index. A key is kept twice: as a term,
-to find what is to be replaced, and, when its id is a UUID, as two numbers, because reading
-numbers of a hit costs a tenth of reading its stored text. What not everybody may read also
-says, per reader, which words it has, so that what a reader may know of is counted and found
-without a look at what others keep to themselves.
+to find what is to be replaced, and as what a hit is told by: two numbers when its id is a UUID,
+as reading those costs a tenth of reading what is stored, else stored bytes. What not everybody
+may read also says, per reader, which words it has, so that what a reader may know of is counted
+and found without a look at what others keep to themselves.
 """
 
-import uuid
+import functools
+import re
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -27,11 +28,11 @@ from node.recall.bag import (
     entries_of,
     lengths_in,
 )
-from node.recall.literal import marks_of
+from node.recall.literal import marks_of, untold
 from node.recall.values import PUBLIC, Document
 from node.recall.words import ANALYZER, register
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised with every change of fields or analysis; an index of another version starts over."""
 
 _LETTERS: Final = {TITLE: "t", CONTENT: "c", TAGS: "g", SPEAKER: "s", DATES: "d"}
@@ -43,13 +44,15 @@ _RAW: Final = (NAMESPACE, WITHIN, READER, TAG, TIER, OWNER, SESSION, TRAITS)
 CREATED, EXPIRES, PRIORITY = "created", "expires", "priority"
 _NUMBERS: Final = (CREATED, EXPIRES, PRIORITY)
 
-FORM, HIGH, LOW = "form", "high", "low"
+FORM, HIGH, LOW, KEPT = "form", "high", "low", "kept"
 WORDS, BAG, WORTH, AGE = "words", "bag", "worth", "age"
 """Of what not everybody may read: its words by reader, and those with which it is scored; a
 factor that is near to what its length makes of a score; when it was made, told apart further."""
 
 _STORED_FORM: Final = 0
 _FORMS: Final = ("", "d", "p")
+_FORM_OF: Final = {lane: form for form, lane in enumerate(_FORMS) if lane}
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 EVERY, ENDING = "every", "ending"
 """Traits: of each document; of those that expire."""
@@ -71,7 +74,8 @@ def build_schema() -> tantivy.Schema:
     for name in TEXTS:
         builder.add_text_field(name, tokenizer_name=ANALYZER, index_option="freq")
     builder.add_text_field(MARKS, tokenizer_name=_WHITESPACE, index_option="basic")
-    builder.add_text_field(KEY, stored=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field(KEY, tokenizer_name="raw", index_option="basic")
+    builder.add_bytes_field(KEPT, stored=True)
     for name in _RAW:
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in _NUMBERS:
@@ -97,16 +101,20 @@ def indexed(document: Document) -> tantivy.Document:
     out = tantivy.Document()
     if hidden(document):
         _add_own(out, document)
+        out.add_text(MARKS, " ".join(marks_of(document)))
     else:
         for name, text in cut_texts_of(document):
             out.add_text(name, text)
-    out.add_text(MARKS, " ".join(marks_of(document)))
+        out.add_text(MARKS, untold(document))
     out.add_text(KEY, document.key)
     _add_filters(out, document)
     form, high, low = key_numbers(document.key)
     out.add_unsigned(FORM, form)
-    out.add_unsigned(HIGH, high)
-    out.add_unsigned(LOW, low)
+    if form == _STORED_FORM:
+        out.add_bytes(KEPT, document.key.encode())
+    else:
+        out.add_unsigned(HIGH, high)
+        out.add_unsigned(LOW, low)
     return out
 
 
@@ -173,22 +181,20 @@ def made_ms(age: int) -> int:
     return age >> _AGE_BITS
 
 
-def subtrees(namespace: str) -> list[str]:
+@functools.lru_cache(1024)
+def subtrees(namespace: str) -> tuple[str, ...]:
     """A namespace and everything above it."""
     parts = namespace.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return tuple(["/".join(parts[:count]) for count in range(1, len(parts) + 1)])
 
 
 def key_numbers(key: str) -> tuple[int, int, int]:
     """A key as numbers; the first is 0 when it cannot be told by numbers."""
-    lane, ident = key[:1], key[1:]
-    try:
-        number = uuid.UUID(ident)
-    except ValueError:
+    form = _FORM_OF.get(key[:1])
+    if form is None or _UUID.fullmatch(key, 1) is None:
         return _STORED_FORM, 0, 0
-    if str(number) != ident or lane not in _FORMS:
-        return _STORED_FORM, 0, 0
-    return _FORMS.index(lane), number.int >> _HALF, number.int & _LOW_BITS
+    number = int(key[1:].replace("-", ""), 16)
+    return form, number >> _HALF, number & _LOW_BITS
 
 
 def keys_at(searcher: tantivy.Searcher, places: Sequence[tantivy.DocAddress]) -> list[str]:
@@ -200,7 +206,7 @@ def keys_at(searcher: tantivy.Searcher, places: Sequence[tantivy.DocAddress]) ->
     out = []
     for place, form, high, low in zip(wanted, forms, highs, lows, strict=True):
         if not form or high is None or low is None:
-            out.append(str(searcher.doc(place).get_first(KEY)))
+            out.append(bytes(searcher.doc(place).get_first(KEPT) or b"").decode())
         else:
             out.append(_FORMS[int(form)] + _uuid_text(int(high), int(low)))
     return out

@@ -13,6 +13,7 @@ import tantivy
 
 from node.recall import lexical_query as q
 from node.recall import schema as s
+from node.recall import told
 from node.recall.bag import CONTENT
 from node.recall.document import id_of
 from node.recall.figures import Figures, Scorer, number_of, rarity
@@ -185,12 +186,14 @@ class Snapshot:
 
         That their marks are all there says not yet that the text is: whoever asks looks.
         """
-        parts = [*self._marked(text), (_SHOULD, self._words(asked))]
+        held = [told.holding(self._schema, mark) for mark in sorted(marks(text))]
+        parts = [*_all_of(held), (_SHOULD, self._words(asked))]
         return self._ranked(parts, asked, limit, offset)
 
     def own_holding(self, text: str, asked: Asked, limit: int, offset: int) -> list[Hit]:
         """The same of what not everybody may read, but the caller."""
-        parts = [*self._marked(text), (_SHOULD, asked.own.words(asked))]
+        held = [term(self._schema, s.MARKS, mark) for mark in sorted(marks(text))]
+        parts = [*_all_of(held), (_SHOULD, asked.own.words(asked))]
         return self._own(asked, parts, limit, offset)
 
     def allowed(self, keys: Sequence[str], filters: Filters) -> set[str]:
@@ -209,12 +212,6 @@ class Snapshot:
         query = tantivy.Query.boolean_query(parts)
         found = searcher.search(query, limit=len(keys), count=False).hits
         return set(s.keys_at(searcher, [place for _, place in found]))
-
-    def _marked(self, text: str) -> list[Clause]:
-        return [
-            (_MUST, tantivy.Query.const_score_query(term(self._schema, s.MARKS, mark), 0.0))
-            for mark in sorted(marks(text))
-        ]
 
     def _words(self, asked: Asked) -> tantivy.Query:
         return q.query(asked.plan, self._schema, asked.figures.count, asked.rarer)
@@ -242,10 +239,14 @@ class Snapshot:
         found = searcher.search(
             query, limit=limit, count=False, offset=offset, weight_by_field=s.WORTH
         ).hits
+        places = [place for _, place in found]
         out = []
-        for _, place in found:
-            kept = searcher.doc(place)
-            key, bag = str(kept.get_first(s.KEY)), bytes(kept.get_first(s.BAG) or b"")
+        for key, place in zip(s.keys_at(searcher, places), places, strict=True):
+            bag = bytes(searcher.doc(place).get_first(s.BAG) or b"")
             out.append(Hit(key, id_of(key), asked.score(bag), NAME))
         out.sort(key=lambda hit: (-hit.score, hit.key))
         return out
+
+
+def _all_of(queries: Sequence[tantivy.Query]) -> list[Clause]:
+    return [(_MUST, tantivy.Query.const_score_query(one, 0.0)) for one in queries]

@@ -239,13 +239,13 @@ async def test_purging_leaves_nothing_of_what_is_deleted(tmp_path: Path) -> None
         side.feeding._cadence.wake()
         await side.level()
         before = side.engines().lexical
-        assert before.found_in("marks", "goneword") == 1  # removed, and still in the file
+        assert before.found_in("content", "goneword") == 1  # removed, and still in the file
         async with asyncio.timeout(10):
             await side.side.recall.purge()
         lexical = side.engines().lexical
         assert lexical is not before
-        assert lexical.found_in("marks", "goneword") == 0
-        assert lexical.found_in("marks", "keptword") == 1
+        assert lexical.found_in("content", "goneword") == 0
+        assert lexical.found_in("content", "keptword") == 1
         assert len(list((tmp_path / "recall").glob("g-*"))) == 1
 
 

@@ -5,7 +5,11 @@ import time
 
 import pytest
 
-from node.recall.literal import has_all, marks, pieces
+from node.recall import told
+from node.recall.lexical import Lexical
+from node.recall.literal import has_all, marks, marks_of, pieces
+from node.recall.schema import build_schema, keys_at
+from node.recall.values import Change, Document
 
 FOUND = (
     ("C++", "I like C++ a lot"),
@@ -58,6 +62,31 @@ def test_marks_of_plain_text_are_those_of_the_expression() -> None:
     for _ in range(5_000):
         text = "".join(chr(drawn.randrange(0x80)) for _ in range(drawn.randrange(20)))
         assert marks(text) | {"\u00b0"} == marks(text + " \u00b0"), ascii(text)
+
+
+def drawn_text(chance: random.Random) -> str:
+    words = ("The", "whom", "running", "ran", "x" * 63, "Y" * 64, "z" * 90, "c++", "a_b", "don't")
+    odd = ("stra\u00dfe", "\u6771\u4eac", "\u0130x", "\ufb01ne", "e\u0301t\u00e9")
+    text = " ".join(chance.choices(words, k=6))
+    return f"{text} {chance.choice(odd)}" if chance.random() < 0.3 else text
+
+
+def test_what_an_index_is_not_told_by_marks_it_is_told_by_terms() -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    chance, schema, lexical = random.Random(seed), build_schema(), Lexical(None)
+    held = {}
+    for number in range(60):
+        title, content, tag = (drawn_text(chance) for _ in range(3))
+        one = Document(f"dm{number}", f"m{number}", "n", "o", title, content, (tag,))
+        held[one.key] = one
+    lexical.take(Change(key, one) for key, one in held.items())
+    lexical.flush()
+    searcher = lexical._shown.open
+    for mark in sorted(set().union(*map(marks_of, held.values()))):
+        found = searcher.search(told.holding(schema, mark), limit=len(held)).hits
+        right = {key for key, one in held.items() if mark in marks_of(one)}
+        assert right <= set(keys_at(searcher, [place for _, place in found])), mark
 
 
 def slowly(piece: str, text: str) -> bool:
