@@ -53,7 +53,8 @@ class Cadence:
         self._wake.set()
 
     def hurry(self) -> None:
-        """Somebody waits for a round: begin it at once."""
+        """Somebody waits for a round: begin it at once; one that runs steps back no more."""
+        self.manners.urgent = True
         self._hurry.set()
         self._wake.set()
 

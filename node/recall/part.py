@@ -48,6 +48,7 @@ class Part:
         self._added: set[str] = set()
         """Keys that were added and do not show yet."""
         self.searcher = self._index.searcher()
+        self._bare = not self.searcher.num_segments
 
     def remove(self, key: str) -> None:
         """Forget a document, if there may be one: looking for what is not there costs more."""
@@ -65,7 +66,7 @@ class Part:
 
     def holds(self, key: str) -> bool:
         """Whether a document shows, or showed lately."""
-        return bool(self.searcher.doc_freq(s.KEY, key))
+        return not self._bare and bool(self.searcher.doc_freq(s.KEY, key))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -87,6 +88,7 @@ class Part:
             return False
         self._index.reload()
         self.searcher = self._index.searcher()
+        self._bare = not self.searcher.num_segments
         self._unshown = False
         if not self.changed:
             self._added.clear()
