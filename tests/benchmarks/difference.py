@@ -41,6 +41,8 @@ _MICRO: Final = 1e6
 _SETTINGS: Final = {
     # A peer that is silent is given up soon, so that a repeat takes seconds.
     "MNEMESH_LIMITS_PING_INTERVAL_MS": "500",
+    # A disk that takes in a large store may sync for seconds; that is not what is asked.
+    "MNEMESH_QUORUM_TIMEOUT_MS": "60000",
 }
 
 
