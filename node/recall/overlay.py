@@ -3,8 +3,9 @@
 Law: a key that stands here is answered from here and nowhere else, so a caller recalls what
 it has just written and never what it has just changed or removed. An entry leaves when the
 index shows what was read at that entry's mark or later, and not before; should more than
-`entries_max` wait, the oldest leave early and show again with the next flush. What is here is
-scored as the index scores, with the figures of the index.
+`entries_max` wait, or what was read of them be more than `bytes_max`, the oldest leave early
+and show again with the next flush. What is here is scored as the index scores, with the figures
+of the index.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ from node.recall.lexical_query import Wanted
 from node.recall.values import Change, Document, Filters
 
 ENTRIES_MAX: Final = 50_000
+BYTES_MAX: Final = 64 * 2**20
+_ENTRY_BYTES: Final = 1_000
 
 
 class Fresh(NamedTuple):
@@ -42,12 +45,15 @@ class Overlay:
 
     Args:
         entries_max: how many keys may wait.
+        bytes_max: how much may be kept of what was read of them, roughly.
     """
 
     name: Final = "overlay"
 
-    def __init__(self, *, entries_max: int = ENTRIES_MAX) -> None:
+    def __init__(self, *, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._stands: dict[str, int] = {}
         self._unknown: dict[str, int] = {}
         self._entries: dict[str, _Entry] = {}
@@ -96,9 +102,12 @@ class Overlay:
             return
         self._forget_words(key)
         entry = self._entries[key] = _Entry(change.document, bag)
+        self._bytes += _size(entry)
         self._unknown.pop(key, None)
         for word in _words(entry):
             self._postings.setdefault(word, {})[key] = None
+        while self._bytes > self._bytes_max:
+            self._remove(next(iter(self._entries)))
 
     def settle(self, shown: Mapping[str, int]) -> None:
         """The index shows what was read at these marks: {key: mark}."""
@@ -111,6 +120,7 @@ class Overlay:
         """Forget everything."""
         self._stands.clear()
         self._entries.clear()
+        self._bytes = 0
         self._unknown.clear()
         self._postings.clear()
 
@@ -123,6 +133,7 @@ class Overlay:
         entry = self._entries.pop(key, None)
         if entry is None:
             return
+        self._bytes -= _size(entry)
         for word in _words(entry):
             held = self._postings.get(word)
             if held is not None:
@@ -165,6 +176,12 @@ class Overlay:
         for entry in self._entries.values():
             if entry.document is not None and passes(entry.document, filters):
                 yield entry.document
+
+
+def _size(entry: _Entry) -> int:
+    """Characters of the text, and of the words twice: they stand in the postings, too."""
+    text = 0 if entry.document is None else len(entry.document.content)
+    return _ENTRY_BYTES + text + 2 * len(entry.bag)
 
 
 def _words(entry: _Entry) -> Iterable[tuple[str, str]]:

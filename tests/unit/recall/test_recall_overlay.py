@@ -102,3 +102,19 @@ def test_filters_hold_and_what_may_not_be_seen_is_not_noticed() -> None:
         assert (len(fresh.bags), len(fresh.seen)) == (bags, seen)
         assert len(list(over.documents(filters))) == bags
     assert all(passes(one, FILTERS) for one in over.documents(FILTERS))
+
+
+def test_what_was_read_is_bounded_in_bytes_and_the_oldest_leaves_first() -> None:
+    over = Overlay(bytes_max=10_000)
+    for number in range(20):
+        put(over, f"m{number}", "red " * 250)
+        assert over._bytes <= 10_000
+    assert not over.covers("dm0")
+    assert over.covers("dm19")
+    assert len(found(over, "red")) == len(over) > 1
+    put(over, "large", "red " * 5_000)
+    assert over.keys() == set()
+    assert over._bytes == 0
+    put(over, "m20", "red")
+    over.clear()
+    assert over._bytes == 0
