@@ -102,11 +102,7 @@ class Receipt:
 
 @dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Held:
-    """One visible record with its name.
-
-    `memo` is there while a reader remembers this very state of the record: what is made of it,
-    and of nothing else, may be kept there.
-    """
+    """One visible record with its name; `memo` keeps what is made of just this state of it."""
 
     collection: str
     id: str
