@@ -18,8 +18,8 @@ PIECE_OPS: Final = 20_000
 """So many are worth a piece of the index of their own."""
 
 LATE_SECONDS: Final = 5.0
-LATE_OPS: Final = 40_000
-"""From here on the index steps back for nothing."""
+LATE_OPS: Final = 200_000
+"""From here on the index steps back for nothing; before, a writer's latency comes first."""
 
 _ASKED_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 30.0
@@ -39,8 +39,6 @@ class Cadence:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._asked = -_ASKED_SECONDS
-        self._began = 0.0
-        self._slow = False
         self.manners = Manners()
 
     def saw(self, ops: int) -> None:
@@ -64,17 +62,14 @@ class Cadence:
 
     def begin(self) -> None:
         """A round begins."""
-        self._began = asyncio.get_running_loop().time()
-        late = self._slow or self._waiting() > LATE_OPS
-        self.manners.urgent = late or self._hurry.is_set()
+        self.manners.urgent = self._waiting() > LATE_OPS or self._hurry.is_set()
         self._wake.clear()
         self._hurry.clear()
 
     async def rest(self) -> None:
-        """Wait until the next round shall begin; it does not step back when this one was slow."""
+        """Wait until the next round shall begin."""
         loop = asyncio.get_running_loop()
         rested = loop.time() + self._least_seconds
-        self._slow = loop.time() - self._began > LATE_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._wake.wait()

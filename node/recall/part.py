@@ -11,7 +11,7 @@ from typing import Final
 import tantivy
 
 from node.recall import schema as s
-from node.recall.threads import quietly
+from node.recall.threads import hush
 
 _META: Final = "meta.json"
 
@@ -76,10 +76,9 @@ class Part:
         """Put what was taken on the disk, and where the next searcher sees it."""
         if self.changed and self._writer is not None:
             self._unshown = True
-            if self.urgent:
-                self._writer.commit()
-            else:
-                quietly(self._writer.commit)
+            self._writer.commit()
+            if not self.urgent:
+                hush()
             self.changed = False
 
     def show(self) -> bool:
@@ -96,9 +95,8 @@ class Part:
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
-            self._writer = quietly(
-                lambda: self._index.writer(heap_size=self._heap_bytes, num_threads=1)
-            )
+            self._writer = self._index.writer(heap_size=self._heap_bytes, num_threads=1)
+            hush()
         self.changed = True
         return self._writer
 

@@ -3,13 +3,16 @@
 import asyncio
 import os
 import threading
+from pathlib import Path
 
 import pytest
+import tantivy
 
-from node.recall import cadence, threads
+from node.recall import cadence, schema, threads
 from node.recall.cadence import Cadence
 from node.recall.overlay import Overlay
-from node.recall.threads import Manners, quietly
+from node.recall.part import Part
+from node.recall.threads import Manners
 
 
 async def _rests(one: Cadence, seconds: float) -> bool:
@@ -88,28 +91,40 @@ def test_a_slice_rests_longer_while_there_are_writes(monkeypatch: pytest.MonkeyP
     assert slept[1] > 0.001 > slept[0] == slept[2]
 
 
-def test_what_runs_quietly_runs_aside_and_tells_what_became_of_it() -> None:
-    here = threading.get_native_id()
+def _niceness() -> dict[str, int]:
+    """Of every thread of this process, by its name."""
+    return {
+        (task / "comm").read_text().strip(): os.getpriority(os.PRIO_PROCESS, int(task.name))
+        for task in Path("/proc/self/task").iterdir()
+    }
 
-    def low() -> tuple[int, int]:
-        own = threading.get_native_id()
-        return own, os.getpriority(os.PRIO_PROCESS, own)
 
-    number, nice = quietly(low)
-    assert number != here
-    assert nice == max(threads.NICE, os.getpriority(os.PRIO_PROCESS, here))
-    with pytest.raises(ZeroDivisionError):
-        quietly(lambda: 1 / 0)
+def test_what_holds_no_interpreter_runs_at_a_low_priority_and_nothing_else(tmp_path: Path) -> None:
+    part = Part(tmp_path, schema.build_schema(), 15_000_000)
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    part.add("k", tantivy.Document(key="k"))
+    part.commit()
+    # A thread that has just begun has no name yet; the next commit finds it.
+    part.add("l", tantivy.Document(key="l"))
+    part.commit()
+    found = _niceness()
+    assert found["segment_updater"] == max(threads.NICE, here)
+    assert {nice for name, nice in found.items() if name.startswith("python")} == {here}
+    part.close()
 
 
 def test_it_runs_all_the_same_where_priorities_cannot_be_set(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: int) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "setpriority", refuse)
-    assert quietly(lambda: "done") == "done"
+    part = Part(tmp_path, schema.build_schema(), 15_000_000)
+    part.add("k", tantivy.Document(key="k"))
+    part.commit()
+    assert part.show()
+    part.close()
 
 
 def test_keys_that_are_marked_together_are_known_apart() -> None:
