@@ -8,7 +8,7 @@ filled up goes with the elder.
 
 from typing import Any, Final
 
-BYTES_MAX: Final = 16 * 2**20
+BYTES_MAX: Final = 64 * 2**20
 ENTRIES_MAX: Final = 1 << 16
 UNKNOWN: Final[Any] = object()
 """What `get` gives when nothing is remembered; None is a memory as good as another."""
