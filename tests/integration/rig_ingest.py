@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,15 @@ from tests.integration.rig import WAIT_SECONDS, RealNode
 
 Socket = aiohttp.ClientWebSocketResponse
 Talk = Callable[[Socket], Awaitable[Any]]
+
+
+def _small(address: Any) -> socket.socket:
+    """A socket whose kernel holds little for who does not read."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    return made
 
 
 def connected(node: RealNode, talk: Talk, *, agent: str = "ann", **headers: str) -> Any:
@@ -24,10 +34,10 @@ def connected(node: RealNode, talk: Talk, *, agent: str = "ann", **headers: str)
         url = f"http://{host}:{port}/api/v1/ingest"
         async with (
             asyncio.timeout(WAIT_SECONDS),
-            aiohttp.ClientSession() as session,
-            session.ws_connect(url, headers=sent, max_msg_size=0) as socket,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=_small)) as session,
+            session.ws_connect(url, headers=sent, max_msg_size=0) as opened,
         ):
-            return await talk(socket)
+            return await talk(opened)
 
     return asyncio.run(run())
 

@@ -11,18 +11,13 @@ import pytest
 
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
+from tests.integration.rig_traces import traces
 
 pytestmark = pytest.mark.integration
 
 SECRET = "the-heron-stands-in-the-reeds"  # noqa: S105 - a text to look for
 LATER = "and-flies-off-at-noon"
 OWNER, FRIEND = {"X_Agent_Id": "ai:owner"}, {"X_Agent_Id": "ai:friend"}
-
-
-def on_disk(node: RealNode, text: str) -> list[str]:
-    """Files of a node that hold a text; its log is one of them."""
-    files = [path for path in node.data_dir.rglob("*") if path.is_file()] + [node.log]
-    return [path.name for path in files if text.encode() in path.read_bytes()]
 
 
 def as_peer(node: RealNode, of: RealNode, path: str) -> Any:
@@ -66,8 +61,8 @@ def test_a_private_memory_never_leaves_its_node(found: Found) -> None:
         two.store(f"other {other}")
     until_level(nodes)
     for text in (SECRET, LATER, ident):
-        assert on_disk(one, text), "what is looked for can be found where it is"
-        assert not on_disk(two, text)
+        assert traces(one, text), "what is looked for can be found where it is"
+        assert not traces(two, text)
     for agent in ({}, OWNER, FRIEND):
         assert two.ask("GET", f"/memories/{ident}", **agent).status == 404
         assert ident not in str(two.tell("GET", "/export", **agent))
@@ -92,14 +87,14 @@ def test_a_private_memory_never_leaves_its_node(found: Found) -> None:
     assert one.tell("GET", f"/links/{ident}", **OWNER)["count"] == 1
     one.tell("DELETE", f"/memories/{ident}", **OWNER)
     until_level(nodes)
-    assert not on_disk(two, ident)
+    assert not traces(two, ident)
 
     # Shared, it is there for all, and what it said before is not.
     shared = one.store(SECRET, SECRET, scope="private", agent_id="ai:owner")["id"]
     change = {"scope": "collective", "title": "shared", "content": "shared"}
     one.tell("PUT", f"/memories/{shared}", change, **OWNER)
     until(lambda: two.ask("GET", f"/memories/{shared}").status == 200, "it is shared")
-    assert not on_disk(two, SECRET)
+    assert not traces(two, SECRET)
     for node in nodes:
         assert SECRET not in str(node.tell("GET", f"/memories/{shared}/history"))
     assert SECRET in str(one.tell("GET", f"/memories/{shared}/history", **OWNER))
