@@ -59,7 +59,8 @@ class Dialler:
 
     Args of the constructor:
         tls: whom to dial and as whom; replaced by `swap`.
-        path: path of the link on every peer, such as `/api/v1/mesh/link`.
+        place: URL of a peer -> where its link is opened, path included; another host than the
+            URL's where the way from here is another.
         serve: what to do with a link.
         jitter: numbers in [0, 1), such as `random.random`.
         on_failure: told URL, error and the number of failures in a row.
@@ -70,7 +71,7 @@ class Dialler:
         self,
         *,
         tls: ClientTls,
-        path: str,
+        place: Callable[[str], str],
         serve: Serve,
         jitter: Callable[[], float],
         on_failure: Callable[[str, DialError, int], None],
@@ -79,7 +80,7 @@ class Dialler:
         timing: DialTiming | None = None,
     ) -> None:
         self._tls = tls
-        self._path = path
+        self._place = place
         self._serve = serve
         self._jitter = jitter
         self._on_failure = on_failure
@@ -172,7 +173,7 @@ class Dialler:
     async def _attempt(self, url: str, target: _Target) -> float:
         try:
             async with dial(
-                f"{url}{self._path}",
+                self._place(url),
                 self._tls,
                 limits=self._limits,
                 connect_s=self._timing.connect_s,

@@ -16,6 +16,7 @@ from node.peers.links import PeerLinks
 from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.settings import Limits, Settings
+from node.settings.checks import reach_of
 from transport.dial import DialError
 from transport.dialler import Dialler, DialTiming
 from transport.link import Link, LinkLimits
@@ -73,10 +74,10 @@ class Dialling:
         async def serve(_url: str, link: Link) -> float:
             return await links.run(link, dialled=True)
 
-        limits = self._settings.limits
+        limits, ways = self._settings.limits, reach_of(self._settings)
         self._dialler = Dialler(
             tls=trust.contexts()[1],
-            path=PEER_PATH,
+            place=lambda url: f"{ways.get(url, url)}{PEER_PATH}",
             serve=serve,
             jitter=random.random,
             on_failure=self._failed,

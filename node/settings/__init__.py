@@ -28,17 +28,16 @@ from node.settings.material import (
     plan_listeners,
     read_api_key,
 )
+from node.settings.mesh_sections import Federation, Quorum
 from node.settings.sections import (
     SCHEMA_VERSION,
     SECTIONS,
     TABLE,
     Admin,
-    Federation,
     Identity,
     Listen,
     Logging,
     Permissions,
-    Quorum,
     Storage,
 )
 

@@ -115,6 +115,7 @@ def check_settings(settings: "Settings") -> None:
     _check_name(settings)
     _check_addresses(settings)
     _check_peers(settings)
+    reach_of(settings)
     _check_limits(settings)
     _check_administrators(settings)
 
@@ -170,6 +171,24 @@ def _check_peers(settings: "Settings") -> None:
             why="a node does not confirm its own writes twice",
             fix="Name only the other members",
         )
+
+
+def reach_of(settings: "Settings") -> dict[str, str]:
+    """Address that a member tells -> where it is dialled from here.
+
+    Raises:
+        ConfigError: an entry of `[quorum] reach` is no pair of addresses.
+    """
+    ways = {}
+    for entry in settings.quorum.reach:
+        told, between, way = entry.partition("=")
+        if not between:
+            raise ConfigError(
+                f"--reach has {entry!r}",
+                why="expected TOLD=DIALLED, as https://node-b:9077=https://127.0.0.1:19077",
+            )
+        ways[clean_url(told, "--reach")] = clean_url(way, "--reach")
+    return ways
 
 
 def _check_limits(settings: "Settings") -> None:

@@ -16,6 +16,7 @@ from node.errors import ConfigError
 from node.limits import Limits
 from node.paths import Paths
 from node.settings.checks import check_settings, clean_url
+from node.settings.mesh_sections import Federation, Quorum
 from node.settings.parse import Unfit, from_text, from_toml
 from node.settings.sections import (
     SECTIONS,
@@ -23,7 +24,6 @@ from node.settings.sections import (
     Admin,
     Audit,
     Embeddings,
-    Federation,
     GovernanceRules,
     Identity,
     Listen,
@@ -31,7 +31,6 @@ from node.settings.sections import (
     Logging,
     Mcp,
     Permissions,
-    Quorum,
     Storage,
     Subscriptions,
 )

@@ -72,9 +72,10 @@ class Log:
 async def dialling(
     tls: ClientTls, log: Log, *urls: str, timing: DialTiming = QUICK, **options: Any
 ) -> AsyncIterator[Dialler]:
+    reach = options.pop("reach", {})
     dialler = Dialler(
         tls=tls,
-        path=LINK_PATH,
+        place=lambda url: f"{reach.get(url, url)}{LINK_PATH}",
         serve=options.pop("serve", log.serve),
         jitter=random.Random(7).random,
         on_failure=log.fail,
@@ -106,6 +107,20 @@ async def test_it_links_and_links_again_after_a_loss(alice: Party, bob: Party) -
         await until(lambda: len(log.links) == 2)
         assert log.ends == ["lost"]
         assert log.failures == []
+
+
+@on_both_loops
+async def test_a_member_is_dialled_the_other_way_and_known_by_what_it_tells(
+    alice: Party, bob: Party
+) -> None:
+    log = Log()
+    told = "https://nowhere.invalid:9077"
+    async with (
+        serving(alice, trusting(bob)) as server,
+        dialling(client_of(bob, alice), log, told, reach={told: server.url}) as dialler,
+    ):
+        await until(lambda: server.links and log.links)
+        assert dialler.links == {told: log.links[0]}
 
 
 @on_both_loops
@@ -161,7 +176,7 @@ async def test_a_peer_that_only_takes_the_call_does_not_set_the_pace(
     async with serving(alice, trusting(bob), serve=drop) as server:
         dialler = Dialler(
             tls=client_of(bob, alice),
-            path=LINK_PATH,
+            place=lambda url: f"{url}{LINK_PATH}",
             serve=log.serve,
             jitter=jitter,
             on_failure=log.fail,
@@ -221,7 +236,7 @@ async def test_a_bug_above_is_not_swallowed(alice: Party, bob: Party) -> None:
     async with serving(alice, trusting(bob)) as server:
         dialler = Dialler(
             tls=client_of(bob, alice),
-            path=LINK_PATH,
+            place=lambda url: f"{url}{LINK_PATH}",
             serve=broken,
             jitter=random.Random(7).random,
             on_failure=Log().fail,

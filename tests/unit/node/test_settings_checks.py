@@ -19,6 +19,7 @@ from node.settings import (
     plan_listeners,
     read_api_key,
 )
+from node.settings.checks import reach_of
 
 
 @pytest.fixture
@@ -64,6 +65,14 @@ def test_what_is_no_peer_address_is_refused(paths: Paths, url: str) -> None:
 def test_a_peer_named_twice_is_refused_in_any_spelling(paths: Paths) -> None:
     with pytest.raises(ConfigError, match="twice"):
         load(paths, quorum__peers="https://a:1,https://A:1/")
+
+
+def test_another_way_to_a_member_is_a_pair_of_addresses(paths: Paths) -> None:
+    settings = load(paths, quorum__reach="https://Node-B:9077/=https://127.0.0.1:19077")
+    assert reach_of(settings) == {"https://node-b:9077": "https://127.0.0.1:19077"}
+    for wrong in ("https://a:1", "https://a:1=", "=https://a:1", "https://a:1=http://b:2"):
+        with pytest.raises(ConfigError, match="--reach"):
+            load(paths, quorum__reach=wrong)
 
 
 def test_the_own_address_among_the_peers_is_refused(paths: Paths) -> None:
