@@ -1,0 +1,1 @@
+"""The wires between nodes: places, proxies, and packets that never arrive."""
