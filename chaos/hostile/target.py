@@ -1,0 +1,227 @@
+"""What is attacked, with which papers, and what an attack reports.
+
+Law: an attack knows addresses, process ids and log files, and nothing of a node's inside. What it
+sends carries the marker of its target wherever content may stand, so a single search of the logs
+tells whether content got there.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import trio
+
+from chaos.certs import Pair, day_after, day_before, make_pair
+from chaos.hostile import http
+from chaos.hostile.socket import TlsPapers, plain, tls
+
+__all__ = ["Expectation", "Papers", "Target", "Victim", "until"]
+
+WAIT_S: Final = 20.0
+_STEP_S: Final = 0.02
+
+
+class Expectation(NamedTuple):
+    """One thing that must hold, and whether it did.
+
+    Attributes:
+        what: the law, in words; the same in every cycle.
+        ok: whether it held.
+        detail: what was seen, JSON-able.
+    """
+
+    what: str
+    ok: bool
+    detail: dict[str, Any]
+
+
+async def until(state: Any, seconds: float = WAIT_S) -> bool:
+    """Wait until the async callable `state` gives something true; tells whether it did."""
+    with trio.move_on_after(seconds):
+        while not await state():  # noqa: ASYNC110 - what is waited for is in another process
+            await trio.sleep(_STEP_S)
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A node that is attacked.
+
+    Attributes:
+        host, port: of its mTLS listener.
+        url: as the mesh knows it.
+        agent: host and port of its plain listener.
+        fingerprint: of the certificate it shows.
+        log: where its log lines go.
+        pid: of its process; 0 when it is not known, and its memory is not looked at.
+        headers: for requests of agents, such as an API key.
+    """
+
+    name: str
+    host: str
+    port: int
+    url: str
+    agent: tuple[str, int]
+    fingerprint: str
+    log: Path
+    pid: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def rss_bytes(self) -> int:
+        """Resident memory now; 0 when the process is not known."""
+        if not self.pid:
+            return 0
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Every log line that is JSON."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def count(self, event: str, **fields: str) -> int:
+        """How many log lines there are of an event with these fields."""
+        return sum(
+            line.get("event") == event and all(line.get(k) == v for k, v in fields.items())
+            for line in self.log_lines()
+        )
+
+    async def ask(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> http.Response:
+        """One request of an agent, path as `/memories`; status 0 when no answer came."""
+        full = path if path.startswith(("/livez", "/readyz")) else f"/api/v1{path}"
+        sent = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        try:
+            with trio.fail_after(10):
+                stream = await plain(*self.agent)
+                async with stream:
+                    return await http.ask(stream, self.agent[0], method, full, body, sent)
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError, http.BadAnswerError):
+            return http.Response(0, {}, b"")
+
+    async def mesh(self) -> dict[str, Any]:
+        """What it says of its mesh; empty when it does not answer."""
+        answer = await self.ask("GET", "/mesh")
+        body = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - OK
+        return body if isinstance(body, dict) else {}
+
+    async def lives(self) -> bool:
+        """Whether it answers its health check."""
+        return (await self.ask("GET", "/livez")).status == 200  # noqa: PLR2004 - OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """Certificates of the hostile peer; the operator puts all of `listed` on every allowlist.
+
+    Attributes:
+        member: of the member it is.
+        outsider: on the list, never a member.
+        expired, early: on the list, and not valid now.
+        stranger: on no list.
+    """
+
+    folder: Path
+    member: Pair
+    outsider: Pair
+    expired: Pair
+    early: Pair
+    stranger: Pair
+
+    @classmethod
+    def make(cls, folder: Path, name: str = "hostile") -> Self:
+        """Make all of them in a folder."""
+        return cls(
+            folder=folder,
+            member=make_pair(folder, name),
+            outsider=make_pair(folder, f"{name}-outsider"),
+            expired=make_pair(folder, f"{name}-expired", not_after=day_before()),
+            early=make_pair(folder, f"{name}-early", not_before=day_after()),
+            stranger=make_pair(folder, f"{name}-stranger"),
+        )
+
+    @property
+    def listed(self) -> dict[str, str]:
+        """Fingerprint -> name of those that belong on the allowlists."""
+        pairs = (self.member, self.outsider, self.expired, self.early)
+        return {pair.fingerprint: pair.certificate.stem for pair in pairs}
+
+
+@dataclass
+class Target:
+    """A mesh under attack, and the member that attacks it.
+
+    Attributes:
+        victims: nodes that run.
+        papers: certificates.
+        marker: text that is nowhere else; in all content that attacks send.
+        quiet: nobody else writes, so digests can be compared before and after.
+        scale: how many variants, 1.0 for all.
+    """
+
+    victims: Sequence[Victim]
+    papers: Papers
+    name: str = "hostile"
+    url: str = "https://127.0.0.1:9"
+    quiet: bool = False
+    scale: float = 1.0
+    marker: str = field(default_factory=lambda: f"zqx{random.SystemRandom().getrandbits(48):012x}")
+    member: Any = None
+
+    def shown(self, pair: Pair, victim: Victim) -> TlsPapers:
+        """What is shown to whom."""
+        return TlsPapers(pair.certificate, pair.key, victim.fingerprint)
+
+    async def dial(self, victim: Victim, pair: Pair | None = None) -> trio.abc.Stream:
+        """An open TLS connection with the member's certificate, or another one.
+
+        Raises:
+            OSError, trio.BrokenResourceError: it was not let in.
+        """
+        papers = self.shown(pair or self.papers.member, victim)
+        return await tls(victim.host, victim.port, papers)
+
+    async def states(self) -> list[tuple[str, str]]:
+        """Clock and digest of each victim, as text."""
+        told = [await victim.mesh() for victim in self.victims]
+        return [
+            (json.dumps(one.get("clock"), sort_keys=True), one.get("digest", "")) for one in told
+        ]
+
+    async def all_equal(self) -> Expectation:
+        """After everything: all victims live, with one clock and one digest."""
+        seen: list[tuple[str, str]] = []
+
+        async def level() -> bool:
+            seen[:] = await self.states()
+            return len(set(seen)) == 1 and seen[0][1] != ""
+
+        ok = await until(level) if self.quiet else all([await v.lives() for v in self.victims])
+        digests = [digest for _, digest in seen]
+        return Expectation("the nodes live and are equal", ok, {"digests": digests})
+
+    def nothing_logged(self) -> Expectation:
+        """No log holds what was sent as content."""
+        found = [
+            victim.name
+            for victim in self.victims
+            if victim.log.exists() and self.marker in victim.log.read_text(errors="replace")
+        ]
+        return Expectation("no log holds what the attacker sent", not found, {"in": found})
+
+    def links_broken(self) -> int:
+        """How many times links between victims ended, by their logs."""
+        names = [victim.name for victim in self.victims]
+        return sum(v.count("peer_disconnected", peer=name) for v in self.victims for name in names)
+
+    def links_unaffected(self, before: int) -> Expectation:
+        """Links between the victims stayed as they were."""
+        broken = self.links_broken() - before
+        return Expectation("links between honest nodes stay up", broken == 0, {"broken": broken})
