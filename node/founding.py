@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crdt.governance import Genesis
+from node import failpoints
 from node.errors import ConfigError
 from node.facts import read_note, write_note
 from node.settings import Settings, is_wildcard, listen_hosts
@@ -105,6 +106,7 @@ def leave_join_note(path: Path, genesis: Genesis, members: Iterable[Mapping[str,
     an island under the same name.
     """
     kept = read_note(path) or {}
+    failpoints.hit("join.note")
     write_note(
         path,
         {

@@ -4,7 +4,6 @@ Law: the engine owns the state, the gate guards it; both are built before anythi
 """
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -77,7 +76,7 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
 
 
 def _self(ground: Ground) -> Self:
-    key, limits = ground.key, ground.settings.limits
+    key, limits, now_ms = ground.key, ground.settings.limits, ground.now_ms
     node_id = key.node_id
     return Self(
         node_id=node_id,
@@ -85,7 +84,7 @@ def _self(ground: Ground) -> Self:
         claim=ground.founding.claim,
         name=ground.settings.identity.name,
         url=ground.doors.url,
-        draw_actor=lambda lane: new_actor(lane, int(time.time()), os.urandom(8), node_id),
+        draw_actor=lambda lane: new_actor(lane, now_ms() // 1000, os.urandom(8), node_id),
         sign=key.sign,
         verify=verify,
         admins=ground.settings.admin.agent_ids,

@@ -34,6 +34,9 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "mode_announced": ("info", "the mesh knows the permissions.mode of this node"),
     "mode_refused": ("warning", "the mesh refused the permissions.mode; this node enforces"),
     "identity_made": ("warning", "a node without init made its signing key"),
+    "faults_armed": ("critical", "this node fails by order: a test build, never a service"),
+    "fault_fired": ("warning", "a fault was ordered for this place, and comes now"),
+    "fault_order_wrong": ("warning", "what lies in the faults folder can never be carried out"),
     "library_message": ("warning", "a library complained; only its kind is shown"),
     # store
     "store_opened": ("info", "the store is open and its digest is known"),

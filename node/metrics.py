@@ -65,12 +65,14 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "audit_dropped_total": ("Events that found no room on their way to the chain.", ()),
     "audit_rollbacks_total": ("Chains that end before what was countersigned.", ()),
     "scrub_corrupt_total": ("Stored values that do not match their checksum.", ()),
+    "faults_fired_total": ("Faults carried out by order; always 0 in a service.", ("point",)),
     "webhook_deliveries_total": ("Tries to deliver events to webhooks.", ("outcome",)),
     "http_requests_total": ("Requests answered.", ("route", "code")),
 }
 
 _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "build_info": ("Version of this program; always 1.", ("version",)),
+    "faults_armed": ("Whether this node fails by order: test builds only.", ()),
     "ready": ("Whether reads and writes are served.", ()),
     "members": ("Members of the mesh, this node included.", ()),
     "quorum_needed": ("W: members that must hold a write.", ()),

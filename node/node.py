@@ -11,15 +11,15 @@ import functools
 import gc
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import lmdb
 import uvloop
 
-from node import __version__
+from node import __version__, failpoints
 from node.arenas import few_arenas
 from node.errors import DiskError, NodeError
 from node.facts import LastExit
@@ -103,10 +103,14 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     metrics = Metrics()
     last = LastExit.read(settings.paths.last_exit)
     metrics.gauge("last_exit_code").set(last.code if last is not None else 0)
+    now_ms = failpoints.wall_clock()
+    if failpoints.armed is not None:
+        _tell_faults(failpoints.armed, metrics, log)
+    failpoints.hit("identity.read")
     key = NodeKey.load(material.node_key)
     doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
     try:
-        sweep(settings.paths.data_dir, _now_ms())
+        sweep(settings.paths.data_dir, now_ms())
         founding = founding_of(settings, key.node_id, doors.url)
         store = open_current(
             settings.paths.data_dir, entropy=os.urandom, map_bytes=settings.storage.map_bytes
@@ -125,7 +129,7 @@ async def _main(settings: Settings, log: EventLog) -> bool:
             api_key=api_key,
             metrics=metrics,
             log=log,
-            now_ms=_now_ms,
+            now_ms=now_ms,
         ),
         failed=ending.ask,
         start_over=lambda: ending.ask(again=True),
@@ -133,6 +137,9 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     try:
         _check_quorum(settings, parts)
         await _serve(settings, parts, doors, ending, log)
+        failpoints.hit("shutdown.close")
+    except BaseExceptionGroup as group:
+        raise _cause_of(group) from group
     finally:
         parts.close()
         doors.close()
@@ -143,8 +150,18 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     return ending.again
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _tell_faults(faults: failpoints.Faults, metrics: Metrics, log: EventLog) -> None:
+    """Say that this node may fail by order, and each time that it does."""
+
+    def fired(point: str, effect: str) -> None:
+        metrics.counter("faults_fired_total", point).inc()
+        log("fault_fired", point=point, effect=effect)
+
+    faults.on_fired = fired
+    metrics.gauge("faults_armed").set(1)
+    log("faults_armed", variable=failpoints.VARIABLE, folder=str(faults.folder))
+    for why in faults.wrong():
+        log("fault_order_wrong", why=why)
 
 
 def _check_quorum(settings: Settings, parts: Parts) -> None:
@@ -156,7 +173,22 @@ def _check_quorum(settings: Settings, parts: Parts) -> None:
 def _as_node_error(error: BaseException) -> BaseException:
     if isinstance(error, NodeError):
         return error
-    return DiskError("the disk reported an error", why=str(error), fix="Replace the disk")
+    if isinstance(error, (OSError, lmdb.Error)):
+        return DiskError("the disk reported an error", why=str(error), fix="Replace the disk")
+    return error
+
+
+def _cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Why the tasks of the node ended: what has an exit code of its own, else the first."""
+    waiting, leaves = [*group.exceptions], []
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+        else:
+            leaves.append(error)
+    typed = [e for e in leaves if isinstance(e, NodeError) or getattr(e, "errno", 0) == errno.EIO]
+    return (typed or leaves)[0]
 
 
 async def _serve(
@@ -188,6 +220,7 @@ async def _serve(
             running.append(group.create_task(parts.dialler.run()))
         parts.watch()
         parts.engine.pump()
+        failpoints.hit("start.facts")
         doors.facts(parts.engine).write(settings.paths.facts)
         _started(settings, parts, doors, log)
         _settle_memory()
@@ -237,6 +270,8 @@ async def _drain(
     for listener in doors.listeners:
         listener.stop_accepting()
     seconds = settings.limits.drain_timeout_ms / 1000
+    if failpoints.armed is not None:
+        await failpoints.armed.reached("shutdown.drain")
     try:
         async with asyncio.timeout(seconds):
             if ending.error is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from crdt.dot import NodeId
+from node import failpoints
 from node.audit.books import HeadBook, WitnessBook, read_heads, read_witnesses
 from node.audit.chain import Owner, Sign
 from node.audit.heads import (
@@ -279,6 +280,7 @@ class Countersigning:
         )
 
         def work() -> None:
+            failpoints.hit("audit.countersign")
             heads.save(self._folder)
             witnesses.save(self._folder)
 

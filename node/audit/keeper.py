@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from node import failpoints
 from node.audit.chain import Link, Owner, Sign, write_entry
 from node.audit.events import Fact, check_names, harmless
 from node.audit.files import GrowingChain
@@ -244,8 +245,9 @@ class Keeper:
             lines.append(line + b"\n")
         try:
             if lines:
+                failpoints.hit("audit.append")
                 self._chain.append(lines, link)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the chain ends here
             return self._not_written(events, error)
         self._troubled.discard(_STALLED)
         self.head = link
@@ -254,8 +256,8 @@ class Keeper:
             self._reflect(self._mirror, lines)
         return True
 
-    def _not_written(self, events: list[_Event], error: OSError) -> bool:
-        if error.errno not in _FULL:
+    def _not_written(self, events: list[_Event], error: Exception) -> bool:
+        if not isinstance(error, OSError) or error.errno not in _FULL:
             self.dead = True
             self._failed(error)
             return False

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import lmdb
 
+from node import failpoints
 from node.errors import IntegrityError, Overloaded, Unavailable
 from node.store.schema import Transaction
 from node.store.small import opened
@@ -192,6 +193,7 @@ class NonceStore:
             try:
                 with self._changing:
                     table, older = self._present()
+                    failpoints.hit("nonce.commit")
                     with self._env.begin(write=True) as txn:
                         return [self._put(txn, key, table, older) for key in keys]
             except lmdb.MapFullError:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from node import failpoints
 from node.cli.faults import as_node_error
 from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
 from node.cli.output import Output, facts_table, print_json
@@ -225,6 +226,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Material:
         ImpossibleQuorum: a mesh founded by flags could never meet W.
         Refused: there is no identity.
     """
+    failpoints.arm(environ)
     log = make_log(settings.logging)
     for text in settings.warnings:
         log("setting_warning", text=text)

@@ -21,6 +21,8 @@ class NodeFacts:
         last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
         up_ms: for how long it has run.
         options: what leads a command to its folder, after a space; empty for the usual one.
+        faults: folder of the faults that this process obeys; empty in a service.
+        wrong_orders: what lies there and can never be carried out.
     """
 
     running: bool
@@ -28,6 +30,8 @@ class NodeFacts:
     trouble: str = ""
     last_exit: int = 0
     options: str = ""
+    faults: str = ""
+    wrong_orders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

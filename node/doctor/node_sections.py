@@ -11,6 +11,7 @@ from node.doctor.facts import Facts, IdentityFacts, KeyFact, ListenerFact
 from node.doctor.finding import Finding
 from node.doctor.switches import shown, weakened
 from node.errors import Exit
+from node.failpoints import VARIABLE
 
 _MS_PER_DAY: Final = 86_400_000
 _EXPIRY_WARNING_DAYS: Final = 30
@@ -45,6 +46,18 @@ def node(facts: Facts) -> list[Finding]:
                 link=say.TROUBLE,
             )
         )
+    if about.faults:
+        out.append(
+            say.critical(
+                f"this node fails by order, from {about.faults}: it is a test, not a service",
+                fix=f"Unset {VARIABLE} and start the node again",
+                link=say.TROUBLE,
+            )
+        )
+    out += [
+        say.warning(f"in the faults folder: {why}", fix="Correct it", link=say.TROUBLE)
+        for why in about.wrong_orders
+    ]
     if about.last_exit in _BAD_EXITS:
         out.append(say.warning(_BAD_EXITS[about.last_exit], fix="Check the disk", link=say.TROUBLE))
     return out or [say.ok("the node runs and serves")]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from node import failpoints
 from node.doctor.facts import (
     ChainFacts,
     ConfigFacts,
@@ -72,7 +73,7 @@ class Doctor:
         state = self.engine.replica.governance.now
         return Facts(
             now_ms=self.engine.now_ms(),
-            node=NodeFacts(running=True, trouble=self.mesh.ready() or "", last_exit=self.last_exit),
+            node=self._node(),
             config=self._config(settings),
             settings=settings,
             identity=identity_of(self.doors.material, self._expires_ms()),
@@ -87,6 +88,16 @@ class Doctor:
             pending=waiting_of(self.engine.replica.pending, self.engine.now_ms()),
             listeners=self._listeners(),
             chain=self.chain() if self.chain is not None else None,
+        )
+
+    def _node(self) -> NodeFacts:
+        faults = failpoints.armed
+        return NodeFacts(
+            running=True,
+            trouble=self.mesh.ready() or "",
+            last_exit=self.last_exit,
+            faults="" if faults is None else str(faults.folder),
+            wrong_orders=() if faults is None else tuple(faults.wrong()),
         )
 
     def _config(self, settings: Settings) -> ConfigFacts:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import lmdb
 
+from node import failpoints
 from node.errors import DiskError, NodeError, Recovering
 from node.logs import EventLog
 from node.replication.engine import Engine
@@ -96,7 +97,7 @@ class Compactor:
         if engine.exchange.catchup.joining:
             raise Recovering("the store is being replaced", fix="Try again in a moment")
         folder = new_folder(self._data_dir, "next", os.urandom)
-        rewrite = Rewrite(engine.store, folder, now_ms=self._now_ms())
+        rewrite = Rewrite(engine.store, folder, now_ms=self._now_ms(), step=_step)
         await self._on_writer(committer, rewrite.begin)
         self._running = rewrite
         try:
@@ -104,6 +105,9 @@ class Compactor:
         except asyncio.CancelledError:
             rewrite.stop()  # its thread ends by itself; the next start sweeps the folder
             raise
+        except (OSError, lmdb.Error) as error:
+            await asyncio.to_thread(rewrite.abandon)
+            raise _as_node_error(error) from error
         except BaseException:
             await asyncio.to_thread(rewrite.abandon)
             raise
@@ -160,6 +164,10 @@ class Compactor:
         """Make a running copy end soon."""
         if self._running is not None:
             self._running.stop()
+
+
+def _step(name: str) -> None:
+    failpoints.hit(f"erase.{name}")
 
 
 def _as_node_error(error: BaseException) -> BaseException:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from crdt.messages import MessageError
 from crdt.peer import Outbox
+from node import failpoints
 from node.logs import EventLog
 from node.peers.greeting import (
     Greeting,
@@ -138,6 +139,8 @@ class PeerLinks:
             Seconds to wait at least before dialling again.
         """
         try:
+            if failpoints.armed is not None:
+                await failpoints.armed.reached("link.greeting")
             greeting = await self._exchange_greetings(link)
             await self._make_room(greeting, dialled=dialled)
         except GreetingRefused as refused:
@@ -331,6 +334,7 @@ class PeerLinks:
         sync_in = engine.metrics.counter("sync_ops_total", held.greeting.name, "in")
         while True:
             messages = await held.link.receive()
+            failpoints.hit("push.received")
             exchange = engine.exchange
             exchange.now_ms = engine.now_ms()
             before = exchange.replica.taken
@@ -348,6 +352,7 @@ class PeerLinks:
                 engine.exchange.catchup.go_on(number)
             taken = engine.exchange.replica.taken - before
             if taken > 0:
+                failpoints.hit("bundle.taken")
                 sync_in.inc(taken)
             engine.pump()
             while engine.backlog_bytes > self._backlog_bytes_max:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from node import failpoints
 from node.logs import EventLog
 from node.paths import Stamp, stamp_of
 from node.settings import Material
@@ -43,6 +44,7 @@ class TrustKeeper:
         self._swap: Swap | None = None
         self._audit: Callable[..., None] | None = None
         self._own_certificate = material.tls_cert
+        failpoints.hit("certificate.read")
         self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
         client_cert = material.client_cert or material.tls_cert
         client_key = material.client_key or material.tls_key
@@ -178,9 +180,11 @@ class TrustKeeper:
         """Read the list and the certificates again and put them in force."""
         before = self.allowlist.fingerprints
         try:
+            failpoints.hit("allowlist.reload")
             self.allowlist = self._read()
             material = self._material
             if material.tls_cert is not None and material.tls_key is not None:
+                failpoints.hit("certificate.read")
                 self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
                 if material.client_cert == material.tls_cert:
                     self._client = self._server

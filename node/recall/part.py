@@ -10,6 +10,7 @@ from typing import Final
 
 import tantivy
 
+from node import failpoints
 from node.recall import schema as s
 from node.recall.threads import hush
 
@@ -76,6 +77,7 @@ class Part:
         """Put what was taken on the disk, and where the next searcher sees it."""
         if self.changed and self._writer is not None:
             self._unshown = True
+            failpoints.hit("recall.commit")
             self._writer.commit()
             if not self.urgent:
                 hush()

@@ -8,7 +8,8 @@ commits, and before anybody who waited for it is answered.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -23,6 +24,7 @@ from crdt.notes import Note
 from crdt.replica import Replica
 from crdt.sealing import seal_approved
 from crdt.state import Batch
+from node import failpoints
 from node.errors import WriteError
 from node.logs import EventLog
 from node.metrics import Metrics
@@ -187,14 +189,25 @@ class Engine:
 
     def _scheduled_pump(self) -> None:
         self._scheduled = False
-        self.pump()
+        with self._fatal():
+            self.pump()
+
+    @contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """What fails in a callback of the loop ends the node: a batch would be lost on its way."""
+        try:
+            yield
+        except Exception as error:
+            self._failed(error)
+            raise
 
     def pump(self) -> None:
         """Hand over what is open if the disk is free; carry out effects; answer who waits."""
         exchange = self.exchange
         exchange.now_ms = self.now_ms()
         if self.replica.dirty and not self._in_flight and not exchange.catchup.joining:
-            self._submit()
+            with self._fatal():
+                self._submit()
         else:
             self.flush()
         if exchange.effects:
@@ -210,18 +223,24 @@ class Engine:
         began = self._loop.time()
         self.exchange.minted(sealed)
         # First the peers: from here on the writing thread wants the interpreter too.
+        failpoints.hit("push.before_send")
         self.flush()
+        failpoints.hit("push.sent")
         self.committer.submit(batch, lambda error: self._committed(batch, notes, began, error))
 
     def _committed(
         self, batch: Batch, notes: list[Note], began: float, error: BaseException | None
     ) -> None:
         self._in_flight -= 1
-        if error is not None:
-            return
+        if error is None:
+            with self._fatal():
+                self._claim(batch, notes, began)
+
+    def _claim(self, batch: Batch, notes: list[Note], began: float) -> None:
         self._untold.append(_Told(batch, notes, self._loop.time() - began))
         # The claim leaves with this turn of the loop. Whoever is answered below runs after it.
         self._loop.call_soon(self.tell)
+        failpoints.hit("ack.before_send")
         self.exchange.advance(self.now_ms())
         self.exchange.committed(batch)
         self.pump()

@@ -18,7 +18,7 @@ from crdt.op_codec import check_op
 from crdt.policy import Answer, Verdict
 from crdt.request import DeniedError
 from crdt.standing import found
-from node import errors
+from node import errors, failpoints
 from node.contracts import Caller, GovernanceDraft, Receipt, RetryKey
 from node.gate import Decision, Gate, Govern, Write
 from node.memory.ids import RecordIds, uuid_text
@@ -118,6 +118,7 @@ class LocalFunnel:
         ops, verdicts = self._mint(drafts, caller, action, mark)
         self.gate.quotas.spent(caller.agent, drafts)
         self._engine.soon()
+        failpoints.hit("write.minted")
         return await self._confirmed(ops, verdicts)
 
     def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
@@ -331,6 +332,8 @@ class LocalFunnel:
         self._outcomes["committed" if met else "short"].inc()
         if not met:
             self._raise_short(receipt)
+        if failpoints.armed is not None:
+            await failpoints.armed.reached("answer.before")
         return receipt
 
     def _raise_short(self, receipt: Receipt) -> None:

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar
 
 from crdt.clock import ahead
 from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from node import failpoints
 from node.errors import IntegrityError
 from node.logs import EventLog
 from node.replication.engine import Engine
+from node.store import Store
 from node.store.folder import incoming_folders, new_folder, open_current, swap
 from node.store.incoming import Incoming
 from node.store.joining import Built, build_join
@@ -92,7 +94,11 @@ class SnapshotWorks:
         if snapshot is None:
             folder = new_folder(self._data_dir, "frozen", os.urandom)
             store, epoch = self._engine.store, self._epoch
-            made = await self._in_worker(lambda: freeze(store, folder))
+            try:
+                made = await self._in_worker(lambda: _frozen(store, folder))
+            except Exception as error:  # noqa: BLE001 - a full disk, a damaged row: others have one
+                self._log("snapshot_failed", error=str(error))
+                return
             if epoch != self._epoch:  # of a file that was to leave nothing behind
                 await self._in_worker(made.close)
                 await self._freeze(effect)
@@ -121,7 +127,18 @@ class SnapshotWorks:
             return
         copy = held[0]
         self._frozen[effect.snapshot] = (copy, self._loop.time())
-        rows, following = await self._in_worker(lambda: copy.chunk(effect.after, self._chunk_bytes))
+
+        def read() -> tuple[bytes, bytes]:
+            failpoints.hit("snapshot.chunk")
+            return copy.chunk(effect.after, self._chunk_bytes)
+
+        try:
+            rows, following = await self._in_worker(read)
+        except Exception as error:  # noqa: BLE001 - whoever asked turns to another one
+            self._log("snapshot_failed", error=str(error))
+            if self._frozen.pop(effect.snapshot, None) is not None:
+                self._worker.submit(copy.close)
+            return
         self._engine.exchange.catchup.served(
             effect.link, effect.number, effect.snapshot, rows, following
         )
@@ -161,6 +178,7 @@ class SnapshotWorks:
         def work() -> None:
             now_ms = self._engine.now_ms()
             self._receiving(effect.snapshot).put(effect.rows, effect.following, now_ms)
+            failpoints.hit("snapshot.staged")
 
         try:
             await self._in_worker(work)
@@ -209,7 +227,9 @@ class SnapshotWorks:
         incoming.remove()
         self._incoming = None
         store.close()
+        failpoints.hit("snapshot.adopt.before")
         swap(self._data_dir, built.path, engine.now_ms())
+        failpoints.hit("snapshot.adopt.after")
         fresh = open_current(self._data_dir, entropy=os.urandom, map_bytes=self._map_bytes)
         engine.adopt(fresh, effect.link)
         self._log(
@@ -220,6 +240,7 @@ class SnapshotWorks:
         )
 
     def _join(self, incoming: Incoming) -> Built:
+        failpoints.hit("snapshot.join")
         return build_join(
             self._engine.store,
             incoming,
@@ -236,3 +257,8 @@ class SnapshotWorks:
             copy.close()
         if self._incoming is not None:
             self._incoming.close()
+
+
+def _frozen(store: Store, folder: Path) -> FrozenStore:
+    failpoints.hit("snapshot.freeze")
+    return freeze(store, folder)

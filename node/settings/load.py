@@ -38,7 +38,7 @@ from node.settings.toml_file import line_of, read_config
 
 # Variables that are no settings but mean something to the program.
 _OTHER_ENV: Final = frozenset(
-    {"MNEMESH_DATA_DIR", "MNEMESH_KEY_DIR", "MNEMESH_CONFIG", "MNEMESH_AGENT_ID"}
+    {"MNEMESH_DATA_DIR", "MNEMESH_KEY_DIR", "MNEMESH_CONFIG", "MNEMESH_AGENT_ID", "MNEMESH_FAULTS"}
 )
 
 

@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 import lmdb
 
+from node import failpoints
 from node.errors import DiskError
 from node.store.errors import CorruptRecord, NoRoom, StoreBusy, StoreDamaged
 from node.store.noting import Notes, noting
@@ -101,9 +102,13 @@ class Environment:
                 if txn.get(SCHEMA_KEY, db=self.tables.meta) is None:
                     version = sealed(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
                     txn.put(SCHEMA_KEY, version, db=self.tables.meta)
+                failpoints.hit("store.schema")
         except lmdb.Error as error:
             self._env.close()
             raise _damaged(path, error) from error
+        except BaseException:
+            self._env.close()
+            raise
 
     def read(self, look: Callable[[Transaction], T]) -> T:
         """Run a short look at one consistent state. Must not outlive the call."""

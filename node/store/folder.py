@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from node import failpoints
 from node.store.environment import MAP_BYTES_DEFAULT, sync_folder
 from node.store.errors import StoreDamaged
 from node.store.store import Store
@@ -41,6 +42,7 @@ def open_current(data_dir: Path, *, entropy: Entropy, map_bytes: int = MAP_BYTES
         DowngradeRefused: a newer version wrote it.
     """
     path = current_path(data_dir)
+    failpoints.hit("store.open")
     if path is not None:
         if not path.is_dir():
             raise StoreDamaged(

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from crdt.clock import Clock
 from crdt.dot import Actor, Dot
 from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
+from node import failpoints
 from node.store.environment import (
     MAP_BYTES_DEFAULT,
     Commit,
@@ -124,6 +125,7 @@ class Store:
         # Taken before the transaction begins, so the tables are never behind it; a dict's
         # copy is one step, whatever the writer's thread does meanwhile.
         held = self._clock.copy()
+        failpoints.hit("catchup.page")
         return self._env.read(lambda txn: read_page(txn, self.tables, held, clock, limit_bytes))
 
     def tail(self, actor: Actor, after: int, limit_bytes: int) -> Sequence[bytes]:
@@ -192,9 +194,14 @@ class Store:
         def work(txn: Transaction) -> tuple[Known, Rows]:
             tables, before = self._env.tables, self._known
             after = write_batches(txn, tables, batches, before, self._floors)
-            return after, mark_erasures(txn, tables, batches, before.head.arrivals, self.erasures)
+            marked = mark_erasures(txn, tables, batches, before.head.arrivals, self.erasures)
+            failpoints.hit("store.commit.written")
+            return after, marked
 
-        self._known, marked = self._env.write(work, room_bytes=room)
+        failpoints.hit("store.commit.before")
+        known, marked = self._env.write(work, room_bytes=room)
+        failpoints.hit("store.commit.synced")
+        self._known = known
         self.erasures.put(marked)
         for batch in batches:
             for actor, row in batch.actors.items():
@@ -202,11 +209,14 @@ class Store:
 
     def truncate(self, rule: LogRule, now_ms: int) -> Truncated:
         """Drop bundles that nobody needs from the log, oldest arrival first."""
-        done, head = self._env.write(
-            lambda txn: truncate(
-                txn, self._env.tables, self.head, rule, now_ms, self.erasures.left.marks
-            )
-        )
+
+        def work(txn: Transaction) -> tuple[Truncated, Head]:
+            marks = self.erasures.left.marks
+            cut = truncate(txn, self._env.tables, self.head, rule, now_ms, marks)
+            failpoints.hit("log.truncate")
+            return cut
+
+        done, head = self._env.write(work)
         self._known = self._known._replace(head=head)
         self._floors.update(done.floors)
         return done

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from crdt.digest import CHECKSUM_BYTES
 from crdt.dot import DATA, PRIVATE, Actor, Dot
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow
+from node import failpoints
 from node.store.errors import CorruptRecord
 from node.store.projection import Facts, facts, index_rows
 from node.store.rows import (
@@ -99,6 +100,7 @@ def write_batches(
     places = _places(txn, tables, records, names, any_gone=known.any_gone)
     arrivals = {key: place.arrival for key, place in places.items()}
     logged = _put_log(txn, tables, batches, head, ms, names, arrivals)
+    failpoints.hit("feed.append")
     if places:
         _leave_feed(txn, tables, places)
     gone = _put_records(txn, tables, records, names, arrivals, logged._replace(ms=ms))

@@ -16,6 +16,7 @@ from typing import Any, Final
 import lmdb
 import orjson
 
+from node import failpoints
 from node.contracts import Place, Reader
 from node.events.feed import LOG_TRUNCATED, STORE_REPLACED, neighbours
 from node.events.names import RESET
@@ -251,6 +252,8 @@ class Courier:
             loopback=rules.allow_loopback_webhooks,
             seconds=rules.delivery_timeout_ms / 1000,
         )
+        if failpoints.armed is not None:
+            await failpoints.armed.reached("webhook.deliver")
         return await send(wanted, self._resolver)
 
     async def _settle(self, one: Subscription, nearest: _Next, outcome: Outcome) -> bool:
@@ -258,6 +261,8 @@ class Courier:
         rules, now, row = self._around.rules(), self._around.now_ms(), nearest.row
         after = replace(nearest.after, tries=0, due_ms=0, since_ms=0)
         if outcome.kind == DELIVERED:
+            if failpoints.armed is not None:
+                await failpoints.armed.reached("webhook.delivered")
             await self._keep(one, replace(after, dispatched=row.dispatched + 1))
             return True
         dropped = outcome.kind == UNRESOLVED and rules.allow_dns_failure
