@@ -1,0 +1,143 @@
+"""`chaos report`: from a history to report.json, report.html and a summary on the terminal.
+
+Law: reads the history, writes two files beside it, and touches nothing else. A file appears whole
+or not at all. Ends with 0 when the claim holds, with 1 when it does not, with 2 when there is no
+history to read.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from chaos.report.figures import KINDS, report_of
+from chaos.report.markdown import markdown
+from chaos.report.page import page, verdict_of
+from chaos.report.reading import Campaign, read
+from chaos.report.shape import Report
+from chaos.report.words import counted, duration, figure, percent, visible
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
+
+HISTORY: Final = "history.jsonl"
+_EXIT_FAILED: Final = 1
+_EXIT_USAGE: Final = 2
+_PIPE_COLUMNS: Final = 160
+_FAILURES_SHOWN_MAX: Final = 20
+
+
+def add_command(subparsers: "Subparsers") -> argparse.ArgumentParser:
+    """Adds `report` to the commands of the harness."""
+    parser = subparsers.add_parser("report", help="figures and one HTML page from a history")
+    parser.add_argument("history", type=Path, help="a history, or the folder of a campaign")
+    parser.add_argument("--html", type=Path, help="where the page goes; beside the history if not")
+    parser.add_argument("--json", action="store_true", help="print report.json, no tables")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace, names: Mapping[str, str] | None = None) -> int:
+    """Writes report.json and report.html; prints a summary.
+
+    Args:
+        args: history, html, json, markdown, as `add_command` declares them.
+        names: of all classes of the catalogue.
+
+    Returns:
+        The exit code.
+    """
+    history: Path = args.history / HISTORY if args.history.is_dir() else args.history
+    try:
+        with history.open("rb") as lines:
+            campaign = read(lines)
+    except OSError as error:
+        sys.stderr.write(f"cannot read {visible(history)}: {error.strerror}\n")
+        return _EXIT_USAGE
+    if not campaign.begin and not campaign.cycles:
+        sys.stderr.write(f"{visible(history)} is not a history: no line of a campaign is in it\n")
+        return _EXIT_USAGE
+    page_path: Path = args.html or history.with_name("report.html")
+    report = write(campaign, page_path.with_suffix(".json"), page_path, names)
+    if args.json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    elif args.markdown:
+        sys.stdout.write(markdown(report))
+    else:
+        _tell(report, page_path)
+    return 0 if verdict_of(report)[0] else _EXIT_FAILED
+
+
+def write(
+    campaign: Campaign, data: Path, html: Path, names: Mapping[str, str] | None = None
+) -> Report:
+    """Writes the figures and the page of a campaign, and returns the figures.
+
+    Args:
+        campaign: as `read` gives it.
+        data: path of report.json.
+        html: path of report.html.
+        names: of all classes of the catalogue.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    report = report_of(campaign, names)
+    # Without non-ASCII letters, so that half a surrogate pair in a history can be written too.
+    _put(data, json.dumps(report, indent=2) + "\n")
+    _put(html, page(campaign, report))
+    return report
+
+
+def _put(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _tell(report: Report, html: Path) -> None:
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for name in ("cycles", "pass", "fail", "void", "not run", "acked", *KINDS, "bound", "p50 s"):
+        table.add_column(name, justify="right")
+    table.add_column("max s", justify="right")
+    for row in report["classes"]:
+        loud = row["fail"] or row["lost"] or row["invented"] or row["duplicated"] or row["diverged"]
+        share = row["acknowledged"] / row["attempted"] if row["attempted"] else None
+        counts = (row["cycles"], row["pass"], row["fail"], row["void"], row["not_run"])
+        kinds = (row["lost"], row["invented"], row["duplicated"], row["diverged"])
+        table.add_row(
+            visible(f"{row['class']} {row['name']}".strip(), 44),
+            *(f"{count:,}" for count in counts),
+            percent(share),
+            *(f"{count:,}" for count in kinds),
+            percent(row["bound95"], 2),
+            *(figure(row["converged_s"][key]) for key in ("p50", "max")),
+            style="bold red" if loud else None,
+        )
+    console.print(table)
+    for one in report["failures"][:_FAILURES_SHOWN_MAX]:
+        console.print(visible(f"{one['class']} cycle {one['cycle']}: {one['why']}"), style="red")
+        console.print(f"  {visible(one['replay'])}")
+    more = len(report["failures"]) - _FAILURES_SHOWN_MAX
+    if more > 0:
+        console.print(f"and {counted(more, 'more failed cycle')}, listed in the page")
+    totals = report["totals"]
+    good, said = verdict_of(report)
+    console.print(
+        f"\n{'holds' if good else 'does not hold'}: {said}; "
+        f"{totals['acknowledged']:,} writes acknowledged in {duration(report['seconds'])}, "
+        f"{totals['void']:,} cycles void, {totals['aborted']:,} aborted, "
+        f"{totals['not_run']:,} not run",
+        style="bold green" if good else "bold red",
+    )
+    console.print(f"page: {visible(html)}")
