@@ -1,58 +1,23 @@
 """Agents that bound a key, on a real node: signed writes, and replays after flood and restart."""
 
 import asyncio
-import base64
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
 from node.auth.identities import FOLDER, Identities
-from node.auth.signatures import sign_agent
 from tests.integration.rig import RealNode, Reply, clean_environment, free_ports, running, until
+from tests.integration.rig_signed import MEMORIES, Agent, Signed, bound, send
 from transport.identity import NodeKey
 
 pytestmark = pytest.mark.integration
 
 FLOOD, REPLAYS, AT_ONCE = 20_000, 1_000, 64
-MEMORIES = "/api/v1/memories"
-
-
-@dataclass(frozen=True)
-class Signed:
-    """One request of an agent, as it goes over the wire."""
-
-    method: str
-    path: str
-    body: bytes
-    headers: dict[str, str]
-
-
-@dataclass
-class Agent:
-    """An agent with a key of its own."""
-
-    name: str
-    key: NodeKey
-
-    def signed(
-        self, nonce: str, method: str = "POST", path: str = MEMORIES, **body: object
-    ) -> Signed:
-        data = json.dumps(body).encode() if body else b""
-        headers = {
-            "x-agent-id": self.name,
-            "x-agent-nonce": nonce,
-            "x-agent-sig": sign_agent(self.key, method, path, "", data, nonce),
-        }
-        return Signed(method, path, data, headers)
-
-    def memory(self, nonce: str) -> Signed:
-        return self.signed(nonce, title=nonce, content="c")
 
 
 @pytest.fixture
@@ -62,23 +27,6 @@ def node(tmp_path: Path) -> Iterator[RealNode]:
     made = RealNode(name="a", data_dir=tmp_path / "a", flags=flags, agent=("127.0.0.1", plain))
     with running(made):
         yield made
-
-
-def bound(node: RealNode, name: str) -> Agent:
-    """An agent whose key was made by the node's own tool and is bound on the node."""
-    held = Identities(node.data_dir / "keys" / FOLDER)
-    seed = name.encode().ljust(32, b".")
-    made = held.generate(name, lambda _size: seed, force=False)
-    public = base64.b64encode(made.public_key).decode()
-    body = {"agent_id": name, "agent_type": "system", "public_key": public}
-    node.tell("POST", "/agents", body, x_agent_id=name)
-    return Agent(name, held.key_of(name))
-
-
-def send(node: RealNode, request: Signed) -> Reply:
-    path = request.path.removeprefix("/api/v1")
-    headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
-    return node.ask(request.method, path, request.body or None, **headers)
 
 
 def error(reply: Reply) -> tuple[int, str]:
