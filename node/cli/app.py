@@ -61,6 +61,7 @@ COMMANDS: Final[Commands] = {
     "export": "transfer:export_file",
     "import": "importer:import_path",
     "sync-daemon": "sync_daemon:sync_daemon",
+    "maelstrom": "maelstrom:maelstrom",
     "quota": "quota:quota",
     "auto-tag": "llm:auto_tag",
     "expand-query": "llm:expand_query",
@@ -180,7 +181,7 @@ PANELS: Final[Mapping[str, tuple[str, ...]]] = {
     "What ends": ("archive", "consolidate", "forget", "erasure", "compact", "gc"),
     "Between agents": ("notify", "inbox", "session", "events", "subscription"),
     "In and out": ("import", "export", "sync-daemon"),
-    "The mesh": ("node", "mesh"),
+    "The mesh": ("node", "mesh", "maelstrom"),
     "Who may do what": (
         *("namespace", "pending", "agent", "key", "identity", "quota", "governance", "audit"),
     ),
