@@ -206,7 +206,8 @@ def _decode(row: object, dot: Dot, actors: list[Actor], heads: list[tuple[Dot, .
     births, fields, removed, supersedes, head_set, target, retry = row[7:]
     known = KINDS.get(kind) if type(kind) is int else None
     if known is None:
-        raise OpError(f"unknown operation kind {str(kind)[:20]}")
+        # A number only: what else stands there is content, and refusals end up in logs.
+        raise OpError(f"unknown operation kind {kind if type(kind) is int else 'of another type'}")
     if type(hlc) is not int or not 0 <= hlc <= STAMP_MAX:
         raise OpError("the stamp is out of range")
     if type(head_set) is not int or not 0 <= head_set < len(heads):

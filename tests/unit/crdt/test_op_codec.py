@@ -97,6 +97,12 @@ def test_what_breaks_the_format_or_a_limit_is_refused(place: int, value: Any, wo
         c.decode_ops(spoiled(place, value), actor(), 4)
 
 
+def test_a_refusal_repeats_nothing_of_what_was_sent() -> None:
+    with pytest.raises(c.OpError) as caught:
+        c.decode_ops(spoiled(0, "a word of content"), actor(), 4)
+    assert "content" not in str(caught.value)
+
+
 def test_a_bundle_names_actors_only() -> None:
     actors, heads, rows = msgpack.unpackb(c.encode_ops([FULL]))
     with pytest.raises(c.OpError, match="wrong shape"):
