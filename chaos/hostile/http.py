@@ -82,7 +82,7 @@ async def read_answer(stream: trio.abc.ReceiveStream) -> tuple[Response, bytes]:
         status = int(first.split(" ")[1])
     except (IndexError, ValueError) as error:
         raise BadAnswerError(f"no status line: {first[:40]!r}") from error
-    if status == 101:  # noqa: PLR2004 - switching protocols: what follows is not HTTP
+    if status == 101:
         return Response(status, headers, b""), rest
     if "chunked" in headers.get("transfer-encoding", ""):
         return Response(status, headers, await _chunks(stream, rest)), b""

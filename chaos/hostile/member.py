@@ -319,7 +319,7 @@ async def join(target: Target, signing: SigningKey | None = None) -> Member:
             why = str(error)
             continue
         told = answer.json()
-        if answer.status == 200:  # noqa: PLR2004 - OK
+        if answer.status == 200:
             genesis = told["genesis"]
             member = Member(target, signing, genesis["cluster"], tuple(genesis["founders"]))
             target.member = member

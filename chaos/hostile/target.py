@@ -41,7 +41,7 @@ class Expectation(NamedTuple):
 async def until(state: Any, seconds: float = WAIT_S) -> bool:
     """Wait until the async callable `state` gives something true; tells whether it did."""
     with trio.move_on_after(seconds):
-        while not await state():  # noqa: ASYNC110 - what is waited for is in another process
+        while not await state():
             await trio.sleep(_STEP_S)
         return True
     return False
@@ -109,12 +109,12 @@ class Victim:
     async def mesh(self) -> dict[str, Any]:
         """What it says of its mesh; empty when it does not answer."""
         answer = await self.ask("GET", "/mesh")
-        body = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - OK
+        body = answer.json() if answer.status == 200 else {}
         return body if isinstance(body, dict) else {}
 
     async def lives(self) -> bool:
         """Whether it answers its health check."""
-        return (await self.ask("GET", "/livez")).status == 200  # noqa: PLR2004 - OK
+        return (await self.ask("GET", "/livez")).status == 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,6 @@ async def upgrade(stream: trio.abc.Stream, host: str, path: str) -> WebSocket:
         answer, rest = await http.read_answer(stream)
     except (OSError, trio.BrokenResourceError, http.BadAnswerError) as error:
         raise ClosedError(f"lost: {error}") from error
-    if answer.status != 101:  # noqa: PLR2004 - switching protocols
+    if answer.status != 101:
         raise ClosedError(f"status {answer.status}", answer.status)
     return WebSocket(stream, rest)
