@@ -1,0 +1,159 @@
+"""What a campaign is to play, written down before it begins.
+
+Law: a plan and a seed decide every cycle: which class, which workload, which choices. Rounds go
+over all classes before any class comes again, so a campaign that is cut short has tried all of
+them. The first round of a class draws from the seed itself, so one cycle of a long campaign is
+played again by its own seed: `chaos run --class F07 --cycles 1 --seed THAT`.
+"""
+
+import hashlib
+import random
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from chaos.catalogue import CATALOGUE
+
+WORKLOADS: Final = (
+    "set",
+    "register",
+    "counter",
+    "delete",
+    "governance",
+    "causal",
+    "session",
+    "idempotence",
+)
+_FOLDER: Final = Path(__file__).parents[1] / "plans"
+
+
+class BadPlanError(ValueError):
+    """A plan that cannot be played; the message says which key, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to play.
+
+    Attributes:
+        name: of the plan.
+        classes: code -> cycles.
+        seed: decides everything else.
+        nodes: of the mesh.
+        quorum_writes: members that must hold a write.
+        quorum_timeout_ms: how long a write waits for them.
+        hold_s: shortest and longest time a fault lasts, seconds, where its class does not say.
+        workloads: are played in turn.
+    """
+
+    name: str = "by hand"
+    classes: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+    nodes: int = 5
+    quorum_writes: int = 3
+    quorum_timeout_ms: int = 1000
+    hold_s: tuple[float, float] = (0.2, 0.6)
+    workloads: Sequence[str] = WORKLOADS
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the history and for the file beside the stores."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "nodes": self.nodes,
+            "quorum_writes": self.quorum_writes,
+            "quorum_timeout_ms": self.quorum_timeout_ms,
+            "hold_s": list(self.hold_s),
+            "workloads": list(self.workloads),
+            "classes": dict(self.classes),
+        }
+
+    def cycles(self) -> Iterator["Turn"]:
+        """All turns in order; the same for the same plan, always."""
+        number = 0
+        for turn in range(max(self.classes.values(), default=0)):
+            codes = [code for code, times in self.classes.items() if turn < times]
+            random.Random(f"{self.seed} {turn}").shuffle(codes)
+            for code in codes:
+                number += 1
+                yield Turn(
+                    number=number,
+                    code=code,
+                    workload=self.workloads[_seed(self.seed, code, turn) % len(self.workloads)],
+                    seed=_seed(self.seed, code, turn),
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One cycle to be played."""
+
+    number: int
+    code: str
+    workload: str
+    seed: int
+
+
+def _seed(seed: int, code: str, turn: int) -> int:
+    if turn == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed} {code} {turn}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest)
+
+
+def plans() -> dict[str, Path]:
+    """The plans that come with the program, by name."""
+    return {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+
+
+def read_plan(named: str) -> Plan:
+    """Read a plan by its name, or from a file.
+
+    Raises:
+        BadPlanError: there is none, or it cannot be played.
+    """
+    path = plans().get(named, Path(named))
+    try:
+        rows = tomllib.loads(path.read_text())
+    except OSError as error:
+        known = ", ".join(plans())
+        raise BadPlanError(f"no plan {named!r}: expected a file or one of {known}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadPlanError(f"{path}: {error}") from error
+    return plan_of(rows, path.stem)
+
+
+def plan_of(rows: Mapping[str, Any], name: str) -> Plan:
+    """Make a plan of decoded TOML or JSON.
+
+    Raises:
+        BadPlanError: it cannot be played.
+    """
+    known = {*Plan.__dataclass_fields__, "cycles", "except"}
+    unknown = sorted(rows.keys() - known)
+    if unknown:
+        raise BadPlanError(f"plan {name}: unknown key {unknown[0]!r}; known are {sorted(known)}")
+    every = int(rows.get("cycles", 0))
+    skipped = set(rows.get("except", ()))
+    classes = {code: every for code in CATALOGUE if every and code not in skipped}
+    classes |= {str(code): int(times) for code, times in dict(rows.get("classes", {})).items()}
+    wrong = sorted((classes.keys() | skipped) - CATALOGUE.keys())
+    if wrong:
+        raise BadPlanError(f"plan {name}: no class {wrong[0]!r}; see `mnemesh chaos list`")
+    odd = sorted(set(rows.get("workloads", ())) - set(WORKLOADS))
+    if odd:
+        raise BadPlanError(f"plan {name}: no workload {odd[0]!r}; known are {', '.join(WORKLOADS)}")
+    plain = Plan()
+    low, high = rows.get("hold_s", plain.hold_s)
+    return Plan(
+        name=str(rows.get("name", name)),
+        classes=classes,
+        seed=int(rows.get("seed", plain.seed)),
+        nodes=int(rows.get("nodes", plain.nodes)),
+        quorum_writes=int(rows.get("quorum_writes", plain.quorum_writes)),
+        quorum_timeout_ms=int(rows.get("quorum_timeout_ms", plain.quorum_timeout_ms)),
+        hold_s=(float(low), float(high)),
+        workloads=tuple(rows.get("workloads", plain.workloads)),
+    )

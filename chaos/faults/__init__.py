@@ -1,0 +1,1 @@
+"""The injectors, a file for each family."""
