@@ -35,6 +35,7 @@ _NAME_CHARS_MAX: Final = 44
 _LEAST_S: Final = 0.01
 _VERDICTS: Final = ("pass", "fail", "void", "aborted")
 _BAR_MIN_PX: Final = 1.5
+_ROOM_FOR_WORDS: Final = 110
 
 
 def called(row: ClassRow) -> str:
@@ -135,7 +136,7 @@ def verdict_picture(name: str, report: Report) -> str:
     if not rows:
         return ""
     most = max(row["cycles"] for row in rows)
-    scale = Scale(0, rounded(most), _LEFT, _RIGHT)
+    scale = Scale(0, rounded(most), _LEFT, _RIGHT - _ROOM_FOR_WORDS)
     foot = _TOP + len(rows) * _ROW
     ticks = [tick for tick in steps(scale.most, 8) if tick == int(tick)]
     body = [*across(scale, ticks, _TOP - 4, foot, "cycles"), *_named(rows)]

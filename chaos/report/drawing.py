@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from chaos.report.words import figure, markup
+from chaos.report.words import markup
 
 WIDTH: Final = 960
 CHAR_WIDTH: Final = 6.4  # of the 11 px text of pictures; wide enough that nothing overlaps
@@ -121,13 +121,18 @@ def runs(states: Iterable[str]) -> list[tuple[str, int, int]]:
     return out
 
 
+def ticked(value: float) -> str:
+    """A round figure beside an axis, without digits that say nothing."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
 def across(scale: Scale, ticks: Iterable[float], top: float, foot: float, unit: str) -> list[str]:
     """A horizontal axis: lines from top to foot, figures below."""
     out = []
     for tick in ticks:
         x = scale.place(tick)
         out.append(rule(x, top, x, foot, "grid"))
-        out.append(label(x, foot + 15, figure(tick), anchor="middle"))
+        out.append(label(x, foot + 15, ticked(tick), anchor="middle"))
     out.append(label(scale.end, foot + 30, unit, anchor="end"))
     return out
 
@@ -138,5 +143,5 @@ def upright(scale: Scale, ticks: Iterable[float], left: float, right: float) -> 
     for tick in ticks:
         y = scale.place(tick)
         out.append(rule(left, y, right, y, "grid"))
-        out.append(label(left - 6, y + 4, figure(tick), anchor="end"))
+        out.append(label(left - 6, y + 4, ticked(tick), anchor="end"))
     return out

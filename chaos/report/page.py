@@ -127,7 +127,7 @@ def _top(report: Report) -> str:
         f'<li class="{"loud" if loud else "calm"}"><b>{markup(value)}</b>{markup(name)}</li>'
         for name, value, loud in tiles
     )
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in _SECTIONS)
+    links = " ".join(f'<a href="#{name}">{title}</a>' for name, title in _SECTIONS)
     mesh = f"{counted(len(report['nodes']), 'node')}, W = {report['quorum_writes']}"
     return (
         f'<header><p class="soft">Chaos campaign {markup(report["campaign"], 80)}, {mesh}, '

@@ -251,8 +251,7 @@ class _Folding:
             return
         seen = {str(name): said for name, said in nodes.items() if isinstance(said, dict)}
         up = {name: said for name, said in seen.items() if said.get("up") is True}
-        digests = Counter(str(said["digest"]) for said in up.values() if said.get("digest"))
-        most = digests.most_common(1)[0][0] if digests else None
+        most = _most(up, cycle.strips)
         lags = [lag for said in up.values() if (lag := number(said.get("lag"))) is not None]
         for name in {**cycle.strips, **seen}:
             strip = cycle.strips.setdefault(name, [UNKNOWN] * len(cycle.samples_s))
@@ -282,6 +281,17 @@ class _Folding:
             said = number(line.get(name))
             if said is not None:
                 setattr(cycle, name, int(said))
+
+
+def _most(up: Mapping[str, Line], strips: Mapping[str, list[str]]) -> str | None:
+    """The digest that most nodes have; of equals, that of those who agreed a moment ago."""
+    votes: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    for name, said in up.items():
+        if said.get("digest"):
+            votes[str(said["digest"])] += 1
+            agreed[str(said["digest"])] += strips.get(name, [UNKNOWN])[-1:] == [AGREES]
+    return max(votes, key=lambda digest: (votes[digest], agreed[digest]), default=None)
 
 
 def _state(said: Mapping[str, Any] | None, most: str | None) -> str:

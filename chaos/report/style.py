@@ -21,7 +21,7 @@ STYLE: Final = f"""
 @media screen and (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}
 * {{ box-sizing: border-box; }}
 body {{ font: 15px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 1040px; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }}
+  max-width: 1100px; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }}
 h1 {{ font-size: 1.6rem; line-height: 1.25; margin: 0.4rem 0; }}
 h2 {{ font-size: 1.2rem; margin: 2.6rem 0 0.3rem; padding-top: 0.6rem;
   border-top: 1px solid var(--line); }}
@@ -33,14 +33,16 @@ a {{ color: var(--blue); }}
 .state {{ display: inline-block; padding: 0.1rem 0.7rem; border-radius: 1rem; font-weight: 650; }}
 .state.good {{ background: var(--goodwash); color: var(--good); }}
 .state.poor {{ background: var(--badwash); color: var(--bad); }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr));
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(9.6rem, 1fr));
   gap: 0.6rem; margin: 1rem 0; padding: 0; list-style: none; }}
 .tiles li {{ background: var(--card); border-radius: 0.5rem; padding: 0.6rem 0.8rem; }}
 .tiles b {{ display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums; }}
 .tiles .loud b {{ color: var(--bad); }}
 .wide {{ overflow-x: auto; margin: 0.6rem 0; }}
 table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
-table.figures, table.matrix {{ font-size: 0.86rem; }}
+table.figures, table.matrix {{ font-size: 0.84rem; }}
+.figures th, .figures td {{ padding: 0.2rem 0.4rem; }} .figures tbody th {{ min-width: 14rem; }}
+.figures thead th {{ white-space: nowrap; }}
 caption {{ text-align: left; font-size: 0.88rem; padding-bottom: 0.3rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: 0.22rem 0.5rem;
   border-bottom: 1px solid var(--line); }}
@@ -73,7 +75,7 @@ summary {{ cursor: pointer; padding: 0.15rem 0; }}
 .whisker {{ stroke: var(--soft); fill: none; }} .middle {{ stroke: var(--ink); stroke-width: 2; }}
 .ninety {{ stroke: var(--blue); stroke-width: 2; }}
 .box {{ fill: var(--sky); fill-opacity: 0.45; }}
-.dots {{ stroke: var(--blue); stroke-width: 3.5; stroke-linecap: round; stroke-opacity: 0.4; }}
+.dots {{ stroke: var(--blue); stroke-width: 5; stroke-linecap: round; stroke-opacity: 0.5; }}
 .bar {{ fill: var(--blue); fill-opacity: 0.75; }}
 .limit {{ stroke: var(--badfill); stroke-dasharray: 5 3; fill: none; stroke-width: 1.5; }}
 .v-pass {{ fill: var(--goodfill); }} .v-fail {{ fill: var(--badfill); }}

@@ -106,8 +106,8 @@ def _share(good: int, whole: int) -> Cell:
 def classes(report: Report) -> str:
     """All figures of all classes."""
     heads = (
-        *("class", "cycles", "passed", "failed", "void", "aborted", "acknowledged", "of attempted"),
-        *("share", "bound 95 %", "p50 s", "p90 s", "max s"),
+        *("class", "cycles", "passed", "failed", "void", "aborted", "acked", "of"),
+        *("share", "bound", "p50 s", "p90 s", "max s"),
     )
     rows = []
     for row in (*report["classes"], None):

@@ -24,13 +24,16 @@ from chaos.report.drawing import (
     rule,
     runs,
     steps,
+    ticked,
     upright,
 )
 from chaos.report.figures import quantile
 from chaos.report.reading import AGREES, DIFFERS, DOWN, Campaign, Cycle
 from chaos.report.words import counted, duration, figure, visible
 
-CYCLE_BINS: Final = 100
+CYCLE_BINS_MIN: Final = 15
+CYCLE_BINS_MAX: Final = 100
+ANSWERS_PER_BIN: Final = 8
 CAMPAIGN_BINS: Final = 240
 _LEFT: Final = 70
 _RIGHT: Final = WIDTH - 12
@@ -107,7 +110,7 @@ class _Time(NamedTuple):
         for tick in steps(self.seconds / of, 8):
             x = self.scale.place(tick * of)
             out.append(rule(x, top, x, foot, "grid"))
-            out.append(label(x, foot + 15, figure(tick), anchor="middle"))
+            out.append(label(x, foot + 15, ticked(tick), anchor="middle"))
         return [*out, label(_RIGHT, foot + 30, unit, anchor="end")]
 
 
@@ -151,7 +154,9 @@ def cycle_picture(name: str, cycle: Cycle) -> str:
         cycle: what was observed.
     """
     time = _Time(max(cycle.seconds, 0.1))
-    bins = binned([Stretch(cycle, 0.0)], time.seconds, CYCLE_BINS)
+    wanted = len(cycle.answers_s) // ANSWERS_PER_BIN
+    count = min(max(wanted, CYCLE_BINS_MIN), CYCLE_BINS_MAX)
+    bins = binned([Stretch(cycle, 0.0)], time.seconds, count)
     lanes = _lanes(cycle, time)
     top = _LANE * max((lane for lane, _ in lanes), default=-1) + _LANE + 24
     panels, foot = _panels(bins, time, top)

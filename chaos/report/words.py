@@ -13,8 +13,8 @@ TEXT_CHARS_MAX: Final = 300
 _SPELLED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
-_THOUSAND: Final = 1000
 _TEN: Final = 10
+_SMALL: Final = 0.01
 _HUNDRED: Final = 100
 
 
@@ -50,8 +50,10 @@ def figure(value: float | None, unit: str = "") -> str:
         shown = f"{value:,.0f}"
     elif abs(value) >= _TEN:
         shown = f"{value:.1f}"
+    elif abs(value) >= 1:
+        shown = f"{value:.2f}"
     else:
-        shown = f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
+        shown = f"{value:.3f}" if abs(value) >= _SMALL else f"{value:.2g}"
     return f"{shown} {unit}" if unit else shown
 
 
