@@ -68,7 +68,7 @@ _ROWS: Final = (
     (
         "F37",
         "strangers of every kind",
-        "refused before anything is parsed; nothing of it is logged",
+        "refused unparsed; nothing of it is logged",
     ),
     ("F38", "restored from an old copy", "no dot is used twice"),
     ("F39", "total loss of one node", "it comes back from its peers"),
@@ -82,7 +82,7 @@ _ROWS: Final = (
     (
         "F47",
         "absence longer than the log",
-        "a snapshot brings it level; nothing deleted comes back",
+        "a snapshot brings it level; nothing comes back",
     ),
     ("F48", "all rejoin at once", "no storm; all level"),
     ("F49", "an operation that cannot be delivered", "nothing behind it waits"),

@@ -146,12 +146,12 @@ class Runner:
             await self._under_load(cycle, workload, injector)
             converged = await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
             await workload.final(cycle.stage)
-        except (NotSteadyError, NodeEndedError) as error:
-            trouble = str(error)
-        except* Exception as group:  # noqa: BLE001 - a harness that stumbles voids its cycle, and says so
-            trouble = _first_words(group)
-            self.recorder.event("note", what="trouble", trace=_trace(group))
-            cycle.proofs.append(False)
+        except Exception as error:  # noqa: BLE001 - a harness that stumbles voids its cycle
+            first = _innermost(error)
+            trouble = f"{type(first).__name__}: {first}"[:500]
+            self.recorder.event("note", what="trouble", trace=_trace(error))
+            if isinstance(first, NotSteadyError | NodeEndedError):
+                cycle.broken.append(trouble)  # the mesh's fault, not the harness's
         return self._judged(cycle, trouble, converged)
 
     def _cycle(self, turn: Turn) -> Cycle:
@@ -233,22 +233,19 @@ class Runner:
             outcome.verdict, outcome.why = "fail", anomalies[0]["detail"]
         elif cycle.broken:
             outcome.verdict, outcome.why = "fail", f"not so: {cycle.broken[0]}"
-        elif not cycle.proofs or not all(cycle.proofs):
+        elif trouble or not cycle.proofs or not all(cycle.proofs):
             outcome.verdict, outcome.why = "void", trouble or "the fault was not proved"
-        elif trouble:
-            outcome.verdict, outcome.why = "fail", trouble
         elif share < least:
             outcome.verdict = "void"
             outcome.why = f"{share:.0%} of the writes were acknowledged, {least:.0%} are needed"
         return outcome
 
 
-def _first_words(group: BaseExceptionGroup[Any]) -> str:
-    error: BaseException = group
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"[:500]
+    return error
 
 
-def _trace(group: BaseException) -> str:
-    return "".join(traceback.format_exception(group))[-4000:]
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-4000:]

@@ -22,7 +22,7 @@ def between(side: Iterable[int], other: Iterable[int]) -> Pairs:
 async def cut(cycle: Cycle, pairs: Pairs, what: str) -> None:
     """Cut ordered pairs, by packets or by proxies, and prove it."""
     packets = cycle.mesh.packets
-    by_packets = packets is not None and cycle.rng.random() < 0.5  # noqa: PLR2004 - a coin
+    by_packets = packets is not None and cycle.rng.random() < 0.5
     for source, target in sorted(pairs):
         if by_packets and packets is not None:
             packets.cut(source, target)
@@ -81,7 +81,7 @@ async def lost_acknowledgements(cycle: Cycle) -> None:
     """What a writer sends arrives; what it is told in return does not."""
     writer = cycle.pick()
     pairs = {(other, writer) for other in cycle.others(writer)}
-    if cycle.mesh.packets is None or cycle.rng.random() < 0.8:  # noqa: PLR2004 - mostly
+    if cycle.mesh.packets is None or cycle.rng.random() < 0.8:
         for source, target in pairs:
             cycle.mesh.wires.cut(source, target)
         before = {
