@@ -43,13 +43,18 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleStart:
-    """One fault against one workload begins; `class` in the file is `fault_class` here."""
+    """One fault against one workload begins; `class` in the file is `fault_class` here.
+
+    `refuses` is said of a class under which no node can acknowledge anything while it lasts: such
+    a cycle is judged on what was acknowledged before and after, however little.
+    """
 
     cycle: int
     fault_class: str
     workload: str
     seed: int
     at: float
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,9 @@ class FinalRecord:
 class FinalRead:
     """What one node holds after the heal; `error` when it was meant to answer and did not.
 
-    Scope `cycle` is the namespace of the cycle, `all` is the whole store.
+    Scope `cycle` is the namespace of the cycle, `all` is the whole store. `policies` are hashes,
+    `standards` what they are hashes of. An entry of the clock that is no actor's is the hash of
+    the whole clock, which itself would be long.
     """
 
     cycle: int
@@ -127,6 +134,7 @@ class FinalRead:
     policies: Mapping[str, str]
     records: Mapping[str, FinalRecord]
     error: str | None
+    standards: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,7 @@ def _cycle(row: Mapping[str, Any]) -> Event:
         workload=str(row["workload"]),
         seed=int(row["seed"]),
         at=float(row["at"]),
+        refuses=bool(row.get("refuses", False)),
     )
 
 
@@ -211,6 +212,7 @@ def _final(row: Mapping[str, Any]) -> Event:
             for id_, held in _object(row, "records").items()
         },
         error=row.get("error"),
+        standards=_object(row, "standards"),
     )
 
 
