@@ -43,18 +43,13 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleStart:
-    """One fault against one workload begins; `class` in the file is `fault_class` here.
-
-    `refuses` is said of a class under which no node can acknowledge anything while it lasts: such
-    a cycle is judged on what was acknowledged before and after, however little.
-    """
+    """One fault against one workload begins; `class` in the file is `fault_class` here."""
 
     cycle: int
     fault_class: str
     workload: str
     seed: int
     at: float
-    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +149,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Free text beside the history; no checker reads it."""
+    """A `note`, or a `sample` of all nodes: beside the history, no checker reads it."""
 
     fields: Mapping[str, Any]
 

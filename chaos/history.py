@@ -146,7 +146,6 @@ def _cycle(row: Mapping[str, Any]) -> Event:
         workload=str(row["workload"]),
         seed=int(row["seed"]),
         at=float(row["at"]),
-        refuses=bool(row.get("refuses", False)),
     )
 
 

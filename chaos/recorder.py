@@ -19,7 +19,7 @@ from chaos.events import Outcome
 OWN_OF_INVOKE: Final = frozenset({"kind", "op", "cycle", "at", "process", "node", "f"})
 OWN_OF_COMPLETION: Final = frozenset({"kind", "op", "at", "status"})
 _EVENTS: Final = frozenset(
-    {"begin", "resume", "cycle", "fault", "expect", "sample", "final", "verdict", "note"}
+    {"begin", "resume", "cycle", "fault", "expect", "sample", "final", "verdict", "note", "sample"}
 )
 _SYNCED: Final = frozenset({"begin", "resume", "cycle", "verdict"})
 _LINE_READ_BYTES_MAX: Final = 64 * 1024  # longer lines are finals: neither op nor the last word
@@ -110,7 +110,7 @@ class Recorder:
         self._append({"kind": outcome, "op": op, "at": self.now(), "status": status, **values})
 
     def event(self, kind: str, **fields: object) -> None:
-        """Append any other line: begin, cycle, fault, expect, final, verdict, note.
+        """Append any other line: begin, cycle, fault, expect, final, verdict, sample, note.
 
         `at` and `cycle` are filled in where they are left out; `begin` has neither. A field
         called `class` is given as `**{"class": ...}`.

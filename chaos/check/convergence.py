@@ -8,7 +8,7 @@ one request for ever.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from chaos.check.cycle import Cycle, Operation, content_hash, gather
+from chaos.check.gathering import Cycle, Operation, content_hash, gather
 from chaos.history import Anomaly, Event, FinalRead
 
 NAME = "convergence"

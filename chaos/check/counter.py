@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from chaos.check.cycle import Found, Operation, State, gather, judge_states
+from chaos.check.gathering import Found, Operation, State, gather, judge_states
 from chaos.history import Anomaly, Event
 
 NAME = "counter"

@@ -1,207 +1,173 @@
-"""One cycle of a history, put in order for its checkers.
+"""The verdict about one cycle.
 
-Law: an operation is what was asked and what came back; the order of lines is the order of time.
-An operation without a completion, or with `info`, may have had its effect at any moment after
-it was asked, or never. What is read after the heal is judged once for all nodes that hold the
-same, so one fault on five nodes is one anomaly.
+Law: C0: no acknowledged write is lost, none invented, none duplicated, and all nodes that were
+meant to answer are equal. Any anomaly fails the cycle, and so does an expectation of its class
+that was not met. A cycle without proof of its fault, or with less than a fifth of its writes
+acknowledged, is void: it says nothing, and is listed. Writes that a right node refuses (404, 409,
+412, a 403 of governance) were never meant to be acknowledged and do not count as attempted.
 """
 
-import hashlib
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from chaos.history import (
-    Anomaly,
-    Completion,
-    CycleStart,
-    Event,
-    Expect,
-    Fault,
-    FinalRead,
-    Invoke,
-    Outcome,
-    Verdict,
+from chaos.catalogue import CATALOGUE
+from chaos.check import (
+    causal,
+    convergence,
+    counter,
+    delete,
+    governance,
+    idempotence,
+    register,
+    session,
 )
+from chaos.check import set as set_
+from chaos.check.gathering import ANSWERED, Cycle, gather
+from chaos.history import Anomaly, Event, Judgement
 
-READS: Final = frozenset({"read", "list", "look"})
-"""Every other `f` is a write."""
-ANSWERED: Final = frozenset({400, 401, 403, 404, 409, 412, 413})
-"""A node that answers so is up and right; such a write was never meant to be acknowledged."""
+Check = Callable[[Iterable[Event]], list[Anomaly]]
 
+CHECKS: Final[Mapping[str, Check]] = {
+    "set": set_.check,
+    "register": register.check,
+    "counter": counter.check,
+    "delete": delete.check,
+    "governance": governance.check,
+    "causal": causal.check,
+    "session": session.check,
+    "idempotence": idempotence.check,
+}
+"""What judges a workload, beside convergence, which judges all."""
 
-@dataclass(slots=True, kw_only=True)
-class Operation:
-    """What was asked, and what came back.
+ACKNOWLEDGED_MIN: Final = 0.2
+"""Of the writes of a cycle whose class the catalogue does not know."""
+NO_FAULT: Final = frozenset({"", "none", "steady"})
+"""Classes that break nothing, so there is nothing to prove."""
 
-    Attributes:
-        began: place of its line; `ended` is that of its completion, infinite without an answer
-            that settles it.
-    """
-
-    op: int
-    process: str
-    node: str
-    f: str
-    args: Mapping[str, Any]
-    began: int
-    ended: float = math.inf
-    outcome: Outcome = "info"
-    status: int = 0
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """It was acknowledged."""
-        return self.outcome == "ok"
-
-    @property
-    def possible(self) -> bool:
-        """It may have had its effect."""
-        return self.outcome != "fail"
-
-    @property
-    def writes(self) -> bool:
-        """It was meant to change something."""
-        return self.f not in READS
-
-    def before(self, other: "Operation") -> bool:
-        """Whether it was answered before the other was asked."""
-        return self.ended < other.began
+_COUNTED: Final[Mapping[str, str]] = {
+    "lost": "lost",
+    "dot_missing": "lost",
+    "invented": "invented",
+    "resurrected": "invented",
+    "bypassed": "invented",
+    "duplicated": "duplicated",
+    "ids_differ": "duplicated",
+    "dot_reused": "duplicated",
+    "key_reused": "duplicated",
+    "unread": "diverged",
+    "ids": "diverged",
+    "hashes": "diverged",
+    "clocks": "diverged",
+    "policies": "diverged",
+    "digests": "diverged",
+    "hash_of_value": "diverged",
+}
 
 
-class Found(NamedTuple):
-    """An anomaly of one state, before the nodes that hold that state are known."""
-
-    rule: str
-    subject: str
-    detail: str
-    ops: tuple[int, ...] = ()
-
-
-Records = Mapping[str, Mapping[str, Any]]
-"""What a node holds: the fields of a record by its id."""
-
-
-@dataclass(slots=True, kw_only=True)
-class State:
-    """What some nodes hold alike.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One cycle, judged.
 
     Attributes:
-        standards: what was set for each namespace.
+        attempted: writes that a node could have acknowledged.
+        lost, invented, duplicated, diverged: anomalies of that sort.
+        unsettled: whether some write may still have its effect.
     """
 
-    nodes: list[str]
-    records: Records
-    standards: Mapping[str, Any]
+    cycle: int
+    fault_class: str
+    workload: str
+    verdict: Judgement
+    why: str
+    anomalies: tuple[Anomaly, ...]
+    acknowledged: int
+    attempted: int
+    lost: int
+    invented: int
+    duplicated: int
+    diverged: int
+    unsettled: bool
 
-
-@dataclass(slots=True, kw_only=True)
-class Cycle:
-    """One cycle, gathered."""
-
-    start: CycleStart | None = None
-    operations: list[Operation] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    expects: list[Expect] = field(default_factory=list)
-    finals: list[FinalRead] = field(default_factory=list)
-    verdict: Verdict | None = None
-    strays: list[int] = field(default_factory=list)  # completions of what was never asked
-
-    def writes(self, *names: str) -> Iterator[Operation]:
-        """Operations called so; all that write when none is named."""
-        for each in self.operations:
-            if each.f in names or (not names and each.writes):
-                yield each
-
-    def states(self) -> list[State]:
-        """What is there after the heal, once for all nodes that hold the same."""
-        values = {
-            (id_, held.hash): held.value
-            for final in self.finals
-            for id_, held in final.records.items()
-            if held.value is not None
+    def as_fields(self) -> dict[str, Any]:
+        """For a `verdict` line of the history."""
+        return {
+            "cycle": self.cycle,
+            "class": self.fault_class,
+            "verdict": self.verdict,
+            "why": self.why,
+            "anomalies": [each._asdict() for each in self.anomalies],
+            "acknowledged": self.acknowledged,
+            "attempted": self.attempted,
         }
-        found: dict[str, State] = {}
-        for final in self.finals:
-            if final.error is not None:
-                continue
-            held = {i: one.hash for i, one in final.records.items() if one.present}
-            mark = content_hash([held, final.standards])
-            if mark in found:
-                found[mark].nodes.append(final.node)
-                continue
-            found[mark] = State(
-                nodes=[final.node],
-                records={i: values.get((i, digest)) or {} for i, digest in held.items()},
-                standards=final.standards,
-            )
-        return list(found.values())
 
 
-def gather(history: Iterable[Event]) -> Cycle:
-    """The cycle that these events are about; reads of the whole store are left out."""
-    cycle = Cycle()
-    asked: dict[int, Operation] = {}
-    for place, event in enumerate(history):
-        match event:
-            case Invoke():
-                asked[event.op] = made = Operation(
-                    op=event.op,
-                    process=event.process,
-                    node=event.node,
-                    f=event.f,
-                    args=event.args,
-                    began=place,
-                )
-                cycle.operations.append(made)
-            case Completion():
-                _complete(cycle, asked, event, place)
-            case CycleStart():
-                cycle.start = event
-            case FinalRead() if event.scope == "cycle":
-                cycle.finals.append(event)
-            case Fault():
-                cycle.faults.append(event)
-            case Expect():
-                cycle.expects.append(event)
-            case Verdict():
-                cycle.verdict = event
-            case _:
-                pass
-    return cycle
+def check_cycle(events: Iterable[Event]) -> Judged:
+    """Judge the events of one cycle, from its `cycle` line to its last `final`.
+
+    Args:
+        events: of one cycle only; a `verdict` that is among them counts for nothing, but for
+            `not_run`, which no other line says.
+
+    Raises:
+        ValueError: the workload has no checker.
+    """
+    listed = list(events)
+    cycle = gather(listed)
+    workload = cycle.start.workload if cycle.start else ""
+    if workload not in CHECKS:
+        raise ValueError(f"no checker for the workload {workload!r}")
+    if cycle.verdict is not None and cycle.verdict.verdict == "not_run":
+        return _judged(cycle, "not_run", cycle.verdict.why, [])
+    anomalies = [*CHECKS[workload](listed), *convergence.check(listed)]
+    anomalies.extend(Anomaly("expect", "unmet", each.what) for each in cycle.expects if not each.ok)
+    if anomalies:
+        return _judged(cycle, "fail", f"{len(anomalies)} anomalies", anomalies)
+    why = _void(cycle)
+    return _judged(cycle, "void" if why else "pass", why, [])
 
 
-def _complete(cycle: Cycle, asked: Mapping[int, Operation], event: Completion, place: int) -> None:
-    operation = asked.get(event.op)
-    if operation is None:
-        cycle.strays.append(event.op)
-        return
-    operation.outcome = event.outcome
-    operation.status = event.status
-    operation.values = event.values
-    if event.outcome != "info":
-        operation.ended = place
+def _void(cycle: Cycle) -> str:
+    """Why the cycle says nothing; empty when it says something."""
+    start = cycle.start
+    proofs = [each for each in cycle.faults if each.phase == "proof"]
+    if start is None or start.fault_class not in NO_FAULT:
+        if not proofs:
+            return "no proof of the fault"
+        for each in proofs:
+            if not each.ok:
+                return f"the fault was not proven: {each.what}"
+    acknowledged, attempted = count(cycle)
+    known = CATALOGUE.get(start.fault_class) if start is not None else None
+    least = ACKNOWLEDGED_MIN if known is None else known.acknowledged_least
+    share = acknowledged / attempted if attempted else 0.0
+    return f"{acknowledged} of {attempted} writes were acknowledged" if share < least else ""
 
 
-def judge_states(
-    cycle: Cycle, checker: str, judge: Callable[[State], Iterable[Found]]
-) -> list[Anomaly]:
-    """Judge every distinct state, and name the nodes that hold it."""
-    found: dict[tuple[str, str], tuple[Found, list[str]]] = {}
-    for state in cycle.states():
-        for one in judge(state):
-            _, nodes = found.setdefault((one.rule, one.subject), (one, []))
-            nodes.extend(state.nodes)
-    return [
-        Anomaly(checker, one.rule, f"{one.detail} (on {', '.join(sorted(set(nodes)))})", one.ops)
-        for one, nodes in found.values()
-    ]
+def count(cycle: Cycle) -> tuple[int, int]:
+    """Writes that were acknowledged, and those that could have been."""
+    writes = list(cycle.writes())
+    acknowledged = sum(each.ok for each in writes)
+    refused = sum(each.outcome == "fail" and each.status in ANSWERED for each in writes)
+    return acknowledged, len(writes) - refused
 
 
-def content_hash(value: object) -> str:
-    """SHA-256, in hex, of canonical JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _judged(cycle: Cycle, verdict: Judgement, why: str, anomalies: list[Anomaly]) -> Judged:
+    sorts = Counter(_COUNTED.get(each.rule) for each in anomalies)
+    acknowledged, attempted = count(cycle)
+    return Judged(
+        cycle=cycle.start.cycle if cycle.start else 0,
+        fault_class=cycle.start.fault_class if cycle.start else "",
+        workload=cycle.start.workload if cycle.start else "",
+        verdict=verdict,
+        why=why,
+        anomalies=tuple(anomalies),
+        acknowledged=acknowledged,
+        attempted=attempted,
+        lost=sorts["lost"],
+        invented=sorts["invented"],
+        duplicated=sorts["duplicated"],
+        diverged=sorts["diverged"],
+        unsettled=any(each.writes and each.outcome == "info" for each in cycle.operations),
+    )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chaos.check.cycle import Cycle, Found, Operation, State, gather, judge_states
+from chaos.check.gathering import Cycle, Found, Operation, State, gather, judge_states
 from chaos.history import Anomaly, Event
 
 NAME = "delete"

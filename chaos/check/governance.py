@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import Final
 
 from chaos.check import set as elements_of
-from chaos.check.cycle import Cycle, Found, Operation, State, gather, judge_states
+from chaos.check.gathering import Cycle, Found, Operation, State, gather, judge_states
 from chaos.history import Anomaly, Event
 
 NAME = "governance"

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from chaos.check.cycle import Found, Operation, State, gather, judge_states
+from chaos.check.gathering import Found, Operation, State, gather, judge_states
 from chaos.check.supersession import Forest, forest
 from chaos.history import Anomaly, Event
 

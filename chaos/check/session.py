@@ -12,7 +12,7 @@ Source: Terry et al., "Session guarantees for weakly consistent replicated data"
 from collections.abc import Iterable, Iterator
 
 from chaos.check import register
-from chaos.check.cycle import Operation, gather, judge_states
+from chaos.check.gathering import Operation, gather, judge_states
 from chaos.check.supersession import Forest, forest
 from chaos.history import Anomaly, Event
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chaos.check.cycle import Operation
+from chaos.check.gathering import Operation
 
 
 @dataclass(slots=True, kw_only=True)
