@@ -1,0 +1,112 @@
+"""`python -m tests.planted`: break one rule at a time and see which tests notice.
+
+Law: the clean tree passes every command first, since a suite that fails anyway notices nothing.
+Ends with 0 when every patch was caught by some layer, 1 when one was caught by none, 2 when the
+clean tree fails or a patch does not apply.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.planted.layers import Answer, Layer, Verdict, ask
+from tests.planted.report import Figures, as_json, as_table
+from tests.planted.scratch import ScratchError, Workshop, workshop
+from tests.planted.table import PLANTED, Planted, together
+
+_ENOUGH = frozenset({Verdict.SILENT, Verdict.NOT_THERE})
+
+
+def main() -> int:
+    """Run what was asked for, show the table."""
+    args = _arguments()
+    chosen = [one for one in PLANTED if not args.only or one.number in args.only.split(",")]
+    layers = [Layer(name) for name in args.layer.split(",")] if args.layer else list(Layer)
+    if args.list:
+        for one in chosen:
+            print(f"{one.name:36} {one.meaning}")
+        return 0
+    told = Console(stderr=True)
+    began = time.monotonic()
+    try:
+        with workshop() as shop:
+            if not args.skip_control and not _control(shop, chosen, layers, args.seed, told):
+                return 2
+            found = _plant(shop, chosen, layers, args, told)
+    except ScratchError as error:
+        told.print(f"{error}", style="red", markup=False)
+        return 2
+    figures = Figures(seconds=round(time.monotonic() - began), seed=args.seed, found=found)
+    if args.json:
+        text = as_json(figures)
+        print(text) if args.json == "-" else Path(args.json).write_text(text + "\n")
+    if args.json != "-":
+        print(as_table(figures))
+    return 1 if figures.escaped else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
+    parser.add_argument("--only", default="", help="numbers of patches: 01,07")
+    parser.add_argument("--layer", default="", help="layers to ask: property,simulation,...")
+    parser.add_argument("--all-layers", action="store_true", help="ask on after a layer caught it")
+    parser.add_argument("--jobs", type=int, default=1, help="patches side by side")
+    parser.add_argument("--seed", type=int, default=0, help="of hypothesis and of campaigns")
+    parser.add_argument("--json", default="", help="write the figures to a file; - to print them")
+    parser.add_argument("--list", action="store_true", help="only list the patches")
+    parser.add_argument("--skip-control", action="store_true", help="the clean tree is known good")
+    return parser.parse_args()
+
+
+def _control(
+    shop: Workshop, chosen: Sequence[Planted], layers: Sequence[Layer], seed: int, told: Console
+) -> bool:
+    """Whether the clean tree passes everything that the patches are shown to."""
+    watch = together([one.watch for one in chosen])
+    for layer in watch.layers():
+        if layer not in layers:
+            continue
+        answer = ask(layer, watch, shop.clean, seed=seed)
+        _tell(told, "clean tree", answer)
+        if answer.verdict not in _ENOUGH:
+            print(answer.tail, file=sys.stderr)
+            print("the clean tree fails, so nothing that it notices counts", file=sys.stderr)
+            return False
+    return True
+
+
+def _plant(
+    shop: Workshop,
+    chosen: Sequence[Planted],
+    layers: Sequence[Layer],
+    args: argparse.Namespace,
+    told: Console,
+) -> list[tuple[Planted, list[Answer]]]:
+    def one(planted: Planted) -> tuple[Planted, list[Answer]]:
+        answers: list[Answer] = []
+        with shop.patched(planted.patch) as tree:
+            for layer in planted.watch.layers():
+                if layer not in layers:
+                    continue
+                answers.append(ask(layer, planted.watch, tree, seed=args.seed))
+                _tell(told, planted.name, answers[-1])
+                if answers[-1].verdict is Verdict.CAUGHT and not args.all_layers:
+                    break
+        return planted, answers
+
+    with ThreadPoolExecutor(max(args.jobs, 1)) as pool:
+        return list(pool.map(one, chosen))
+
+
+def _tell(told: Console, name: str, answer: Answer) -> None:
+    line = f"{name:36} {answer.layer:12} {answer.verdict:14} {answer.seconds:6.1f} s  {answer.by}"
+    told.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
