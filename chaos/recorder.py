@@ -19,7 +19,7 @@ from chaos.events import Outcome
 OWN_OF_INVOKE: Final = frozenset({"kind", "op", "cycle", "at", "process", "node", "f"})
 OWN_OF_COMPLETION: Final = frozenset({"kind", "op", "at", "status"})
 _EVENTS: Final = frozenset(
-    {"begin", "resume", "cycle", "fault", "expect", "sample", "final", "verdict", "note", "sample"}
+    {"begin", "resume", "cycle", "fault", "expect", "sample", "final", "verdict", "note"}
 )
 _SYNCED: Final = frozenset({"begin", "resume", "cycle", "verdict"})
 _LINE_READ_BYTES_MAX: Final = 64 * 1024  # longer lines are finals: neither op nor the last word
