@@ -127,7 +127,7 @@ class Runner:
         except (NotSteadyError, NodeEndedError, trio.TooSlowError) as error:
             raise CampaignAbortedError(
                 f"cycle {turn.number} ({turn.code}, seed {turn.seed}): the mesh did not come back: "
-                f"{error or 'in time'}"
+                f"{error}"
             ) from error
 
     # --- one cycle -----------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Runner:
             converged = await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
             await workload.final(cycle.stage)
         except Exception as error:  # noqa: BLE001 - a harness that stumbles voids its cycle
-            first = _innermost(error)
+            first = innermost(error)
             trouble = f"{type(first).__name__}: {first}"[:500]
             self.recorder.event("note", what="trouble", trace=_trace(error))
             if isinstance(first, NotSteadyError | NodeEndedError):
@@ -197,10 +197,10 @@ class Runner:
         client = Client(self.mesh.places)  # its own connections: a stalled one stalls no client
         try:
             while True:
-                seen = {}
+                seen: dict[str, dict[str, object]] = {}
                 for at, node in enumerate(self.mesh.nodes):
                     if not node.runs:
-                        seen[node.name] = {"up": False}
+                        seen[node.name] = {"up": False, "digest": "", "lag": 0}
                         continue
                     answer = await client.ask(at, "GET", "/mesh", timeout_s=0.5)
                     body = answer.body if isinstance(answer.body, dict) else {}
@@ -241,7 +241,8 @@ class Runner:
         return outcome
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
+    """The first error in a group of groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -7,6 +7,7 @@ place has its own table; a drop is directed: packets from a to b, and not from b
 Source: nft(8), sets with `flags timeout`; tc-tbf(8).
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +15,7 @@ from chaos.network.places import Place, run_tool
 
 HEALS_AFTER_S: Final = 60
 _PER_MILLE: Final = 1000
+_COUNTED: Final = re.compile(r"counter packets (\d+)")
 
 _TABLE: Final = """
 table inet faults {
@@ -23,10 +25,10 @@ table inet faults {
   set lossy30 { type ipv4_addr; flags timeout; }
   chain leaving {
     type filter hook output priority 0; policy accept;
-    ip daddr @cut drop
-    ip daddr @lossy1 numgen random mod 100 < 1 drop
-    ip daddr @lossy10 numgen random mod 100 < 10 drop
-    ip daddr @lossy30 numgen random mod 100 < 30 drop
+    ip daddr @cut counter drop
+    ip daddr @lossy1 numgen random mod 100 < 1 counter drop
+    ip daddr @lossy10 numgen random mod 100 < 10 counter drop
+    ip daddr @lossy30 numgen random mod 100 < 30 counter drop
   }
 }
 """
@@ -85,6 +87,17 @@ class Packets:
             *("nft", "list", "set", "inet", "faults", "cut"),
         )
         return {place.host for place in self._places if f"{place.host} " in told}
+
+    def counted(self) -> int:
+        """Packets dropped since the rules were made, by all places."""
+        total = 0
+        for place in self._places:
+            told = run_tool(
+                *("nsenter", f"--net=/run/netns/{place.namespace}", "--"),
+                *("nft", "list", "chain", "inet", "faults", "leaving"),
+            )
+            total += sum(map(int, _COUNTED.findall(told)))
+        return total
 
     def _add(self, source: int, name: str, target: int, seconds: float) -> None:
         host = self._places[target].host

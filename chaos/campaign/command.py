@@ -1,0 +1,200 @@
+"""`chaos run` and `chaos list`.
+
+Law: seed and plan are printed and written down before anything starts. A cycle that failed is
+told at once, with the command that plays it again.
+"""
+
+import argparse
+import json
+import random
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from chaos.campaign.folder import CampaignFolder, FolderTakenError
+from chaos.campaign.plan import BadPlanError, Plan, plan_of, plans, read_plan
+from chaos.campaign.progress import CycleProgress
+from chaos.campaign.runner import CampaignAbortedError, Runner, innermost
+from chaos.campaign.tally import Tally
+from chaos.catalogue import CATALOGUE
+from chaos.faults.registry import injectors
+from chaos.mesh import NotSteadyError, Shape, opened
+from chaos.network.places import in_namespaces, on_loopback
+from chaos.process import NodeEndedError
+from chaos.sandbox import is_inside, means, play_inside
+from chaos.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    # argparse has no public name for what `add_subparsers` returns.
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+_FOLDER: Final = Path("chaos-campaign")
+
+
+def add_command(subparsers: "Subparsers") -> None:
+    """Add `run` and `list`."""
+    run = subparsers.add_parser("run", help="play a campaign on a mesh of real nodes")
+    run.add_argument("--plan", metavar="NAME|FILE", help=f"one of {', '.join(plans())}, or a file")
+    run.add_argument("--class", dest="classes", metavar="F01,...", help="only these classes")
+    run.add_argument("--cycles", type=int, metavar="N", help="cycles of each class")
+    run.add_argument("--seed", type=int, metavar="S", help="decides everything; drawn without")
+    run.add_argument("--nodes", type=int, metavar="N")
+    run.add_argument("--quorum-writes", type=int, metavar="W")
+    run.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR")
+    run.add_argument("--resume", action="store_true", help="go on with the campaign of the folder")
+    run.add_argument("--stop-after", type=float, metavar="MINUTES", help="leave the rest for later")
+    run.add_argument("--no-room", action="store_true", help="no namespaces, even where there are")
+    run.add_argument("--json", action="store_true", help="one JSON document at the end")
+    run.set_defaults(run=run_campaign)
+    listed = subparsers.add_parser("list", help="the classes of faults, and which run here")
+    listed.add_argument("--json", action="store_true")
+    listed.set_defaults(run=list_classes)
+
+
+def run_campaign(args: argparse.Namespace) -> int:
+    """Play a campaign; returns the exit code."""
+    err = Console(stderr=True, highlight=False)
+    if not is_inside() and not args.no_room:
+        args.folder.parent.mkdir(parents=True, exist_ok=True)
+        code = play_inside([sys.executable, "-m", "chaos", *sys.argv[1:]])
+        if code is not None:
+            return code
+        err.print("no namespaces here: classes that need them are reported as not run")
+    folder = CampaignFolder(args.folder.resolve())
+    try:
+        plan = folder.resume() if args.resume else plan_from(args)
+        if not args.resume:
+            folder.begin(plan)
+        return trio.run(_play, folder, plan, args, err)
+    except (BadPlanError, FolderTakenError) as error:
+        err.print(f"[red]error:[/] {error}")
+        return 2
+    except BaseExceptionGroup as group:
+        ours, others = group.split((CampaignAbortedError, NotSteadyError, NodeEndedError))
+        if others is not None or ours is None:
+            raise
+        err.print(f"[red]aborted:[/] {innermost(ours)}")
+        err.print(f"the stores and logs are in {folder.mesh}")
+        return 3
+
+
+def plan_from(args: argparse.Namespace) -> Plan:
+    """The plan of a command line.
+
+    Raises:
+        BadPlanError: it cannot be played.
+    """
+    plan = read_plan(args.plan or "smoke")
+    if args.classes:
+        codes = [code.strip().upper() for code in args.classes.split(",")]
+        plan = replace(plan_of({"classes": dict.fromkeys(codes, 1)}, "by hand"), nodes=plan.nodes)
+        if not args.plan:
+            plan = replace(plan, nodes=5, quorum_writes=3)
+    if args.cycles is not None:
+        plan = replace(plan, classes=dict.fromkeys(plan.classes, args.cycles))
+    nodes = args.nodes or plan.nodes
+    writes = args.quorum_writes or (plan.quorum_writes if args.nodes is None else nodes // 2 + 1)
+    if not 1 <= writes <= nodes:
+        raise BadPlanError(f"{writes} of {nodes} nodes can never confirm a write")
+    seed = args.seed if args.seed is not None else (plan.seed or secrets.randbelow(2**31))
+    return replace(plan, nodes=nodes, quorum_writes=writes, seed=seed)
+
+
+async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console) -> int:
+    turns = folder.left(plan)
+    counts: Counter[str] = Counter()
+    with Tally(folder.history) as recorder:
+        if not recorder.resumed:
+            recorder.event(
+                "begin",
+                campaign=folder.path.name,
+                seed=plan.seed,
+                nodes=[f"n{n + 1}" for n in range(plan.nodes)],
+                quorum_writes=plan.quorum_writes,
+                plan=plan.as_dict(),
+                version=_version(),
+            )
+        able = means()
+        err.print(f"plan {plan.name}, seed {plan.seed}, {len(turns)} cycles, folder {folder.path}")
+        shape = Shape(
+            nodes=plan.nodes,
+            quorum_writes=plan.quorum_writes,
+            quorum_timeout_ms=plan.quorum_timeout_ms,
+        )
+        places = in_namespaces if able.namespaces else on_loopback
+        with CycleProgress(err, len(turns)) as told:
+            async with opened(folder.mesh, shape, places, rng=random.Random(plan.seed)) as mesh:
+                runner = Runner(
+                    plan=plan,
+                    mesh=mesh,
+                    recorder=recorder,
+                    means=able,
+                    injectors=injectors(),
+                    workloads=dict(WORKLOADS),
+                    told=lambda turn, outcome: told(turn, outcome, counts),
+                )
+                with trio.move_on_after((args.stop_after or 1e9) * 60):
+                    await runner.play(turns)
+    return _said(folder, counts, args, err)
+
+
+def _said(
+    folder: CampaignFolder, counts: Counter[str], args: argparse.Namespace, err: Console
+) -> int:
+    if args.json:
+        document = {"folder": str(folder.path), "verdicts": dict(counts)}
+        sys.stdout.write(json.dumps(document) + "\n")
+    err.print(
+        " · ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "nothing left"
+    )
+    err.print(f"mnemesh chaos report {folder.path}")
+    return 1 if counts["fail"] else 0
+
+
+def _version() -> str:
+    """What the program says of itself; chaos stands outside and asks."""
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "node", "version"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip()
+
+
+def list_classes(args: argparse.Namespace) -> int:
+    """Show the catalogue, and what can be played on this machine."""
+    known = injectors()
+    able = means() if is_inside() else None
+    if able is None:
+        code = play_inside([sys.executable, "-m", "chaos", *sys.argv[1:]])
+        if code is not None:
+            return code
+        able = means()
+    rows: list[dict[str, Any]] = []
+    for code_, each in CATALOGUE.items():
+        injector = known.get(code_)
+        missing = able.missing(injector.needs) if injector else ["an injector"]
+        rows.append(
+            {
+                "class": code_,
+                "name": each.name,
+                "must_hold": each.must_hold,
+                "runs_here": not missing,
+                "lacks": missing,
+            }
+        )
+    if args.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return 0
+    table = Table("class", "fault", "must hold, beside the law of all", "here")
+    for row in rows:
+        here = "yes" if row["runs_here"] else f"no: {', '.join(row['lacks'])}"
+        table.add_row(row["class"], row["name"], row["must_hold"], here)
+    Console().print(table)
+    return 0
