@@ -38,7 +38,7 @@ from node.settings import (
     reload_settings,
 )
 from node.sockets import OpenDoors, open_doors
-from node.store.folder import open_current, sweep
+from node.store.folder import open_current, settle, sweep
 from node.ticking import Ticking
 from transport.identity import NodeKey
 
@@ -110,6 +110,8 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     key = NodeKey.load(material.node_key)
     doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
     try:
+        settle(settings.paths.data_dir)
+        settle(material.node_key.parent)
         sweep(settings.paths.data_dir, now_ms())
         founding = founding_of(settings, key.node_id, doors.url)
         store = open_current(

@@ -44,6 +44,7 @@ class GrowingChain:
         self._owner = owner
         self._segment_bytes_max = segment_bytes_max
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
         self.replaced = self._claim_folder()
         self.found: Tail = read_tail(folder, owner)
         self.link: Link = self.found.link

@@ -103,6 +103,9 @@ class Environment:
                     version = sealed(SCHEMA_KEY, b"%d" % SCHEMA_VERSION)
                     txn.put(SCHEMA_KEY, version, db=self.tables.meta)
                 failpoints.hit("store.schema")
+            # LMDB syncs files, not their names; whoever made them may not have come this far.
+            sync_folder(path)
+            sync_folder(path.parent)
         except lmdb.Error as error:
             self._env.close()
             raise _damaged(path, error) from error

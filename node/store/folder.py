@@ -15,6 +15,7 @@ of those that a verified join replaced the last one is kept, until an erasure ta
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,14 @@ def open_current(data_dir: Path, *, entropy: Entropy, map_bytes: int = MAP_BYTES
     store = Store(path, entropy=entropy, map_bytes=map_bytes)
     _point(data_dir, path)
     return store
+
+
+def settle(folder: Path) -> None:
+    """Bring the names on the way to a folder to the disk, as far as this user may read them."""
+    whole = folder.resolve()
+    for path in (whole, *whole.parents):
+        with suppress(PermissionError):
+            sync_folder(path)
 
 
 def current_path(data_dir: Path) -> Path | None:

@@ -16,6 +16,7 @@ import lmdb
 
 from node.store.schema import Transaction
 from node.store.whole import lengthened
+from transport.secret_files import sync_folder
 
 DAMAGES: Final = (
     lmdb.InvalidError,
@@ -25,6 +26,7 @@ DAMAGES: Final = (
 )
 """What LMDB says of files that are none of its own, or no more."""
 
+DATA_FILE: Final = "data.mdb"
 _FILE_MODE: Final = 0o600
 _MAP_BYTES_MIN: Final = 1 << 26
 
@@ -44,6 +46,8 @@ def opened(
         lmdb.Error: it cannot be opened; one of `DAMAGES` when the files are damaged.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (folder / DATA_FILE).exists():
+        _make(folder)
     size = map_bytes
     while True:
         try:
@@ -61,11 +65,26 @@ def opened(
         else:
             break
     try:
-        lengthened(env, folder / "data.mdb")
-    except lmdb.Error:
+        sync_folder(folder)  # LMDB syncs files, not their names
+        sync_folder(folder.parent)
+        lengthened(env, folder / DATA_FILE)
+    except (lmdb.Error, OSError):
         env.close()
         raise
     return env
+
+
+def _make(folder: Path) -> None:
+    """An empty environment, on the disk before it has its name.
+
+    LMDB writes the head of a new file with the first commit, which may be months away; until
+    then a power loss may leave half of it, which reads as damage.
+    """
+    draft = folder / f"{DATA_FILE}.new"
+    draft.unlink(missing_ok=True)
+    with lmdb.open(str(draft), subdir=False, lock=False, mode=_FILE_MODE) as env:
+        env.sync(True)
+    draft.rename(folder / DATA_FILE)
 
 
 class SmallTable:
