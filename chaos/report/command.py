@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
+from chaos.campaign.folder import CampaignFolder
+from chaos.catalogue import CATALOGUE
 from chaos.report.figures import KINDS, report_of
 from chaos.report.markdown import markdown
 from chaos.report.page import page, verdict_of
@@ -26,7 +28,6 @@ from chaos.report.words import counted, duration, figure, percent, visible
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
 
-HISTORY: Final = "history.jsonl"
 _EXIT_FAILED: Final = 1
 _EXIT_USAGE: Final = 2
 _PIPE_COLUMNS: Final = 160
@@ -44,17 +45,17 @@ def add_command(subparsers: "Subparsers") -> argparse.ArgumentParser:
     return parser
 
 
-def run(args: argparse.Namespace, names: Mapping[str, str] | None = None) -> int:
+def run(args: argparse.Namespace) -> int:
     """Writes report.json and report.html; prints a summary.
 
     Args:
         args: history, html, json, markdown, as `add_command` declares them.
-        names: of all classes of the catalogue.
 
     Returns:
         The exit code.
     """
-    history: Path = args.history / HISTORY if args.history.is_dir() else args.history
+    names = {code: one.name for code, one in CATALOGUE.items()}
+    history: Path = CampaignFolder(args.history).history if args.history.is_dir() else args.history
     try:
         with history.open("rb") as lines:
             campaign = read(lines)
@@ -136,7 +137,7 @@ def _tell(report: Report, html: Path) -> None:
     console.print(
         f"\n{'holds' if good else 'does not hold'}: {said}; "
         f"{totals['acknowledged']:,} writes acknowledged in {duration(report['seconds'])}, "
-        f"{totals['void']:,} cycles void, {totals['aborted']:,} aborted, "
+        f"{counted(totals['void'], 'cycle')} void, {totals['aborted']:,} aborted, "
         f"{totals['not_run']:,} not run",
         style="bold green" if good else "bold red",
     )

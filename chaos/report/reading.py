@@ -6,7 +6,6 @@ line. A cycle that began and has no verdict is kept as aborted, also when it was
 """
 
 import json
-import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,13 +14,14 @@ from typing import Any, Final
 
 Line = Mapping[str, Any]
 
-READS: Final = frozenset({"read", "list", "get", "search", "recall", "probe"})
+READS: Final = frozenset({"read", "list", "look"})
 AGREES: Final = "="
 DIFFERS: Final = "!"
 DOWN: Final = "x"
 UNKNOWN: Final = " "
 VERDICTS: Final = ("pass", "fail", "void", "not_run")
 ABORTED: Final = "aborted"
+NUMBER_MAX: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +105,10 @@ class Campaign:
 
 
 def number(value: object) -> float | None:
-    """A finite number, or nothing."""
+    """A number of a size that occurs in a campaign, or nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        taken = float(value)
-    except OverflowError:
-        return None
-    return taken if math.isfinite(taken) else None
+    return float(value) if abs(value) <= NUMBER_MAX else None  # infinite ones and NaN are not
 
 
 def parse(lines: Iterable[str | bytes]) -> Iterator[Line | None]:
@@ -210,7 +206,7 @@ class _Folding:
         cycle = self._of(line)
         if cycle is None or at is None:
             return
-        writes = line.get("f") not in READS
+        writes = str(line.get("f")) not in READS
         cycle.attempted += writes
         self._asked[str(line.get("op"))] = (at, cycle, writes)
 
