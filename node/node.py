@@ -66,10 +66,12 @@ class Ending:
     again: bool = False
 
     def ask(self, error: BaseException | None = None, *, again: bool = False) -> None:
-        """Stop; the first reason counts."""
+        """Stop; the first reason counts, and what goes wrong while stopping in good order."""
         if not self.asked.is_set():
             self.error, self.again = error, again
             self.asked.set()
+        elif self.error is None and error is not None:
+            self.error = error
 
 
 def run(settings: Settings) -> int:
@@ -145,6 +147,7 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     finally:
         parts.close()
         doors.close()
+    await asyncio.sleep(0)  # threads that ended just now may have left word of a failing disk
     if ending.error is not None:
         raise _as_node_error(ending.error)
     if not ending.again:

@@ -254,7 +254,8 @@ class PeerLinks:
         reason = "lost"
         sender = asyncio.create_task(self._send(held), name=f"send to {greeting.name}")
         try:
-            await self._receive(held)
+            with engine.fatal(LinkClosed):
+                await self._receive(held)
         except LinkClosed as closed:
             reason = closed.detail or closed.reason
             self._count_bad_frame(greeting, closed)

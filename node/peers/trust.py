@@ -50,6 +50,7 @@ class TrustKeeper:
         client_key = material.client_key or material.tls_key
         self._client = OwnCertificate.load(client_cert, client_key)
         self._stamp = self._file_stamp()
+        self._refused = ""  # why the last reload failed
         self.allowlist = self._read()
 
     @property
@@ -171,14 +172,21 @@ class TrustKeeper:
 
     def check(self) -> None:
         """Look whether the list has changed; cheap, meant for every half second."""
-        stamp = self._file_stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self.reload()
+        changed = self._file_stamp() != self._stamp
+        if changed or self._refused:
+            self.reload(again=not changed)
 
-    def reload(self) -> None:
-        """Read the list and the certificates again and put them in force."""
-        before = self.allowlist.fingerprints
+    def reload(self, *, again: bool = False) -> None:
+        """Read the list and the certificates again and put them in force.
+
+        What fails is tried again at the next look: who was removed must not stay because files
+        could not be opened at that moment.
+
+        Args:
+            again: it failed before and nothing has changed since; the same reason is told once.
+        """
+        before, self._stamp = self.allowlist.fingerprints, self._file_stamp()
+        refused, self._refused = self._refused, "not read to the end"
         try:
             failpoints.hit("allowlist.reload")
             self.allowlist = self._read()
@@ -190,10 +198,13 @@ class TrustKeeper:
                     self._client = self._server
             aborted = self._renew()
         except TransportError as error:
-            self._log("allowlist_refused", error=str(error))
+            self._refused = str(error)
+            if not again or self._refused != refused:
+                self._log("allowlist_refused", error=self._refused)
             return
         finally:
             self._tell_change(before)
+        self._refused = ""
         self._log("allowlist_loaded", allowed=len(self.allowlist.fingerprints), aborted=aborted)
 
     def _renew(self) -> int:

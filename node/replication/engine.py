@@ -189,14 +189,19 @@ class Engine:
 
     def _scheduled_pump(self) -> None:
         self._scheduled = False
-        with self._fatal():
+        with self.fatal():
             self.pump()
 
     @contextmanager
-    def _fatal(self) -> Iterator[None]:
-        """What fails in a callback of the loop ends the node: a batch would be lost on its way."""
+    def fatal(self, *expected: type[Exception]) -> Iterator[None]:
+        """What is not expected in here ends the node: memory may be half changed, the disk is not.
+
+        Wanted where nobody else would end it: in callbacks of the loop, on accepted links.
+        """
         try:
             yield
+        except expected:
+            raise
         except Exception as error:
             self._failed(error)
             raise
@@ -206,7 +211,7 @@ class Engine:
         exchange = self.exchange
         exchange.now_ms = self.now_ms()
         if self.replica.dirty and not self._in_flight and not exchange.catchup.joining:
-            with self._fatal():
+            with self.fatal():
                 self._submit()
         else:
             self.flush()
@@ -233,7 +238,7 @@ class Engine:
     ) -> None:
         self._in_flight -= 1
         if error is None:
-            with self._fatal():
+            with self.fatal():
                 self._claim(batch, notes, began)
 
     def _claim(self, batch: Batch, notes: list[Note], began: float) -> None:
