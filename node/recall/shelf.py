@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from transport.secret_files import sync_folder
+
 _NAME: Final = "CURRENT"
 _DRAWN_BYTES: Final = 6
 _PREFIX: Final = "g-"
@@ -64,14 +66,22 @@ class Shelf:
         return progress if plain and self.folder(named).is_dir() else None
 
     def write(self, progress: Progress) -> None:
-        """Put a generation, as far as it has come, in force."""
+        """Put a generation, as far as it has come, in force.
+
+        An engine brings its files to the disk; their names, which say which of them count,
+        come there here.
+        """
+        folder = self.folder(progress.generation)
+        for path in (*(part for part in folder.rglob("*") if part.is_dir()), folder):
+            sync_folder(path)
         fresh = self._root / f".{_NAME}.new"
         with fresh.open("w", encoding="utf-8") as target:
             json.dump(asdict(progress), target)
             target.flush()
             os.fsync(target.fileno())
         fresh.replace(self._root / _NAME)
-        self._sync()
+        sync_folder(self._root)
+        sync_folder(self._root.parent)
 
     def fresh(self) -> str:
         """A new, empty generation that is not in force yet."""
@@ -95,11 +105,3 @@ class Shelf:
         for path in self._root.glob(f"{_PREFIX}*"):
             if path.name != keep:
                 shutil.rmtree(path, ignore_errors=True)
-
-    def _sync(self) -> None:
-        """Put the names in the folder on the disk."""
-        number = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
