@@ -8,9 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Final
 
 from crdt.clock import Clock
 from crdt.dot import SEQ_MAX, Actor, NodeId
+from crdt.messages import MessageError
+
+ROW_ENTRIES_MAX: Final = 250_000
+"""Actors of which a peer may speak on one link: thrice what one message can name."""
 
 
 class Outbox:
@@ -115,10 +120,18 @@ class Peer:
 
         Returns:
             Whether it may hold what we lack.
+
+        Raises:
+            MessageError: it speaks of more actors than there may be.
         """
         row = self.row
         if row is None:
             row = self.row = {}
+        if (
+            len(row) + len(entries) > ROW_ENTRIES_MAX
+            and len(row.keys() | entries.keys()) > ROW_ENTRIES_MAX
+        ):
+            raise MessageError("row_too_large", f"a row has at most {ROW_ENTRIES_MAX} actors")
         unseen, get = self.unseen, clock.get
         for actor, seq in entries.items():
             row[actor] = seq

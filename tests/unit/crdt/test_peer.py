@@ -1,5 +1,8 @@
+import pytest
+
 from crdt.dot import SEQ_MAX
-from crdt.peer import Outbox, Peer
+from crdt.messages import MessageError
+from crdt.peer import ROW_ENTRIES_MAX, Outbox, Peer
 from tests.unit.crdt.rig import actor, node_of
 
 A, B = actor("a"), actor("b")
@@ -71,3 +74,18 @@ def test_who_is_forgiven_is_asked_to_push_again() -> None:
     assert peer.forgive(10)
     assert not peer.pulling, "a Level has to say so"
     assert peer.shunned == {actor("c"): 20}
+
+
+def test_a_row_has_a_bound_whatever_a_peer_claims() -> None:
+    peer = fresh()
+    size = ROW_ENTRIES_MAX // 2
+    claims = [
+        {b"d" + (turn * size + n).to_bytes(44, "big"): 1 for n in range(size)} for turn in range(3)
+    ]
+    peer.learn(claims[0], {})
+    peer.learn(claims[1], {})
+    peer.learn(claims[1], {})
+    with pytest.raises(MessageError, match="row_too_large"):
+        peer.learn(claims[2], {})
+    assert peer.row is not None
+    assert len(peer.row) <= ROW_ENTRIES_MAX
