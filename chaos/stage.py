@@ -6,7 +6,7 @@ Law: seams only. A workload sees the mesh through `Asks`, writes what it did thr
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chaos.events import Outcome
@@ -57,6 +57,7 @@ class Stage:
         nodes: names; a node's number is its place.
         live: numbers of the nodes that are meant to answer now; changed while a fault lasts.
         namespace: everything of this cycle is written here or below.
+        acknowledged: actors of acknowledged dots, with the largest number of each.
     """
 
     client: Asks
@@ -66,6 +67,7 @@ class Stage:
     rng: random.Random
     cycle: int
     namespace: str
+    acknowledged: dict[str, int] = field(default_factory=dict)
 
 
 class Workload(Protocol):

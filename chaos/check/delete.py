@@ -10,6 +10,7 @@ Source: docs/design.md, "Operations and records": a delete names the births its 
 over concurrent edits; to create an id again is a new birth.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,23 +33,23 @@ class _Id:
 
     def ended(self) -> dict[str, Operation]:
         """Births that are dead for certain, with the delete that ended each."""
-        possible = [birth for birth, each in self.births.items() if each.possible]
+        possible = sorted(
+            (each.began, birth) for birth, each in self.births.items() if each.possible
+        )
+        second = possible[1][0] if len(possible) > 1 else math.inf
         out: dict[str, Operation] = {}
         for each in self.deletes:
             saw = each.args.get("saw")
             if each.ok and saw is not None:
                 out.setdefault(str(saw), each)
-            elif each.ok and len(possible) == 1:
-                out.setdefault(possible[0], each)
+            elif each.ok and possible and each.ended < second:
+                out.setdefault(possible[0][1], each)
         return out
 
     def must_live(self) -> dict[str, Operation]:
         """Acknowledged births that no delete can have known."""
-        return {
-            birth: made
-            for birth, made in self.births.items()
-            if made.ok and not any(d.possible and not d.before(made) for d in self.deletes)
-        }
+        last = max((each.ended for each in self.deletes if each.possible), default=-math.inf)
+        return {birth: made for birth, made in self.births.items() if made.ok and last < made.began}
 
 
 def check(history: Iterable[Event]) -> list[Anomaly]:
