@@ -27,11 +27,11 @@ from chaos.report.words import counted, duration, figure, percent, visible
 
 ACKNOWLEDGED_SHARE_MIN: Final = 0.2
 _POINTS_MAX: Final = 40
-_LEFT: Final = 300
+_LEFT: Final = 340
 _RIGHT: Final = WIDTH - 90
 _TOP: Final = 22
 _ROW: Final = 17
-_NAME_CHARS_MAX: Final = 44
+_NAME_CHARS_MAX: Final = 52
 _LEAST_S: Final = 0.01
 _VERDICTS: Final = ("pass", "fail", "void", "aborted")
 _BAR_MIN_PX: Final = 1.5

@@ -97,12 +97,17 @@ def rule(x1: float, y1: float, x2: float, y2: float, style: str) -> str:
 
 def curve(points: Sequence[Point | None], style: str) -> str:
     """A line through points, broken where there is none; a lone point is a dot."""
-    parts = []
+    lines: list[str] = []
+    lone: list[Point] = []
     for there, run in groupby(points, key=lambda point: point is not None):
         if there:
-            spots = [f"{point[0]:g} {point[1]:g}" for point in run if point is not None]
-            parts.append("M" + "L".join(spots if len(spots) > 1 else spots * 2))
-    return f'<path d="{"".join(parts)}" class="{style}"/>' if parts else ""
+            spots = [point for point in run if point is not None]
+            if len(spots) == 1:
+                lone += spots
+            else:
+                lines.append("M" + "L".join(f"{x:g} {y:g}" for x, y in spots))
+    line = f'<path d="{"".join(lines)}" class="{style}"/>' if lines else ""
+    return line + dots(lone, f"{style} lone")
 
 
 def dots(points: Iterable[Point], style: str) -> str:

@@ -143,7 +143,7 @@ def _top(report: Report) -> str:
 
 def _over_time(campaign: Campaign) -> str:
     says = (
-        'Cycles end to end.<span class="key fault"></span>under a fault (the darker, the more of '
+        'Cycles end to end.<span class="key fault"></span>under a fault (the stronger, the more of '
         "that stretch). Last rows: where cycles passed, failed, were void or aborted."
     )
     return _section(

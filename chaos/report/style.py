@@ -53,7 +53,9 @@ td.n, .figures thead th:not(:first-child) {{ text-align: right; }} td.n {{ white
 .matrix td, .matrix thead th:not(:first-child) {{ text-align: center; white-space: nowrap; }}
 td.held {{ background: var(--goodwash); color: var(--good); }}
 td.broken {{ background: var(--badwash); }} td.none {{ color: var(--soft); }}
-.words td {{ overflow-wrap: anywhere; }} .words tbody th, .words td.n {{ white-space: nowrap; }}
+.words td {{ overflow-wrap: anywhere; }} .words td.n {{ white-space: nowrap; text-align: left; }}
+.words tbody th {{ min-width: 8rem; overflow-wrap: anywhere; }}
+.words td:last-child {{ min-width: 14rem; }}
 .facts th {{ width: 12rem; }} .facts td {{ overflow-wrap: anywhere; }}
 code {{ font: 0.86em ui-monospace, monospace; overflow-wrap: anywhere; }}
 figure {{ margin: 0.8rem 0; }} figcaption {{ font-size: 0.88rem; max-width: 84ch; }}
@@ -67,6 +69,7 @@ summary {{ cursor: pointer; padding: 0.15rem 0; }}
 .line {{ fill: none; stroke: var(--blue); stroke-width: 1.5; stroke-linejoin: round;
   stroke-linecap: round; }}
 .line.p99 {{ stroke: var(--rose); stroke-dasharray: 4 3; }} .line.lag {{ stroke: var(--good); }}
+.lone {{ stroke-width: 3; stroke-dasharray: none; }}
 .band {{ fill: var(--band); fill-opacity: 0.16; }} .bandmark {{ fill: var(--gold); }}
 .share1 {{ fill-opacity: 0.05; }} .share2 {{ fill-opacity: 0.09; }}
 .share3 {{ fill-opacity: 0.13; }} .share4 {{ fill-opacity: 0.18; }}

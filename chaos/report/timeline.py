@@ -31,15 +31,15 @@ from chaos.report.figures import quantile
 from chaos.report.reading import AGREES, DIFFERS, DOWN, Campaign, Cycle
 from chaos.report.words import counted, duration, figure, visible
 
-CYCLE_BINS_MIN: Final = 15
 CYCLE_BINS_MAX: Final = 100
+CAMPAIGN_BINS_MAX: Final = 240
+BINS_MIN: Final = 15
 ANSWERS_PER_BIN: Final = 8
-CAMPAIGN_BINS: Final = 240
 _LEFT: Final = 70
 _RIGHT: Final = WIDTH - 12
 _PANEL: Final = 72
 _BETWEEN: Final = 26
-_LANE: Final = 16
+_LANE: Final = 19
 _ROW: Final = 14
 _BAND_CHARS_MAX: Final = 70
 _LANES_MAX: Final = 6
@@ -85,6 +85,12 @@ def binned(stretches: Iterable[Stretch], seconds: float, count: int) -> list[Bin
         ranked = sorted(unsorted)
         out.append(Bin(len(ranked) / width, quantile(ranked, 0.5), quantile(ranked, 0.99), most))
     return out
+
+
+def _count(stretches: Iterable[Stretch], most: int) -> int:
+    """As many bins as there are answers to fill them."""
+    answers = sum(len(one.cycle.answers_s) for one in stretches)
+    return min(max(answers // ANSWERS_PER_BIN, BINS_MIN), most)
 
 
 def _bin(at: float, width: float, count: int) -> int:
@@ -141,6 +147,8 @@ def _panels(bins: Sequence[Bin], time: _Time, top: float) -> tuple[list[str], fl
                 None if value is None else (x, up.place(value))
                 for x, value in zip(places, line, strict=True)
             ]
+            if style == "lag":  # a state that was looked at now and then, not what fell into a bin
+                points = [point for point in points if point is not None]
             out.append(curve(points, f"line {style}"))
         top += _PANEL + _BETWEEN
     return out, top - _BETWEEN
@@ -154,9 +162,8 @@ def cycle_picture(name: str, cycle: Cycle) -> str:
         cycle: what was observed.
     """
     time = _Time(max(cycle.seconds, 0.1))
-    wanted = len(cycle.answers_s) // ANSWERS_PER_BIN
-    count = min(max(wanted, CYCLE_BINS_MIN), CYCLE_BINS_MAX)
-    bins = binned([Stretch(cycle, 0.0)], time.seconds, count)
+    stretch = [Stretch(cycle, 0.0)]
+    bins = binned(stretch, time.seconds, _count(stretch, CYCLE_BINS_MAX))
     lanes = _lanes(cycle, time)
     top = _LANE * max((lane for lane, _ in lanes), default=-1) + _LANE + 24
     panels, foot = _panels(bins, time, top)
@@ -259,14 +266,14 @@ def campaign_picture(name: str, campaign: Campaign) -> str:
     """
     stretches, seconds = end_to_end(campaign)
     time = _Time(seconds)
-    bins = binned(stretches, time.seconds, CAMPAIGN_BINS)
+    bins = binned(stretches, time.seconds, _count(stretches, CAMPAIGN_BINS_MAX))
     top = 24.0
     panels, foot = _panels(bins, time, top)
     bands = []
     for share, first, after in runs(str(n) for n in _faulted(stretches, time.seconds)):
         if share != "0":
-            x = time.scale.place(time.seconds * first / CAMPAIGN_BINS)
-            wide = time.scale.place(time.seconds * after / CAMPAIGN_BINS) - x
+            x = time.scale.place(time.seconds * first / CAMPAIGN_BINS_MAX)
+            wide = time.scale.place(time.seconds * after / CAMPAIGN_BINS_MAX) - x
             bands.append(box(x, top, round(wide, 1), foot - top, f"band share{share}"))
     rows, end = _verdict_rows(stretches, time, foot + _BETWEEN)
     rates = [one.rate_s for one in bins]
@@ -280,16 +287,16 @@ def campaign_picture(name: str, campaign: Campaign) -> str:
 
 def _faulted(stretches: Sequence[Stretch], seconds: float) -> list[int]:
     """Per bin, which part of it was under a fault, in quarters, rounded up."""
-    width = seconds / CAMPAIGN_BINS
-    under = [0.0] * CAMPAIGN_BINS
+    width = seconds / CAMPAIGN_BINS_MAX
+    under = [0.0] * CAMPAIGN_BINS_MAX
     for cycle, since in stretches:
         done = 0.0
         for band in sorted(cycle.bands, key=lambda band: band.start_s):
             start = max(band.start_s, done)
             done = max(cycle.seconds if band.end_s is None else band.end_s, start)
             for place in range(
-                _bin(since + start, width, CAMPAIGN_BINS),
-                _bin(since + done, width, CAMPAIGN_BINS) + 1,
+                _bin(since + start, width, CAMPAIGN_BINS_MAX),
+                _bin(since + done, width, CAMPAIGN_BINS_MAX) + 1,
             ):
                 within = min(since + done, (place + 1) * width) - max(since + start, place * width)
                 under[place] += max(within, 0.0)
@@ -302,9 +309,9 @@ def _verdict_rows(stretches: Sequence[Stretch], time: _Time, top: float) -> tupl
     out = [label(_LEFT, top - 6, "cycles by verdict", style="head")]
     starts = [since for _, since in stretches]
     for verdict, name in wanted:
-        cells = [False] * CAMPAIGN_BINS
-        width = time.seconds / CAMPAIGN_BINS
-        for place in range(CAMPAIGN_BINS):
+        cells = [False] * CAMPAIGN_BINS_MAX
+        width = time.seconds / CAMPAIGN_BINS_MAX
+        for place in range(CAMPAIGN_BINS_MAX):
             first = max(bisect_right(starts, place * width) - 1, 0)
             last = bisect_right(starts, (place + 1) * width - 1e-9)
             cells[place] = any(one.cycle.verdict == verdict for one in stretches[first:last])
@@ -312,8 +319,8 @@ def _verdict_rows(stretches: Sequence[Stretch], time: _Time, top: float) -> tupl
         out.append(rule(_LEFT, top + _ROW, _RIGHT, top + _ROW, "grid"))
         for there, start, after in runs("1" if cell else "0" for cell in cells):
             if there == "1":
-                x = time.scale.place(time.seconds * start / CAMPAIGN_BINS)
-                wide = time.scale.place(time.seconds * after / CAMPAIGN_BINS) - x
+                x = time.scale.place(time.seconds * start / CAMPAIGN_BINS_MAX)
+                wide = time.scale.place(time.seconds * after / CAMPAIGN_BINS_MAX) - x
                 out.append(box(x, top + 2, round(wide, 1), _ROW - 4, f"v-{verdict}"))
         top += _ROW
     return out, top
