@@ -331,6 +331,8 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
         sign=ground.key.sign,
         frame_bytes_max=_FRAME_TARGET_BYTES,
         backlog_bytes_max=ground.settings.limits.committer_queue_bytes_max // 2,
+        # Pushes have the first half for themselves; the answers to what a peer asks come besides.
+        outbox_bytes_max=2 * ground.settings.limits.peer_queue_bytes_max,
         log=ground.log,
         names=alarms.names,
         on_link=dialling.on_link,

@@ -54,6 +54,7 @@ class Connection:
         stirred: its outbox was put something into and not looked at since.
         slow: wakes the sender, which waits while the peer is slow to read.
         waiting: the sender has a frame that waits; nothing may overtake it.
+        overfull: more waits for it than may, and its link was ended.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Connection:
     stirred: bool = False
     slow: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: bool = False
+    overfull: bool = False
 
 
 class PeerLinks:
@@ -75,6 +77,7 @@ class PeerLinks:
         sign: by the node's key.
         frame_bytes_max: most bytes of messages in one frame.
         backlog_bytes_max: bytes waiting for the disk above which peers are not read.
+        outbox_bytes_max: bytes waiting for a peer above which it loses its link.
         log: writes events.
         names: kept up to date: what people call the peer of a link.
         on_link: told when a link to a peer is up (greeting, dialled) or down (greeting, None).
@@ -89,6 +92,7 @@ class PeerLinks:
         sign: Callable[[bytes], bytes],
         frame_bytes_max: int,
         backlog_bytes_max: int,
+        outbox_bytes_max: int,
         log: EventLog,
         names: dict[int, str],
         on_link: OnLink,
@@ -99,6 +103,7 @@ class PeerLinks:
         self._sign = sign
         self._frame_bytes_max = frame_bytes_max
         self._backlog_bytes_max = backlog_bytes_max
+        self._outbox_bytes_max = outbox_bytes_max
         self._log = log
         self._names = names
         self._on_link = on_link
@@ -292,6 +297,13 @@ class PeerLinks:
             self._stirred.append(held)
             if len(self._stirred) == 1:
                 self._loop.call_soon(self.flush)
+        if held.outbox.size_bytes > self._outbox_bytes_max and not held.overfull:
+            # It asks for more than it reads. To stop reading it instead could bind two nodes
+            # that are both behind to wait for each other.
+            held.overfull = True
+            held.link.abort("it asks for more than it reads")
+            self._engine.metrics.counter("frames_rejected_total", "unread").inc()
+            self._log("peer_refused", peer=held.greeting.name, reason="unread")
 
     def flush(self) -> None:
         """Send what lies in the outboxes, a frame a link; what a slow peer leaves waits for it."""
@@ -342,6 +354,8 @@ class PeerLinks:
             try:
                 for data in messages:
                     exchange.receive(number, data)
+                    if held.overfull:
+                        break
             except MessageError as error:
                 engine.metrics.counter("frames_rejected_total", error.reason).inc()
                 self._log("peer_refused", reason=error.reason, detail=str(error))
