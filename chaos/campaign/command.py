@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ from chaos.faults.registry import injectors
 from chaos.mesh import NotSteadyError, Shape, opened
 from chaos.network.places import in_namespaces, on_loopback
 from chaos.process import NodeEndedError
+from chaos.report.machine import machine
 from chaos.sandbox import is_inside, means, play_inside
 from chaos.workloads import WORKLOADS
 
@@ -121,6 +123,8 @@ async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, er
                 quorum_writes=plan.quorum_writes,
                 plan=plan.as_dict(),
                 version=_version(),
+                started=datetime.now(UTC).isoformat(timespec="seconds"),
+                machine=machine(),
             )
         able = means()
         err.print(f"plan {plan.name}, seed {plan.seed}, {len(turns)} cycles, folder {folder.path}")

@@ -46,7 +46,7 @@ ACKNOWLEDGED_MIN: Final = 0.2
 NO_FAULT: Final = frozenset({"", "none", "steady"})
 """Classes that break nothing, so there is nothing to prove."""
 
-_COUNTED: Final[Mapping[str, str]] = {
+COUNTED: Final[Mapping[str, str]] = {
     "lost": "lost",
     "dot_missing": "lost",
     "invented": "invented",
@@ -64,6 +64,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "digests": "diverged",
     "hash_of_value": "diverged",
 }
+"""Which promise of the law of all classes a rule belongs to; rules that are not here to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ def count(cycle: Cycle) -> tuple[int, int]:
 
 
 def _judged(cycle: Cycle, verdict: Judgement, why: str, anomalies: list[Anomaly]) -> Judged:
-    sorts = Counter(_COUNTED.get(each.rule) for each in anomalies)
+    sorts = Counter(COUNTED.get(each.rule) for each in anomalies)
     acknowledged, attempted = count(cycle)
     return Judged(
         cycle=cycle.start.cycle if cycle.start else 0,

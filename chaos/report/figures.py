@@ -12,22 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any, Final
 
+from chaos.check.cycle import COUNTED
 from chaos.report.reading import ABORTED, Anomaly, Campaign, Cycle
 from chaos.report.shape import ClassRow, Failure, Found, Report, Spread, Totals, Untested
 
 BOUND_EVENTS: Final = 3
 KINDS: Final = ("lost", "invented", "duplicated", "diverged")
 OTHER: Final = "other"
-# The words of the checkers. What is not named here is a rule beside C0, and counted as such.
-_KIND_OF_RULE: Final[Mapping[str, str]] = {
-    **{kind: kind for kind in KINDS},
-    "dot_missing": "lost",
-    "resurrected": "lost",  # what is lost is the acknowledged delete
-    "altered": "invented",
-    "dot_reused": "duplicated",
-    # Equal nodes are equal in all of these; one that could not be read was not shown to be.
-    **dict.fromkeys(("ids", "hashes", "clocks", "policies", "digests", "unread"), "diverged"),
-}
+UNMET: Final = "unmet"  # counted as an expectation of the class, not once more as a rule
 
 
 def report_of(campaign: Campaign, names: Mapping[str, str] | None = None) -> Report:
@@ -72,8 +64,8 @@ def failed(campaign: Campaign) -> list[Cycle]:
 
 
 def kind_of(rule: str) -> str:
-    """Which promise of C0 a broken rule belongs to; `other` for rules beside them."""
-    return _KIND_OF_RULE.get(rule, OTHER)
+    """Which promise of C0 a broken rule belongs to; `other` for rules beside C0."""
+    return UNMET if rule == UNMET else COUNTED.get(rule, OTHER)
 
 
 def bound(judged: int, failures: int) -> float | None:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from chaos.check.gathering import READS
+
 Line = Mapping[str, Any]
 
-READS: Final = frozenset({"read", "list", "look"})
 AGREES: Final = "="
 DIFFERS: Final = "!"
 DOWN: Final = "x"

@@ -96,11 +96,12 @@ def test_the_bound_is_given_only_where_nothing_failed() -> None:
     [
         ("lost", "lost"),
         ("dot_missing", "lost"),
-        ("altered", "invented"),
+        ("resurrected", "invented"),
         ("dot_reused", "duplicated"),
         ("clocks", "diverged"),
         ("unread", "diverged"),
         ("stale", "other"),
+        ("unmet", "unmet"),
         ("", "other"),
     ],
 )
