@@ -124,11 +124,16 @@ class Play:
                     nursery.start_soon(self._told, name, told, "topology_ok")
 
     async def _told(self, node: str, body: dict[str, Any], wanted: str) -> None:
-        answer = await self._client(_INIT_S).call(node, body)
+        process = next(n for n in self.nodes if n.name == node)
+        answer = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, process, nursery.cancel_scope)
+            answer = await self._client(_INIT_S).call(node, body)
+            nursery.cancel_scope.cancel()
         if answer is None or answer.get("type") != wanted:
-            tail = "\n".join(next(n.tail for n in self.nodes if n.name == node))
             said = "nothing" if answer is None else dict(answer)
-            raise StartError(f"{node} answered {said} to {body['type']}\n{tail}".rstrip())
+            words = "\n".join([f"{node} answered {said} to {body['type']}", *process.tail])
+            raise StartError(words)
 
     # --- the middle --------------------------------------------------------------
 
@@ -191,3 +196,9 @@ class Play:
             for op in ops:
                 nursery.start_soon(self._ask, self._client(), op)
         return ops
+
+
+async def _until_gone(process: NodeProcess, waiting: trio.CancelScope) -> None:
+    """Nobody waits for the answer of a process that has ended."""
+    await process.gone.wait()
+    waiting.cancel()

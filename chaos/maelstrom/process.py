@@ -33,6 +33,7 @@ class NodeProcess:
     Attributes:
         faults: what it did against the protocol, for people.
         tail: its last words on standard error.
+        gone: set when it has ended.
     """
 
     def __init__(self, name: str, command: Sequence[str], send: Callable[[Message], None]) -> None:
@@ -42,6 +43,7 @@ class NodeProcess:
         self._command, self._send = list(command), send
         self._into, self._queue = trio.open_memory_channel[bytes](_QUEUE_MESSAGES_MAX)
         self._ended = False
+        self.gone = trio.Event()
 
     def deliver(self, message: Message) -> None:
         """Give it a message; one that it does not read for long is a fault of its own."""
@@ -71,6 +73,7 @@ class NodeProcess:
                 nursery.start_soon(self._say, process)
                 nursery.start_soon(self._read, process)
                 status = await process.wait()
+                self.gone.set()
                 if not self._ended:
                     self._fault(f"ended by itself with {status}")
         finally:
