@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chaos.check.gathering import Found, Operation, State, gather, judge_states
-from chaos.check.supersession import Forest, forest
+from chaos.check.supersession import Descent, descent
 from chaos.history import Anomaly, Event
 
 NAME = "register"
@@ -24,10 +24,11 @@ def check(history: Iterable[Event]) -> list[Anomaly]:
     """Anomalies of one cycle of the register workload.
 
     It reads `create` and `write` with `register`, `value` and `saw`, `read` with `content`, and
-    of records `content`, `conflicts` (a number) and `siblings` (the values that lost).
+    of records `content`, `conflicts` (a number) and `siblings` (the values that lost). `saw` is one
+    value, or a list where the reader was shown several.
     """
     cycle = gather(history)
-    made = forest(cycle.writes("create", "write"))
+    made = descent(cycle.writes("create", "write"))
     reads = [each for each in cycle.writes("read") if each.ok and each.values.get("content")]
     return [
         *judge_states(cycle, NAME, lambda state: judge(state, made, reads)),
@@ -35,7 +36,7 @@ def check(history: Iterable[Event]) -> list[Anomaly]:
     ]
 
 
-def judge(state: State, made: Forest, reads: Iterable[Operation]) -> Iterator[Found]:
+def judge(state: State, made: Descent, reads: Iterable[Operation]) -> Iterator[Found]:
     """Judge what some nodes hold."""
     seen = [str(each.values["content"]) for each in reads]
     shown = {register: living(held) for register, held in state.records.items()}
@@ -57,7 +58,7 @@ def _one(
     register: str,
     values: list[str],
     held: Mapping[str, Any],
-    made: Forest,
+    made: Descent,
     dead: set[str],
 ) -> Iterator[Found]:
     for value, times in Counter(values).items():
@@ -79,7 +80,7 @@ def living(held: Mapping[str, Any]) -> list[str]:
     return [str(held.get("content")), *map(str, held.get("siblings") or ())]
 
 
-def invented_reads(name: str, reads: Iterable[Operation], made: Forest) -> Iterator[Anomaly]:
+def invented_reads(name: str, reads: Iterable[Operation], made: Descent) -> Iterator[Anomaly]:
     """Reads of what nobody wrote, was refused, or was asked for only later."""
     for each in reads:
         value = str(each.values["content"])

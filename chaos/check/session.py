@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from chaos.check import register
 from chaos.check.gathering import Operation, gather, judge_states
-from chaos.check.supersession import Forest, forest
+from chaos.check.supersession import Descent, descent
 from chaos.history import Anomaly, Event
 
 NAME = "session"
@@ -25,7 +25,7 @@ def check(history: Iterable[Event]) -> list[Anomaly]:
     It reads what the register's checker reads, and `after` of reads, a list of values.
     """
     cycle = gather(history)
-    made = forest(cycle.writes("create", "write"))
+    made = descent(cycle.writes("create", "write"))
     reads = [each for each in cycle.writes("read") if each.ok]
     full = [each for each in reads if each.values.get("content") is not None]
     return [
@@ -35,7 +35,7 @@ def check(history: Iterable[Event]) -> list[Anomaly]:
     ]
 
 
-def _breaches(read: Operation, made: Forest) -> Iterator[Anomaly]:
+def _breaches(read: Operation, made: Descent) -> Iterator[Anomaly]:
     shown = read.values.get("content")
     for value in map(str, read.args.get("after") or ()):
         if shown is not None and not made.is_older(str(shown), value):

@@ -161,7 +161,11 @@ async def records_of(stage: Stage, node: int, space: str) -> dict[str, Mapping[s
 
 
 async def _siblings(stage: Stage, node: int, ident: str) -> list[str]:
-    body = await told(stage, node, f"/memories/{quote(ident, safe='')}/conflicts")
+    return siblings(await told(stage, node, f"/memories/{quote(ident, safe='')}/conflicts"))
+
+
+def siblings(body: Mapping[str, Any]) -> list[str]:
+    """The values of `content` that lost, from what `GET /memories/{id}/conflicts` tells."""
     return sorted(str(one.get("value")) for one in (body.get("fields") or {}).get("content") or [])
 
 

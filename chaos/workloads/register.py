@@ -1,7 +1,7 @@
 """Registers: clients read a value and write another in its place, conditionally.
 
-Law: a write says with `If-Match` which state it replaces, and the history says which value that was
-(`saw`). So what hid what is known exactly, and whatever else lives at the end is concurrent. A
+Law: a write says with `If-Match` which state it replaces, and the history says which values those
+were (`saw`). So what hid what is known exactly, and whatever else lives at the end is concurrent. A
 register is created by one client, so it has one birth.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from chaos.history import Reply, Stage
-from chaos.workloads.final import write_final
+from chaos.workloads.final import siblings, write_final
 from chaos.workloads.play import Pace, Player, play
 
 REGISTERS_MAX: Final = 6
@@ -43,7 +43,7 @@ class RegisterWorkload:
                 register, node = player.rng.choice(registers), player.node()
                 reply, seen = await look(player, register, node)
                 if "content" in seen and player.rng.random() < _WRITE_SHARE:
-                    await replace(player, register, node, reply, str(seen["content"]))
+                    await replace(player, register, node, reply)
 
             return step
 
@@ -92,18 +92,35 @@ async def look(
     )
 
 
-async def replace(player: Player, register: str, node: int, read: Reply, saw: str) -> Reply:
-    """Write a fresh value in the place of what a read on that node showed."""
+async def replace(player: Player, register: str, node: int, read: Reply) -> Reply | None:
+    """Write a fresh value in the place of all that a read on that node showed.
+
+    Several values may live, of which the read showed one. The others are asked for before the
+    write, which is refused (412) if anything changed since the read. None when they are not told.
+    """
+    path = f"/memories/{quote(register, safe='')}"
+    saw = [str(read.body["memory"]["content"])]
+    if read.body["memory"].get("conflicts"):
+        reply, seen = await player.read(
+            node, f"{path}/conflicts", _siblings, args={"register": register}
+        )
+        if "siblings" not in seen:
+            return None
+        saw.extend(siblings(reply.body))
     value = player.fresh()
     return await player.write(
         "write",
         node,
         "PUT",
-        f"/memories/{quote(register, safe='')}",
+        path,
         {"content": value},
         headers={"If-Match": read.headers.get("etag", "")},
-        args={"register": register, "value": value, "saw": saw},
+        args={"register": register, "value": value, "saw": saw if len(saw) > 1 else saw[0]},
     )
+
+
+def _siblings(body: Any) -> dict[str, object]:
+    return {"siblings": siblings(body)}
 
 
 def _shown(body: Any) -> dict[str, object]:

@@ -90,8 +90,8 @@ async def _visit(player: Player, seen: Seen, register: str, *, writes: bool) -> 
     seen.read(token, register, str(shown["content"]))
     if not writes or player.rng.random() > _WRITE_SHARE:
         return
-    written = await replace(player, register, node, reply, str(shown["content"]))
-    if written.outcome == "ok":
+    written = await replace(player, register, node, reply)
+    if written is not None and written.outcome == "ok":
         value = str(written.body["memory"]["content"])
         seen.wrote(str(durability(written).get("token") or ""), register, value)
 
