@@ -148,7 +148,7 @@ async def replay(target: Target, rng: random.Random) -> list[Expectation]:
         landed = await taken(victim, member.line.held[-1])
         recorded = link.sent[1:]  # all but the greeting
     await _spread_out(target, member.line.held[-1])
-    before = await target.states()
+    before = await target.settled()
     orders: list[Callable[[list[bytes]], list[bytes]]] = [
         list,
         lambda frames: [one for one in frames for _ in range(2)],
@@ -173,12 +173,6 @@ async def replay(target: Target, rng: random.Random) -> list[Expectation]:
 async def _spread_out(target: Target, bundle: Bundle) -> None:
     for victim in target.victims:
         await taken(victim, bundle)
-
-    async def level() -> bool:
-        return len(set(await target.states())) == 1
-
-    if target.quiet:
-        await until(level)
 
 
 async def _again(link: Link, frames: list[bytes]) -> None:

@@ -25,7 +25,7 @@ _END_S: Final = 10.0
 async def attack(target: Target, rng: random.Random) -> list[Expectation]:
     """Send variants to every victim; `COUNT` of them in all, times the target's scale."""
     member: Member = target.member
-    before, broken = await target.states(), target.links_broken()
+    before, broken = await target.settled(), target.links_broken()
     count = max(int(COUNT * target.scale), 30)
     actor = member.new_line().actor
     made = list(mutations.variants(rng, actor, member.new_line, target.marker, count))
@@ -38,7 +38,7 @@ async def attack(target: Target, rng: random.Random) -> list[Expectation]:
         await _bent_frames(target, victim, rng, seen)
     counts = {name: len(found) for name, found in seen.items()}
     told = {"variants": len(made), **counts}
-    found = [
+    return [
         Expectation(
             "a malformed message ends the link or is passed over",
             not seen["stuck"] and counts["closed"] > 0,
@@ -52,7 +52,6 @@ async def attack(target: Target, rng: random.Random) -> list[Expectation]:
         await target.all_equal(),
         target.nothing_logged(),
     ]
-    return found
 
 
 async def _nothing_applied(target: Target, before: list[tuple[str, str]]) -> Expectation:

@@ -195,6 +195,16 @@ class Target:
             (json.dumps(one.get("clock"), sort_keys=True), one.get("digest", "")) for one in told
         ]
 
+    async def settled(self) -> list[tuple[str, str]]:
+        """The states, once they are equal when nobody else writes; to compare with later ones."""
+
+        async def level() -> bool:
+            return len(set(await self.states())) == 1
+
+        if self.quiet:
+            await until(level)
+        return await self.states()
+
     async def all_equal(self) -> Expectation:
         """After everything: all victims live, with one clock and one digest."""
         seen: list[tuple[str, str]] = []
