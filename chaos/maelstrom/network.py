@@ -21,6 +21,7 @@ from chaos.maelstrom.message import Message
 Deliver = Callable[[Message], None]
 
 DISTRIBUTIONS: Final = ("constant", "uniform", "exponential")
+_UNCOUNTED: Final = frozenset({"init", "init_ok"})
 CLIENT_MARK: Final = "c"
 """Ids of clients begin with it, and those of nodes do not."""
 
@@ -78,8 +79,7 @@ class Network:
     def send(self, message: Message) -> None:
         """Take a message in."""
         whose = self._whose(message)
-        self.counts["sent"] += 1
-        self.counts[f"{whose} sent"] += 1
+        self._count(message, "sent")
         if whose == "clients":
             self._arrive(message)
             return
@@ -118,9 +118,13 @@ class Network:
         if deliver is None:
             self.counts["undeliverable"] += 1
             return
-        self.counts["received"] += 1
-        self.counts[f"{self._whose(message)} received"] += 1
+        self._count(message, "received")
         deliver(message)
+
+    def _count(self, message: Message, what: str) -> None:
+        if message.body.get("type") not in _UNCOUNTED:
+            self.counts[what] += 1
+            self.counts[f"{self._whose(message)} {what}"] += 1
 
     @staticmethod
     def _whose(message: Message) -> str:
