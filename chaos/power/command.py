@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from chaos.power.cycle import PowerResult, power_cycle
+from chaos.power.cycle import PowerResult, power_cycle, replay
 from chaos.power.recording import LoadFailed
 from chaos.power.recording import Progress as Tell
 from chaos.power.syscalls import TraceError, missing
@@ -43,6 +43,7 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     made.add_argument("--seed", type=int, default=1, help="draws load and images (default 1)")
     made.add_argument("--keep", type=Path, help="folder for the write log when an image is broken")
+    made.add_argument("--log", type=Path, help="judge such a log instead of running a node")
     made.add_argument("--json", action="store_true", help="one JSON document")
     made.set_defaults(run=run)
 
@@ -56,19 +57,13 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run one cycle and say what it showed."""
-    why = missing()
+    why = "" if args.log else missing()
     if why:
         return _cannot(args, why)
     console = Console(stderr=True, quiet=args.json)
     try:
         with _bar(console) as tell:
-            result = power_cycle(
-                seed=args.seed,
-                count=args.images,
-                requests=args.requests,
-                keep=args.keep,
-                progress=tell,
-            )
+            result = _result(args, tell)
     except (LoadFailed, Incomplete, TraceError) as error:
         return _cannot(args, f"{type(error).__name__}: {error}")
     if args.json:
@@ -76,6 +71,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(Console(), result)
     return OK if result.ok else BROKEN
+
+
+def _result(args: argparse.Namespace, tell: Tell) -> PowerResult:
+    if args.log is not None:
+        return replay(args.log, seed=args.seed, count=args.images, progress=tell)
+    return power_cycle(
+        seed=args.seed,
+        count=args.images,
+        requests=args.requests,
+        keep=args.keep,
+        progress=tell,
+    )
 
 
 def _cannot(args: argparse.Namespace, why: str) -> int:

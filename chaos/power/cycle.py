@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chaos.power.disk import Tree
+from chaos.power.disk import Honours, Tree
 from chaos.power.images import Image, images
 from chaos.power.opener import Opener, Order, Told
 from chaos.power.promises import Anomaly, Promises
@@ -136,8 +136,29 @@ def power_cycle(
         return result
     keep.mkdir(parents=True, exist_ok=True)
     file = keep / f"power-{seed}.log"
-    file.write_bytes(pickle.dumps((recorded.log, recorded.promises.steps)))
+    promises = recorded.promises
+    file.write_bytes(pickle.dumps((recorded.log, promises.steps, promises.entries)))
     return PowerResult(**{**_fields(result), "log": str(file)})
+
+
+def replay(
+    file: Path,
+    *,
+    seed: int,
+    count: int,
+    python: Sequence[str] = (sys.executable, "-P"),
+    progress: Progress = lambda _phase, _done, _all: None,
+) -> PowerResult:
+    """Judge a log that a broken cycle kept. Only for files of one's own: it is a pickle."""
+    log, steps, entries = pickle.loads(file.read_bytes())  # noqa: S301 - see above
+    recorded = Recorded(
+        log=log,
+        promises=Promises(steps=steps, entries=entries),
+        compared_bytes=0,
+        lines=0,
+        seconds=0.0,
+    )
+    return judge(recorded, seed=seed, count=count, python=python, progress=progress)
 
 
 def _fields(result: PowerResult) -> dict[str, Any]:
@@ -150,13 +171,13 @@ def judge(
     seed: int,
     count: int,
     python: Sequence[str] = (sys.executable, "-P"),
-    sync_works: bool = True,
+    honours: Honours = lambda _op: True,
     progress: Progress = lambda _phase, _done, _all: None,
 ) -> PowerResult:
     """Build images of a log, have them opened, and compare them with what was promised."""
     began = time.monotonic()
     tally = _Tally(recorded.promises)
-    built = images(recorded.log, seed, count, sync_works=sync_works)
+    built = images(recorded.log, seed, count, honours=honours)
     base = _MEMORY if _MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="power-", dir=base) as folder, Opener(python) as opener:
         for image in built:

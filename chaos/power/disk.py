@@ -14,7 +14,7 @@ The model, and where it comes from (docs/decisions/0023-power-loss.md):
 - O_DSYNC makes the write itself durable at its end, and no other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +29,10 @@ the sectors of it that have, counted from its first."""
 
 Tree = dict[str, bytes | None]
 """Path below the root -> content; None for a folder."""
+
+
+Honours = Callable[[Op], bool]
+"""Whether an operation that should bring something to the disk does."""
 
 
 class Half(NamedTuple):
@@ -55,12 +59,13 @@ class Disk:
 
     Args:
         log: what was there at first.
-        sync_works: False to lose every sync: a disk that lies, or a program that forgot it.
+        honours: whether an operation brings to the disk what it says; for controls, which play
+            a program that forgot a sync, or a disk that lies.
     """
 
-    def __init__(self, log: WriteLog, *, sync_works: bool = True) -> None:
+    def __init__(self, log: WriteLog, honours: Honours = lambda _op: True) -> None:
         self._log = log
-        self._sync_works = sync_works
+        self._honours = honours
         self.files: dict[int, bytes] = dict(log.files)
         self.names: dict[int, dict[str, int]] = {f: dict(n) for f, n in log.names.items()}
         self.coming: list[Op] = []
@@ -81,9 +86,9 @@ class Disk:
         if isinstance(op.what, Sync):
             wanted = op.what.inode
             covered = self._covers.pop(id(op))
-            if self._sync_works:
+            if self._honours(op):
                 self._settle([o for o in covered if wanted is None or wanted in touched(o)])
-        elif isinstance(op.what, Data) and op.what.own_sync and self._sync_works:
+        elif isinstance(op.what, Data) and op.what.own_sync and self._honours(op):
             self._settle([op])
         else:
             self._ended.add(id(op))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from chaos.power.disk import WHOLE, Disk, Half, Kept, Tree, halves, sectors
+from chaos.power.disk import WHOLE, Disk, Half, Honours, Kept, Tree, halves, sectors
 from chaos.power.syscalls import NEVER
 from chaos.power.writelog import Data, Op, Size, Sync, WriteLog
 
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
 
 
 def images(
-    log: WriteLog, seed: int, count: int | None, *, sync_works: bool = True
+    log: WriteLog, seed: int, count: int | None, *, honours: Honours = lambda _op: True
 ) -> Iterator[Image]:
     """Legal images of a log.
 
@@ -63,7 +63,7 @@ def images(
         seed: draws moments and choices.
         count: how many; fewer when there are no more. None: at every moment all that are
             always given, and nothing drawn.
-        sync_works: False builds what a disk that ignores syncs may leave: the control.
+        honours: for controls; see `Disk`.
 
     Yields:
         Distinct images, in the order of their moments; over again in further rounds.
@@ -77,7 +77,7 @@ def images(
         left = None if count is None else count - made
         before = made
         quotas = _quotas(steps, left, rng)
-        for image in _round(log, steps, quotas, rng, seen, sync_works=sync_works):
+        for image in _round(log, steps, quotas, rng, seen, honours=honours):
             yield Image(
                 number=made,
                 moment=image.moment,
@@ -117,9 +117,9 @@ def _round(
     rng: random.Random,
     seen: set[object],
     *,
-    sync_works: bool,
+    honours: Honours,
 ) -> Iterator[Image]:
-    disk = Disk(log, sync_works=sync_works)
+    disk = Disk(log, honours)
     for moment in range(len(steps) + 1):
         if moment in quotas:
             at_ns = steps[moment].at_ns if moment < len(steps) else NEVER

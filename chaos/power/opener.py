@@ -50,14 +50,14 @@ def look(folder, *, deep=False):
     told["aside"] = len(sweep(folder, NOW_MS))
     store = open_current(folder, entropy=os.urandom)
     try:
-        _records(store, told)
         loaded = store.load()
-        if _digest(store, loaded) != loaded.digest:
+        if _records(store, loaded, told) != loaded.digest:
             told["trouble"].append("the digest is not that of the records")
         told["feed"], told["store"] = store.head.feed, store.store_id
         told["trouble"] += [str(bad) for bad in store.scrub(START, 10**9).bad]
         store.flush_access({PRIVATE + b"memory/after-the-crash": (1, NOW_MS)})
-        _records(store, dict(told, records={}, shown={}))
+        if store.load() != loaded:
+            told["trouble"].append("the first write after the crash changed something else")
     finally:
         store.close()
     _audit(folder, key, told)
@@ -74,10 +74,14 @@ def look(folder, *, deep=False):
     return told
 
 
-def _records(store, told):
+def _records(store, loaded, told):
+    """Note what is shown; returns the digest of all that is held."""
     listed = {key for _, key in store.lists.recent()}
+    digest = pending_digest({d: p for d, p in loaded.pending.items() if d.actor[:1] != PRIVATE})
     for entry in store.feed.after(0, 10**9):
         data = store.record(entry.key)
+        if entry.key[:1] != PRIVATE:
+            digest = move(digest, 0, weight(entry.key, data))
         seen = None if data is None else view(decode(entry.key, data), NothingPending())
         if (seen is not None) != (entry.key in listed):
             told["trouble"].append(f"{entry.key!r}: index and record disagree")
@@ -88,13 +92,6 @@ def _records(store, told):
             text = json.dumps(row, ensure_ascii=True, separators=(",", ":"))
             told["shown"][entry.key[:1].decode() + name.decode()] = entry.position
             told["records"][name.decode()] = hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest(store, loaded):
-    digest = pending_digest({d: p for d, p in loaded.pending.items() if d.actor[:1] != PRIVATE})
-    for entry in store.feed.after(0, 10**9):
-        if entry.key[:1] != PRIVATE:
-            digest = move(digest, 0, weight(entry.key, store.record(entry.key)))
     return digest
 
 

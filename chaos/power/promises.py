@@ -31,8 +31,13 @@ def hash_of(row: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class Step:
-    """One write of one record: the state it leaves (None: gone), when it was sent, and when
-    the answer was there: None until then, and for answers that promise nothing.
+    """One write of one record.
+
+    Attributes:
+        state: what it leaves; None: nothing.
+        sent_ns: when it was sent.
+        kept_ns: when a success was received; None: not yet, or nothing was promised.
+        refused: whether it was refused, for good.
     """
 
     state: str | None
