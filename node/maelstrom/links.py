@@ -103,7 +103,8 @@ class Link:
         self._early: dict[int, list[str]] = {}
         self._said_ms = self._open_ms = 0
         self._owed_ms: int | None = None
-        self._resend_ms, self._sent_ms = _RESEND_MS_FIRST, 0
+        self._patience_ms = self._resend_ms = _RESEND_MS_FIRST
+        self._sent_ms = 0
         self._timed: tuple[int, int] | None = None
 
     # --- what came ---------------------------------------------------------------
@@ -122,6 +123,7 @@ class Link:
             self._owe(now_ms - _ACK_MS)  # it speaks to an older end of ours: say which is new
             return
         self._heard_ms = now_ms
+        self._resend_ms = self._patience_ms  # whoever is heard may hear again, too
         if not self.up:
             self.up = True
             self._owe(now_ms - _ACK_MS)
@@ -148,7 +150,7 @@ class Link:
             del self._sent[seq]
         if self._timed is not None and self._timed[0] <= ack:
             trip_ms = now_ms - self._timed[1]
-            self._resend_ms = min(max(3 * trip_ms, _RESEND_MS_MIN), _RESEND_MS_MAX)
+            self._patience_ms = min(max(3 * trip_ms, _RESEND_MS_MIN), _RESEND_MS_MAX)
             self._timed = None
         if gone:
             self._sent_ms = now_ms
