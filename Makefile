@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim scale fuzz bench bench-full bench-recall soak wheel lock clean
+.PHONY: help demo test test-all check format sim planted scale fuzz bench bench-full bench-recall soak wheel lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(READY) ## rewrite the sources the way ruff wants them
 
 sim: $(READY) ## run the replication core under a hostile virtual world: make sim SEEDS=500
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+planted: $(READY) ## break one rule at a time and see which layer of tests notices: about a quarter of an hour
+	@$(BIN)/python -m tests.planted
 
 scale: $(READY) ## what a write costs in meshes of ten to a thousand nodes, and its curve
 	@$(BIN)/python -m tests.simulation.scale

@@ -78,7 +78,7 @@ PLANTED: Final = (
                 f"{_DISKS}::test_an_eio_ends_the_node_with_its_own_code",
                 f"{_MESH}_kill.py::test_all_nodes_killed_at_once_come_back_with_everything",
             ),
-            chaos=(Campaign(fault="F17"), Campaign(fault="F23")),
+            chaos=(Campaign(faults="F17,F23"),),
         ),
     ),
     Planted(
@@ -89,7 +89,7 @@ PLANTED: Final = (
             integration=(
                 f"{_MESH}_kill.py::test_all_nodes_killed_at_once_come_back_with_everything",
             ),
-            chaos=(Campaign(fault="F19"), Campaign(fault="F17")),
+            chaos=(Campaign(faults="F19,F17"),),
         ),
     ),
     Planted(
@@ -101,7 +101,7 @@ PLANTED: Final = (
             integration=(
                 f"{_MESH}_quorum.py::test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later",
             ),
-            chaos=(Campaign(fault="F01", nodes=5),),
+            chaos=(Campaign(faults="F01", nodes=5),),
         ),
     ),
     Planted(
@@ -111,18 +111,18 @@ PLANTED: Final = (
             property=("tests/property/test_majorities.py",),
             seeds=_SEEDS,
             integration=(f"{_MESH}_flags.py",),
-            chaos=(Campaign(fault="F02", nodes=4),),
+            chaos=(Campaign(faults="F02", nodes=4),),
         ),
     ),
     Planted(
         name="05-fan-out-ends-at-quorum",
         meaning="a bundle goes to as many members as the quorum needs and to no more",
-        watch=Watch(seeds=_SEEDS, chaos=(Campaign(fault="F08"),)),
+        watch=Watch(seeds=_SEEDS, chaos=(Campaign(faults="F08"),)),
     ),
     Planted(
         name="06-cursor-past-what-was-refused",
         meaning="the clock moves past a bundle that was refused for its future stamp",
-        watch=Watch(seeds=_SEEDS, chaos=(Campaign(fault="F32"),)),
+        watch=Watch(seeds=_SEEDS, chaos=(Campaign(faults="F32"),)),
     ),
     Planted(
         name="07-one-page-only",
@@ -130,34 +130,30 @@ PLANTED: Final = (
         watch=Watch(
             property=("tests/property/test_one_session.py",),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F21"),),
+            chaos=(Campaign(faults="F21"),),
         ),
     ),
     Planted(
         name="08-actor-kept-over-restart",
         meaning="a process goes on under the actor of an earlier one",
         watch=Watch(
-            property=(f"{_LAWS}::test_a_restart_changes_nothing",),
             seeds=_SEEDS,
             integration=(
                 f"{_MESH}_disk.py::test_an_old_copy_of_the_data_reuses_no_name_and_converges",
             ),
-            chaos=(Campaign(fault="F38"),),
+            chaos=(Campaign(faults="F38"),),
         ),
     ),
     Planted(
         name="09-wall-clock-over-causality",
         meaning="an edit replaces whatever has an older stamp, seen or not",
         watch=Watch(
-            property=(
-                f"{_LAWS}::test_i12_equal_clocks_mean_equal_digests_and_equal_bytes",
-                f"{_LAWS}::test_any_causal_order_gives_the_same_state",
-            ),
+            property=("tests/property/test_supersedes.py",),
             seeds=_SEEDS,
             integration=(
                 f"{_MESH}_causality.py::test_edits_on_two_sides_of_a_cut_are_both_kept_until_one_settles_it",
             ),
-            chaos=(Campaign(fault="F30"),),
+            chaos=(Campaign(faults="F30"),),
         ),
     ),
     Planted(
@@ -169,7 +165,7 @@ PLANTED: Final = (
                 f"{_LAWS}::test_i5_join_is_commutative_associative_and_idempotent",
             ),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F47"),),
+            chaos=(Campaign(faults="F47"),),
         ),
     ),
     Planted(
@@ -178,14 +174,14 @@ PLANTED: Final = (
         watch=Watch(
             property=(f"{_VERDICTS}::test_the_strictest_of_concurrent_versions_counts",),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F50"),),
+            chaos=(Campaign(faults="F50"),),
         ),
     ),
     Planted(
         name="12-requester-approves",
         meaning="the vote of whoever asked counts",
         watch=Watch(
-            property=(f"{_VERDICTS}::test_whether_it_shows_is_a_function_of_the_votes",),
+            property=("tests/property/test_requester_votes.py",),
             seeds=_SEEDS,
             integration=(
                 "tests/integration/test_attacks_keys.py::test_nobody_decides_about_a_request_of_their_own",
@@ -212,7 +208,7 @@ PLANTED: Final = (
                 "tests/integration/test_transport_tls.py",
                 f"{_MESH}_members.py::test_taking_a_peer_off_the_list_cuts_it_within_a_second",
             ),
-            chaos=(Campaign(fault="F36"),),
+            chaos=(Campaign(faults="F36"),),
         ),
     ),
     Planted(
@@ -224,7 +220,7 @@ PLANTED: Final = (
             integration=(
                 f"{_MESH}_causality.py::test_a_retry_on_another_node_gives_the_same_answer",
             ),
-            chaos=(Campaign(fault="F13"),),
+            chaos=(Campaign(faults="F13"),),
         ),
     ),
     Planted(
@@ -235,7 +231,7 @@ PLANTED: Final = (
             integration=(
                 f"{_MESH}_disk.py::test_a_node_behind_the_log_joins_a_snapshot_and_keeps_its_own_writes",
             ),
-            chaos=(Campaign(fault="F47"),),
+            chaos=(Campaign(faults="F47"),),
         ),
     ),
     Planted(
@@ -245,7 +241,10 @@ PLANTED: Final = (
             integration=(
                 f"{_MESH}_quorum.py::test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later",
             ),
-            chaos=(Campaign(fault="F02"), Campaign(fault="F01", nodes=5)),
+            chaos=(
+                Campaign(faults="F02"),
+                Campaign(faults="F01", nodes=5),
+            ),
         ),
     ),
     Planted(
@@ -261,7 +260,7 @@ PLANTED: Final = (
         name="19-erased-text-stays-in-the-feed",
         meaning="what was erased keeps its row in the feed",
         watch=Watch(
-            property=("tests/property/test_memory_events.py", _STORE),
+            property=("tests/property/test_store_forgets.py",),
             integration=(
                 "tests/integration/test_erasing_mesh.py::test_what_is_forgotten_is_in_no_byte_of_any_member",
             ),
@@ -275,7 +274,7 @@ PLANTED: Final = (
                 "tests/integration/test_bodies_without_length.py",
                 "tests/integration/test_bad_input_requests.py",
             ),
-            chaos=(Campaign(fault="F42"),),
+            chaos=(Campaign(faults="F42"),),
         ),
     ),
     Planted(
@@ -284,7 +283,7 @@ PLANTED: Final = (
         watch=Watch(
             property=(f"{_VALUES}::test_i16_the_clock_is_monotone_and_at_most_the_skew_ahead",),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F32"),),
+            chaos=(Campaign(faults="F32"),),
         ),
     ),
     Planted(
@@ -299,14 +298,15 @@ PLANTED: Final = (
         meaning="an EIO is taken for a full disk, and the next sync believed",
         watch=Watch(
             integration=(f"{_DISKS}::test_an_eio_ends_the_node_with_its_own_code",),
-            chaos=(Campaign(fault="F23"),),
+            chaos=(Campaign(faults="F23"),),
         ),
     ),
     Planted(
         name="24-flipped-bit-is-served",
         meaning="what is read is not held against its checksum",
         watch=Watch(
-            property=(f"{_STORE}::test_no_flipped_bit_goes_unseen",), chaos=(Campaign(fault="F26"),)
+            property=(f"{_STORE}::test_no_flipped_bit_goes_unseen",),
+            chaos=(Campaign(faults="F26"),),
         ),
     ),
     Planted(
@@ -315,14 +315,14 @@ PLANTED: Final = (
         watch=Watch(
             property=("tests/property/test_strangers_bundles.py",),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F43"),),
+            chaos=(Campaign(faults="F43"),),
         ),
     ),
     Planted(
         name="26-data-before-governance",
         meaning="a page begins with data that refers to governance behind it",
         watch=Watch(
-            property=("tests/property/test_store_pages.py",), chaos=(Campaign(fault="F21"),)
+            property=("tests/property/test_store_pages.py",), chaos=(Campaign(faults="F21"),)
         ),
     ),
     Planted(
@@ -332,7 +332,7 @@ PLANTED: Final = (
             integration=(
                 "tests/integration/test_bad_input.py::test_a_second_process_on_one_data_directory",
             ),
-            chaos=(Campaign(fault="F40"),),
+            chaos=(Campaign(faults="F40"),),
         ),
     ),
     Planted(
@@ -357,7 +357,7 @@ PLANTED: Final = (
                 f"{_LAWS}::test_i6_the_op_path_and_the_snapshot_path_meet",
             ),
             seeds=_SEEDS,
-            chaos=(Campaign(fault="F47"),),
+            chaos=(Campaign(faults="F47"),),
         ),
     ),
 )
