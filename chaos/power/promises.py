@@ -122,7 +122,8 @@ class Promises:
             state, allowed = held.get(name), self.allowed(name, at_ns)
             if state in allowed:
                 continue
-            known = any(step.state == state for step in steps if step.sent_ns < at_ns)
+            sent = [step for step in steps if step.sent_ns < at_ns and not step.refused]
+            known = any(step.state == state for step in sent)
             if state is None:
                 yield Anomaly("lost", f"{name} was acknowledged and is not there")
             elif not known:
