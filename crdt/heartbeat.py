@@ -75,6 +75,11 @@ class Heartbeat:
                 peer.stopped = True
                 exchange.alarm("digest_mismatch", link, "equal clocks, unequal states")
 
+    def stepped(self, ahead_ms: int) -> None:
+        """This node's wall clock was set, by so many milliseconds; those of the peers were not."""
+        for peer in self._exchange.peers.values():
+            peer.skew_ms -= ahead_ms
+
     def echoed(self, peer: Peer, number: int) -> None:
         """A peer answered a beat: the round trip is known."""
         if number and peer.beat == number:
@@ -91,6 +96,23 @@ class Heartbeat:
             return max((-offset for offset in others), default=0)
         clocks = [*others, 0]
         return -min(median_low(clocks), median_high(clocks), key=abs)
+
+    def agrees(self, jump_ms: int) -> bool:
+        """Whether the peers say that a clock which jumped by so much is nearer to the truth now.
+
+        Without a peer in sight nobody can say so, and only a mesh of one need not ask.
+        """
+        peers = self._exchange.peers.values()
+        others = sorted(peer.skew_ms for peer in peers if peer.row is not None)
+        if not others:
+            return len(self._exchange.replica.governance.now.members) <= 1
+        middle = others[(len(others) - 1) // 2]
+        return abs(middle - jump_ms) < abs(middle)
+
+    def jumped(self, jump_ms: int) -> None:
+        """The clock jumped by so much: what was measured against it moves with it."""
+        for peer in self._exchange.peers.values():
+            peer.skew_ms -= jump_ms
 
     @property
     def trusted(self) -> bool:

@@ -12,6 +12,7 @@ from crdt.dot import new_actor
 from crdt.exchange import ExchangeLimits
 from crdt.identity import Self
 from node.alarms import Alarms
+from node.clock import Clock
 from node.contracts import Caller
 from node.founding import Founding
 from node.gate import Gate, Unlimited
@@ -40,7 +41,7 @@ class Ground:
     api_key: str | None
     metrics: Metrics
     log: EventLog
-    now_ms: Callable[[], int]
+    now_ms: Clock
 
 
 def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException], None]) -> Engine:
@@ -56,7 +57,7 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
         full_fanout_max=ground.settings.federation.full_fanout_max,
         relay_extra=ground.settings.federation.relay_extra,
     )
-    return Engine(
+    engine = Engine(
         me=_self(ground),
         genesis=ground.founding.genesis,
         store=ground.store,
@@ -73,6 +74,14 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
         alarm=alarms,
         failed=failed,
     )
+
+    def followed(jump_ms: int) -> None:
+        engine.exchange.heartbeat.jumped(jump_ms)
+        ground.log("clock_jump_followed", by_ms=jump_ms)
+
+    ground.now_ms.agrees = engine.exchange.heartbeat.agrees
+    ground.now_ms.followed = followed
+    return engine
 
 
 def _self(ground: Ground) -> Self:

@@ -88,6 +88,11 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "digest_mismatch": ("critical", "equal clocks with unequal digests; the pair stops"),
     "equivocation_found": ("critical", "two signed bundles claim one place in one log"),
     "clock_skewed": ("warning", "the local clock is off; nothing is minted until it is right"),
+    "clock_jump_refused": (
+        "warning",
+        "the clock of the machine jumped away from the others; the node goes on by the old time",
+    ),
+    "clock_jump_followed": ("info", "the clock of the machine jumped, and the node follows"),
     "clock_recovered": ("info", "the local clock is right again"),
     "gate_refused": ("info", "the gate refused a change; says the code and the agent"),
     "quorum_lost": ("warning", "too few members are connected; writes answer 503"),

@@ -21,6 +21,7 @@ import uvloop
 
 from node import __version__, failpoints
 from node.arenas import few_arenas
+from node.clock import Clock
 from node.errors import DiskError, NodeError
 from node.facts import LastExit
 from node.founding import founding_of
@@ -105,7 +106,7 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     metrics = Metrics()
     last = LastExit.read(settings.paths.last_exit)
     metrics.gauge("last_exit_code").set(last.code if last is not None else 0)
-    now_ms = failpoints.wall_clock()
+    now_ms = Clock(failpoints.wall_clock())
     if failpoints.armed is not None:
         _tell_faults(failpoints.armed, metrics, log)
     failpoints.hit("identity.read")

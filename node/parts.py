@@ -188,7 +188,7 @@ def build_parts(
         readiness=engine.readiness,
         snapshots=snapshots,
         upkeep=upkeep,
-        observer=Observer(engine, log),
+        observer=Observer(engine, log, ground.now_ms),
         links=links,
         mesh=oversight.mesh,
         oversight=oversight,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crdt.governance_state import Member
+from node.clock import Clock
 from node.logs import EventLog
 from node.replication.engine import Engine
 
@@ -26,15 +27,18 @@ class Observer:
     Attributes:
         engine: whose state.
         log: writes events.
+        clock: the time the node goes by.
     """
 
     engine: Engine
     log: EventLog
+    clock: Clock
     _joined: bool = False
     _members: Mapping[bytes, Member] = field(default_factory=dict)
     _in_reach: bool = True
     _behind: bool = False
     _skewed: bool = False
+    _refused: bool = False
     _taken: int = 0
 
     def __post_init__(self) -> None:
@@ -101,3 +105,8 @@ class Observer:
             self._skewed = not heartbeat.trusted
             event = "clock_skewed" if self._skewed else "clock_recovered"
             self.log(event, skew_ms=heartbeat.skew_ms())
+        ahead = self.clock.ahead_ms
+        if bool(ahead) is not self._refused:
+            self._refused = bool(ahead)
+            if ahead:
+                self.log("clock_jump_refused", ahead_ms=ahead)

@@ -59,3 +59,35 @@ def test_nobody_is_told_before_its_hello() -> None:
     a.exchange.peers[1].row = None
     a.exchange.heartbeat.beat()
     assert heard(a) == []
+
+
+def test_a_clock_that_is_set_is_off_at_once_and_right_again_when_it_is_put_back() -> None:
+    a, _ = level_pair()
+    heartbeat = a.exchange.heartbeat
+    assert heartbeat.trusted
+    heartbeat.stepped(3_600_000)
+    assert a.exchange.peers[1].skew_ms == -3_600_000
+    assert heartbeat.skew_ms() == 3_600_000
+    assert not heartbeat.trusted
+    heartbeat.stepped(-3_600_000)
+    assert heartbeat.trusted
+
+
+def test_peers_say_whether_a_jump_of_the_clock_leads_nearer_to_the_truth() -> None:
+    a, _ = level_pair()
+    heartbeat = a.exchange.heartbeat
+    a.exchange.peers[1].skew_ms = 10
+    assert not heartbeat.agrees(3_600_000)
+    assert not heartbeat.agrees(-3_600_000)
+    a.exchange.peers[1].skew_ms = 60_000  # the others are a minute ahead of us
+    assert heartbeat.agrees(60_000)
+    assert not heartbeat.agrees(-60_000)
+    heartbeat.jumped(60_000)
+    assert a.exchange.peers[1].skew_ms == 0
+
+
+def test_with_nobody_in_sight_no_jump_is_agreed_with_unless_there_is_nobody_at_all() -> None:
+    a, _ = level_pair()
+    a.exchange.link_down(1)
+    assert not a.exchange.heartbeat.agrees(3_600_000)
+    assert not a.exchange.heartbeat.agrees(-3_600_000)
