@@ -6,6 +6,7 @@ happens; `--json` prints one document at the end and nothing else on stdout.
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -31,8 +32,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = parser().parse_args(arguments)
+    # The first process of a pid namespace has no default for it: it would be deaf.
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         return int(given.run(given))
     except KeyboardInterrupt:
         sys.stderr.write("stopped; `--resume` goes on where it was\n")
         return 130
+
+
+def _as_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

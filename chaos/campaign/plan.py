@@ -78,12 +78,9 @@ class Plan:
             random.Random(f"{self.seed} {turn}").shuffle(codes)
             for code in codes:
                 number += 1
-                yield Turn(
-                    number=number,
-                    code=code,
-                    workload=self.workloads[_seed(self.seed, code, turn) % len(self.workloads)],
-                    seed=_seed(self.seed, code, turn),
-                )
+                seed = _seed(self.seed, code, turn)
+                drawn = random.Random(f"{seed} {code}").choice(self.workloads)
+                yield Turn(number=number, code=code, workload=drawn, seed=seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
