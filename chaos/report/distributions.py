@@ -32,7 +32,7 @@ _RIGHT: Final = WIDTH - 90
 _TOP: Final = 22
 _ROW: Final = 17
 _NAME_CHARS_MAX: Final = 52
-_LEAST_S: Final = 0.01
+_LEAST_S: Final = 0.001
 _VERDICTS: Final = ("pass", "fail", "void", "aborted")
 _BAR_MIN_PX: Final = 1.5
 _ROOM_FOR_WORDS: Final = 110
@@ -67,7 +67,7 @@ def convergence_picture(name: str, campaign: Campaign, report: Report) -> str:
     }
     least = max(min(line[0] for line in values.values()), _LEAST_S)
     most = max(*(line[-1] for line in values.values()), least * 2)
-    low = next(v for v in reversed([0.01, *decades(0.01, most * 10)]) if v <= least)
+    low = next(v for v in reversed([_LEAST_S, *decades(_LEAST_S, most * 10)]) if v <= least)
     scale = Scale(low, rounded(most), _LEFT, _RIGHT, log=True)
     foot = _TOP + len(rows) * _ROW
     body = across(scale, decades(low, scale.most), _TOP - 4, foot, "seconds, logarithmic")

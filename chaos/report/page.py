@@ -52,7 +52,8 @@ BOUND_NOT: Final = (
 _KEYS_OF_A_CYCLE: Final = (
     '<p class="soft"><span class="key fault"></span>fault, from injection to heal'
     '<span class="key agrees"></span>digest agrees with most nodes'
-    '<span class="key differs"></span>differs<span class="key isdown"></span>down</p>'
+    '<span class="key differs"></span>differs<span class="key isdown"></span>down'
+    '<span class="key equal"></span>all equal again</p>'
 )
 _VOID_MEANS: Final = (
     "<p>These stand behind no claim. A class that the machine could not inject is not run, and "

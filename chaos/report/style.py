@@ -70,6 +70,8 @@ summary {{ cursor: pointer; padding: 0.15rem 0; }}
   stroke-linecap: round; }}
 .line.p99 {{ stroke: var(--rose); stroke-dasharray: 4 3; }} .line.lag {{ stroke: var(--good); }}
 .lone {{ stroke-width: 3; stroke-dasharray: none; }}
+.level {{ stroke: var(--goodfill); stroke-width: 2; }}
+.key.equal {{ width: 2px; background: var(--goodfill); height: 1em; }}
 .band {{ fill: var(--band); fill-opacity: 0.16; }} .bandmark {{ fill: var(--gold); }}
 .share1 {{ fill-opacity: 0.05; }} .share2 {{ fill-opacity: 0.09; }}
 .share3 {{ fill-opacity: 0.13; }} .share4 {{ fill-opacity: 0.18; }}

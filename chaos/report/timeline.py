@@ -6,8 +6,8 @@ which cycles ran, end to end, so a pause between two runs takes no room.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -44,6 +44,7 @@ _ROW: Final = 14
 _BAND_CHARS_MAX: Final = 70
 _LANES_MAX: Final = 6
 _SHARES: Final = 4
+_SAMPLE_S: Final = 0.25
 _MINUTES_FROM_S: Final = 180
 _HOURS_FROM_S: Final = 3 * 3600
 _STATES: Final = {
@@ -174,9 +175,24 @@ def cycle_picture(name: str, cycle: Cycle) -> str:
         bands.append(box(x, 4 + lane * _LANE, max(wide, 2), 3, "bandmark"))
         anchor, at = ("start", x) if x + _extent(what) <= _RIGHT else ("end", _RIGHT)
         bands.append(label(at, 17 + lane * _LANE, what, anchor=anchor))
-    body = [*bands, *time.axis(top, end), *panels, *strip]
+    body = [*bands, *time.axis(top, end), *panels, *strip, *_equal(cycle, time, top, end)]
     title = f"Cycle {cycle.number} of class {cycle.name}"
     return picture(name, end + 36, body, title=title, words=_cycle_words(cycle))
+
+
+def _level_s(cycle: Cycle) -> float | None:
+    """When all nodes were equal again: so long after the last heal."""
+    healed = max((band.end_s for band in cycle.bands if band.end_s is not None), default=None)
+    if healed is None or cycle.converged_s is None:
+        return None
+    return healed + cycle.converged_s
+
+
+def _equal(cycle: Cycle, time: _Time, top: float, foot: float) -> list[str]:
+    level = _level_s(cycle)
+    if level is None:
+        return []
+    return [rule(time.scale.place(level), top, time.scale.place(level), foot, "level")]
 
 
 def _cycle_words(cycle: Cycle) -> str:
@@ -226,21 +242,47 @@ def _strip(cycle: Cycle, time: _Time, top: float) -> tuple[list[str], float]:
     """Node by time: does the node's digest agree with that of most nodes?"""
     if not cycle.strips:
         return [label(_LEFT, top - 6, "agreement of digests: no samples", style="head")], top
-    edges = [*cycle.samples_s, time.seconds]
+    ends = _ends(cycle)
     out = [label(_LEFT, top - 6, "digest of each node", style="head")]
     for node, states in sorted(cycle.strips.items(), key=lambda item: (len(item[0]), item[0])):
         out.append(label(_LEFT - 6, top + 11, visible(node, 9), anchor="end"))
-        for state, first, after in runs(states):
+        for state, first, after in _looks(states, cycle.samples_s, ends):
             if state in _STATES:
                 style, says = _STATES[state]
-                x = time.scale.place(edges[first])
-                wide = round(time.scale.place(edges[after]) - x, 1)
+                x = time.scale.place(cycle.samples_s[first])
+                wide = round(time.scale.place(ends[after - 1]) - x, 1)
                 # A node that differs stands low, one that is down is hollow: not by colour alone.
                 low = 5 if state == DIFFERS else 0
                 said = f"{node} {says}" if state != AGREES else ""
                 out.append(box(x, top + 1 + low, max(wide, 0.8), _ROW - 3 - low, style, says=said))
         top += _ROW
     return out, top
+
+
+def _ends(cycle: Cycle) -> list[float]:
+    """Until when each sample stands: the next one, but no longer than samples are apart."""
+    samples = cycle.samples_s
+    gaps = sorted(after - at for at, after in pairwise(samples))
+    apart = 2 * (quantile(gaps, 0.5) or _SAMPLE_S / 2)
+    level = _level_s(cycle)
+    ends = []
+    for at, after in zip(samples, [*samples[1:], cycle.seconds], strict=True):
+        # What was seen before all were equal says nothing about the time after it.
+        stands = min(at + apart, after, level if level is not None and at < level else after)
+        ends.append(max(stands, at))
+    return ends
+
+
+def _looks(
+    states: Sequence[str], starts: Sequence[float], ends: Sequence[float]
+) -> Iterator[tuple[str, int, int]]:
+    """Equal neighbours without a time between them at which nobody looked."""
+    for state, first, after in runs(states):
+        since = first
+        for n in range(first, after):
+            if n + 1 == after or starts[n + 1] > ends[n]:
+                yield state, since, n + 1
+                since = n + 1
 
 
 def end_to_end(campaign: Campaign) -> tuple[list[Stretch], float]:
