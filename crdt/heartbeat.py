@@ -75,11 +75,6 @@ class Heartbeat:
                 peer.stopped = True
                 exchange.alarm("digest_mismatch", link, "equal clocks, unequal states")
 
-    def stepped(self, ahead_ms: int) -> None:
-        """This node's wall clock was set, by so many milliseconds; those of the peers were not."""
-        for peer in self._exchange.peers.values():
-            peer.skew_ms -= ahead_ms
-
     def echoed(self, peer: Peer, number: int) -> None:
         """A peer answered a beat: the round trip is known."""
         if number and peer.beat == number:

@@ -61,18 +61,6 @@ def test_nobody_is_told_before_its_hello() -> None:
     assert heard(a) == []
 
 
-def test_a_clock_that_is_set_is_off_at_once_and_right_again_when_it_is_put_back() -> None:
-    a, _ = level_pair()
-    heartbeat = a.exchange.heartbeat
-    assert heartbeat.trusted
-    heartbeat.stepped(3_600_000)
-    assert a.exchange.peers[1].skew_ms == -3_600_000
-    assert heartbeat.skew_ms() == 3_600_000
-    assert not heartbeat.trusted
-    heartbeat.stepped(-3_600_000)
-    assert heartbeat.trusted
-
-
 def test_peers_say_whether_a_jump_of_the_clock_leads_nearer_to_the_truth() -> None:
     a, _ = level_pair()
     heartbeat = a.exchange.heartbeat
