@@ -28,13 +28,23 @@ _FORCED: Final = 0.3
 
 
 async def copy_folder(source: Path, target: Path) -> None:
-    """Copy a data folder in the place of another, with its modes; beside the loop."""
+    """Make a folder a copy of another, with its modes; beside the loop."""
 
     def work() -> None:
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, symlinks=True)
+        if target.exists():
+            _lose(target, frozenset())
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
 
     await trio.to_thread.run_sync(work)
+
+
+async def put_in_place(fresh: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is removed."""
+    old = target.with_name(f"{target.name}.old")
+    await remove_folder(old)
+    target.rename(old)
+    fresh.rename(target)
+    await remove_folder(old)
 
 
 async def remove_folder(folder: Path) -> None:
@@ -85,8 +95,7 @@ async def restored(cycle: Cycle) -> None:
     then = actors(await cycle.mesh.status(node))
     cycle.stage.live.discard(node)
     await (process.stop() if cycle.rng.random() < 0.5 else process.kill())
-    await remove_folder(process.data_dir)
-    copy.rename(process.data_dir)
+    await put_in_place(copy, process.data_dir)
     cycle.inject("an old copy is put back", node=node)
     await cut_off(cycle, node)
     now = actors(await cycle.mesh.status(node))
