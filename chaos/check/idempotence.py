@@ -20,7 +20,7 @@ NAME = "idempotence"
 def check(history: Iterable[Event]) -> list[Anomaly]:
     """Anomalies of one cycle of the idempotence workload.
 
-    It reads `add` as the set's checker does, with `key`; acknowledged ones tell `ids`.
+    It reads `add` as the set's checker does, with `key`; acknowledged ones tell `id` or `ids`.
     """
     cycle = gather(history)
     tries = list(cycle.writes("add"))
@@ -52,9 +52,13 @@ def _ids(tries: Iterable[Operation]) -> Iterator[Anomaly]:
         if not each.ok:
             continue
         first = told.setdefault((str(each.args["key"]), _body(each)), each)
-        if first.values.get("ids") != each.values.get("ids"):
+        if _told(first) != _told(each):
             detail = f"{each.args['key']}: {first.node} and {each.node} told different ids"
             yield Anomaly(NAME, "ids_differ", detail, (first.op, each.op))
+
+
+def _told(each: Operation) -> list[str]:
+    return list(map(str, each.values.get("ids") or [each.values.get("id")]))
 
 
 def _reused(tries: Iterable[Operation]) -> Iterator[Anomaly]:
