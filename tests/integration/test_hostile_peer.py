@@ -57,9 +57,8 @@ class World:
             assert self.target.marker not in node.log.read_text(errors="replace")
 
 
-def besieged(folder: Path, count: int) -> World:
-    """A mesh of so many honest nodes, and one member more that is not."""
-    nodes = founded(folder / "mesh", count, config=QUICK)
+def besieged(folder: Path, nodes: list[RealNode]) -> World:
+    """A mesh of honest nodes, and one member more that is not."""
     papers = Papers.make(folder / "papers")
     for node in nodes:
         for fingerprint, name in papers.listed.items():
@@ -105,12 +104,11 @@ def large(tmp_path: Path) -> Iterator[World]:
 
 
 def lasting(folder: Path, count: int) -> Iterator[World]:
-    made: list[World] = []
+    nodes = founded(folder / "mesh", count, config=QUICK)
     try:
-        made.append(besieged(folder, count))
-        yield made[0]
+        yield besieged(folder, nodes)
     finally:
-        for node in made[0].nodes if made else []:
+        for node in nodes:
             node.clean_up()
 
 
