@@ -36,6 +36,7 @@ class Cycle:
         means: of the machine.
         proofs: whether each proof held.
         broken: what was expected and did not hold.
+        healed_at: when something was last healed, on trio's clock.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Cycle:
     means: Means
     proofs: list[bool] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    healed_at: float = 0.0
 
     @property
     def everyone(self) -> list[int]:
@@ -85,6 +87,7 @@ class Cycle:
 
     def healed(self, what: str, **detail: object) -> None:
         """Say that it is whole again."""
+        self.healed_at = trio.current_time()
         self._fault("heal", what, ok=True, detail=detail)
 
     def expect(self, what: str, ok: object, **detail: object) -> None:

@@ -143,8 +143,12 @@ class Runner:
         trouble = ""
         converged: float | None = None
         try:
-            await self._under_load(cycle, workload, injector)
-            converged = await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sample, cycle)
+                await self._under_load(cycle, workload, injector)
+                await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
+                converged = trio.current_time() - cycle.healed_at
+                nursery.cancel_scope.cancel()
             await workload.final(cycle.stage)
         except Exception as error:  # noqa: BLE001 - a harness that stumbles voids its cycle
             first = innermost(error)
@@ -178,7 +182,6 @@ class Runner:
 
     async def _under_load(self, cycle: Cycle, workload: Workload, injector: Injector) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._sample, cycle)
             nursery.start_soon(workload.run, cycle.stage)
             await cycle.writes(_BEFORE)
             with trio.move_on_after(_PLAY_S) as played:
