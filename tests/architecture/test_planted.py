@@ -68,7 +68,7 @@ def test_somebody_is_asked_to_notice_it_and_is_there(planted: Planted) -> None:
 
 
 def test_what_nobody_caught_stands_in_the_table() -> None:
-    figures = Figures(seconds=1, seed=0, found=[(PLANTED[0], [])])
+    figures = Figures(seconds=1, seed=0, tree="here", found=[(PLANTED[0], [])])
     assert figures.escaped == [PLANTED[0]]
     assert "**nothing**" in as_table(figures)
     assert "0 of 1 caught" in as_table(figures)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tests.planted.layers import Answer, Layer, Verdict, ask
 from tests.planted.report import Figures, as_json, as_table
-from tests.planted.scratch import ScratchError, Workshop, workshop
+from tests.planted.scratch import ScratchError, Workshop, described, workshop
 from tests.planted.table import PLANTED, Planted, together
 
 _ENOUGH = frozenset({Verdict.SILENT, Verdict.NOT_THERE})
@@ -36,14 +36,16 @@ def main() -> int:
     told = Console(stderr=True)
     began = time.monotonic()
     try:
-        with workshop() as shop:
+        with workshop(args.commit) as shop:
             if not args.skip_control and not _control(shop, chosen, layers, args.seed, told):
                 return 2
             found = _plant(shop, chosen, layers, args, told)
     except ScratchError as error:
         told.print(f"{error}", style="red", markup=False)
         return 2
-    figures = Figures(seconds=round(time.monotonic() - began), seed=args.seed, found=found)
+    took = round(time.monotonic() - began)
+    tree = described(args.commit)
+    figures = Figures(seconds=took, seed=args.seed, tree=tree, found=found)
     if args.json:
         text = as_json(figures)
         print(text) if args.json == "-" else Path(args.json).write_text(text + "\n")
@@ -60,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="patches side by side")
     parser.add_argument("--seed", type=int, default=0, help="of hypothesis and of campaigns")
     parser.add_argument("--json", default="", help="write the figures to a file; - to print them")
+    parser.add_argument("--commit", default="", help="of a commit, not of what is on the disk")
     parser.add_argument("--list", action="store_true", help="only list the patches")
     parser.add_argument("--skip-control", action="store_true", help="the clean tree is known good")
     return parser.parse_args()
@@ -74,8 +77,10 @@ def _control(
         if layer not in layers or layer is Layer.CHAOS:
             continue  # campaigns are long: a clean one is played when one has failed
         answer = ask(layer, watch, shop.clean, seed=seed)
-        _tell(told, "clean tree", answer)
-        if answer.verdict not in _ENOUGH:
+        if answer.verdict in _ENOUGH:
+            _tell(told, "clean tree", answer, "passes")
+        else:
+            _tell(told, "clean tree", answer, "fails")
             print(answer.tail, file=sys.stderr)
             print("the clean tree fails, so nothing that it notices counts", file=sys.stderr)
             return False
@@ -116,8 +121,9 @@ def _compared(shop: Workshop, planted: Planted, answer: Answer, seed: int) -> An
     return replace(answer, verdict=Verdict.NO_VERDICT, by=why)
 
 
-def _tell(told: Console, name: str, answer: Answer) -> None:
-    line = f"{name:36} {answer.layer:12} {answer.verdict:14} {answer.seconds:6.1f} s  {answer.by}"
+def _tell(told: Console, name: str, answer: Answer, word: str = "") -> None:
+    said = f"{word or answer.verdict:14} {answer.seconds:6.1f} s  {answer.by}"
+    line = f"{name:36} {answer.layer:12} {said}"
     told.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -22,11 +22,13 @@ class Figures:
     Attributes:
         seconds: from the first command to the last, the clean tree's included.
         seed: of hypothesis and of campaigns.
+        tree: what was measured: a commit, with a plus when the disk differs from it.
         found: per patch, what the layers answered that were asked.
     """
 
     seconds: int
     seed: int
+    tree: str
     found: Sequence[Found]
 
     @property
@@ -51,8 +53,9 @@ def as_table(figures: Figures) -> str:
         out.append(f"| {planted.name} | {planted.meaning} | {by} | {spent:.1f} | {where} |")
     total = len(figures.found)
     counts = [f"{layer} {_first(figures, layer)}" for layer in Layer if _first(figures, layer)]
-    out += ["", f"{total - len(figures.escaped)} of {total} caught in {figures.seconds} s"]
-    out[-1] += f" (first by: {', '.join(counts)})." if counts else "."
+    score = f"{total - len(figures.escaped)} of {total} caught in {figures.seconds} s"
+    first = f", first by: {', '.join(counts)}" if counts else ""
+    out += ["", f"{score} at {figures.tree}{first}."]
     return "\n".join(out)
 
 
@@ -62,7 +65,7 @@ def _first(figures: Figures, layer: Layer) -> int:
 
 
 def _short(by: str) -> str:
-    return by.removeprefix("tests/").replace("|", "/")
+    return by.replace("|", "/")
 
 
 def _silence(answers: Sequence[Answer]) -> str:
@@ -92,6 +95,7 @@ def as_json(figures: Figures) -> str:
         "caught": len(rows) - len(figures.escaped),
         "seconds": figures.seconds,
         "seed": figures.seed,
+        "tree": figures.tree,
         "rows": rows,
     }
     return json.dumps(whole, indent=1)

@@ -1,8 +1,8 @@
 """Copies of the tree in which something is broken.
 
-Law: the tree itself is never changed. A copy holds what git tracks, as it stands on the disk;
-whatever runs in a copy, and every process it starts, imports the copy. A copy with a patch is
-made from one that was compiled once, so that what is measured is the test.
+Law: the tree itself is never changed. A copy holds one commit, or what stands on the disk and git
+does not ignore; whatever runs in a copy, and every process it starts, imports the copy. A copy
+with a patch is made from one that was compiled once, so that what is measured is the test.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from tests.architecture.tree import ROOT, tracked
+from tests.architecture.tree import ROOT
 
 PACKAGES: Final = ("crdt", "transport", "node")
 _PLACES: Final = (
@@ -54,11 +54,28 @@ def environment_of(tree: Path) -> Mapping[str, str]:
     return {**kept, "PYTHONPATH": str(tree), "NO_COLOR": "1", "PYTHONHASHSEED": "0"}
 
 
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)  # noqa: S607 - whichever git there is
+    except OSError as error:
+        raise ScratchError(f"git cannot be run: {error}") from error
+    if done.returncode:
+        raise ScratchError(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+    return done.stdout.decode()
+
+
+def described(commit: str) -> str:
+    """What was measured: the short name of a commit, and whether the disk differs from it."""
+    name = _git("rev-parse", "--short", commit or "HEAD").strip()
+    return name if commit or not _git("status", "--porcelain", *PACKAGES).strip() else f"{name}+"
+
+
 class Workshop:
     """Makes copies of the tree below one folder, and takes them away again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commit: str) -> None:
         self._folder = folder
+        self._commit = commit
         self.clean = folder / "clean"
 
     def prepare(self) -> None:
@@ -67,16 +84,27 @@ class Workshop:
         Raises:
             ScratchError: its processes would import something else.
         """
-        for path in tracked():
-            target = self.clean / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+        self.clean.mkdir(parents=True)
+        if self._commit:
+            packed = self._folder / "tree.tar"
+            _git("archive", "--format=tar", f"--output={packed}", self._commit)
+            shutil.unpack_archive(packed, self.clean, filter="data")
+            packed.unlink()
+        else:
+            self._copy_files()
         self._run("-m", "compileall", "-q", *PACKAGES, "tests")
         # As a node is started: without the folder it stands in.
         places = self._run("-P", "-c", _PLACES).split()
         strange = [place for place in places if not place.startswith(f"{self.clean}{os.sep}")]
         if strange or len(places) != len(PACKAGES):
             raise ScratchError(f"a process in {self.clean} imports {strange or places}")
+
+    def _copy_files(self) -> None:
+        for name in _git("ls-files", "-z", "-co", "--exclude-standard").split("\0"):
+            source, target = ROOT / name, self.clean / name
+            if name and source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -111,11 +139,18 @@ class Workshop:
 
 
 @contextmanager
-def workshop() -> Iterator[Workshop]:
-    """A workshop with its clean copy made, in a temporary folder that goes with the block."""
+def workshop(commit: str) -> Iterator[Workshop]:
+    """A workshop with its clean copy made, in a temporary folder that goes with the block.
+
+    Args:
+        commit: whose tree; empty for the one on the disk.
+
+    Raises:
+        ScratchError: there is no git, no such commit, or the copy does not stand on its own.
+    """
     folder = Path(mkdtemp(prefix="mnemesh-planted-"))
     try:
-        made = Workshop(folder)
+        made = Workshop(folder, commit)
         made.prepare()
         yield made
     finally:
