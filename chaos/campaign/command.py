@@ -66,7 +66,7 @@ def run_campaign(args: argparse.Namespace) -> int:
     err = Console(stderr=True, highlight=False)
     if not is_inside() and not args.no_room:
         args.folder.parent.mkdir(parents=True, exist_ok=True)
-        code = play_inside([sys.executable, "-m", "chaos", *sys.argv[1:]])
+        code = play_inside([sys.executable, "-P", "-m", "chaos", *sys.argv[1:]])
         if code is not None:
             return code
         err.print("no namespaces here: classes that need them are reported as not run")
@@ -176,7 +176,7 @@ def list_classes(args: argparse.Namespace) -> int:
     known = injectors()
     able = means() if is_inside() else None
     if able is None:
-        code = play_inside([sys.executable, "-m", "chaos", *sys.argv[1:]])
+        code = play_inside([sys.executable, "-P", "-m", "chaos", *sys.argv[1:]])
         if code is not None:
             return code
         able = means()

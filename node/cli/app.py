@@ -62,6 +62,7 @@ COMMANDS: Final[Commands] = {
     "import": "importer:import_path",
     "sync-daemon": "sync_daemon:sync_daemon",
     "maelstrom": "maelstrom:maelstrom",
+    "chaos": "chaos:chaos",
     "quota": "quota:quota",
     "auto-tag": "llm:auto_tag",
     "expand-query": "llm:expand_query",
@@ -181,11 +182,15 @@ PANELS: Final[Mapping[str, tuple[str, ...]]] = {
     "What ends": ("archive", "consolidate", "forget", "erasure", "compact", "gc"),
     "Between agents": ("notify", "inbox", "session", "events", "subscription"),
     "In and out": ("import", "export", "sync-daemon"),
-    "The mesh": ("node", "mesh", "maelstrom"),
+    "The mesh": ("node", "mesh", "maelstrom", "chaos"),
     "Who may do what": (
         *("namespace", "pending", "agent", "key", "identity", "quota", "governance", "audit"),
     ),
     "With a language model": ("auto-tag", "expand-query"),
+}
+# Its words are another program's, `--help` among them.
+_PASSED_ON: Final[Mapping[str, dict[str, Any]]] = {
+    "chaos": {"ignore_unknown_options": True, "help_option_names": []},
 }
 _PANEL_OF: Final = {name: panel for panel, names in PANELS.items() for name in names}
 
@@ -224,7 +229,8 @@ def _register(tree: typer.Typer, commands: Commands) -> None:
         module, _, function = target.partition(":")
         body = getattr(import_module(f"node.cli.{module}"), function)
         if name:
-            tree.command(name, rich_help_panel=_PANEL_OF.get(name))(body)
+            settings = _PASSED_ON.get(name)
+            tree.command(name, rich_help_panel=_PANEL_OF.get(name), context_settings=settings)(body)
         else:
             tree.callback(invoke_without_command=True)(body)
 
