@@ -1,0 +1,172 @@
+"""`chaos check`: the file alone is judged, cycle by cycle and at the end."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.check import command
+from chaos.check.campaign import check_campaign
+from chaos.history import parse
+from tests.unit.chaos.check.rig_model import Row, clean, final_record
+
+BEGIN: Row = {
+    "kind": "begin",
+    "campaign": "[red]try[/red]",
+    "seed": 1,
+    "nodes": ["n1", "n2", "n3"],
+    "quorum_writes": 2,
+    "plan": {},
+    "version": "0",
+}
+
+
+def numbered(rows: list[Row], cycle: int, after: int) -> list[Row]:
+    """The same history as another cycle."""
+    return [
+        {
+            **row,
+            **({"cycle": cycle} if "cycle" in row else {}),
+            **({"op": row["op"] + after} if "op" in row else {}),
+        }
+        for row in rows
+    ]
+
+
+def settled(workload: str) -> list[Row]:
+    """A clean history without unsettled writes."""
+    for seed in range(1000):
+        rows = clean(workload, seed, 12)
+        answered = {row["op"] for row in rows if row["kind"] in ("ok", "fail")}
+        if {row["op"] for row in rows if row["kind"] == "invoke"} == answered:
+            return rows
+    raise AssertionError("no history without an unsettled write")
+
+
+def whole(rows: list[Row], cycle: int) -> list[Row]:
+    """What the stores hold of a cycle at the end of a campaign."""
+    return [
+        {
+            **row,
+            "cycle": cycle,
+            "scope": "all",
+            "policies": {},
+            "records": {i: {"hash": held["hash"]} for i, held in row["records"].items()},
+        }
+        for row in rows
+        if row["kind"] == "final"
+    ]
+
+
+def campaign() -> list[Row]:
+    first, second = settled("set"), settled("register")
+    return [
+        BEGIN,
+        *numbered(first, 1, 0),
+        *numbered(second, 2, 1000),
+        *whole(first, 1),
+        *whole(second, 2),
+    ]
+
+
+def run(tmp_path: Path, rows: list[Row], *flags: str) -> int:
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parser = argparse.ArgumentParser()
+    command.add_command(parser.add_subparsers())
+    given = parser.parse_args(["check", str(path), *flags])
+    code: int = given.run(given)
+    return code
+
+
+def anomalies(rows: list[Row]) -> set[tuple[str, str]]:
+    judged = check_campaign(parse(row) for row in rows)
+    return {(one.checker, one.rule) for one in judged.anomalies}
+
+
+def test_a_clean_campaign_is_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, campaign()) == 0
+    shown = capsys.readouterr().out
+    assert "[red]try[/red]: 2 cycles" in shown
+    assert run(tmp_path, campaign(), "--json") == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert document["totals"]["pass"] == 2
+    assert document["classes"][0]["class"] == "F01"
+    assert document["anomalies"] == []
+
+
+def test_an_anomaly_is_one_and_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = campaign()
+    finals = [row for row in rows if row.get("scope") == "cycle" and row["cycle"] == 1]
+    for final in finals:
+        value = {"title": "t", "content": "from nowhere"}
+        final["records"] = {**final["records"], "s-x": final_record(value)}
+    assert run(tmp_path, rows) == 1
+    assert "set/invented" in capsys.readouterr().out
+    assert run(tmp_path, rows, "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["totals"]["invented"] == 1
+    assert document["totals"]["fail"] == 1
+    assert document["anomalies"][0]["cycle"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "no json\n", '{"kind":"invoke"}\n'])
+def test_what_is_no_history_is_two(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "h"
+    path.write_text(text)
+    assert command.run(argparse.Namespace(history=path, json=False)) == 2
+    assert command.run(argparse.Namespace(history=tmp_path / "none", json=False)) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_cycle_that_was_cut_off_is_told_and_not_judged() -> None:
+    rows = [row for row in settled("set") if row["kind"] != "final"]
+    judged = check_campaign(parse(row) for row in [BEGIN, *rows])
+    assert judged.unfinished == [1]
+    assert judged.judged == []
+
+
+def test_what_a_cycle_left_must_be_there_at_the_end() -> None:
+    rows = campaign()
+    for row in rows:
+        if row.get("scope") == "all" and row["cycle"] == 1:
+            row["records"].pop(min(row["records"]))
+    assert anomalies(rows) == {("campaign", "lost")}
+
+
+def test_what_a_cycle_left_must_be_as_it_was() -> None:
+    rows = campaign()
+    for row in rows:
+        if row.get("scope") == "all" and row["cycle"] == 2:
+            row["records"][min(row["records"])] = {"hash": "other"}
+    assert anomalies(rows) == {("campaign", "hashes")}
+
+
+def test_nothing_may_come_to_a_settled_cycle() -> None:
+    rows = campaign()
+    for row in rows:
+        if row.get("scope") == "all" and row["cycle"] == 2:
+            row["records"]["s-x"] = {"hash": "new"}
+    assert anomalies(rows) == {("campaign", "invented")}
+
+
+def test_one_node_must_not_differ_at_the_end() -> None:
+    rows = campaign()
+    one = next(row for row in rows if row.get("scope") == "all")
+    one["records"].pop(min(one["records"]))
+    assert ("convergence", "ids") in anomalies(rows)
+
+
+def test_a_cycle_whose_records_nobody_has_is_lost() -> None:
+    rows = [row for row in campaign() if row.get("scope") != "all" or row["cycle"] != 1]
+    assert anomalies(rows) == {("campaign", "lost")}
+
+
+def test_a_node_that_was_not_read_is_told() -> None:
+    rows = campaign()
+    rows.remove(next(row for row in rows if row.get("scope") == "all"))
+    assert anomalies(rows) == {("campaign", "unread")}
