@@ -155,7 +155,7 @@ def test_a_quorum_that_an_empty_store_cannot_meet_is_refused(
     mnemesh: Mnemesh, started: Started, home: Path
 ) -> None:
     mnemesh("init", "--name", "a", "--data-dir", home)
-    peers = ("--quorum-peers", "--reach", "https://b:1,https://c:1")
+    peers = ("--quorum-peers", "https://b:1,https://c:1")
     assert started("--quorum-writes", 4, *peers)[0].code == 4
     assert started("--quorum-writes", 2)[0].code == 4
     assert started("--quorum-writes", 3, *peers)[0].code == 0
