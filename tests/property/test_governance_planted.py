@@ -1,7 +1,6 @@
 """One rule of governance broken at a time: each law must notice, on histories fixed by seeds."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -16,12 +15,12 @@ from crdt.pending import Pending
 from crdt.pending_table import PendingTable
 from crdt.policy import _Inquiry
 from crdt.roles import ROLES
+from tests.planting import Patch, planted
 from tests.property import governance_laws as laws
 from tests.property.ballots import decided, drawn_by
 from tests.property.governance_histories import KINDS
 
 SEEDS = 400
-Patch = tuple[Any, str, Any]
 Check = Callable[[Any, Random], None]
 
 
@@ -176,17 +175,6 @@ BUGS: dict[str, tuple[Callable[[], Patch], Check]] = {
     "once: the last vote to arrive decides": (last_vote, voted),
     "once: what was sealed is pending again": (reopening, voted),
 }
-
-
-@contextmanager
-def planted(patch: Patch) -> Iterator[None]:
-    owner, name, bug = patch
-    plain = getattr(owner, name)
-    setattr(owner, name, bug)
-    try:
-        yield
-    finally:
-        setattr(owner, name, plain)
 
 
 def first_caught(check: Check) -> int | None:

@@ -6,8 +6,7 @@ again without it.
 """
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from crdt.layered import Layered
 from crdt.record import Record
 from node.http import strict_json
 from node.replication.pressure import Pressure, Queue
+from tests.planting import Patch, planted
 from tests.property import test_crdt_short_ways as short_ways
 from tests.unit.crdt import test_claims as claiming
 from tests.unit.crdt import test_holding as held
@@ -30,9 +30,6 @@ from tests.unit.crdt import test_relay as relaying
 from tests.unit.crdt import test_stream as streaming
 from tests.unit.http import test_http_strict_json as reading
 from tests.unit.node import test_pressure as pressing
-
-Patch = tuple[Any, str, Any]
-
 
 # --- records ---------------------------------------------------------------------
 
@@ -217,17 +214,6 @@ BUGS: dict[str, tuple[Callable[[], Patch], Check]] = {
 def _with_patches(test: Callable[[pytest.MonkeyPatch], None]) -> None:
     with pytest.MonkeyPatch.context() as patches:
         test(patches)
-
-
-@contextmanager
-def planted(patch: Patch) -> Iterator[None]:
-    owner, name, bug = patch
-    plain = getattr(owner, name)
-    setattr(owner, name, bug)
-    try:
-        yield
-    finally:
-        setattr(owner, name, plain)
 
 
 def notices(check: Check) -> bool:

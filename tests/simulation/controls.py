@@ -4,8 +4,7 @@ Some need the world's help (a disk that lies, a restored identity) and are named
 the others replace one function of the core for the length of a run.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from crdt.replica import Replica
 from crdt.roles import ROLES
 from crdt.stream import Stream
 from crdt.tally import Tally
+from tests import planting
 
 IN_WORLD = {
     "reuse": "a restored node goes on under its old actor",
@@ -38,7 +38,7 @@ IN_WORLD = {
 }
 
 
-def _holes() -> list[tuple[Any, str, Any]]:
+def _holes() -> list[planting.Patch]:
     original = Replica.fit
 
     def fit(self: Replica, bundle: Bundle) -> Fit:
@@ -49,7 +49,7 @@ def _holes() -> list[tuple[Any, str, Any]]:
     return [(Replica, "fit", fit)]
 
 
-def _one_birth() -> list[tuple[Any, str, Any]]:
+def _one_birth() -> list[planting.Patch]:
     original = mint.operation
 
     def operation(*args: Any) -> Op:
@@ -59,7 +59,7 @@ def _one_birth() -> list[tuple[Any, str, Any]]:
     return [(replica, "operation", operation)]
 
 
-def _eager() -> list[tuple[Any, str, Any]]:
+def _eager() -> list[planting.Patch]:
     original = Applying._hold
 
     def put(self: Applying, dot: Dot, pending: Pending) -> None:
@@ -71,7 +71,7 @@ def _eager() -> list[tuple[Any, str, Any]]:
     return [(Applying, "_hold", put)]
 
 
-def _skew_on_relay() -> list[tuple[Any, str, Any]]:
+def _skew_on_relay() -> list[planting.Patch]:
     def try_take(self: Exchange, link: int, peer: peer.Peer, bundle: Bundle) -> Fit:
         fit = self.replica.fit(bundle)
         if fit is not Fit.NEXT:
@@ -84,7 +84,7 @@ def _skew_on_relay() -> list[tuple[Any, str, Any]]:
     return [(Exchange, "try_take", try_take)]
 
 
-def _rows_from_level() -> list[tuple[Any, str, Any]]:
+def _rows_from_level() -> list[planting.Patch]:
     original = Stream.opened
 
     def opened(self: Stream, peer: peer.Peer, clock: Clock) -> None:
@@ -95,7 +95,7 @@ def _rows_from_level() -> list[tuple[Any, str, Any]]:
     return [(Stream, "opened", opened)]
 
 
-def _early_relay() -> list[tuple[Any, str, Any]]:
+def _early_relay() -> list[planting.Patch]:
     original = Relay.owe
 
     def owe(self: Relay, bundle: Bundle, until: NodeId) -> None:
@@ -106,11 +106,11 @@ def _early_relay() -> list[tuple[Any, str, Any]]:
     return [(Relay, "owe", owe)]
 
 
-def _idle_relay() -> list[tuple[Any, str, Any]]:
+def _idle_relay() -> list[planting.Patch]:
     return [(Relay, "committed", lambda _self, _batch: None)]
 
 
-def _relay_counts() -> list[tuple[Any, str, Any]]:
+def _relay_counts() -> list[planting.Patch]:
     original = Relay.spread
 
     def spread(self: Relay, actor: Actor, data: bytes) -> None:
@@ -122,7 +122,7 @@ def _relay_counts() -> list[tuple[Any, str, Any]]:
     return [(Relay, "spread", spread)]
 
 
-def _newest_policy() -> list[tuple[Any, str, Any]]:
+def _newest_policy() -> list[planting.Patch]:
     def state(self: Governance, heads: tuple[Dot, ...]) -> GovernanceState:
         del heads
         return self._at(self.heads)[1]
@@ -130,7 +130,7 @@ def _newest_policy() -> list[tuple[Any, str, Any]]:
     return [(Governance, "state", state)]
 
 
-def _no_relay() -> list[tuple[Any, str, Any]]:
+def _no_relay() -> list[planting.Patch]:
     original = catchup.CatchUp.tick
 
     def tick(self: catchup.CatchUp) -> None:
@@ -141,7 +141,7 @@ def _no_relay() -> list[tuple[Any, str, Any]]:
     return [(catchup.CatchUp, "tick", tick)]
 
 
-def _no_deadline() -> list[tuple[Any, str, Any]]:
+def _no_deadline() -> list[planting.Patch]:
     def lost(self: catchup.CatchUp, link: int) -> None:
         del self, link
 
@@ -155,11 +155,11 @@ def _no_deadline() -> list[tuple[Any, str, Any]]:
     return [(catchup.CatchUp, "lost", lost), (catchup.CatchUp, "tick", tick)]
 
 
-def _hello_hash() -> list[tuple[Any, str, Any]]:
+def _hello_hash() -> list[planting.Patch]:
     return [(exchange, "group_hash", lambda entries: bytes(16) if entries is not None else b"")]
 
 
-def _level_once() -> list[tuple[Any, str, Any]]:
+def _level_once() -> list[planting.Patch]:
     original = Exchange.behind
 
     def behind(self: Exchange, link: int, peer: peer.Peer) -> None:
@@ -169,7 +169,7 @@ def _level_once() -> list[tuple[Any, str, Any]]:
     return [(Exchange, "behind", behind)]
 
 
-def _requester_votes() -> list[tuple[Any, str, Any]]:
+def _requester_votes() -> list[planting.Patch]:
     original = Pending.with_vote
 
     def with_vote(self: Pending, dot: Dot, vote: Any) -> Pending:
@@ -179,22 +179,22 @@ def _requester_votes() -> list[tuple[Any, str, Any]]:
     return [(Pending, "with_vote", with_vote)]
 
 
-def _laxest_policy() -> list[tuple[Any, str, Any]]:
+def _laxest_policy() -> list[planting.Patch]:
     def laxest(verdicts: list[Any]) -> Any:
         return min(verdicts, key=lambda verdict: verdict.answer)
 
     return [(policy, "strictest", laxest)]
 
 
-def _anybody_governs() -> list[tuple[Any, str, Any]]:
+def _anybody_governs() -> list[planting.Patch]:
     return [(governance, "is_authorised", lambda _op, _state: True)]
 
 
-def _anybody_objects() -> list[tuple[Any, str, Any]]:
+def _anybody_objects() -> list[planting.Patch]:
     return [(Pending, "entitles", lambda self, vote: vote.agent != self.requester)]
 
 
-def _late_yes() -> list[tuple[Any, str, Any]]:
+def _late_yes() -> list[planting.Patch]:
     original = Pending._yes
 
     def yes(self: Pending) -> dict[Dot, Any]:
@@ -203,11 +203,11 @@ def _late_yes() -> list[tuple[Any, str, Any]]:
     return [(Pending, "_yes", yes)]
 
 
-def _half_shown() -> list[tuple[Any, str, Any]]:
+def _half_shown() -> list[planting.Patch]:
     return [(PendingTable, "group", lambda _self, dot: [dot])]
 
 
-def _strongest_role() -> list[tuple[Any, str, Any]]:
+def _strongest_role() -> list[planting.Patch]:
     def strongest(roles: list[Any]) -> Any:
         grants = [grant for grant in roles if grant is not None]
         return max(grants, key=lambda grant: ROLES.index(grant.role), default=None)
@@ -215,7 +215,7 @@ def _strongest_role() -> list[tuple[Any, str, Any]]:
     return [(governance_tally, "weakest", strongest)]
 
 
-def _takes_any_place() -> list[tuple[Any, str, Any]]:
+def _takes_any_place() -> list[planting.Patch]:
     def replace_any(held: dict[Dot, Op], op: Op, same: Any) -> None:
         del same
         for dot in op.supersedes:
@@ -225,11 +225,11 @@ def _takes_any_place() -> list[tuple[Any, str, Any]]:
     return [(governance_tally, "_replace", replace_any)]
 
 
-def _early_seal() -> list[tuple[Any, str, Any]]:
+def _early_seal() -> list[planting.Patch]:
     return [(Tally, "covered_by_all", lambda _self, _dots: True)]
 
 
-def _late_push() -> list[tuple[Any, str, Any]]:
+def _late_push() -> list[planting.Patch]:
     """Bundles of others are pushed on: a catch-up gets them twice."""
     original = Replica.take
 
@@ -278,16 +278,6 @@ def meaning(name: str) -> str:
     return IN_WORLD[name] if name in IN_WORLD else PATCHES[name][1]
 
 
-@contextmanager
-def planted(name: str) -> Iterator[None]:
-    """Run with one rule broken."""
-    saved = []
-    if name in PATCHES:
-        for owner, attribute, value in PATCHES[name][0]():
-            saved.append((owner, attribute, getattr(owner, attribute)))
-            setattr(owner, attribute, value)
-    try:
-        yield
-    finally:
-        for owner, attribute, value in reversed(saved):
-            setattr(owner, attribute, value)
+def planted(name: str) -> AbstractContextManager[None]:
+    """Run with one rule broken; those that the world breaks itself need no patch."""
+    return planting.planted(*(PATCHES[name][0]() if name in PATCHES else ()))
