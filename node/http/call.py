@@ -29,7 +29,8 @@ from node.memory.memories import Ask
 if TYPE_CHECKING:
     from node.http.heads import Head
 
-_RETRY: Final = istr("Idempotency-Key")
+RETRY: Final = istr("Idempotency-Key")
+"""Header by which a retry is known."""
 _UNREAD: Final[Any] = object()
 _PARAMETERS_MAX: Final = 100
 _IDENTITY: Final = ("", "identity")
@@ -284,12 +285,12 @@ class Call:
         refusal = self.objection(agent)
         if refusal is not None:
             raise refusal
-        key = self.headers.get(_RETRY)
+        key = self.headers.get(RETRY)
         if key is None:
             return Ask(caller=self._caller(agent or memories.nameless(None)), body=fields)
         most = self.services.limits.idempotency_key_chars_max
         if not 1 <= len(key) <= most or not key.isprintable():
-            raise Problem(400, "invalid_field", f"{_RETRY}: expected 1 to {most} characters")
+            raise Problem(400, "invalid_field", f"{RETRY}: expected 1 to {most} characters")
         agent = agent or memories.nameless(key)
         return Ask(
             caller=self._caller(agent),

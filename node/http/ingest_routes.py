@@ -18,7 +18,7 @@ from multidict import CIMultiDictProxy
 
 from node.http import memory_routes, transfer_routes
 from node.http.answer import Answer
-from node.http.call import Call
+from node.http.call import RETRY, Call
 from node.http.problems import Problem, refused
 from node.http.strict_json import BadJsonError, parse
 from node.memory.problems import InvalidField
@@ -30,7 +30,6 @@ _PING_SECONDS: Final = 20.0
 _STALL_SECONDS: Final = 20.0
 _REF_CHARS_MAX: Final = 128
 _ENVELOPE_BYTES: Final = 4096
-_RETRY: Final = "Idempotency-Key"
 _CREATES: Final = "memory"
 _CREATES_MANY: Final = "memories"
 
@@ -47,9 +46,9 @@ class _Part(Call):
     def __init__(self, whole: Call, fields: Mapping[str, Any], key: str | None) -> None:
         super().__init__(whole.request, whole.services, whole.door)
         headers = whole.headers.copy()
-        headers.popall(_RETRY, None)
+        headers.popall(RETRY, None)
         if key is not None:
-            headers[_RETRY] = key
+            headers[RETRY] = key
         self.headers = CIMultiDictProxy(headers)
         self.peer, self.grant = whole.peer, whole.grant
         self._json = dict(fields)
