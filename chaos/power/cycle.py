@@ -135,10 +135,15 @@ def power_cycle(
     if result.ok or keep is None:
         return result
     keep.mkdir(parents=True, exist_ok=True)
-    file = keep / f"power-{seed}.log"
+    file = keep_log(recorded, keep / f"power-{seed}.log")
+    return PowerResult(**{**_fields(result), "log": str(file)})
+
+
+def keep_log(recorded: Recorded, file: Path) -> Path:
+    """Write a log and its promises to a file, for `replay`."""
     promises = recorded.promises
     file.write_bytes(pickle.dumps((recorded.log, promises.steps, promises.entries)))
-    return PowerResult(**{**_fields(result), "log": str(file)})
+    return file
 
 
 def replay(

@@ -69,8 +69,12 @@ class Disk:
         self.files: dict[int, bytes] = dict(log.files)
         self.names: dict[int, dict[str, int]] = {f: dict(n) for f, n in log.names.items()}
         self.coming: list[Op] = []
+        """What is on its way, oldest first."""
         self.version = 0
         """Grows whenever something has become sure."""
+        self._line: list[Op] = []
+        # What is on its way, and what is sure but must not be applied before older things are.
+        self._sure: set[int] = set()
         self._ended: set[int] = set()
         self._covers: dict[int, list[Op]] = {}
 
@@ -79,6 +83,7 @@ class Disk:
         if isinstance(op.what, Sync):
             self._covers[id(op)] = [one for one in self.coming if id(one) in self._ended]
         else:
+            self._line.append(op)
             self.coming.append(op)
 
     def end(self, op: Op) -> None:
@@ -94,11 +99,27 @@ class Disk:
             self._ended.add(id(op))
 
     def _settle(self, ops: list[Op]) -> None:
-        held = {id(op) for op in self.coming}
-        ops = [op for op in ops if id(op) in held]
-        if not ops:
+        fresh = {id(op) for op in ops} - self._sure
+        if not fresh:
             return
         self.version += 1
+        self._sure |= fresh
+        blocked: set[int] = set()
+        ready, left = [], []
+        for op in self._line:
+            if id(op) in self._sure and not blocked & touched(op):
+                ready.append(op)
+            else:
+                blocked |= touched(op)
+                left.append(op)
+        self._apply(ready)
+        self._line = left
+        gone = {id(op) for op in ready}
+        self._sure -= gone
+        self._ended -= gone
+        self.coming = [op for op in left if id(op) not in self._sure]
+
+    def _apply(self, ops: list[Op]) -> None:
         buffers: dict[int, bytearray] = {}
         for op in ops:
             if isinstance(op.what, Names):
@@ -109,9 +130,6 @@ class Disk:
                     buffers[inode] = bytearray(self.files.get(inode, b""))
                 _apply(buffers[inode], op.what)
         self.files.update((inode, bytes(buffer)) for inode, buffer in buffers.items())
-        gone = {id(op) for op in ops}
-        self._ended -= gone
-        self.coming = [op for op in self.coming if id(op) not in gone]
 
     # --- an image ---------------------------------------------------------------------------
 
@@ -124,11 +142,13 @@ class Disk:
                 where these have not arrived.
         """
         names = {folder: dict(held) for folder, held in self.names.items()}
-        for place, op in enumerate(self.coming):
-            if place in kept and isinstance(op.what, Names):
+        arrived = {id(self.coming[place]): part for place, part in kept.items()}
+        arrived.update(dict.fromkeys(self._sure, WHOLE))
+        for op in self._line:
+            if id(op) in arrived and isinstance(op.what, Names):
                 _set_names(names, op.what)
         tree: Tree = {}
-        contents = self._contents(kept, grown=grown)
+        contents = self._contents(arrived, grown=grown)
         for path, inode in _walk(names, self._log.folders, ROOT, ""):
             if inode in self._log.folders:
                 tree[path] = None
@@ -138,10 +158,10 @@ class Disk:
                 tree[path] = self.files.get(inode, b"")
         return tree
 
-    def _contents(self, kept: Kept, *, grown: bool) -> dict[int, bytes]:
+    def _contents(self, arrived: Kept, *, grown: bool) -> dict[int, bytes]:
         cached: dict[int, bytearray] = {}
         stored: dict[int, bytearray] = {}
-        for place, op in enumerate(self.coming):
+        for op in self._line:
             if not isinstance(op.what, Data | Size):
                 continue
             inode = op.what.inode
@@ -149,12 +169,12 @@ class Disk:
                 base = self.files.get(inode, b"")
                 cached[inode], stored[inode] = bytearray(base), bytearray(base)
             _apply(cached[inode], op.what)
-            if place not in kept:
+            if id(op) not in arrived:
                 continue
             if isinstance(op.what, Size):
                 _apply(stored[inode], op.what)
             else:
-                _store(stored[inode], cached[inode], op.what, kept[place])
+                _store(stored[inode], cached[inode], op.what, arrived[id(op)])
         if grown:
             for inode, buffer in stored.items():
                 buffer.extend(bytes(max(0, len(cached[inode]) - len(buffer))))
@@ -163,7 +183,7 @@ class Disk:
     def everywhere(self) -> dict[str, int]:
         """Path -> inode, when all that is on its way has arrived."""
         names = {folder: dict(held) for folder, held in self.names.items()}
-        for op in self.coming:
+        for op in self._line:
             if isinstance(op.what, Names):
                 _set_names(names, op.what)
         return dict(_walk(names, self._log.folders, ROOT, ""))

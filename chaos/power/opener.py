@@ -9,7 +9,8 @@ kills is an answer, too: the image is named and the next one gets a new process.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -219,18 +220,18 @@ class Opener:
         code = process.wait()
         self._process = None
         self.deaths += 1
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         process.stdout.close()
         return {"number": order.number, "error": f"the process that opened it ended with {code}"}
 
-    def open_all(self, orders: Sequence[Order]) -> Iterator[Told]:
-        """Open images, one after the other."""
-        for order in orders:
-            yield self.open(order)
-
     def _start(self) -> subprocess.Popen[str]:
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         return self._process
 
