@@ -17,6 +17,7 @@ import typer
 from node.cli.app import command_tree
 from node.declare import Setting
 from node.errors import Exit, NodeError
+from node.failpoints import POINTS
 from node.http.routes import Needs, Touches
 from node.http.table import TABLE as ROUTES
 from node.logs import EVENTS
@@ -42,6 +43,12 @@ _SETTINGS_INTRO: Final = (
 _EVENTS_INTRO: Final = (
     "A line of the log is one event with plain facts beside it: `at` (RFC 3339, UTC), "
     "`level`, `event`, then the facts. No line carries the content of a memory or a secret."
+)
+_FAILPOINTS_INTRO: Final = (
+    "A node that was started with `MNEMESH_FAULTS` fails at these places when it is told to; see "
+    "[operations](../operations.md#test-builds-faults-by-order). Where: `loop` stands for the "
+    "whole node while a delay lasts, `task` for one answer, link or delivery, the others for a "
+    "thread."
 )
 _METRICS_INTRO: Final = (
     "`GET /metrics` is a Prometheus page with these and the usual `process_*`; `GET "
@@ -295,10 +302,17 @@ def commands_page() -> str:
     )
 
 
+def failpoints_page() -> str:
+    """Places where a node fails by order, in a test build."""
+    rows = [(f"`{name}`", where, moment) for name, (where, moment) in POINTS.items()]
+    return _page("Failpoints", _FAILPOINTS_INTRO, _rows(("point", "where", "the moment"), rows))
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "commands.md": commands_page,
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,
+    "failpoints.md": failpoints_page,
     "limits.md": limits_page,
     "metrics.md": metrics_page,
     "routes.md": routes_page,

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from node.cli.app import COMMANDS, GROUPS, PANELS
+from node.failpoints import POINTS
 from node.logs import EVENTS
 from node.metrics import TABLE as METRICS
 from node.settings.sections import TABLE as SETTINGS
@@ -56,6 +57,23 @@ def test_every_event_that_is_named_stands_in_the_table() -> None:
         if name not in EVENTS
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_failpoint_is_hit_somewhere_and_no_other_is() -> None:
+    """The steps of a rewrite are told by their own names, and hit under `erase.`."""
+    hit = {
+        name
+        for module in sources()
+        if module.package == "node"
+        for _, name in literals(module, {"hit", "reached"})
+    }
+    steps = {
+        f"erase.{name}"
+        for module in sources()
+        if module.name == "node.store.rewriting"
+        for _, name in literals(module, {"_step"})
+    }
+    assert hit | steps == set(POINTS)
 
 
 def test_names_in_the_tables_are_plain_and_unique() -> None:
