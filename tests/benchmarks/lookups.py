@@ -91,6 +91,10 @@ class Client:
         self._connection.request("GET", f"/api/v1{path}", headers=self._headers)
         return self._answer()
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
     def _answer(self) -> Any:
         response = self._connection.getresponse()
         body = json.loads(response.read())

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -211,10 +211,11 @@ def soak(folder: Path, plan: Plan, samples: Path, *, told: bool = True) -> dict[
 
 def read_back(node: Node, ledger: Ledger) -> dict[int, int]:
     """The number that a node shows for each memory that was acknowledged."""
-    client, shown = Client(node), dict[int, int]()
-    for number in ledger.acknowledged:
-        shown[number] = written(client.get(f"/memories/{ident(number)}")["content"])
-    return shown
+    with closing(Client(node)) as client:
+        return {
+            number: written(client.get(f"/memories/{ident(number)}")["content"])
+            for number in ledger.acknowledged
+        }
 
 
 def _arguments() -> argparse.Namespace:

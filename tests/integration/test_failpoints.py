@@ -96,6 +96,7 @@ def test_every_point_is_hit_in_a_mesh(stage: Stage, point: str) -> None:
         stage.wait_end()
         assert ended(first) == 0
         revive(first)
+    first.wait_alive()
     until_linked(stage.nodes)
     check_equal(stage.nodes, stage.promised)
 
