@@ -19,7 +19,7 @@ from rich.table import Table
 from chaos.campaign.folder import CampaignFolder
 from chaos.catalogue import CATALOGUE
 from chaos.report.figures import KINDS, report_of
-from chaos.report.markdown import markdown
+from chaos.report.markdown import into, markdown
 from chaos.report.page import page, verdict_of
 from chaos.report.reading import Campaign, read
 from chaos.report.shape import Report
@@ -41,6 +41,7 @@ def add_command(subparsers: "Subparsers") -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, help="where the page goes; beside the history if not")
     parser.add_argument("--json", action="store_true", help="print report.json, no tables")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="renew the tables in a document")
     parser.set_defaults(run=run)
     return parser
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes report.json and report.html; prints a summary.
 
     Args:
-        args: history, html, json, markdown, as `add_command` declares them.
+        args: history, html, json, markdown, into, as `add_command` declares them.
 
     Returns:
         The exit code.
@@ -67,6 +68,12 @@ def run(args: argparse.Namespace) -> int:
         return _EXIT_USAGE
     page_path: Path = args.html or history.with_name("report.html")
     report = write(campaign, page_path.with_suffix(".json"), page_path, names)
+    if args.into is not None:
+        try:
+            _put(args.into, into(args.into.read_text(encoding="utf-8"), report))
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"cannot write {visible(args.into)}: {visible(error)}\n")
+            return _EXIT_USAGE
     if args.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     elif args.markdown:

@@ -16,6 +16,23 @@ _HEADS: Final = (
 )
 
 
+BEGIN: Final = "<!-- campaign: from here on written by `chaos report --into` -->"
+END: Final = "<!-- campaign: to here -->"
+
+
+def into(document: str, report: Report) -> str:
+    """A document with the tables of a campaign between its two marks.
+
+    Raises:
+        ValueError: the marks are not there, once each and in order.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        raise ValueError(f"no place for the tables: it is between {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{markdown(report)}\n{END}{after}"
+
+
 def markdown(report: Report) -> str:
     """Tables of a campaign: totals, headline classes, all others, and what was not tested."""
     totals = report["totals"]
@@ -31,6 +48,7 @@ def markdown(report: Report) -> str:
         f"{totals['duplicated']:,} duplicated, {totals['diverged']:,} diverged."
     )
     lines = [
+        *_setting(report),
         summary,
         "",
         *_table(_HEADS, [_row(_title(row), row) for row in (*first, *rest) if row["cycles"]]),
@@ -42,6 +60,20 @@ def markdown(report: Report) -> str:
     if unplayed:
         lines += ["", *_table(("class", "verdict", "cycles", "why"), unplayed)]
     return "\n".join([*lines, ""])
+
+
+def _setting(report: Report) -> list[str]:
+    """What was run, and on what."""
+    facts = {
+        "mesh": f"{counted(len(report['nodes']), 'node')}, W = {report['quorum_writes']}",
+        "seed": report["seed"],
+        "started": report["started"] or "not written down",
+        "version": report["version"],
+        "taken up again": counted(report["resumes"], "time"),
+        **report["machine"],
+    }
+    rows = [[cell(name), cell(value)] for name, value in facts.items()]
+    return [*_table(("campaign", cell(report["campaign"])), rows), ""]
 
 
 def _title(row: ClassRow) -> str:
