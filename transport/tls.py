@@ -31,11 +31,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnCertificate:
-    """The certificate this process presents: PEM files, leaf first, and the leaf's fingerprint."""
+    """The certificate this process presents: PEM files, leaf first, and the leaf as it was read.
+
+    Who asks about it later gets what is shown, and needs no file for it: there may be none to open.
+    """
 
     certificate_path: Path
     key_path: Path
     fingerprint: str
+    der: bytes
 
     @classmethod
     def load(cls, certificate_path: Path, key_path: Path) -> Self:
@@ -45,10 +49,12 @@ class OwnCertificate:
             CertificateError: unreadable, malformed, encrypted, or certificate and key do not match.
             KeyFileError: the key file is missing; LooseModeError: others can read it.
         """
+        der = load_der(certificate_path)
         own = cls(
             certificate_path=certificate_path,
             key_path=key_path,
-            fingerprint=fingerprint(load_der(certificate_path)),
+            fingerprint=fingerprint(der),
+            der=der,
         )
         _present(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), own)
         return own

@@ -14,7 +14,7 @@ from node.logs import EventLog
 from node.paths import Stamp, stamp_of
 from node.settings import Material
 from transport.allowlist import Allowlist, load
-from transport.certificate import expires_at, load_der, names_of
+from transport.certificate import expires_at, names_of
 from transport.errors import TransportError
 from transport.listener import ListenerTls
 from transport.peer_certificates import PeerCertificates
@@ -43,7 +43,6 @@ class TrustKeeper:
         self._loop = asyncio.get_running_loop()
         self._swap: Swap | None = None
         self._audit: Callable[..., None] | None = None
-        self._own_certificate = material.tls_cert
         failpoints.hit("certificate.read")
         self._server = OwnCertificate.load(material.tls_cert, material.tls_key)
         client_cert = material.client_cert or material.tls_cert
@@ -61,12 +60,12 @@ class TrustKeeper:
     @property
     def expires_at(self) -> float:
         """When that certificate expires, seconds since the epoch."""
-        return expires_at(load_der(self._own_certificate)).timestamp()
+        return expires_at(self._server.der).timestamp()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names and addresses that the served certificate is for."""
-        return names_of(load_der(self._own_certificate))
+        return names_of(self._server.der)
 
     def allows(self, fingerprint: str) -> bool:
         """Whether a fingerprint may connect now; the node's own counts, for its operator."""
@@ -116,9 +115,7 @@ class TrustKeeper:
 
     def _trust(self) -> Trust:
         pins = dict(self._certificates.load_all(self.allowlist))
-        own = {
-            own.fingerprint: load_der(own.certificate_path) for own in (self._server, self._client)
-        }
+        own = {own.fingerprint: own.der for own in (self._server, self._client)}
         ca = self._material.ca_cert
         return Trust(
             allowed=self.allowlist.fingerprints | own.keys(),
@@ -167,7 +164,7 @@ class TrustKeeper:
     def certificate_of(self, fingerprint: str) -> bytes | None:
         """The DER of a known certificate."""
         if fingerprint == self._server.fingerprint:
-            return load_der(self._own_certificate)
+            return self._server.der
         return self._certificates.load_all(self.allowlist).get(fingerprint)
 
     def check(self) -> None:

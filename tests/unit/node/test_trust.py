@@ -79,3 +79,12 @@ async def test_an_operator_who_asks_again_is_told_again(tmp_path: Path) -> None:
     trust.check()
     trust.reload()
     assert told.events == ["allowlist_refused", "allowlist_refused"]
+
+
+async def test_what_is_shown_is_known_without_its_file(tmp_path: Path) -> None:
+    """A campaign took all file descriptors of a node: it ended, for its gauges read a file."""
+    trust = keeper(tmp_path, Told())
+    expires, names = trust.expires_at, trust.names
+    (tmp_path / "tls.crt").unlink()
+    assert (trust.expires_at, trust.names) == (expires, names)
+    assert trust.certificate_of(trust.fingerprint) is not None
