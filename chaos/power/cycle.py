@@ -177,9 +177,20 @@ def judge(
     count: int,
     python: Sequence[str] = (sys.executable, "-P"),
     honours: Honours = lambda _op: True,
+    data_dir: str = DATA_DIR,
     progress: Progress = lambda _phase, _done, _all: None,
 ) -> PowerResult:
-    """Build images of a log, have them opened, and compare them with what was promised."""
+    """Build images of a log, have them opened, and compare them with what was promised.
+
+    Args:
+        recorded: the log and the promises.
+        seed: draws the images.
+        count: how many.
+        python: the interpreter that has the node installed.
+        honours: for controls; see `chaos.power.disk.Disk`.
+        data_dir: of the node, below the root of the log; empty for the root itself.
+        progress: told how far it is.
+    """
     began = time.monotonic()
     tally = _Tally(recorded.promises)
     built = images(recorded.log, seed, count, honours=honours)
@@ -189,7 +200,7 @@ def judge(
             place = Path(folder) / str(image.number)
             lay_out(image.tree, place, recorded.log, image.number)
             deep = image.number % _DEEP_EVERY == 0
-            told = opener.open(Order(image.number, place / DATA_DIR, deep))
+            told = opener.open(Order(image.number, place / data_dir, deep))
             shutil.rmtree(place)
             tally.take(image, told)
             progress("images", image.number + 1, count)
