@@ -66,6 +66,7 @@ async def no_files(cycle: Cycle) -> None:
         if cycle.mesh.nodes[node].runs:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     cycle.healed("files may be opened again")
+    cycle.expect("nobody ends for want of a file", cycle.mesh.nodes[node].runs)
     await _expect_recovery(cycle, node, [])
 
 
