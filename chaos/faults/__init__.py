@@ -1,1 +1,1 @@
-"""The injectors, a file for each family."""
+"""The injectors, a file for each family; each is registered where it is written."""
