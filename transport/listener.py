@@ -261,6 +261,10 @@ class Listener:
             gate.shut()
             raise
         finally:
+            if not isinstance(loop, asyncio.BaseEventLoop):
+                # The handle of uvloop owns the descriptor now, alone: an object of Python's that
+                # is collected later would close it again, by then another connection's.
+                sock.detach()
             self._handshakes[host] -= 1
             if not self._handshakes[host]:
                 del self._handshakes[host]

@@ -21,6 +21,7 @@ from transport.tls import OwnCertificate, Trust, client_context, peer_certificat
 if TYPE_CHECKING:
     import asyncio
 
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
 __all__ = ["ClientTls", "HungUpError", "PinnedConnector", "pinned_session", "session_over"]
@@ -82,6 +83,22 @@ class PinnedConnector(aiohttp.TCPConnector):
             raise
         self.connection = connection
         return connection
+
+    async def _wrap_create_connection(
+        self, *args: Any, addr_infos: list[Any], **kwargs: Any
+    ) -> "tuple[asyncio.Transport, ResponseHandler]":
+        # The base class connects a socket of Python's and hands it to the loop. uvloop then has
+        # two owners of one descriptor: where a dial is given up at a bad moment, both close it,
+        # and the second one closes a connection that was given the number meanwhile.
+        for place, (_, _, _, _, address) in enumerate(addr_infos, start=1):
+            try:
+                return await self._wrap_existing_connection(
+                    *args, host=address[0], port=address[1], **kwargs
+                )
+            except aiohttp.ClientConnectorError:
+                if place == len(addr_infos):
+                    raise
+        raise OSError("no address")
 
     def _check(self, transport: "asyncio.Transport | None") -> None:
         der = peer_certificate(transport) if transport is not None else None
