@@ -11,6 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,6 +23,14 @@ from chaos.history import read_file
 _SUMS: Final = ("acknowledged", "attempted", "lost", "invented", "duplicated", "diverged")
 _VERDICTS: Final = ("pass", "fail", "void", "not_run")
 _SHOWN_MAX: Final = 20
+_HEADS: Final = {
+    "not_run": "not run",
+    "acknowledged": "acked",
+    "attempted": "of",
+    "duplicated": "doubled",
+    "diverged": "unequal",
+}
+"""So that the table fits into 80 columns."""
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -78,11 +87,12 @@ def _sums(judged: list[Judged]) -> dict[str, int]:
 
 def _print(document: dict[str, Any]) -> None:
     console = Console()
-    table = Table(title=escape(f"{document['campaign']}: {document['cycles']} cycles, judged anew"))
-    table.add_column("class")
+    title = escape(f"{document['campaign']}: {document['cycles']} cycles, judged anew")
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("class", no_wrap=True)
     columns = ("cycles", *_VERDICTS, *_SUMS)
     for name in columns:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(_HEADS.get(name, name), justify="right", no_wrap=True)
     for row in document["classes"]:
         table.add_row(row["class"], *(str(row[name]) for name in columns))
     table.add_row("all", *(str(document["totals"][name]) for name in columns), style="bold")
