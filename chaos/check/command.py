@@ -11,7 +11,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -88,7 +87,7 @@ def _sums(judged: list[Judged]) -> dict[str, int]:
 def _print(document: dict[str, Any]) -> None:
     console = Console()
     title = escape(f"{document['campaign']}: {document['cycles']} cycles, judged anew")
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("class", no_wrap=True)
     columns = ("cycles", *_VERDICTS, *_SUMS)
     for name in columns:
