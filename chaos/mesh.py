@@ -210,12 +210,11 @@ class Mesh:
         if self.packets is not None:
             self.packets.heal()
         for node in self.nodes:
+            node.note_death()
             node.clear_orders()
             node.resume()
             await node.untrace()
         down = [at for at, node in enumerate(self.nodes) if not node.runs]
-        for at in down:
-            await self.nodes[at].ended()
         if down:
             await self.start(*down)
 

@@ -42,6 +42,7 @@ class NodeProcess:
         program: what runs it, as `python -P -m node`.
         environment: beside the harness's own.
         tracer: a running `strace` that is on it.
+        deaths: ends that nobody waited for, with what the node said last.
     """
 
     place: Place
@@ -53,6 +54,7 @@ class NodeProcess:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     tracer: subprocess.Popen[bytes] | None = None
+    deaths: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -107,6 +109,7 @@ class NodeProcess:
         """
         if self.runs:
             raise NodeEndedError(f"{self.name} runs already")
+        self.note_death()
         self.orders.mkdir(exist_ok=True)
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("MNEMESH_", "XDG_"))}
         with self.log.open("ab") as log:
@@ -174,6 +177,12 @@ class NodeProcess:
         self.process = None
         await self.untrace()
         return code
+
+    def note_death(self) -> None:
+        """Take note of an end that nobody has waited for: no injector meant it."""
+        if self.process is not None and (code := self.process.poll()) is not None:
+            self.deaths.append(f"{self.name} ended with {code}: {self.tail()}")
+            self.process = None
 
     # --- orders to play a fault -------------------------------------------------------
 

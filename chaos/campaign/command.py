@@ -44,7 +44,9 @@ _FOLDER: Final = Path("chaos-campaign")
 def add_command(subparsers: "Subparsers") -> None:
     """Add `run` and `list`."""
     run = subparsers.add_parser("run", help="play a campaign on a mesh of real nodes")
-    run.add_argument("--plan", metavar="NAME|FILE", help=f"one of {', '.join(plans())}, or a file")
+    run.add_argument(
+        "--plan", metavar="NAME|FILE", help=f"one of {', '.join(plans())} (smoke), or a file"
+    )
     run.add_argument("--class", dest="classes", metavar="F01,...", help="only these classes")
     run.add_argument("--cycles", type=int, metavar="N", help="cycles of each class")
     run.add_argument("--seed", type=int, metavar="S", help="decides everything; drawn without")
@@ -94,12 +96,11 @@ def plan_from(args: argparse.Namespace) -> Plan:
     Raises:
         BadPlanError: it cannot be played.
     """
-    plan = read_plan(args.plan or "smoke")
+    plan = read_plan(args.plan) if args.plan or not args.classes else Plan()
     if args.classes:
-        codes = [code.strip().upper() for code in args.classes.split(",")]
-        plan = replace(plan_of({"classes": dict.fromkeys(codes, 1)}, "by hand"), nodes=plan.nodes)
-        if not args.plan:
-            plan = replace(plan, nodes=5, quorum_writes=3)
+        wanted = [code.strip().upper() for code in args.classes.split(",")]
+        known = plan_of({"classes": dict.fromkeys(wanted, 1)}, "by hand").classes
+        plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in known})
     if args.cycles is not None:
         plan = replace(plan, classes=dict.fromkeys(plan.classes, args.cycles))
     nodes = args.nodes or plan.nodes
@@ -134,7 +135,7 @@ async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, er
             quorum_timeout_ms=plan.quorum_timeout_ms,
         )
         places = in_namespaces if able.namespaces else on_loopback
-        with CycleProgress(err, len(turns)) as told:
+        with CycleProgress(err, plan, len(turns)) as told:
             async with opened(folder.mesh, shape, places, rng=random.Random(plan.seed)) as mesh:
                 runner = Runner(
                     plan=plan,

@@ -105,12 +105,13 @@ def plans() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
 
 
-def read_plan(named: str) -> Plan:
-    """Read a plan by its name, or from a file.
+def read_plan(named: str | None) -> Plan:
+    """Read a plan by its name, or from a file; `smoke` without.
 
     Raises:
         BadPlanError: there is none, or it cannot be played.
     """
+    named = named or "smoke"
     path = plans().get(named, Path(named))
     try:
         rows = tomllib.loads(path.read_text())

@@ -10,7 +10,7 @@ from typing import Final, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from chaos.campaign.plan import Turn
+from chaos.campaign.plan import Plan, Turn
 from chaos.campaign.runner import Outcome
 from chaos.catalogue import CATALOGUE
 
@@ -20,8 +20,9 @@ _COLOURS: Final = {"pass": "green", "fail": "bold red", "void": "yellow", "not_r
 class CycleProgress:
     """A bar for people, a line a cycle for logs."""
 
-    def __init__(self, err: Console, total: int) -> None:
+    def __init__(self, err: Console, plan: Plan, total: int) -> None:
         self._err = err
+        self._shape = f"--nodes {plan.nodes} --quorum-writes {plan.quorum_writes}"
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -56,6 +57,5 @@ class CycleProgress:
         self._err.print(f"[{colour}]{outcome.verdict:8}[/]{name}, {turn.workload}: {writes}{level}")
         if outcome.verdict in ("fail", "void"):
             self._err.print(f"         {outcome.why}", markup=False)
-            self._err.print(
-                f"         mnemesh chaos run --class {turn.code} --cycles 1 --seed {turn.seed}"
-            )
+            again = f"--class {turn.code} --cycles 1 --seed {turn.seed} {self._shape}"
+            self._err.print(f"         mnemesh chaos run {again}", soft_wrap=True)

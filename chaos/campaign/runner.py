@@ -156,6 +156,11 @@ class Runner:
             self.recorder.event("note", what="trouble", trace=_trace(error))
             if isinstance(first, NotSteadyError | NodeEndedError):
                 cycle.broken.append(trouble)  # the mesh's fault, not the harness's
+        for node in self.mesh.nodes:
+            node.note_death()
+            for death in node.deaths:
+                cycle.expect("no node ends by itself", ok=False, said=death)
+            node.deaths.clear()
         return self._judged(cycle, trouble, converged)
 
     def _cycle(self, turn: Turn) -> Cycle:
