@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from chaos.check.campaign import check_campaign
 from chaos.check.cycle import check_cycle, count
 from chaos.check.gathering import gather
 from chaos.client import Client
@@ -15,7 +16,8 @@ from chaos.history import Event, Recorder, Stage, read_file
 from chaos.network.places import Place
 from chaos.workloads import WORKLOADS
 from chaos.workloads.play import Pace
-from tests.integration.rig import RealNode
+from chaos.workloads.whole import write_whole
+from tests.integration.rig import RealNode, until_level
 from tests.integration.rig_mesh import founded, start_all
 
 pytestmark = pytest.mark.integration
@@ -52,7 +54,9 @@ def places(nodes: Sequence[RealNode]) -> list[Place]:
     ]
 
 
-async def play(name: str, nodes: Sequence[RealNode], path: Path, cycle: int) -> list[Event]:
+async def play(
+    name: str, nodes: Sequence[RealNode], path: Path, cycle: int, seconds: float = SECONDS
+) -> list[Event]:
     client = Client(places(nodes))
     workload = WORKLOADS[name]()
     workload.pace = Pace(clients=4, pace_s=0.02)  # type: ignore[attr-defined]
@@ -68,12 +72,51 @@ async def play(name: str, nodes: Sequence[RealNode], path: Path, cycle: int) -> 
             namespace=f"chaos/c{cycle:06d}",
         )
         try:
-            with trio.move_on_after(SECONDS):
+            with trio.move_on_after(seconds):
                 await workload.run(stage)
             await workload.final(stage)
         finally:
             client.close()
     return list(read_file(path))
+
+
+async def read_whole(nodes: Sequence[RealNode], path: Path) -> None:
+    client = Client(places(nodes))
+    with Recorder(path) as recorder:
+        stage = Stage(
+            client=client,
+            recorder=recorder,
+            nodes=[node.name for node in nodes],
+            live=set(range(len(nodes))),
+            rng=random.Random(0),
+            cycle=0,
+            namespace="chaos",
+        )
+        try:
+            await write_whole(stage)
+        finally:
+            client.close()
+
+
+def test_cycles_are_still_there_at_the_end(mesh: list[RealNode], tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    trio.run(play, "governance", mesh, path, 101, 0.7)
+    trio.run(play, "delete", mesh, path, 102, 0.7)
+    mesh[0].store("beside", namespace="chaos/c000102/probe")
+    until_level(mesh)
+    trio.run(read_whole, mesh, path)
+    campaign = check_campaign(read_file(path))
+    assert [each.verdict for each in campaign.judged] == ["pass", "pass"]
+    assert campaign.anomalies == []
+    kept = mesh[0].tell("GET", "/memories?namespace=chaos/c000102&limit=1")["memories"][0]["id"]
+    mesh[0].tell("DELETE", f"/memories/{kept}")
+    until_level(mesh)
+    gone = path.with_name("gone")
+    lines = path.read_bytes().splitlines(keepends=True)
+    gone.write_bytes(b"".join(x for x in lines if b'"scope":"all"' not in x))
+    trio.run(read_whole, mesh, gone)
+    rules = {(one.checker, one.rule) for one in check_campaign(read_file(gone)).anomalies}
+    assert rules == {("campaign", "lost")}
 
 
 @pytest.mark.parametrize("name", sorted(WORKLOADS))
