@@ -5,7 +5,7 @@ own words: level, equal in content, and no word of the attacker in any file of l
 """
 
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +24,13 @@ from chaos.hostile import (
     versions,
 )
 from chaos.hostile import member as members
-from chaos.hostile.target import Expectation, Papers, Target, Victim
+from chaos.hostile.attacks import Attack
+from chaos.hostile.target import Papers, Target, Victim
 from tests.integration.rig import RealNode, check_equal
 from tests.integration.rig_mesh import founded, list_of, start_all
 from transport import allowlist
 
 pytestmark = pytest.mark.integration
-Attack = Callable[[Target, random.Random], Awaitable[list[Expectation]]]
 # Deadlines are the nodes' own; short ones make the same attack take less time.
 QUICK = {
     "limits": {"headers_timeout_ms": 700, "body_timeout_ms": 1200, "handshake_timeout_ms": 1000}
