@@ -4,14 +4,11 @@ Law: with `full_fanout_max = 0` the smallest mesh spreads by relay; real process
 in it, and whatever was acknowledged is everywhere afterwards.
 """
 
-import random
-
 import pytest
 
 from tests.integration.conftest import Found
-from tests.integration.rig import RealNode, until_linked
-from tests.integration.rig_load import Load
-from tests.integration.test_mesh_kill import check_kept
+from tests.integration.rig import RealNode
+from tests.integration.rig_kills import kill_all, kill_at_random, kill_one
 
 pytestmark = pytest.mark.integration
 
@@ -25,50 +22,14 @@ def relaying(found: Found, count: int) -> list[RealNode]:
 
 @pytest.mark.parametrize("victim", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_node_killed_under_load_loses_nothing(found: Found, victim: int) -> None:
-    nodes = relaying(found, 4)
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    load = Load(nodes, seed=seed)
-    with load.running(1):
-        load.until_written(random.Random(seed).randrange(50, 200))
-        nodes[victim].kill()
-        load.until_written(60)
-        nodes[victim].start()
-        load.until_written(60)
-    until_linked(nodes)
-    assert load.broken > 0, "nothing was in flight when the node died"
-    check_kept(nodes, load)
+    kill_one(relaying(found, 4), victim, writers=1, after=200)
 
 
 @pytest.mark.slow
 def test_all_nodes_killed_at_once_come_back_with_everything(found: Found) -> None:
-    nodes = relaying(found, 4)
-    load = Load(nodes)
-    with load.running(1):
-        load.until_written(200)
-        for node in nodes:
-            node.kill()
-    for node in nodes:
-        node.spawn()
-    for node in nodes:
-        node.wait_alive()
-    until_linked(nodes)
-    check_kept(nodes, load)
+    kill_all(relaying(found, 4), writers=1)
 
 
 @pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing(found: Found) -> None:
-    nodes = relaying(found, 5)
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    load = Load(nodes, seed=seed)
-    with load.running(1):
-        for _ in range(8):
-            load.until_written(draw.randrange(1, 150))
-            victim = draw.choice(nodes)
-            victim.kill()
-            load.until_written(draw.randrange(1, 60))
-            victim.start()
-            until_linked(nodes)
-    check_kept(nodes, load)
+    kill_at_random(relaying(found, 5), 8, writers=1, apart=150)
