@@ -121,6 +121,8 @@ class Writer(threading.Thread):
             else:
                 self._write(turn, number, made)
             turn += 1
+        if self._connection is not None:
+            self._connection.close()
 
     def _write(self, turn: int, number: int, made: set[int]) -> None:
         body: dict[str, Any] = {"content": f"{turn} {self._texts[turn % len(self._texts)]}"}
