@@ -7,6 +7,7 @@ clean tree fails or a patch does not apply.
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.planted.layers import Answer, Layer, Verdict, ask
+from tests.planted.layers import Answer, Layer, Verdict, ask, stop
 from tests.planted.report import Figures, as_json, as_table
 from tests.planted.scratch import ScratchError, Workshop, described, workshop
 from tests.planted.table import PLANTED, Planted, together
@@ -33,6 +34,7 @@ def main() -> int:
         for one in chosen:
             print(f"{one.name:36} {one.meaning}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the copies go in either case
     told = Console(stderr=True)
     began = time.monotonic()
     try:
@@ -109,7 +111,12 @@ def _plant(
         return planted, answers
 
     with ThreadPoolExecutor(max(args.jobs, 1)) as pool:
-        return list(pool.map(one, chosen))
+        try:
+            return list(pool.map(one, chosen))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise
 
 
 def _compared(shop: Workshop, planted: Planted, answer: Answer, seed: int) -> Answer:
@@ -128,4 +135,7 @@ def _tell(told: Console, name: str, answer: Answer, word: str = "") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
+from threading import Event
 from typing import Final
 
 from tests.planted.scratch import environment_of
@@ -30,6 +31,8 @@ _PYTEST_FAILED: Final = 1
 _NOT_STEADY: Final = 3
 """How the harness ends when its mesh does not come back."""
 _TIMED_OUT: Final = -1
+_running: Final[set[subprocess.Popen[bytes]]] = set()
+_stopping: Final = Event()
 
 
 class Layer(StrEnum):
@@ -131,6 +134,8 @@ def ask(layer: Layer, watch: Watch, tree: Path, *, seed: int) -> Answer:
 
 
 def _run(arguments: Sequence[str], tree: Path, seconds: float) -> _Ended:
+    if _stopping.is_set():
+        return _Ended(_TIMED_OUT, "")
     with TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -141,21 +146,31 @@ def _run(arguments: Sequence[str], tree: Path, seconds: float) -> _Ended:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _running.add(process)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            # Asked first: pytest ends the nodes that it started on its way out.
-            process.send_signal(signal.SIGINT)
             code = _TIMED_OUT
         finally:
             _end(process)
+            _running.discard(process)
         output.seek(0)
         return _Ended(code, output.read().decode(errors="replace"))
 
 
+def stop() -> None:
+    """Ask whatever runs to end, and start nothing that lasts; from any thread."""
+    _stopping.set()
+    for process in tuple(_running):
+        process.send_signal(signal.SIGINT)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        # Asked first: pytest and the harness end the nodes that they started on their way out.
+        process.send_signal(signal.SIGINT)
     try:
-        process.wait(15)
+        process.wait(30)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
