@@ -26,7 +26,9 @@ from chaos.campaign.progress import CycleProgress
 from chaos.campaign.runner import CampaignAbortedError, Runner, innermost
 from chaos.campaign.tally import Tally
 from chaos.catalogue import CATALOGUE
+from chaos.check.campaign import check_campaign
 from chaos.faults.registry import injectors
+from chaos.history import read_file
 from chaos.mesh import NotSteadyError, Shape, opened
 from chaos.network.places import in_namespaces, on_loopback
 from chaos.process import NodeEndedError
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 _FOLDER: Final = Path("chaos-campaign")
+_SHOWN_MAX: Final = 20
 
 
 def add_command(subparsers: "Subparsers") -> None:
@@ -148,6 +151,7 @@ async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, er
                 )
                 with trio.move_on_after((args.stop_after or 1e9) * 60):
                     await runner.play(turns)
+                await runner.read_all()
     return _said(folder, counts, args, err)
 
 
@@ -160,8 +164,12 @@ def _said(
     err.print(
         " · ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "nothing left"
     )
+    # Judged anew from the file, with every cycle of earlier runs and the reads of whole stores.
+    whole = check_campaign(read_file(folder.history)).anomalies
+    for one in whole[:_SHOWN_MAX]:
+        err.print(f"{one.checker} {one.rule}: {one.detail}", markup=False)
     err.print(f"mnemesh chaos report {folder.path}")
-    return 1 if counts["fail"] else 0
+    return 1 if counts["fail"] or whole else 0
 
 
 def _version() -> str:

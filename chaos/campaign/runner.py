@@ -26,6 +26,7 @@ from chaos.mesh import Mesh, NotSteadyError
 from chaos.process import NodeEndedError
 from chaos.sandbox import Means
 from chaos.stage import Stage
+from chaos.workloads.whole import write_whole
 
 _SAMPLE_S: Final = 0.25
 _BEFORE: Final = 4  # acknowledgements before the fault, and again after the heal
@@ -98,6 +99,26 @@ class Runner:
             )
             self.told(turn, outcome)
             await self._back(turn)
+
+    async def read_all(self) -> None:
+        """Read the whole store of every node into the history, as the end of a run.
+
+        Raises:
+            NotSteadyError: the nodes do not come level.
+        """
+        everyone = set(range(len(self.mesh.nodes)))
+        await self.mesh.until_level(everyone, seconds=_LEVEL_S)
+        await write_whole(
+            Stage(
+                client=self.mesh.client,
+                recorder=self.recorder,
+                nodes=self.mesh.names,
+                live=everyone,
+                rng=random.Random(0),
+                cycle=0,
+                namespace="",
+            )
+        )
 
     def _not_run(self, turn: Turn) -> Outcome | None:
         injector = self.injectors.get(turn.code)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import trio
 
+from chaos.check.gathering import READS
 from chaos.events import Outcome
 from chaos.recorder import Recorder
 
@@ -16,7 +17,7 @@ class Tally(Recorder):
     """Counts acknowledgements and remembers the running cycle.
 
     Attributes:
-        acknowledged: completions that were `ok`, since the harness began.
+        acknowledged: writes that were answered `ok`, since the harness began.
         rows: lines of this cycle so far, decoded.
     """
 
@@ -25,12 +26,22 @@ class Tally(Recorder):
         self.acknowledged = 0
         self.rows: list[Mapping[str, object]] = []
         self._more = trio.Event()
+        self._reads: set[int] = set()
         super().__init__(path)
+
+    def invoke(self, process: str, node: str, f: str, **args: object) -> int:
+        """As of `Recorder`."""
+        op = super().invoke(process, node, f, **args)
+        if f in READS:
+            self._reads.add(op)
+        return op
 
     def complete(self, op: int, outcome: Outcome, *, status: int = 0, **values: object) -> None:
         """As of `Recorder`; wakes who waits for acknowledgements."""
         super().complete(op, outcome, status=status, **values)
-        if outcome == "ok":
+        if op in self._reads:
+            self._reads.discard(op)
+        elif outcome == "ok":
             self.acknowledged += 1
             self._more.set()
             self._more = trio.Event()
@@ -42,7 +53,7 @@ class Tally(Recorder):
     def event(self, kind: str, **fields: object) -> None:
         """As of `Recorder`; a `cycle` line begins the rows anew."""
         if kind == "cycle":
-            self.rows = []
+            self.rows, self._reads = [], set()
         super().event(kind, **fields)
 
     def _append(self, row: Mapping[str, object]) -> None:

@@ -49,7 +49,9 @@ def check_campaign(events: Iterable[Event]) -> Campaign:
     whole: list[FinalRead] = []
     for block in _blocks(events, campaign, whole):
         _judge(block, campaign, left)
-    campaign.anomalies.extend(check_whole(whole, left, campaign.judged))
+        # Whole stores are read at the end of every run: about the cycles until then.
+        campaign.anomalies.extend(check_whole(whole, left, campaign.judged))
+        whole.clear()
     return campaign
 
 
