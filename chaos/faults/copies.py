@@ -15,7 +15,7 @@ from typing import Any, Final
 import trio
 
 from chaos.campaign.cycle import Cycle
-from chaos.faults.probes import CREATED, Probe, back, expect_once, serves, title_of, write
+from chaos.faults.probes import CREATED, back, expect_once, serves, several, title_of
 from chaos.faults.registry import fault
 from chaos.network.places import Place, free_ports
 from chaos.process import NodeEndedError, NodeProcess
@@ -32,7 +32,7 @@ async def copy_folder(source: Path, target: Path) -> None:
 
     def work() -> None:
         if target.exists():
-            _lose(target, frozenset())
+            lose(target, frozenset())
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
 
     await trio.to_thread.run_sync(work)
@@ -68,12 +68,6 @@ def let_in(cycle: Cycle, node: int) -> None:
     for other in cycle.others(node):
         cycle.mesh.wires.flows[node, other].release()
         cycle.mesh.wires.flows[other, node].release()
-
-
-async def several(cycle: Cycle, node: int, what: str) -> list[Probe]:
-    """A few writes of our own on a node."""
-    count = cycle.rng.randint(2, 5)
-    return [await write(cycle, node, title_of(cycle, what)) for _ in range(count)]
 
 
 # --- an old copy ----------------------------------------------------------------------------
@@ -132,7 +126,7 @@ async def lost(cycle: Cycle) -> None:
     await process.kill()
     before = store_of(process.data_dir)
     kept = _KEPT | ({_NOTE} if noted else set())
-    await trio.to_thread.run_sync(_lose, process.data_dir, kept)
+    await trio.to_thread.run_sync(lose, process.data_dir, kept)
     cycle.inject("a disk is lost", node=node, kept=sorted(kept), store=before)
     cycle.prove("no store is left", before and not store_of(process.data_dir))
     await cycle.hold()
@@ -149,7 +143,8 @@ def store_of(data_dir: Path) -> str:
     return current.read_text(encoding="ascii").strip() if current.exists() else ""
 
 
-def _lose(data_dir: Path, kept: frozenset[str]) -> None:
+def lose(data_dir: Path, kept: frozenset[str]) -> None:
+    """Remove all of a folder but what is named."""
     for path in data_dir.iterdir():
         if path.name in kept:
             continue

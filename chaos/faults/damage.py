@@ -17,9 +17,9 @@ from typing import Any, Final
 import trio
 
 from chaos.campaign.cycle import Cycle
-from chaos.faults.copies import said_since, several, store_of
+from chaos.faults.copies import said_since, store_of
 from chaos.faults.pages import Damage, cut, flip, tear, zero
-from chaos.faults.probes import OK, back, death, expect_once, serves
+from chaos.faults.probes import OK, back, death, expect_once, serves, several
 from chaos.faults.registry import fault
 from chaos.process import NodeEndedError
 

@@ -37,6 +37,12 @@ async def write(cycle: Cycle, node: int, title: str, *, timeout_s: float = 8.0) 
     return Probe(title, answer.status)
 
 
+async def several(cycle: Cycle, node: int, what: str) -> list[Probe]:
+    """A few writes of our own on a node."""
+    count = cycle.rng.randint(2, 5)
+    return [await write(cycle, node, title_of(cycle, what)) for _ in range(count)]
+
+
 def probes(cycle: Cycle) -> str:
     """Where the injectors of a cycle write."""
     return f"{cycle.stage.namespace}/probe"
