@@ -25,7 +25,7 @@ from crdt.replica import Replica
 from crdt.sealing import seal_approved
 from crdt.state import Batch
 from node import failpoints
-from node.errors import WriteError
+from node.errors import DiskError, WriteError
 from node.logs import EventLog
 from node.metrics import Metrics
 from node.replication.ancestry import Ancestry
@@ -200,8 +200,8 @@ class Engine:
         """
         try:
             yield
-        except expected:
-            raise
+        except (DiskError, *expected):
+            raise  # who writes tells of the disk, and why: see `_on_fatal`
         except Exception as error:
             self._failed(error)
             raise
