@@ -37,8 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(given.run(given))
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; `--resume` goes on where it was\n")
-        return 130
+        pass
+    except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+    sys.stderr.write("stopped; `--resume` goes on where it was\n")
+    return 130
 
 
 def _as_interrupt(_number: int, _frame: object) -> None:

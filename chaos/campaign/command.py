@@ -57,6 +57,7 @@ def add_command(subparsers: "Subparsers") -> None:
     run.add_argument("--quorum-writes", type=int, metavar="W")
     run.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR")
     run.add_argument("--resume", action="store_true", help="go on with the campaign of the folder")
+    run.add_argument("--only", metavar="F01,...", help="play these now, leave the rest for later")
     run.add_argument("--stop-after", type=float, metavar="MINUTES", help="leave the rest for later")
     run.add_argument("--no-room", action="store_true", help="no namespaces, even where there are")
     run.add_argument("--json", action="store_true", help="one JSON document at the end")
@@ -101,9 +102,7 @@ def plan_from(args: argparse.Namespace) -> Plan:
     """
     plan = read_plan(args.plan) if args.plan or not args.classes else Plan()
     if args.classes:
-        wanted = [code.strip().upper() for code in args.classes.split(",")]
-        known = plan_of({"classes": dict.fromkeys(wanted, 1)}, "by hand").classes
-        plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in known})
+        plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in _codes(args.classes)})
     if args.cycles is not None:
         plan = replace(plan, classes=dict.fromkeys(plan.classes, args.cycles))
     nodes = args.nodes or plan.nodes
@@ -114,8 +113,19 @@ def plan_from(args: argparse.Namespace) -> Plan:
     return replace(plan, nodes=nodes, quorum_writes=writes, seed=seed)
 
 
+def _codes(given: str) -> list[str]:
+    """Classes as somebody typed them.
+
+    Raises:
+        BadPlanError: there is no such class.
+    """
+    wanted = [code.strip().upper() for code in given.split(",")]
+    return list(plan_of({"classes": dict.fromkeys(wanted, 1)}, "by hand").classes)
+
+
 async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console) -> int:
-    turns = folder.left(plan)
+    only = _codes(args.only) if args.only else list(plan.classes)
+    turns = [turn for turn in folder.left(plan) if turn.code in only]
     counts: Counter[str] = Counter()
     with Tally(folder.history) as recorder:
         if not recorder.resumed:
