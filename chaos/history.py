@@ -28,6 +28,7 @@ from chaos.events import (
     Resume,
     Verdict,
 )
+from chaos.finals import Restorer
 from chaos.recorder import OWN_OF_COMPLETION, OWN_OF_INVOKE, Recorder
 from chaos.stage import Asks, Reply, Stage, Workload
 
@@ -54,6 +55,7 @@ __all__ = [
     "Verdict",
     "Workload",
     "parse",
+    "parse_all",
     "read_file",
     "read_history",
 ]
@@ -84,6 +86,7 @@ def read_history(lines: Iterable[str | bytes]) -> Iterator[Event]:
     Raises:
         MalformedHistoryError: for a line that is no event, unless it is the last one and cut.
     """
+    finals = Restorer()
     for number, line in enumerate(lines, start=1):
         ended = line.endswith("\n") if isinstance(line, str) else line.endswith(b"\n")
         try:
@@ -95,7 +98,7 @@ def read_history(lines: Iterable[str | bytes]) -> Iterator[Event]:
         if not isinstance(row, dict):
             raise MalformedHistoryError(number, "not an object")
         try:
-            event = parse(row)
+            event = parse(finals.whole(row) if row.get("kind") == "final" else row)
         except KeyError as error:
             raise MalformedHistoryError(number, f"no {error.args[0]!r}") from error
         except (TypeError, ValueError, AttributeError) as error:
@@ -114,8 +117,18 @@ def read_file(path: Path) -> Iterator[Event]:
         yield from read_history(lines)
 
 
+def parse_all(rows: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """Events of decoded lines, which are in the order of the file.
+
+    Raises:
+        KeyError, TypeError, ValueError: as of `parse`.
+    """
+    finals = Restorer()
+    return [parse(finals.whole(row) if row["kind"] == "final" else row) for row in rows]
+
+
 def parse(row: Mapping[str, Any]) -> Event:
-    """One event of one decoded line.
+    """One event of one decoded line; a `final` that refers to another was made whole before.
 
     Raises:
         KeyError: a field is missing.

@@ -21,7 +21,7 @@ from chaos.catalogue import CATALOGUE
 from chaos.check.cycle import check_cycle
 from chaos.client import Client
 from chaos.faults.registry import Injector
-from chaos.history import Workload, parse
+from chaos.history import Workload, parse_all
 from chaos.mesh import Mesh, NotSteadyError
 from chaos.process import NodeEndedError
 from chaos.sandbox import Means
@@ -170,6 +170,7 @@ class Runner:
                 await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
                 converged = trio.current_time() - cycle.healed_at
                 nursery.cancel_scope.cancel()
+            await self._look(cycle, self.mesh.client)  # so that the strip ends where it stands
             await workload.final(cycle.stage)
         except Exception as error:  # noqa: BLE001 - a harness that stumbles voids its cycle
             first = innermost(error)
@@ -226,28 +227,31 @@ class Runner:
         client = Client(self.mesh.places)  # its own connections: a stalled one stalls no client
         try:
             while True:
-                seen: dict[str, dict[str, object]] = {}
-                for at, node in enumerate(self.mesh.nodes):
-                    if not node.runs:
-                        seen[node.name] = {"up": False, "digest": "", "lag": 0}
-                        continue
-                    answer = await client.ask(at, "GET", "/mesh", timeout_s=0.5)
-                    body = answer.body if isinstance(answer.body, dict) else {}
-                    lags = [m.get("lag_ops") or 0 for m in body.get("members", [])]
-                    seen[node.name] = {
-                        "up": bool(body),
-                        "digest": body.get("digest", ""),
-                        "lag": max(lags, default=0),
-                    }
-                self.recorder.event("sample", cycle=cycle.number, nodes=seen)
+                await self._look(cycle, client)
                 await trio.sleep(_SAMPLE_S)
         finally:
             client.close()
 
+    async def _look(self, cycle: Cycle, client: Client) -> None:
+        seen: dict[str, dict[str, object]] = {}
+        for at, node in enumerate(self.mesh.nodes):
+            if not node.runs:
+                seen[node.name] = {"up": False, "digest": "", "lag": 0}
+                continue
+            answer = await client.ask(at, "GET", "/mesh", timeout_s=0.5)
+            body = answer.body if isinstance(answer.body, dict) else {}
+            lags = [m.get("lag_ops") or 0 for m in body.get("members", [])]
+            seen[node.name] = {
+                "up": bool(body),
+                "digest": body.get("digest", ""),
+                "lag": max(lags, default=0),
+            }
+        self.recorder.event("sample", cycle=cycle.number, nodes=seen)
+
     # --- the verdict ---------------------------------------------------------------------
 
     def _judged(self, cycle: Cycle, trouble: str, converged: float | None) -> Outcome:
-        judged = check_cycle([parse(row) for row in self.recorder.rows])
+        judged = check_cycle(parse_all(self.recorder.rows))
         anomalies = [one._asdict() for one in judged.anomalies]
         outcome = Outcome(
             verdict="pass",

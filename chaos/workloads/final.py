@@ -5,7 +5,7 @@ answer, page by page, and hashed without what belongs to a node alone (counts of
 stamp. A node's reading counts only when its clock was the same before and after; and
 all are read again, until a deadline, while their clocks differ, because members also write for
 themselves. After the deadline what was seen is written as it is: that is a finding, not a retry.
-A value is written once in a cycle, every node's hash of it always.
+A value is written once in a cycle, and a node that holds what another one holds says only that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import trio
 
 from chaos.check.gathering import content_hash
+from chaos.finals import shortened
 from chaos.history import Stage
 from chaos.workloads.play import AGENT
 
@@ -66,9 +67,12 @@ async def write_final(
     named = [stage.namespace, *spaces]
     readings = await _level(stage, named, sorted(links_of))
     shown: set[str] = set()
+    first: dict[str, Any] | None = None
     for reading in readings:
         fields = as_fields(reading, shown, stage.acknowledged)
-        stage.recorder.event("final", scope="cycle", **fields)
+        stage.recorder.event("final", scope="cycle", **shortened(fields, first))
+        if first is None and reading.error is None:
+            first = fields
 
 
 async def _level(stage: Stage, spaces: list[str], links_of: list[str]) -> list[Reading]:

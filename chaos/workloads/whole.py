@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chaos.check.gathering import content_hash
+from chaos.finals import shortened
 from chaos.history import Stage
 from chaos.workloads.final import UnreadError, mesh_of, records_of, short_clock, told
 from chaos.workloads.governance import SPACES
@@ -34,8 +35,12 @@ async def write_whole(stage: Stage) -> None:
         except UnreadError as error:
             troubles[node] = str(error)
     for number in sorted(cycles):
+        first: dict[str, Any] | None = None
         for node in sorted(stage.live):
-            await _one(stage, node, number, sorted(cycles[number]), clocks, troubles)
+            fields = await _one(stage, node, sorted(cycles[number]), clocks, troubles)
+            stage.recorder.event("final", scope="all", cycle=number, **shortened(fields, first))
+            if first is None and "error" not in fields:
+                first = fields
 
 
 async def _spaces(stage: Stage, node: int) -> list[str]:
@@ -46,11 +51,10 @@ async def _spaces(stage: Stage, node: int) -> list[str]:
 async def _one(
     stage: Stage,
     node: int,
-    number: int,
     spaces: list[str],
     clocks: Mapping[int, tuple[Mapping[str, int], str]],
     troubles: Mapping[int, str],
-) -> None:
+) -> dict[str, Any]:
     clock, digest = clocks.get(node, ({}, ""))
     records: dict[str, Mapping[str, Any]] = {}
     trouble = troubles.get(node)
@@ -59,16 +63,13 @@ async def _one(
             records |= await records_of(stage, node, space)
     except UnreadError as error:
         trouble = str(error)
-    stage.recorder.event(
-        "final",
-        scope="all",
-        cycle=number,
-        node=stage.nodes[node],
-        clock=short_clock(clock, ()),
-        digest=digest,
-        policies={},
-        records={
+    return {
+        "node": stage.nodes[node],
+        "clock": short_clock(clock, ()),
+        "digest": digest,
+        "policies": {},
+        "records": {
             ident: {"hash": content_hash(held), "present": True} for ident, held in records.items()
         },
         **({} if trouble is None else {"error": trouble}),
-    )
+    }
