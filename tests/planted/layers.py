@@ -231,7 +231,7 @@ def _chaos(campaigns: Sequence[Campaign], tree: Path, seed: int) -> Said:
         folder = Path(mkdtemp(prefix=f"campaign-{number}-", dir=tree)) / "campaign"
         count = one.cycles * len(one.faults.split(","))
         command = ["-m", "chaos", "run", *play, *nodes, "--folder", str(folder)]
-        ended = _run(command, tree, 60.0 + 20.0 * count)
+        ended = _run(command, tree, 90.0 + 40.0 * count)
         tail = ended.output[-3000:]
         if ended.code in {1, _NOT_STEADY}:
             failed = _FAILED_CYCLE.search(ended.output)
