@@ -18,6 +18,7 @@ _LEAF: Final = 0x02
 _BIG: Final = 0x01
 _SUB: Final = 0x02
 _NONE: Final = (1 << 64) - 1
+_DRAWS: Final = 20
 _DB: Final = struct.Struct("<IHHQQQQQ")
 _META: Final = struct.Struct("<IIQQ")
 _NODE: Final = struct.Struct("<HHHH")
@@ -133,14 +134,18 @@ def zero(path: Path, rng: random.Random) -> Damage:
 def tear(path: Path, rng: random.Random) -> Damage:
     """Put the end of one page in use behind the beginning of another, sector by sector."""
     page_bytes, used = used_pages(path)
-    page, other = rng.sample(used, 2)
-    keep = 512 * rng.randrange(1, page_bytes // 512)
-    with path.open("r+b") as file:
-        file.seek(other * page_bytes + keep)
-        rest = file.read(page_bytes - keep)
-        file.seek(page * page_bytes + keep)
-        file.write(rest)
-    return Damage("a torn page", [page])
+    data = path.read_bytes()
+    for _ in range(_DRAWS):
+        page, other = rng.sample(used, 2)
+        keep = 512 * rng.randrange(1, page_bytes // 512)
+        rest = data[other * page_bytes + keep : (other + 1) * page_bytes]
+        place = page * page_bytes + keep
+        if data[place : place + len(rest)] != rest:  # pages of large values are often alike
+            with path.open("r+b") as file:
+                file.seek(place)
+                file.write(rest)
+            return Damage("a torn page", [page])
+    return zero(path, rng)
 
 
 def cut(path: Path, rng: random.Random) -> Damage:
