@@ -6,11 +6,12 @@ ended; after a kill it is missing or older than the start. Both are replaced in 
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
+
+from transport.secret_files import replace_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +100,7 @@ class LastExit:
 
 def write_note(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON with mode 0600 in one step, flushed to the disk."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, json.dumps(data, indent=1).encode())
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from crdt.dot import NodeId
 from node.audit.chain import Verify
 from node.audit.heads import Head, HeadError, Witness, read_head, read_witness
-from node.audit.segments import replace_file
+from transport.secret_files import replace_file
 
 HEADS: Final = "heads.json"
 WITNESSES: Final = "witnesses.json"

@@ -17,12 +17,11 @@ from node.audit.segments import (
     last_entry,
     read_owner,
     read_tail,
-    replace_file,
     segment_path,
     segments,
-    sync_folder,
     write_owner,
 )
+from transport.secret_files import replace_file, sync_folder
 
 SEGMENT_BYTES_MAX: Final = 4 * 2**20
 _EARLIER: Final = "earlier"

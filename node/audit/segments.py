@@ -29,6 +29,7 @@ from node.audit.chain import (
     read_entry,
     verdict_of,
 )
+from transport.secret_files import replace_file
 
 FOLDER: Final = "audit"
 _SUFFIX: Final = ".jsonl"
@@ -64,28 +65,6 @@ def segment_path(folder: Path, first: int) -> Path:
 def anchor_path(folder: Path) -> Path:
     """Where the note about dropped entries lies."""
     return folder / _ANCHOR
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put a small file (0600) in place in one step, flushed to the disk."""
-    fresh = path.with_name(f"{path.name}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Named(NamedTuple):

@@ -200,7 +200,7 @@ class Engine:
         """
         try:
             yield
-        except (DiskError, *expected):
+        except (DiskError, *expected):  # type: ignore[misc]  # a tuple of types, and mypy sees none
             raise  # who writes tells of the disk, and why: see `_on_fatal`
         except Exception as error:
             self._failed(error)

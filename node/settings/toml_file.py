@@ -6,7 +6,6 @@ part and never replaced by defaults. A secret inside it is refused before anythi
 
 import difflib
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from node.errors import ConfigError, DowngradeRefused
 from node.settings.sections import SCHEMA_VERSION, SECTIONS, TABLE
+from transport.secret_files import replace_file
 
 _HEADER: Final = re.compile(r"^\s*\[\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\s*(#.*)?$")
 _KEY: Final = re.compile(r"^\s*([A-Za-z0-9_.\-\"']+)\s*=")
@@ -150,9 +150,4 @@ def _literal(value: object) -> str:
 def write_config(path: Path, values: Mapping[str, Mapping[str, object]]) -> None:
     """Write the file in one step, so that a crash leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(render_config(values))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, render_config(values).encode(), mode=0o644)

@@ -36,6 +36,7 @@ from node.store.schema import (
 )
 from node.store.scrub import scrub_all
 from node.store.whole import lengthened
+from transport.secret_files import sync_folder
 
 T = TypeVar("T")
 Commit = Callable[[Transaction], None]
@@ -304,15 +305,6 @@ class Environment:
                 ) from error
             self._notes = None
             return old
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _open(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:

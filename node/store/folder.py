@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from node import failpoints
-from node.store.environment import MAP_BYTES_DEFAULT, sync_folder
+from node.store.environment import MAP_BYTES_DEFAULT
 from node.store.errors import StoreDamaged
 from node.store.store import Store
+from transport.secret_files import sync_folder
 
 _CURRENT: Final = "CURRENT"
 _STORE: Final = "store-"

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Final
 
 from node.errors import IntegrityError
-from node.store.environment import DATA_FILE, Environment, sync_folder
+from node.store.environment import DATA_FILE, Environment
 from node.store.erasures import REWRITTEN_KEY, Rows, is_clear, put_erasures
 from node.store.errors import NoRoom, StoreBusy
 from node.store.noting import Note, Notes
 from node.store.schema import TABLE_NAMES, Transaction, number, sealed
 from node.store.store import Store
+from transport.secret_files import sync_folder
 
 NOTES_MAX: Final = 5_000
 """As many touched rows are left for the writer's thread."""
