@@ -219,7 +219,10 @@ def _write(
             serialization.NoEncryption(),
         ),
     )
-    pair.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    # Last and whole: a pair is there when its certificate is.
+    fresh = pair.certificate.with_suffix(".new")
+    fresh.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    fresh.replace(pair.certificate)
     return pair
 
 

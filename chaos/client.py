@@ -94,7 +94,7 @@ class Client:
                 answer = await wire.ask(method, _full(path), body, self._named(headers))
         except trio.TooSlowError:
             return self._nothing(wire, "timeout")
-        except (OSError, trio.BrokenResourceError, h11.ProtocolError) as error:
+        except (OSError, trio.BrokenResourceError, h11.ProtocolError, ValueError) as error:
             return self._nothing(wire, f"{type(error).__name__}: {error}")
         except BaseException:
             self._nothing(wire, "")

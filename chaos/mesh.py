@@ -262,7 +262,9 @@ async def opened(
     pairs = {node.name: node.pair for node in nodes}
     for node in nodes:
         if not node.allowlist.exists():
-            node.allowlist.write_text("".join(f"{p.fingerprint} {n}\n" for n, p in pairs.items()))
+            _write_whole(
+                node.allowlist, "".join(f"{p.fingerprint} {n}\n" for n, p in pairs.items())
+            )
     mesh = Mesh(
         folder=folder,
         shape=shape,
@@ -291,7 +293,8 @@ def _remembered(
     note = folder / "places.json"
     if not note.exists():
         places = makes_places(names)
-        note.write_text(json.dumps([[p.host, p.port, p.agent_port, p.namespace] for p in places]))
+        rows = [[p.host, p.port, p.agent_port, p.namespace] for p in places]
+        _write_whole(note, json.dumps(rows))
         return places
     rows = json.loads(note.read_text())
     if rows[0][3]:
@@ -350,7 +353,12 @@ def _write_config(path: Path, shape: Shape) -> None:
         lines.append(f"[{name}]")
         # A JSON list, text, number or flag is one of TOML too.
         lines += [f"{key} = {json.dumps(value)}" for key, value in rows.items()]
-    fresh = path.with_suffix(".new")
-    fresh.write_text("\n".join(lines) + "\n")
+    _write_whole(path, "\n".join(lines) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """All of it or nothing: the harness itself may be killed at any moment."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
     fresh.chmod(0o600)
     fresh.replace(path)

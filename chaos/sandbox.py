@@ -125,6 +125,8 @@ def _become_first(ready: int, alive: int, command: Sequence[str]) -> None:
             libc_call("mount", b"proc", b"/proc", b"proc", ctypes.c_ulong(0), None)
             # Names of network namespaces are files there; they must not outlive the room.
             libc_call("mount", b"tmpfs", b"/run", b"tmpfs", ctypes.c_ulong(0), None)
+            # Its first process is deaf to a signal without a handler; held back, none is lost.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
             os.execve(command[0], list(command), os.environ | {_INSIDE: "1"})  # noqa: S606 - our own words
     except OSError as error:
         sys.stderr.write(f"mnemesh chaos: no room: {error}\n")
@@ -144,7 +146,10 @@ def _wait(child: int) -> int:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-    return os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        sys.stderr.write(f"mnemesh chaos: the room ended by {signal.Signals(-code).name}\n")
+    return code if code >= 0 else 128 - code
 
 
 def means() -> Means:

@@ -6,8 +6,10 @@ told at once, with the command that plays it again.
 
 import argparse
 import json
+import os
 import random
 import secrets
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path("chaos-campaign")
 _SHOWN_MAX: Final = 20
+_NODES_MIN: Final = 2
+_STOPS_S: Final = 1.0  # a terminal says it to the harness and to its room, so it is heard twice
+_HASTY: Final = 130
 
 
 def add_command(subparsers: "Subparsers") -> None:
@@ -71,7 +76,6 @@ def run_campaign(args: argparse.Namespace) -> int:
     """Play a campaign; returns the exit code."""
     err = Console(stderr=True, highlight=False)
     if not is_inside() and not args.no_room:
-        args.folder.parent.mkdir(parents=True, exist_ok=True)
         code = play_inside([sys.executable, "-P", "-m", "chaos", *sys.argv[1:]])
         if code is not None:
             return code
@@ -81,7 +85,7 @@ def run_campaign(args: argparse.Namespace) -> int:
         plan = folder.resume() if args.resume else plan_from(args)
         if not args.resume:
             folder.begin(plan)
-        return trio.run(_play, folder, plan, args, err)
+        code = trio.run(_until_told, folder, plan, args, err)
     except (BadPlanError, FolderTakenError) as error:
         err.print(f"[red]error:[/] {error}")
         return 2
@@ -92,6 +96,11 @@ def run_campaign(args: argparse.Namespace) -> int:
         err.print(f"[red]aborted:[/] {innermost(ours)}")
         err.print(f"the stores and logs are in {folder.mesh}")
         return 3
+    finally:
+        folder.leave()
+    if code is None:
+        raise KeyboardInterrupt
+    return code
 
 
 def plan_from(args: argparse.Namespace) -> Plan:
@@ -105,8 +114,13 @@ def plan_from(args: argparse.Namespace) -> Plan:
         plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in _codes(args.classes)})
     if args.cycles is not None:
         plan = replace(plan, classes=dict.fromkeys(plan.classes, args.cycles))
-    nodes = args.nodes or plan.nodes
-    writes = args.quorum_writes or (plan.quorum_writes if args.nodes is None else nodes // 2 + 1)
+    if args.cycles is not None and args.cycles < 1:
+        raise BadPlanError(f"{args.cycles} cycles play nothing")
+    nodes = plan.nodes if args.nodes is None else args.nodes
+    writes = plan.quorum_writes if args.nodes is None else nodes // 2 + 1
+    writes = writes if args.quorum_writes is None else args.quorum_writes
+    if nodes < _NODES_MIN:
+        raise BadPlanError(f"a mesh of {nodes} has no link to break: {_NODES_MIN} nodes or more")
     if not 1 <= writes <= nodes:
         raise BadPlanError(f"{writes} of {nodes} nodes can never confirm a write")
     seed = args.seed if args.seed is not None else (plan.seed or secrets.randbelow(2**31))
@@ -121,6 +135,31 @@ def _codes(given: str) -> list[str]:
     """
     wanted = [code.strip().upper() for code in given.split(",")]
     return list(plan_of({"classes": dict.fromkeys(wanted, 1)}, "by hand").classes)
+
+
+async def _until_told(
+    folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console
+) -> int | None:
+    """Play until the end or until a signal says stop; None for the latter."""
+    code: int | None = None
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with trio.open_signal_receiver(*numbers) as said:
+
+        async def listen(scope: trio.CancelScope) -> None:
+            first: float | None = None
+            async for _ in said:
+                if first is None:
+                    first = trio.current_time()
+                    err.print("the nodes are being ended; a second word ends them at once")
+                    scope.cancel()
+                elif trio.current_time() - first > _STOPS_S:
+                    os._exit(_HASTY)  # whatever still runs dies with this process
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, nursery.cancel_scope)
+            code = await _play(folder, plan, args, err)
+            nursery.cancel_scope.cancel()
+    return code
 
 
 async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console) -> int:
@@ -159,8 +198,7 @@ async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, er
                     workloads=dict(WORKLOADS),
                     told=lambda turn, outcome: told(turn, outcome, counts),
                 )
-                with trio.move_on_after((args.stop_after or 1e9) * 60):
-                    await runner.play(turns)
+                await runner.play(turns, seconds=(args.stop_after or 1e9) * 60)
                 await runner.read_all()
     return _said(folder, counts, args, err)
 

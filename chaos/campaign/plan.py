@@ -114,11 +114,11 @@ def read_plan(named: str | None) -> Plan:
     named = named or "smoke"
     path = plans().get(named, Path(named))
     try:
-        rows = tomllib.loads(path.read_text())
+        rows = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         known = ", ".join(plans())
         raise BadPlanError(f"no plan {named!r}: expected a file or one of {known}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not even UTF-8
         raise BadPlanError(f"{path}: {error}") from error
     return plan_of(rows, path.stem)
 
@@ -133,6 +133,15 @@ def plan_of(rows: Mapping[str, Any], name: str) -> Plan:
     unknown = sorted(rows.keys() - known)
     if unknown:
         raise BadPlanError(f"plan {name}: unknown key {unknown[0]!r}; known are {sorted(known)}")
+    try:
+        return _plan_of(rows, name)
+    except BadPlanError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise BadPlanError(f"plan {name}: {error}") from error
+
+
+def _plan_of(rows: Mapping[str, Any], name: str) -> Plan:
     every = int(rows.get("cycles", 0))
     skipped = set(rows.get("except", ()))
     classes = {code: every for code in CATALOGUE if every and code not in skipped}

@@ -6,6 +6,7 @@ happened in it. A mesh that does not come back ends the campaign, for there is n
 to measure; its stores stay for whoever looks.
 """
 
+import math
 import random
 import traceback
 from collections.abc import Callable
@@ -79,13 +80,20 @@ class Runner:
     workloads: dict[str, Callable[[], Workload]]
     told: Callable[[Turn, Outcome], None]
 
-    async def play(self, turns: list[Turn]) -> None:
+    async def play(self, turns: list[Turn], *, seconds: float = math.inf) -> None:
         """Play turns in order.
+
+        Args:
+            turns: to be played.
+            seconds: after which no other one is begun.
 
         Raises:
             CampaignAbortedError: the mesh did not come back after one.
         """
+        began = trio.current_time()
         for turn in turns:
+            if trio.current_time() - began > seconds:
+                return
             outcome = self._not_run(turn) or await self._one(turn)
             self.recorder.event(
                 "verdict",
@@ -178,12 +186,26 @@ class Runner:
             self.recorder.event("note", what="trouble", trace=_trace(error))
             if isinstance(first, NotSteadyError | NodeEndedError):
                 cycle.broken.append(trouble)  # the mesh's fault, not the harness's
+                cycle.expect("the mesh is steady", ok=False, said=trouble)
+            else:
+                # What was acknowledged is judged even so; the fault itself counts for nothing.
+                cycle.prove("the harness did its part", ok=False, said=trouble)
+                await self._read_after_trouble(cycle, workload)
         for node in self.mesh.nodes:
             node.note_death()
             for death in node.deaths:
                 cycle.expect("no node ends by itself", ok=False, said=death)
             node.deaths.clear()
         return self._judged(cycle, trouble, converged)
+
+    async def _read_after_trouble(self, cycle: Cycle, workload: Workload) -> None:
+        cycle.stage.live |= set(cycle.everyone)
+        try:
+            await self.mesh.heal()
+            await self.mesh.until_level(cycle.everyone, seconds=_LEVEL_S)
+            await workload.final(cycle.stage)
+        except Exception as error:  # noqa: BLE001 - the first trouble is the one to tell
+            self.recorder.event("note", what="trouble", trace=_trace(error))
 
     def _cycle(self, turn: Turn) -> Cycle:
         rng = random.Random(turn.seed)
@@ -263,7 +285,7 @@ class Runner:
         least = CATALOGUE[cycle.code].acknowledged_least
         share = judged.acknowledged / judged.attempted if judged.attempted else 0.0
         if anomalies:
-            outcome.verdict, outcome.why = "fail", anomalies[0]["detail"]
+            outcome.verdict, outcome.why = "fail", trouble or anomalies[0]["detail"]
         elif cycle.broken:
             outcome.verdict, outcome.why = "fail", f"not so: {cycle.broken[0]}"
         elif trouble or not cycle.proofs or not all(cycle.proofs):

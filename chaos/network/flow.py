@@ -113,9 +113,12 @@ class Flow:
                 self.truncate_after = None
                 if kept:
                     await sink.send_all(kept)
+                    self.passed += len(kept)
                 raise EndOfFlowError
         while data and self.bytes_per_s:
             part, data = data[: max(1, self.bytes_per_s // 20)], data[self.bytes_per_s // 20 or 1 :]
+            while self.held:
+                await self._open.wait()
             await sink.send_all(part)
             self.passed += len(part)
             with trio.move_on_after(len(part) / (self.bytes_per_s or 1)):

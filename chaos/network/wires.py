@@ -121,7 +121,7 @@ class Wires:
     # --- carrying -------------------------------------------------------------------
 
     async def _serve(self, pair: tuple[int, int], listener: trio.SocketListener) -> None:
-        async with trio.open_nursery() as nursery:
+        async with listener, trio.open_nursery() as nursery:
             while True:
                 near = await listener.accept()
                 self.accepted[pair] += 1
@@ -142,6 +142,8 @@ class Wires:
                 finally:
                     self._open[pair].discard(connection)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
             _reset(near)
 
     def _end(self, one: int, other: int, *, half: bool) -> int:
@@ -168,12 +170,15 @@ class _Connection:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._one_way, up, self._near, self._far)
                     nursery.start_soon(self._one_way, down, self._far, self._near)
+            if (
+                not self._scope.cancelled_caught
+            ):  # both have said all: their last bytes may be on the way
+                self._far.socket.close()
+                self._near.socket.close()
         finally:
             _reset(self._far)
-            if self._half:
-                with trio.CancelScope(shield=False):
-                    await self._swallow()
-            _reset(self._near)
+        if self._half:
+            await self._swallow()
 
     def end(self, *, half: bool) -> None:
         self._half = half
