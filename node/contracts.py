@@ -184,6 +184,10 @@ class Reader(Protocol):
         """The same of the lane that never leaves this node."""
         ...
 
+    def knows(self, collection: str, record_id: str) -> bool:
+        """Whether a record of this id is here, shown or not, or was and is in the feed as gone."""
+        ...
+
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         """The births of other owners or namespaces that share an id with what `get` gives.
 
@@ -258,12 +262,9 @@ class Reader(Protocol):
         ...
 
     def feed(self, after: int, limit: int, *, own: bool = False) -> Sequence[FeedEntry]:
-        """Records changed after an arrival number, oldest change first.
+        """Records changed after an arrival number, oldest change first, at most `limit`.
 
-        Args:
-            after: the number.
-            limit: at most so many.
-            own: with those of the lane that never leaves this node.
+        `own`: with those of the lane that never leaves this node.
         """
         ...
 

@@ -2,7 +2,10 @@
 
 Law: what a caller may not see does not exist for it: it is not found, makes no beginning
 ambiguous, and stands in nobody's way. One's own private memory comes before a shared one that
-was given its id elsewhere, so nobody can have its author write into another record.
+was given its id elsewhere, so nobody can have its author write into another record. What is, or
+was, the whole id of a memory is the beginning of no other: a change that is asked for again meets
+nothing, never a neighbour whose id is longer. (An id itself is no secret: to take one that is
+taken is refused.)
 """
 
 from collections.abc import Callable
@@ -78,10 +81,9 @@ class Finder:
         held = self.seen(wanted, viewer, everything=everything, archived=archived)
         if held is not None:
             return held
-        if len(wanted) >= PREFIX_CHARS_MIN:
-            names = self._reader().with_prefix(
-                COLLECTION, wanted, _CANDIDATES_MAX, archived=archived
-            )
+        reader = self._reader()
+        if len(wanted) >= PREFIX_CHARS_MIN and not reader.knows(COLLECTION, wanted):
+            names = reader.with_prefix(COLLECTION, wanted, _CANDIDATES_MAX, archived=archived)
             shown = [
                 self.seen(name, viewer, everything=everything, archived=archived) for name in names
             ]

@@ -54,6 +54,12 @@ class StoreReader:
         """The same of the lane that never leaves this node."""
         return self._showing.one(record_key(PRIVATE, collection, record_id))
 
+    def knows(self, collection: str, record_id: str) -> bool:
+        """Whether a record of this id is here, shown or not, or was and is in the feed as gone."""
+        newer, feed = self._engine.replica.overlay.keys(), self._engine.store.feed
+        keys = (record_key(lane, collection, record_id) for lane in _LANES)
+        return any(key in newer or feed.knows(key) for key in keys)
+
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         """The births of other owners or namespaces that share an id with what `get` gives.
 

@@ -26,7 +26,15 @@ from node.store.rows import (
     record_place,
     standing_data,
 )
-from node.store.schema import LOG_NAMES, NUMBER_BYTES, Tables, Transaction, name_of, number
+from node.store.schema import (
+    KEY_BYTES_MAX,
+    LOG_NAMES,
+    NUMBER_BYTES,
+    Tables,
+    Transaction,
+    name_of,
+    number,
+)
 
 
 class Entry(NamedTuple):
@@ -143,6 +151,18 @@ class Feed:
             out.append(Logged(arrival, entry.actor, entry.first, entry.last, entry.data))
             arrival = before
         return out
+
+    def knows(self, key: bytes) -> bool:
+        """Whether a record stands in the feed, alive or gone; two looks, whatever its size."""
+        if len(key) > KEY_BYTES_MAX:
+            return False
+        tables = self._env.tables
+        return self._env.read(
+            lambda txn: (
+                txn.get(key, db=tables.records) is not None
+                or txn.get(name_of(key), db=tables.gone_at) is not None
+            )
+        )
 
     def _place(self, txn: Transaction, key: bytes, name: bytes) -> Place:
         value = txn.get(key, db=self._env.tables.records)

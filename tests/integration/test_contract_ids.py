@@ -1,7 +1,8 @@
 """Ids as the contract has them: the beginning of one is as good as all of it, wherever one is read.
 
 Law: six characters and more; what several begin with is 409 with the candidates, and changes
-nothing; less than six is nothing's id.
+nothing; less than six is nothing's id. What is, or was, the whole id of a memory is the beginning
+of no other: asked twice, a delete deletes once.
 """
 
 from collections.abc import Callable
@@ -106,6 +107,53 @@ def test_less_than_six_characters_are_no_id(node: RealNode, way: str) -> None:
         assert len(reply.body["missing"]) == 1
     else:
         assert reply.status == 404, reply.body
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("gone", ["deleted", "erased", "purged", "put away"])
+def test_a_whole_id_of_what_is_gone_stands_for_nothing_else(
+    node: RealNode, way: str, gone: str
+) -> None:
+    slug = f"{way}-{gone}".replace(" ", "-")
+    one, longer, other = f"{slug}-1", f"{slug}-10", f"other-{slug}"
+    for ident in (one, longer, other):
+        node.store("t", id=ident, agent_id="ann")
+    archives = gone in {"purged", "put away"}
+    if way in IN_THE_ARCHIVE:
+        if gone == "put away":  # here what is not in the archive has the whole id
+            node.tell("POST", f"/archive/{longer}", X_Agent_Id="ann")
+        else:
+            node.tell("POST", "/archive", {"ids": [one, longer]}, X_Agent_Id="ann")
+            node.tell("DELETE", f"/archive/{one}", X_Agent_Id="ann")
+    elif archives:
+        node.tell("POST", f"/archive/{one}", X_Agent_Id="ann")
+        if gone == "purged":
+            node.tell("DELETE", f"/archive/{one}", X_Agent_Id="ann")
+    elif gone == "erased":
+        node.tell("POST", f"/memories/{one}/forget", {"erase": True}, X_Agent_Id="ann")
+    else:
+        node.tell("DELETE", f"/memories/{one}", X_Agent_Id="ann")
+    looks_there = {"archive", "archive ids", "erase", "forget", "forget ids", "promote"}
+    if gone == "put away" and way in looks_there:
+        return  # the archive is where these find it
+    before = node.mesh()["digest"]
+    reply = WAYS[way](node, one, other)
+    if way in {"archive ids", "forget ids"}:
+        assert reply.body["missing"] == [one], reply.body
+        return  # the other one of the two was meant
+    assert reply.status == 404, reply.body
+    assert node.mesh()["digest"] == before
+
+
+def test_asked_twice_a_delete_deletes_once(node: RealNode) -> None:
+    for number in (8, 80):
+        node.store("t", id=f"twice-d-1-{number}", agent_id="ann")
+    gone = node.ask("DELETE", "/memories/twice-d-1-8", X_Agent_Id="ann")
+    again = node.ask("DELETE", "/memories/twice-d-1-8", X_Agent_Id="ann")
+    assert (gone.status, again.status) == (200, 404)
+    assert node.ask("PUT", "/memories/twice-d-1-8", {"title": "u"}, X_Agent_Id="ann").status == 404
+    assert node.ask("GET", "/memories/twice-d-1-8", X_Agent_Id="ann").status == 404
+    assert node.tell("GET", "/memories/twice-d-1-80")["memory"]["title"] == "t"
 
 
 def test_actions_and_subscriptions_have_beginnings_too(node: RealNode) -> None:

@@ -83,6 +83,9 @@ class Living(Governed):
             found = classes(key, self.node.replica.read(key), self.node.replica)
             yield from found[:1]
 
+    def knows(self, collection: str, record_id: str) -> bool:
+        return any(held.id == record_id for held in self._all(collection))
+
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         assert whole
         key = record_key(DATA, collection, record_id)

@@ -111,6 +111,10 @@ class Governed:
     def own(self, collection: str, record_id: str) -> Held | None:
         return self._held(PRIVATE, collection, record_id)
 
+    def knows(self, collection: str, record_id: str) -> bool:
+        keys = (record_key(lane, collection, record_id) for lane in (DATA, PRIVATE))
+        return any(key in self.node.disk.records for key in keys)
+
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
         lanes = (PRIVATE,) if own else (DATA, PRIVATE)
         found = (self._held(lane, collection, record_id, archived=True) for lane in lanes)

@@ -67,6 +67,9 @@ class FakeReader:
     def own(self, collection: str, record_id: str) -> Held | None:
         return self._held(PRIVATE, collection, record_id)
 
+    def knows(self, collection: str, record_id: str) -> bool:
+        return any((op.collection, op.id) == (collection, record_id) for op in self._node.log)
+
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
         for lane in (PRIVATE,) if own else (DATA, PRIVATE):
             held = self._held(lane, collection, record_id, ARCHIVED)

@@ -86,6 +86,17 @@ async def test_promote_makes_it_last(world: World) -> None:
     assert world.node.actions[-1][0] == "promote"
 
 
+async def test_a_whole_id_is_the_beginning_of_no_other(world: World) -> None:
+    for ident in ("d-1-8000", "d-1-800", "d-1-80"):
+        await world.store(id=ident)
+    assert (await world.ask("DELETE", f"{MEMORIES}/d-1-80")).status == 200
+    for method, body in (("DELETE", None), ("PUT", {"title": "Two"}), ("GET", None)):
+        reply = await world.ask(method, f"{MEMORIES}/d-1-80", body, x_agent_id="ai:alice")
+        assert (reply.status, reply.json["error"]) == (404, "not_found"), method
+    for ident in ("d-1-800", "d-1-8000"):
+        assert (await read(world, ident))["title"] == "A title"
+
+
 async def test_delete_ends_it(world: World) -> None:
     made = await world.store("Tea")
     reply = await world.ask("DELETE", f"{MEMORIES}/{made['id']}")

@@ -182,3 +182,17 @@ def test_read_counters_add_up_and_go_with_their_record(store: Store) -> None:
     store.commit(maker.take())
     store.flush_access({key: (1, 60)})
     assert store.lists.access(key) == (0, 0)
+
+
+def test_a_record_is_known_until_its_end_is_forgotten(store: Store) -> None:
+    maker = Maker()
+    for ident in ("aaa", "aab"):
+        maker.create(ident)
+    store.commit(maker.take())
+    maker.delete(memory("aaa"))
+    store.commit(maker.take())
+    known = ("aaa", "aab", "aa", "aac")
+    assert [store.feed.knows(memory(name)) for name in known] == [True, True, False, False]
+    store.prune_feed(2**60)
+    assert [store.feed.knows(memory(name)) for name in known] == [False, True, False, False]
+    assert not store.feed.knows(b"d" * 600)
