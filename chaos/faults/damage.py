@@ -18,6 +18,7 @@ import trio
 
 from chaos.campaign.cycle import Cycle
 from chaos.faults.copies import said_since, store_of
+from chaos.faults.disks import DISK_ERROR_CODE
 from chaos.faults.pages import Damage, cut, flip, tear, zero
 from chaos.faults.probes import OK, back, death, expect_once, serves, several
 from chaos.faults.registry import fault
@@ -25,6 +26,8 @@ from chaos.process import NodeEndedError
 
 INTEGRITY_CODE: Final = 5
 DOWNGRADE_CODE: Final = 7
+# A page that cannot be written to counts as the disk's failure.
+_ENDS: Final = (None, INTEGRITY_CODE, DISK_ERROR_CODE)
 _START_S: Final = 15.0
 _LISTED: Final = 1000
 _FIELDS: Final = ("title", "content", "metadata", "tags", "namespace")
@@ -86,9 +89,7 @@ async def _play_on_damage(cycle: Cycle, node: int) -> None:
     said = said_since(process.log, heard)
     detail = {"served": served, "code": code}
     cycle.recorder.event("note", what="on damage", **detail, said=said[-300:])
-    cycle.expect(
-        "it ends with its documented code, or not", code in (None, INTEGRITY_CODE), **detail
-    )
+    cycle.expect("it ends with a documented code, or not", code in _ENDS, **detail)
 
 
 async def comes_up(cycle: Cycle, node: int) -> bool:
