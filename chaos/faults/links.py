@@ -11,11 +11,15 @@ import trio
 
 from chaos.campaign.cycle import Cycle
 from chaos.faults.registry import fault
+from chaos.faults.rogues import replayed
+from chaos.faults.strangers import cut_requests, reset_answers
 from chaos.network.packets import LOSSES
 
 _DIALS_MAX_PER_S: Final = 20  # of one pair, however it flaps
 _ANSWER_SLACK_S: Final = 0.25
 _PATIENCE_S: Final = 8.0
+_ABOVE_TLS: Final = 0.5
+_AT_CLIENTS: Final = 0.3
 
 
 @fault("F06")
@@ -126,7 +130,10 @@ async def narrow(cycle: Cycle) -> None:
 
 @fault("F11")
 async def repeated(cycle: Cycle) -> None:
-    """Bytes of a link arrive twice."""
+    """Bytes of a link arrive twice; or, by draw, whole frames of a member do, above TLS."""
+    if cycle.rng.random() < _ABOVE_TLS:
+        await replayed(cycle)
+        return
     one, other = cycle.rng.sample(cycle.everyone, 2)
     flow = cycle.mesh.wires.flows[one, other]
     before = cycle.mesh.wires.accepted[one, other] + cycle.mesh.wires.accepted[other, one]
@@ -162,7 +169,10 @@ async def half_open(cycle: Cycle) -> None:
 
 @fault("F13")
 async def reset_in_the_middle(cycle: Cycle) -> None:
-    """Links are reset while pages and acknowledgements are on their way."""
+    """Links are reset while pages and acknowledgements are on their way; or clients' are."""
+    if cycle.rng.random() < _AT_CLIENTS:
+        await reset_answers(cycle)
+        return
     wires = cycle.mesh.wires
     resets = 0
     cycle.inject("links are reset under load")
@@ -175,7 +185,10 @@ async def reset_in_the_middle(cycle: Cycle) -> None:
 
 @fault("F14")
 async def cut_at_byte(cycle: Cycle) -> None:
-    """Links end after byte k of what is being said, for drawn k."""
+    """Links end after byte k of what is being said, for drawn k; or requests of clients do."""
+    if cycle.rng.random() < _AT_CLIENTS:
+        await cut_requests(cycle)
+        return
     wires = cycle.mesh.wires
     pairs = [(a, b) for a in cycle.everyone for b in cycle.others(a)]
     chosen = cycle.rng.sample(pairs, min(4, len(pairs)))

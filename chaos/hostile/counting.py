@@ -41,7 +41,11 @@ async def attack(target: Target, _rng: random.Random) -> list[Expectation]:
                 stopped.append(victim.pid)
             own = [actor for actor in (member.clock) if actor[:1] == b"d"]
             member.lies = dict.fromkeys(own, 2**53 - 1)
-            answer = await alone.ask("POST", "/memories", {"title": "lonely", "content": "text"})
+            answer = await alone.ask(
+                "POST",
+                "/memories",
+                {"title": "lonely", "content": "text", "namespace": target.namespace},
+            )
         finally:
             member.lies = {}
             for pid in stopped:

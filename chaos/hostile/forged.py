@@ -21,7 +21,7 @@ from chaos.hostile.target import Expectation, Target, Victim, until
 from chaos.hostile.websocket import ClosedError
 from chaos.hostile.wire import Kind, message
 
-__all__ = ["attack", "forge", "lie", "replay"]
+__all__ = ["attack", "forge", "lie", "of_tomorrow", "replay"]
 
 _HOUR_MS = 3_600_000
 
@@ -60,9 +60,9 @@ def _forgeries(target: Target, victim: Victim) -> Iterator[tuple[str, Bundle]]:
     unknown = member.new_line()
     op = unknown.create(f"heads-{name}", [(member.new_line("g").actor, 1)])
     yield "below governance that nobody knows", unknown.seal(op, keep=False)
-    for actor, number in list(member.clock.items()):
+    for actor, hashed in list(member.hashes.items()):
         if actor[:1] == b"d" and wire.node_of(actor) != member.node_id:
-            line = Line(member.cluster, member.signing, actor, number + 1, member.hashes[actor])
+            line = Line(member.cluster, member.signing, actor, member.clock[actor] + 1, hashed)
             yield "of another author", made(line, "author")
             break
     else:
@@ -88,7 +88,7 @@ async def forge(target: Target, _rng: random.Random) -> list[Expectation]:
                 if await held_to(victim, bundle.actor) != before:
                     ways["spread"].append(name)
         await _by_page(target, victim, ways["page"])
-        future &= await _of_tomorrow(target, victim)
+        future &= await of_tomorrow(target, victim)
     return [
         Expectation(f"no forged bundle is taken by {way}", not through, {"through": through})
         for way, through in ways.items()
@@ -119,7 +119,8 @@ async def _by_page(target: Target, victim: Victim, through: list[str]) -> None:
         member.lies, member.mute = {}, set()
 
 
-async def _of_tomorrow(target: Target, victim: Victim) -> bool:
+async def of_tomorrow(target: Target, victim: Victim) -> bool:
+    """Whether a stamp of tomorrow is refused at its author's own link, with a word to it."""
     member: Member = target.member
     line = member.new_line()
     async with member.linked(victim) as link:
@@ -161,11 +162,15 @@ async def replay(target: Target, rng: random.Random) -> list[Expectation]:
                 await _again(link, order(recorded))
     await _other_peoples_bundles(target)
     after = await target.states()
-    same = after == before if target.quiet else bool(after)
+    line = member.line
+    ends = [await held_to(other, line.actor) for other in target.victims]
+    same = after == before if target.quiet else set(ends) == {line.held[-1].last}
     greeted = await _greeting_of_another_link(target)
     return [
         Expectation("an honest member's bundles are taken", landed, {"bundles": 3}),
-        Expectation("frames sent again change nothing", same, {"frames": len(recorded)}),
+        Expectation(
+            "frames sent again change nothing", same, {"frames": len(recorded), "ends": ends}
+        ),
         Expectation("a greeting is worth nothing on another link", not greeted, {"taken": greeted}),
     ]
 

@@ -20,6 +20,8 @@ __all__ = ["COUNT", "attack"]
 
 COUNT: Final = 600
 _END_S: Final = 10.0
+_ALL_FRAMES_FROM: Final = 0.2
+_FRAMES_DRAWN: Final = 6
 
 
 async def attack(target: Target, rng: random.Random) -> list[Expectation]:
@@ -128,7 +130,10 @@ async def _bent_frames(
         "socket: noise": rng.randbytes(200),
     }
     member: Member = target.member
-    for name, data in raw.items():
+    names = list(raw)
+    if target.scale < _ALL_FRAMES_FROM:
+        names = rng.sample(names, _FRAMES_DRAWN)
+    for name, data in ((name, raw[name]) for name in names):
         async with member.linked(victim) as link:
             await _send_raw(link, name, data, seen)
 

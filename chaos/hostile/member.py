@@ -53,6 +53,8 @@ class Member:
         bundles: all of it, in the order in which it came.
         lies: added to every claim (Hello, Ack) that it makes.
         mute: kinds that it does not answer.
+        believes: it claims what others show and reads none of it, so it is level at once
+            with a mesh of any age; it has only what is pushed to it.
     """
 
     target: Target
@@ -66,6 +68,7 @@ class Member:
     lies: dict[bytes, int] = field(default_factory=dict)
     mute: set[int] = field(default_factory=set)
     ready: bool = False
+    believes: bool = False
     skew_ms: int = 0
     _digests: dict[bytes, bytes] = field(default_factory=dict)
     _wants: int = 0
@@ -73,12 +76,13 @@ class Member:
     def __post_init__(self) -> None:
         self.key = bytes(self.signing.verify_key)
         self.node_id = hashlib.sha256(self.key).digest()
-        self.rules = Line.fresh(self.cluster, self.signing, self.node_id, "g")
-        self.line = Line.fresh(self.cluster, self.signing, self.node_id, "d")
+        self.rules = self.new_line("g")
+        self.line = self.new_line("d")
 
     def new_line(self, lane: str = "d") -> Line:
         """A line of another actor of this node."""
-        return Line.fresh(self.cluster, self.signing, self.node_id, lane)
+        space = self.target.namespace
+        return Line.fresh(self.cluster, self.signing, self.node_id, lane, space)
 
     @property
     def heads(self) -> list[Dot]:
@@ -172,12 +176,14 @@ class Member:
         kind = one.kind
         if kind == Kind.HELLO:
             newest, hashes = one[1], one[2]
+            self._believe(newest)
             mine = self._groups()
             unlike = [g for g, h in hashes.items() if wire.clock_hash(mine.get(g, {})) != h]
             if unlike:
                 await link.send(wire.message(Kind.ASK, unlike))
             await self._assess(link, newest)
         elif kind == Kind.FULL:
+            self._believe(one[2])
             await self._assess(link, one[2])
         elif kind == Kind.ASK:
             groups = self._groups()
@@ -243,6 +249,13 @@ class Member:
             if bundle.last > clock.get(bundle.actor, 0):
                 await link.send(wire.message(Kind.PUSH, bundle.data))
 
+    def _believe(self, row: dict[bytes, int]) -> None:
+        if self.believes:
+            for actor, number in row.items():
+                if self.clock.get(actor, 0) < number:
+                    self.clock[actor] = number
+                    self.hashes.pop(actor, None)
+
     # --- what it holds -------------------------------------------------------------------
 
     def _keep_all(self, found: list[bytes]) -> None:
@@ -255,7 +268,8 @@ class Member:
         at = self.clock.get(bundle.actor, 0)
         if bundle.last <= at:
             return bundle
-        if bundle.first != at + 1 or bundle.prev != self.hashes.get(bundle.actor, bytes(32)):
+        hashed = self.hashes.get(bundle.actor, bytes(32))
+        if not self.believes and (bundle.first != at + 1 or bundle.prev != hashed):
             return None
         self.clock[bundle.actor] = bundle.last
         self.hashes[bundle.actor] = bundle.hash

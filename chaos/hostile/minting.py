@@ -161,6 +161,7 @@ class Line:
 
     Attributes:
         held: what was sealed and kept, in order.
+        namespace: of what it creates.
     """
 
     cluster: str
@@ -169,11 +170,19 @@ class Line:
     first: int = 1
     prev: bytes = NO_PREV
     held: list[Bundle] = field(default_factory=list)
+    namespace: str = "global"
 
     @classmethod
-    def fresh(cls, cluster: str, signing: SigningKey, node_id: bytes, lane: str = "d") -> Self:
+    def fresh(
+        cls,
+        cluster: str,
+        signing: SigningKey,
+        node_id: bytes,
+        lane: str = "d",
+        namespace: str = "global",
+    ) -> Self:
         """A line of a new actor."""
-        return cls(cluster, signing, actor_of(lane, node_id))
+        return cls(cluster, signing, actor_of(lane, node_id), namespace=namespace)
 
     def seal(self, *ops: Op, keep: bool = True, **lies: Any) -> Bundle:
         """Sign operations as the next bundle.
@@ -204,4 +213,11 @@ class Line:
         stamp = (fields.pop("stamp_ms", None) or now_ms()) << 16
         owner = fields.pop("owner", "hostile")
         values: Mapping[str, Any] = {"title": ident, "content": "text", "tier": "mid", "rev": 1}
-        return Op(id=ident, stamp=stamp, heads=heads, owner=owner, fields={**values, **fields})
+        return Op(
+            id=ident,
+            stamp=stamp,
+            heads=heads,
+            owner=owner,
+            namespace=self.namespace,
+            fields={**values, **fields},
+        )

@@ -14,7 +14,6 @@ from chaos.hostile import http, websocket, wire
 from chaos.hostile.link import Link, open_link
 from chaos.hostile.member import Member
 from chaos.hostile.seen import caught_up, refused
-from chaos.hostile.socket import plain
 from chaos.hostile.target import Expectation, Target, Victim
 from chaos.hostile.websocket import ClosedError, frame_bytes
 from chaos.hostile.wire import Kind, message
@@ -139,7 +138,7 @@ async def _requests(target: Target, victim: Victim, through: list[str]) -> None:
 
 async def _told(victim: Victim, data: bytes) -> int:
     """The status for raw bytes; 0 when the connection ended without one."""
-    stream = await plain(*victim.agent)
+    stream = await victim.agent_stream()
     status = 0
     with trio.move_on_after(20):
         try:
@@ -164,22 +163,28 @@ async def _send_all(stream: trio.abc.SendStream, data: bytes) -> None:
 # --- without end ----------------------------------------------------------------------------
 
 
-async def flood(target: Target, rng: random.Random) -> list[Expectation]:
-    """Parts of a message without end, a frame that never ends, claims without end."""
+async def flood(target: Target, rng: random.Random, ways: int = 3) -> list[Expectation]:
+    """Parts of a message without end, a frame that never ends, claims without end.
+
+    Args:
+        target: as of every attack.
+        rng: draws.
+        ways: so many of the three, drawn.
+    """
     growth: dict[str, int] = {}
     open_still: list[str] = []
-    ways: dict[str, Callable[[Link], Awaitable[None]]] = {
+    all_ways: dict[str, Callable[[Link], Awaitable[None]]] = {
         "a message in parts without end": _parts,
         "a frame of 2^40 bytes": _one_frame,
         "claims about actors without end": lambda link: _claims(link, rng),
     }
     member: Member = target.member
     for victim in target.victims:
-        for name, way in ways.items():
+        for name in rng.sample(list(all_ways), ways):
 
             async def do(
                 victim: Victim = victim,
-                way: Callable[[Link], Awaitable[None]] = way,
+                way: Callable[[Link], Awaitable[None]] = all_ways[name],
                 name: str = name,
             ) -> None:
                 async with member.linked(victim, honest=False) as link:
@@ -234,7 +239,7 @@ async def unread(target: Target, rng: random.Random) -> list[Expectation]:
     growth: dict[str, int] = {}
     member: Member = target.member
     for victim in target.victims[:1]:
-        await _fill(victim)
+        await _fill(target, victim)
 
         async def do(victim: Victim = victim) -> None:
             await _ask_and_not_read(target, member, victim)
@@ -246,11 +251,11 @@ async def unread(target: Target, rng: random.Random) -> list[Expectation]:
     return [Expectation(what, small and lives, {"grew_mib": growth, "lives": lives})]
 
 
-async def _fill(victim: Victim) -> None:
+async def _fill(target: Target, victim: Victim) -> None:
     """Have something to ask for: a page of catch-up is half a megabyte."""
     for number in range(3):
         body: Any = {"title": f"filling {number}", "content": "f" * (250 * 1024)}
-        await victim.ask("POST", "/memories", body)
+        await victim.ask("POST", "/memories", {**body, "namespace": target.namespace})
 
 
 async def _ask_and_not_read(target: Target, member: Member, victim: Victim) -> None:

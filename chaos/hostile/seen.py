@@ -85,7 +85,7 @@ async def writes_go_on(target: Target, victims: Sequence[Victim], tries: int = 1
     for _ in range(tries):
         for victim in victims:
             title = f"honest {next(_serial)} {target.name}"
-            body = {"title": title, "content": "honest text"}
+            body = {"title": title, "content": "honest text", "namespace": target.namespace}
             answer = await victim.ask("POST", "/memories", body)
             statuses.append(answer.status)
     acknowledged = sum(status == 201 for status in statuses)

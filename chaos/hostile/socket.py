@@ -5,6 +5,7 @@ attack wants otherwise (an older TLS, no certificate) it says.
 """
 
 import hashlib
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +48,32 @@ class TlsPapers:
         return made
 
 
-async def plain(host: str, port: int) -> trio.SocketStream:
+async def plain(host: str, port: int, made: socket.socket | None = None) -> trio.SocketStream:
     """A TCP connection.
+
+    Args:
+        host: whom to.
+        port: of theirs.
+        made: a socket of some other place; one of here without.
 
     Raises:
         OSError: nobody listens. trio.TooSlowError: nobody answered in 5 s.
     """
     with trio.fail_after(_CONNECT_S):
-        return await trio.open_tcp_stream(host, port)
+        if made is None:
+            return await trio.open_tcp_stream(host, port)
+        wrapped = trio.socket.from_stdlib_socket(made)
+        try:
+            await wrapped.connect((host, port))
+        except BaseException:
+            wrapped.close()
+            raise
+        return trio.SocketStream(wrapped)
 
 
-async def tls(host: str, port: int, papers: TlsPapers) -> "trio.SSLStream[trio.SocketStream]":
+async def tls(
+    host: str, port: int, papers: TlsPapers, made: socket.socket | None = None
+) -> "trio.SSLStream[trio.SocketStream]":
     """A TLS connection to the server that `papers` expect.
 
     A server of TLS 1.3 judges the client's certificate after the client is done, so that a
@@ -66,7 +82,7 @@ async def tls(host: str, port: int, papers: TlsPapers) -> "trio.SSLStream[trio.S
     Raises:
         NotTheServerError: another certificate. OSError, trio.BrokenResourceError: refused.
     """
-    raw = await plain(host, port)
+    raw = await plain(host, port, made)
     stream = trio.SSLStream(raw, papers.context(), https_compatible=True)
     try:
         with trio.fail_after(_CONNECT_S):

@@ -16,7 +16,7 @@ from chaos.certs import Pair, make_pair
 from chaos.hostile import http, websocket
 from chaos.hostile.link import PATH, open_link
 from chaos.hostile.member import Member
-from chaos.hostile.socket import TlsPapers, plain, tls
+from chaos.hostile.socket import TlsPapers
 from chaos.hostile.target import Expectation, Target, Victim
 from chaos.hostile.websocket import ClosedError
 
@@ -115,9 +115,9 @@ async def _outcome(victim: Victim, stranger: _Stranger, data: bytes) -> int:
     try:
         stream: trio.abc.Stream
         if stranger.papers is None:
-            stream = await plain(victim.host, victim.port)
+            stream = await victim.peer_stream()
         else:
-            stream = await tls(victim.host, victim.port, stranger.papers)
+            stream = await victim.tls(stranger.papers)
     except (OSError, ssl.SSLError, trio.BrokenResourceError, trio.TooSlowError):
         return 0
     try:

@@ -7,7 +7,8 @@ tells whether content got there.
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -59,6 +60,9 @@ class Victim:
         log: where its log lines go.
         pid: of its process; 0 when it is not known, and its memory is not looked at.
         headers: for requests of agents, such as an API key.
+        heard_from: bytes of its log that were there before; they are not looked at.
+        sockets, agent_sockets: make sockets for its two listeners, where they must stand in
+            another place than the harness.
     """
 
     name: str
@@ -70,6 +74,37 @@ class Victim:
     log: Path
     pid: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
+    heard_from: int = 0
+    sockets: Callable[[], socket.socket] | None = None
+    agent_sockets: Callable[[], socket.socket] | None = None
+
+    async def peer_stream(self) -> trio.SocketStream:
+        """A TCP connection to its mTLS listener.
+
+        Raises:
+            OSError: nobody listens. trio.TooSlowError: nobody answered.
+        """
+        return await plain(self.host, self.port, self.sockets() if self.sockets else None)
+
+    async def agent_stream(self) -> trio.SocketStream:
+        """A TCP connection to its plain listener.
+
+        Raises:
+            OSError: nobody listens. trio.TooSlowError: nobody answered.
+        """
+        return await plain(*self.agent, self.agent_sockets() if self.agent_sockets else None)
+
+    async def tls(self, papers: TlsPapers) -> "trio.SSLStream[trio.SocketStream]":
+        """A TLS connection to its mTLS listener; raises as `socket.tls` does."""
+        return await tls(self.host, self.port, papers, self.sockets() if self.sockets else None)
+
+    def log_text(self) -> str:
+        """What it has logged since `heard_from`."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(self.heard_from)
+            return file.read().decode("utf-8", "replace")
 
     def rss_bytes(self) -> int:
         """Resident memory now; 0 when the process is not known."""
@@ -82,8 +117,8 @@ class Victim:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Every log line that is JSON."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        whole = self.log_text().rpartition("\n")[0]  # its last line may be on its way
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def count(self, event: str, **fields: str) -> int:
         """How many log lines there are of an event with these fields."""
@@ -100,7 +135,7 @@ class Victim:
         sent = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
         try:
             with trio.fail_after(10):
-                stream = await plain(*self.agent)
+                stream = await self.agent_stream()
                 async with stream:
                     return await http.ask(stream, self.agent[0], method, full, body, sent)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError, http.BadAnswerError):
@@ -159,11 +194,13 @@ class Target:
     """A mesh under attack, and the member that attacks it.
 
     Attributes:
-        victims: nodes that run.
+        victims: nodes that run and are attacked.
+        honest: all that run, where some of them are let be; the victims without.
         papers: certificates.
         marker: text that is nowhere else; in all content that attacks send.
         quiet: nobody else writes, so digests can be compared before and after.
         scale: how many variants, 1.0 for all.
+        namespace: where what is written goes.
     """
 
     victims: Sequence[Victim]
@@ -172,6 +209,8 @@ class Target:
     url: str = "https://127.0.0.1:9"
     quiet: bool = False
     scale: float = 1.0
+    namespace: str = "global"
+    honest: Sequence[Victim] = ()
     marker: str = field(default_factory=lambda: f"zqx{random.SystemRandom().getrandbits(48):012x}")
     member: Any = None
 
@@ -186,7 +225,7 @@ class Target:
             OSError, trio.BrokenResourceError: it was not let in.
         """
         papers = self.shown(pair or self.papers.member, victim)
-        return await tls(victim.host, victim.port, papers)
+        return await victim.tls(papers)
 
     async def states(self) -> list[tuple[str, str]]:
         """Clock and digest of each victim, as text."""
@@ -213,23 +252,27 @@ class Target:
             seen[:] = await self.states()
             return len(set(seen)) == 1 and seen[0][1] != ""
 
-        ok = await until(level) if self.quiet else all([await v.lives() for v in self.victims])
+        ok = await until(level) if self.quiet else all([await v.lives() for v in self._all])
         digests = [digest for _, digest in seen]
         return Expectation("the nodes live and are equal", ok, {"digests": digests})
 
     def nothing_logged(self) -> Expectation:
         """No log holds what was sent as content."""
-        found = [
-            victim.name
-            for victim in self.victims
-            if victim.log.exists() and self.marker in victim.log.read_text(errors="replace")
-        ]
+        found = [victim.name for victim in self._all if self.marker in victim.log_text()]
         return Expectation("no log holds what the attacker sent", not found, {"in": found})
 
     def links_broken(self) -> int:
         """How many times links between victims ended, by their logs."""
-        names = [victim.name for victim in self.victims]
-        return sum(v.count("peer_disconnected", peer=name) for v in self.victims for name in names)
+        names = {victim.name for victim in self._all}
+        return sum(
+            line.get("event") == "peer_disconnected" and line.get("peer") in names
+            for victim in self._all
+            for line in victim.log_lines()
+        )
+
+    @property
+    def _all(self) -> Sequence[Victim]:
+        return self.honest or self.victims
 
     def links_unaffected(self, before: int) -> Expectation:
         """Links between the victims stayed as they were."""
