@@ -86,7 +86,7 @@ class View(NamedTuple):
         version: grows with every change.
         etag: changes with every change.
         values: field -> value; a set is a list under its own name.
-        conflicts: how many registers hold more than one value.
+        conflicts: how many values of registers the merge did not choose.
         rivals: how many visible births of another owner or namespace share the id.
     """
 
@@ -210,7 +210,7 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
         kind = kind_of(name)
         if kind is FieldKind.REGISTER:
             values[name] = winner(versions, approvals).value
-            conflicts += len(versions) > 1 and in_conflict(versions)
+            conflicts += len(versions) > 1 and _unchosen(versions)
         elif kind is FieldKind.ELEMENT:
             field, _, element = name.partition(ELEMENT_MARK)
             elements.setdefault(field, []).append((_place(versions), element))
@@ -270,6 +270,15 @@ def _place(versions: list[Version]) -> int:
 def in_conflict(versions: list[Version]) -> bool:
     """Whether concurrent versions of a register hold different values."""
     return len(versions) > 1 and any(v.value != versions[0].value for v in versions)
+
+
+def _unchosen(versions: list[Version]) -> int:
+    """How many values of a register are not the shown one; equal ones count once."""
+    values: list[Value] = []
+    for version in versions:
+        if version.value not in values:  # a value may be a list, which has no hash
+            values.append(version.value)
+    return len(values) - 1
 
 
 def revision(versions: list[Version]) -> int:

@@ -48,6 +48,13 @@ def test_the_largest_stamp_shows_and_the_others_are_conflicts() -> None:
     assert tie.values["title"] == first.set["title"]
 
 
+def test_every_value_that_the_merge_did_not_choose_counts_once() -> None:
+    third = OTHER._replace(dot=dot("z"), set={"title": "third"})
+    again = OTHER._replace(dot=dot("y"), set={"title": "third"})
+    for order in ((EDIT, OTHER, third, again), (again, third, OTHER, EDIT)):
+        assert seen(after(BORN, *order)).conflicts == 2
+
+
 def test_equal_values_are_no_conflict() -> None:
     assert seen(after(BORN, EDIT, OTHER._replace(set={"title": "two"}))).conflicts == 0
 
