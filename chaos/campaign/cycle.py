@@ -6,7 +6,7 @@ of the class itself; one that does not hold fails the cycle.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class Cycle:
         mesh: its nodes and wires.
         stage: of the workload that runs beside; its `live` says whom clients ask.
         recorder: of the history.
+        seed: of the cycle; its lowest byte counts the turns of the class.
         rng: draws every choice.
         hold_s: shortest and longest time a fault lasts.
         means: of the machine.
@@ -44,6 +45,7 @@ class Cycle:
     mesh: Mesh
     stage: Stage
     recorder: Tally
+    seed: int
     rng: random.Random
     hold_s: tuple[float, float]
     means: Means
@@ -60,6 +62,10 @@ class Cycle:
     def timeout_s(self) -> float:
         """How long a write waits for its quorum."""
         return self.mesh.shape.quorum_timeout_ms / 1000
+
+    def row(self, rows: Sequence[str]) -> str:
+        """The next row of a table, turn by turn, so that all of them come."""
+        return rows[(self.seed & 0xFF) % len(rows)]
 
     def pick(self) -> int:
         """A node, drawn."""

@@ -224,6 +224,7 @@ class Runner:
             mesh=self.mesh,
             stage=stage,
             recorder=self.recorder,
+            seed=turn.seed,
             rng=rng,
             hold_s=self.plan.hold_s,
             means=self.means,

@@ -1,10 +1,14 @@
 """A recorder that also counts, and keeps the lines of the cycle that is played.
 
-Law: what is judged is what was written: the lines kept are the very ones in the file.
+Law: what is judged is what was written: the lines kept are the very ones in the file. A cycle that
+a killed harness left unfinished is begun anew in the namespace that it wrote to, so its first try
+is a part of what is judged.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -59,3 +63,29 @@ class Tally(Recorder):
     def _append(self, row: Mapping[str, object]) -> None:
         self.rows.append(row)
         super()._append(row)
+
+
+def unfinished(path: Path) -> list[Mapping[str, Any]]:
+    """Decoded lines of the last cycle of a history, if it has no verdict yet.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
+    kept: list[bytes] = []
+    number: object = None
+    try:
+        lines = path.open("rb")
+    except FileNotFoundError:
+        return []
+    with lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            if line.startswith(b'{"kind":"cycle",'):
+                told = json.loads(line)["cycle"]
+                kept, number = (kept if told == number else []), told
+            elif line.startswith(b'{"kind":"verdict",'):
+                kept, number = [], None
+            if number is not None:
+                kept.append(line)
+    return [json.loads(line) for line in kept]

@@ -114,7 +114,7 @@ _NEEDS_SET_UP: Final = frozenset({*SET_UP, "snapshot.freeze", "snapshot.chunk"})
 @fault("F18")
 async def killed_at_a_point(cycle: Cycle) -> None:
     """A node dies at a drawn point, or two do, each at its own."""
-    point = cycle.rng.choice(sorted(POINTS))
+    point = cycle.row(sorted(POINTS))
     if point in _NEEDS_SET_UP:
         async with deeds.set_up(cycle):
             await _die_at(cycle, point)
