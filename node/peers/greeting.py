@@ -158,6 +158,11 @@ def _parsed(row: list[object]) -> Greeting:
     )
 
 
+def told(text: str) -> str:
+    """What a log may say of a text that somebody sent who is no member: its size and its hash."""
+    return f"{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
 def check_same_mesh(mine: Genesis, theirs: Genesis) -> None:
     """Both sides stem from the same founding.
 
@@ -166,7 +171,8 @@ def check_same_mesh(mine: Genesis, theirs: Genesis) -> None:
     """
     if mine.cluster != theirs.cluster:
         raise GreetingRefused(
-            "wrong_cluster", f"the peer is of cluster {theirs.cluster!r}, not {mine.cluster!r}"
+            "wrong_cluster",
+            f"the peer is of another cluster ({told(theirs.cluster)}) than {mine.cluster!r}",
         )
     if mine.founders != theirs.founders:
         only_here = sorted(set(mine.founders) - set(theirs.founders))
@@ -175,6 +181,6 @@ def check_same_mesh(mine: Genesis, theirs: Genesis) -> None:
             "wrong_mesh",
             "the founding differs: "
             f"only here {', '.join(only_here) or 'nothing'}; "
-            f"only there {', '.join(only_there) or 'nothing'}. "
+            f"only there {'; '.join(map(told, only_there)) or 'nothing'}. "
             "Every founder must be named alike everywhere: compare --advertise and --quorum-peers",
         )

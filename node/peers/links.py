@@ -8,6 +8,7 @@ more; a receiver stops reading while the disk is behind.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,7 @@ from node.peers.greeting import (
     check_same_mesh,
     encode_greeting,
     read_greeting,
+    told,
 )
 from node.replication.engine import Engine
 from node.replication.observer import forget_stranger
@@ -39,6 +41,8 @@ class OnLink(Protocol):
 
 
 _GREETING_SECONDS: Final = 5.0
+_WORD: Final = re.compile(r"[a-z_]{1,24}")
+_PHRASE: Final = re.compile(r"[a-z_]{1,24}( [a-z_]{1,24}){0,7}")
 _PROBE_SECONDS: Final = 1.5
 _PROBE_STEP_SECONDS: Final = 0.05
 _REFUSED_PAUSE_SECONDS: Final = 2.0
@@ -175,11 +179,11 @@ class PeerLinks:
 
     def _log_closed_early(self, closed: LinkClosed) -> None:
         if closed.detail.startswith("twin"):
-            self._log("twin_detected", reason="refused_by_peer", detail=closed.detail)
+            self._log("twin_detected", reason="refused_by_peer", detail=_reason(closed))
         elif closed.reason == "closed_by_peer" and not closed.detail.startswith(
             ("duplicate", "self")
         ):
-            self._log("peer_refused", reason="refused_by_peer", detail=closed.detail)
+            self._log("peer_refused", reason="refused_by_peer", detail=_reason(closed))
 
     async def _exchange_greetings(self, link: Link) -> Greeting:
         own, theirs = link.own_certificate_fingerprint, link.peer_certificate_fingerprint
@@ -203,7 +207,7 @@ class PeerLinks:
             greeting.node_id, greeting.claim, settled=greeting.settled
         )
         if refusal is not None:
-            raise GreetingRefused(refusal, f"{greeting.name} may not link: {refusal}")
+            raise GreetingRefused(refusal, f"{greeting.node_id.hex()[:16]} may not link: {refusal}")
         return greeting
 
     async def _make_room(self, greeting: Greeting, *, dialled: bool) -> None:
@@ -262,7 +266,7 @@ class PeerLinks:
             with engine.fatal(LinkClosed):
                 await self._receive(held)
         except LinkClosed as closed:
-            reason = closed.detail or closed.reason
+            reason = _reason(closed, _PHRASE)
             self._count_bad_frame(greeting, closed)
         finally:
             sender.cancel()
@@ -372,3 +376,11 @@ class PeerLinks:
             engine.pump()
             while engine.backlog_bytes > self._backlog_bytes_max:
                 await engine.disk_moved()
+
+
+def _reason(closed: LinkClosed, known: re.Pattern[str] = _WORD) -> str:
+    """Why a link ended; of what the peer said only what comes first, for it may say anything."""
+    if closed.reason != "closed_by_peer" or not closed.detail:
+        return closed.detail or closed.reason
+    word = closed.detail.partition(":")[0]
+    return word if known.fullmatch(word) else told(closed.detail)
