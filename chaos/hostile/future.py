@@ -13,6 +13,7 @@ from chaos.hostile.member import Member
 from chaos.hostile.minting import Bundle
 from chaos.hostile.seen import caught_up, held_to, push, taken
 from chaos.hostile.target import Expectation, Target, Victim, until
+from chaos.hostile.wire import Kind
 
 __all__ = ["attack"]
 
@@ -47,7 +48,9 @@ async def attack(
         other: Member = relay.member
         async with other.linked(first) as link:
             await caught_up(other, link)
-            await push(link, far)
+            # A Push is for its author; who passes on says Spread.
+            await link.send(wire.message(Kind.SPREAD, far.data, other.node_id))
+            await link.alive()
         found += await _later_edit(target, far, far_id, f"relayed, {ahead_ms} ms ahead")
     return [
         *found,
