@@ -72,7 +72,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "peer_skewed": ("warning", "the clock of a peer is too far ahead"),
     "peer_slow": ("warning", "the queue of a peer overflowed; it falls back to catch-up"),
     "peer_incompatible": ("warning", "a peer speaks another protocol or belongs to another mesh"),
-    "peer_bundle_refused": ("warning", "a bad bundle: its actor waits on that link; `more` were not told"),
+    "peer_bundle_refused": ("warning", "a bad bundle: its actor waits on that link; `more` untold"),
     "handshake_failed": ("debug", "a TLS handshake failed; says why"),
     "twin_detected": ("critical", "two live processes answer under one node id"),
     "self_in_peers": ("warning", "one of the peer addresses leads to this node itself"),
