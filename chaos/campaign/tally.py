@@ -28,7 +28,8 @@ class Tally(Recorder):
     def __init__(self, path: Path) -> None:
         """Open or continue a history; see `Recorder`."""
         self.acknowledged = 0
-        self.rows: list[Mapping[str, object]] = []
+        self.rows: list[Mapping[str, object]] = unfinished(path)
+        self._begun = self.rows[0]["cycle"] if self.rows else None
         self._more = trio.Event()
         self._reads: set[int] = set()
         super().__init__(path)
@@ -55,14 +56,43 @@ class Tally(Recorder):
         await self._more.wait()
 
     def event(self, kind: str, **fields: object) -> None:
-        """As of `Recorder`; a `cycle` line begins the rows anew."""
+        """As of `Recorder`; a `cycle` line begins the rows anew, unless it is the same cycle."""
         if kind == "cycle":
-            self.rows, self._reads = [], set()
+            self._reads = set()
+            if fields["cycle"] != self._begun:
+                self.rows = []
+            self._begun = None
         super().event(kind, **fields)
 
     def _append(self, row: Mapping[str, object]) -> None:
         self.rows.append(row)
         super()._append(row)
+
+
+def unfinished(path: Path) -> list[Mapping[str, Any]]:
+    """Decoded lines of the last cycle of a history, if it has no verdict yet.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
+    kept: list[bytes] = []
+    number: object = None
+    try:
+        lines = path.open("rb")
+    except FileNotFoundError:
+        return []
+    with lines:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            if line.startswith(b'{"kind":"cycle",'):
+                told = json.loads(line)["cycle"]
+                kept, number = (kept if told == number else []), told
+            elif line.startswith(b'{"kind":"verdict",'):
+                kept, number = [], None
+            if number is not None:
+                kept.append(line)
+    return [json.loads(line) for line in kept]
 
 
 def unfinished(path: Path) -> list[Mapping[str, Any]]:
