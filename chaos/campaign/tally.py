@@ -93,29 +93,3 @@ def unfinished(path: Path) -> list[Mapping[str, Any]]:
             if number is not None:
                 kept.append(line)
     return [json.loads(line) for line in kept]
-
-
-def unfinished(path: Path) -> list[Mapping[str, Any]]:
-    """Decoded lines of the last cycle of a history, if it has no verdict yet.
-
-    Raises:
-        OSError: the file is there and cannot be read.
-    """
-    kept: list[bytes] = []
-    number: object = None
-    try:
-        lines = path.open("rb")
-    except FileNotFoundError:
-        return []
-    with lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                break
-            if line.startswith(b'{"kind":"cycle",'):
-                told = json.loads(line)["cycle"]
-                kept, number = (kept if told == number else []), told
-            elif line.startswith(b'{"kind":"verdict",'):
-                kept, number = [], None
-            if number is not None:
-                kept.append(line)
-    return [json.loads(line) for line in kept]
