@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim planted scale chaos fuzz bench bench-full bench-recall soak wheel lock clean
+.PHONY: help demo test test-all check format sim planted scale chaos chaos-smoke fuzz bench bench-full bench-recall soak wheel lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ scale: $(READY) ## what a write costs in meshes of ten to a thousand nodes, and 
 
 chaos: $(READY) ## break a mesh in every way this machine can inject: make chaos CYCLES=2
 	@$(BIN)/mnemesh chaos run --plan full $(if $(CYCLES),--cycles $(CYCLES))
+
+chaos-smoke: $(READY) ## the smoke campaign of CI, judged twice: about two minutes
+	@.ci/chaos-smoke
 
 fuzz: $(READY) ## feed the decoders 100,000 hostile inputs
 	@$(BIN)/python -m pytest -q -m "slow" tests/property -k fuzz
