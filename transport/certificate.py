@@ -30,6 +30,7 @@ __all__ = [
     "der_of",
     "expires_at",
     "fingerprint",
+    "is_valid_now",
     "load_der",
     "make_certificate",
     "names_of",
@@ -226,6 +227,17 @@ def names_of(der: bytes) -> tuple[str, ...]:
 def expires_at(der: bytes) -> dt.datetime:
     """Return the aware UTC time after which a DER certificate is no longer valid."""
     return _parsed(der).not_valid_after_utc
+
+
+def is_valid_now(der: bytes) -> bool:
+    """Whether a DER certificate is within its validity (RFC 5280 section 4.1.2.5).
+
+    Raises:
+        CertificateError: the bytes are no certificate.
+    """
+    certificate = _parsed(der)
+    now = dt.datetime.now(dt.UTC)
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 def check_pin(der: bytes) -> None:

@@ -13,9 +13,10 @@ from enum import StrEnum
 import aiohttp
 from yarl import URL
 
-from transport.errors import NotAllowlistedError, PeerUrlError, TransportError
+from transport.errors import NotAllowlistedError, OutdatedError, PeerUrlError, TransportError
 from transport.link import LinkLimits
 from transport.pinned import ClientTls, PinnedConnector, session_over
+from transport.refusals import Refusal, classify
 from transport.websocket import WebSocketLink
 
 __all__ = ["DialError", "DialFailure", "dial", "peer_url"]
@@ -30,6 +31,7 @@ class DialFailure(StrEnum):
     NOT_TLS = "not_tls"
     TLS = "tls"
     NOT_ALLOWLISTED = "not_allowlisted"  # we do not trust them
+    OUTDATED = "outdated"  # their certificate has expired, or is not valid yet
     REFUSED = "refused"  # they hung up on us: most often, they do not trust us
     UPGRADE = "upgrade"  # they answered with something else than a link
 
@@ -125,7 +127,7 @@ _WORDED: tuple[tuple[type[BaseException], DialFailure, str], ...] = (
     (
         aiohttp.ClientConnectorCertificateError,
         DialFailure.NOT_ALLOWLISTED,
-        "presented a certificate that is not on the allowlist, or is out of date",
+        "presented a certificate that is not on the allowlist",
     ),
     (ssl.SSLError, DialFailure.TLS, ""),
     (aiohttp.ClientConnectorSSLError, DialFailure.TLS, ""),
@@ -136,6 +138,12 @@ _WORDED: tuple[tuple[type[BaseException], DialFailure, str], ...] = (
 
 
 def _why(url: str, error: BaseException) -> DialError:
+    if _is_outdated(error):
+        return DialError(
+            DialFailure.OUTDATED,
+            f"{url} presented a certificate that has expired, or is not valid yet: make a new one "
+            "there, or set the clock that is wrong",
+        )
     if isinstance(error, NotAllowlistedError):
         return DialError(DialFailure.NOT_ALLOWLISTED, f"{url}: {error}")
     if isinstance(error, aiohttp.WSServerHandshakeError):
@@ -150,6 +158,12 @@ def _why(url: str, error: BaseException) -> DialError:
         DialFailure.REFUSED,
         f"{url} hung up after the handshake: most often our fingerprint is not on its allowlist",
     )
+
+
+def _is_outdated(error: BaseException) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return classify(error.certificate_error) is Refusal.EXPIRED_CERTIFICATE
+    return isinstance(error, OutdatedError)
 
 
 def _why_tls(url: str, error: BaseException) -> DialError:

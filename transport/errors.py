@@ -19,6 +19,7 @@ happened, why, and what to do. A `reason` is short, fixed text that may become a
     ├── PublicKeyError            remote: not an Ed25519 public key
     │   └── SmallOrderKeyError    remote: a key under which anything verifies
     ├── NotAllowlistedError       remote: a certificate nobody allowed
+    │   └── OutdatedError         remote: an allowed one that is not valid now
     ├── FrameError                remote when decoding, local when encoding
     ├── LinkClosed                the link is over
     └── DialError                 no link came about
@@ -34,6 +35,7 @@ __all__ = [
     "ListenError",
     "LooseModeError",
     "NotAllowlistedError",
+    "OutdatedError",
     "PeerUrlError",
     "PlainListenError",
     "PortDeniedError",
@@ -114,3 +116,7 @@ class SmallOrderKeyError(PublicKeyError):
 
 class NotAllowlistedError(TransportError):
     """A certificate was offered whose fingerprint is not on the allowlist."""
+
+
+class OutdatedError(NotAllowlistedError):
+    """An allowed certificate was offered that has expired, or is not valid yet."""

@@ -1,7 +1,9 @@
 """HTTP over TLS to a server that is known by the fingerprint of its certificate.
 
 Law: not one byte of application data leaves before the SHA-256 of the server's certificate was
-found on the allowlist; a connection without TLS is never used, whatever a redirect says.
+found on the allowlist and the certificate is within its validity, which the handshake itself does
+not look at while some allowed certificate is still unknown; a connection without TLS is never used,
+whatever a redirect says.
 """
 
 import contextlib
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from transport.certificate import fingerprint
+from transport.certificate import fingerprint, is_valid_now
 from transport.ending import drop
-from transport.errors import NotAllowlistedError
+from transport.errors import NotAllowlistedError, OutdatedError
 from transport.tls import OwnCertificate, Trust, client_context, peer_certificate
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ class PinnedConnector(aiohttp.TCPConnector):
         """Connect as the base class does, and check.
 
         Raises:
-            NotAllowlistedError: the server has another certificate, or speaks no TLS.
+            NotAllowlistedError: the server has another certificate, or one that is not valid now,
+                or speaks no TLS.
         """
         connection = await super().connect(*args, **kwargs)
         transport = connection.transport
@@ -109,6 +112,11 @@ class PinnedConnector(aiohttp.TCPConnector):
             raise NotAllowlistedError(
                 f"the server's certificate is {digest}, which is not on the allowlist: compare it "
                 "with what `mnemesh node fingerprint` prints there, then allow it here"
+            )
+        if not is_valid_now(der):
+            raise OutdatedError(
+                f"the server's certificate {digest} has expired, or is not valid yet: make a new "
+                "one there and allow it here, or set the clock that is wrong"
             )
         if digest in self._tls.unlearned and self._on_certificate is not None:
             self._on_certificate(der)

@@ -429,6 +429,24 @@ async def test_an_expired_certificate_is_refused(alice: Party, tmp_path: Path) -
         assert server.refused == [Refusal.EXPIRED_CERTIFICATE]
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "first contact"])
+@on_both_loops
+async def test_an_expired_server_is_sent_nothing(
+    alice: Party, tmp_path: Path, *, known: bool
+) -> None:
+    _, (bob,) = issued(tmp_path, "bob", days=-1)
+    met: list[bytes] = []
+    tls = client_of(alice, bob, known=known)
+    async with serving(bob, trusting(alice)) as server:
+        with pytest.raises((NotAllowlistedError, aiohttp.ClientError)):
+            await whoami(server, tls, on_certificate=met.append)
+        with pytest.raises(DialError) as caught:
+            async with link_to(server, tls, on_certificate=met.append):
+                pass
+        assert caught.value.reason is DialFailure.OUTDATED
+        assert (server.requests, met) == ([], [])
+
+
 def issued(folder: Path, *names: str, days: int = 30) -> tuple[bytes, list[Party]]:
     """Make a certificate authority and leaf certificates of it, as an operator would."""
     now = dt.datetime.now(dt.UTC)
