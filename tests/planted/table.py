@@ -360,4 +360,12 @@ PLANTED: Final = (
             chaos=(Campaign(faults="F47"),),
         ),
     ),
+    Planted(
+        name="31-clock-ahead-is-followed",
+        meaning="a clock that leaps ahead is followed without the mesh's consent",
+        watch=Watch(
+            property=("tests/property/test_clock_jumps.py",),
+            chaos=(Campaign(faults="F32"),),
+        ),
+    ),
 )
