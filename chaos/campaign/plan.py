@@ -124,12 +124,14 @@ def read_plan(named: str | None) -> Plan:
     return plan_of(rows, path.stem)
 
 
-def plan_of(rows: Mapping[str, Any], name: str) -> Plan:
+def plan_of(rows: Any, name: str) -> Plan:
     """Make a plan of decoded TOML or JSON.
 
     Raises:
         BadPlanError: it cannot be played.
     """
+    if not isinstance(rows, Mapping):
+        raise BadPlanError(f"plan {name}: expected keys and values")
     known = {*Plan.__dataclass_fields__, "cycles", "except"}
     unknown = sorted(rows.keys() - known)
     if unknown:
