@@ -141,6 +141,23 @@ def test_a_silent_peer_ends_the_link_and_a_new_one_opens() -> None:
     assert pair.sides[1].down, "the other side hears that the link is another one"
 
 
+def test_who_is_heard_again_is_sent_what_is_missing_soon() -> None:
+    """Patience grows while nothing is acknowledged; a word of the peer says that it is there."""
+    pair = Pair()
+    pair.run(50)
+    put(pair.sides[0], b"before")
+    pair.run(50)
+    put(pair.sides[0], b"missing")
+    for _ in range(150):  # shorter than what ends a link
+        pair.now_ms += 10
+        pair.links[0].due(pair.now_ms)
+    put(pair.sides[1], b"I am here")
+    pair.run(40)
+    number = pair.links[1].number
+    assert len(pair.sides[1].up) == 1, "it is the same link"
+    assert pair.sides[1].got[number] == [b"before", b"missing"]
+
+
 def test_a_peer_that_starts_again_is_known_at_once() -> None:
     pair = Pair()
     pair.run(50)

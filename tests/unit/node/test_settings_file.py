@@ -1,11 +1,13 @@
 """The configuration file that we write is one that we read."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.facts import write_note
 from node.settings import TABLE
 from node.settings.toml_file import line_of, read_config, render_config, write_config
 
@@ -46,3 +48,20 @@ def test_lines_are_found_under_their_own_section_only() -> None:
     assert line_of(text, "b", "port") == 5
     assert line_of(text, "b", "") == 4
     assert line_of(text, "c", "port") == 0
+
+
+def test_what_was_written_survives_a_power_loss_by_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes were synced and their name was not: a machine came back with the old settings."""
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_config(tmp_path / "config.toml", {"identity": {"name": "n"}})
+    write_note(tmp_path / "note.json", {"a": 1})
+    assert synced[1::2] == [tmp_path, tmp_path], "the file first, then its folder"
