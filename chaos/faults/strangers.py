@@ -71,7 +71,11 @@ async def _on_the_lists(cycle: Cycle, listed: dict[str, str]) -> AsyncIterator[N
         yield
     finally:
         for path in lists:
-            kept = [line for line in path.read_text().splitlines() if line.split()[0] not in listed]
+            kept = [
+                line
+                for line in path.read_text().splitlines()
+                if line.partition(" ")[0] not in listed
+            ]
             _write(path, "".join(f"{line}\n" for line in kept))
 
 
