@@ -185,6 +185,8 @@ class Member:
         elif kind == Kind.FULL:
             self._believe(one[2])
             await self._assess(link, one[2])
+        elif kind == Kind.ACK:
+            self._believe(one[1])
         elif kind == Kind.ASK:
             groups = self._groups()
             clock = {a: n for g in one[1] for a, n in groups.get(g, {}).items()}
