@@ -88,12 +88,15 @@ def play_inside(command: Sequence[str]) -> int | None:
     if uid:
         _be_root_inside(uid, gid)
     ready, alive = os.pipe()
+    # A room's first process is deaf to a signal without a handler: held back until the command has
+    # one and lets them through, and here until they are forwarded, none is lost.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
     child = os.fork()
     if child == 0:
         _become_first(ready, alive, command)
     os.close(ready)
     os.write(alive, b"1")
-    return _wait(child)
+    return _wait(child, before)
 
 
 def _can_unshare() -> bool:
@@ -125,8 +128,6 @@ def _become_first(ready: int, alive: int, command: Sequence[str]) -> None:
             libc_call("mount", b"proc", b"/proc", b"proc", ctypes.c_ulong(0), None)
             # Names of network namespaces are files there; they must not outlive the room.
             libc_call("mount", b"tmpfs", b"/run", b"tmpfs", ctypes.c_ulong(0), None)
-            # Its first process is deaf to a signal without a handler; held back, none is lost.
-            signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
             os.execve(command[0], list(command), os.environ | {_INSIDE: "1"})  # noqa: S606 - our own words
     except OSError as error:
         sys.stderr.write(f"mnemesh chaos: no room: {error}\n")
@@ -134,17 +135,18 @@ def _become_first(ready: int, alive: int, command: Sequence[str]) -> None:
         os._exit(code)
 
 
-def _wait(child: int) -> int:
+def _wait(child: int, mask: set[signal.Signals | int]) -> int:
     def forward(number: int, _frame: FrameType | None) -> None:
         os.kill(child, number)
 
-    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
+    handlers: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
         (number, signal.signal(number, forward)) for number in _FORWARDED
     ]
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         _, status = os.waitpid(child, 0)
     finally:
-        for number, handler in before:
+        for number, handler in handlers:
             signal.signal(number, handler)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:

@@ -5,6 +5,7 @@ for from outside: processes by the folder in their command line, mounts, links, 
 namespaces, loop devices and rules of the kernel.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -86,7 +87,18 @@ class Harness:
         """The pid of the room's first process, as it is seen from outside."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children")
-        return int(until(lambda: children.read_text().split(), "a room")[0])
+
+        def first() -> int:
+            for child in children.read_text().split():
+                with contextlib.suppress(OSError):
+                    told = Path(f"/proc/{child}/status").read_text()
+                    # Two numbers: the one here, and the one in its own namespace.
+                    (ours,) = [line for line in told.splitlines() if line.startswith("NSpid:")]
+                    if ours.split()[1:] == [child, "1"]:
+                        return int(child)
+            return 0
+
+        return int(until(first, "a room"))
 
     def ended(self, seconds: float = PATIENCE_S) -> int:
         return self.process.wait(timeout=seconds)

@@ -82,7 +82,9 @@ def verdicts(folder: Path) -> list[Verdict]:
 
 
 @needs_room
-@pytest.mark.parametrize("who", ["the harness", "the first process of its room"])
+@pytest.mark.parametrize(
+    "who", ["the harness", pytest.param("the first process of its room", marks=pytest.mark.slow)]
+)
 def test_a_harness_that_is_killed_leaves_nothing_and_its_campaign_goes_on(
     who: str, tmp_path: Path
 ) -> None:
@@ -112,7 +114,7 @@ def test_without_a_room_nodes_die_with_a_killed_harness_too(tmp_path: Path) -> N
     with Harness(folder, *SMALL, "--no-room") as harness:
         harness.until("verdict")
         harness.until("cycle", 2)
-        assert len(of_folder(folder)) >= 4
+        assert len(of_folder(folder)) >= 3
         harness.signal(signal.SIGKILL)
         harness.ended()
         check_gone(folder, before)
@@ -126,7 +128,7 @@ def test_without_a_room_nodes_die_with_a_killed_harness_too(tmp_path: Path) -> N
         pytest.param(signal.SIGTERM, (), marks=needs_room),
         pytest.param(signal.SIGINT, (), marks=[needs_room, pytest.mark.slow]),
         pytest.param(signal.SIGHUP, (), marks=[needs_room, pytest.mark.slow]),
-        (signal.SIGINT, ("--no-room",)),
+        pytest.param(signal.SIGINT, ("--no-room",), marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, ("--no-room",), marks=pytest.mark.slow),
     ],
 )
@@ -160,7 +162,7 @@ def test_a_signal_in_the_first_moment_is_not_lost(tmp_path: Path) -> None:
     with Harness(folder, *LONG) as harness:
         harness.room()
         harness.signal(signal.SIGTERM)
-        assert harness.ended(60) in (130, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
+        assert harness.ended(60) == 130, harness.said.read_text()
         check_gone(folder, before)
 
 
