@@ -73,7 +73,9 @@ class Upkeep:
         self._lags = lags
 
     def flush_access(self) -> None:
-        """Store the read counts that changed."""
+        """Store the read counts that changed; later, while a joined store takes over."""
+        if self._engine.exchange.catchup.joining:
+            return
         taken = self._access.take()
         if taken:
             store = self._engine.store
