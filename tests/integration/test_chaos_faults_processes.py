@@ -40,7 +40,10 @@ def test_all_nodes_killed_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "classes",
-    ["F17,F18,F20,F21,F48", "F38,F39,F40", "F16,F23,F24,F25", "F26,F27,F46", "F28,F29"],
+    [
+        *("F17,F18,F20,F21,F48", "F38,F39,F40", "F16,F23,F24,F25", "F26,F27,F46", "F28,F29"),
+        *("F34,F35,F36", "F47,F49,F50"),
+    ],
 )
 def test_every_class_of_the_family_is_played(tmp_path: Path, classes: str) -> None:
     told = verdicts(tmp_path, classes)
