@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,8 +45,7 @@ def main() -> None:
     seen["cut"] = [passes(0), passes(1)]
     seen["told"] = [packets.dropped(0) == {hosts[1]}, packets.dropped(1) == set()]
     seen["counted"] = packets.counted()
-    while not passes(0) and time.monotonic() - began < 20:
-        time.sleep(0.02)
+    _until(lambda: passes(0))
     seen["healed_itself_s"] = time.monotonic() - began
     packets.cut(0, 1)
     seen["cut_again"] = passes(0)
@@ -66,6 +66,12 @@ def main() -> None:
     seen["tables"] = run_tool("nsenter", "--net=/run/netns/a", "--", "nft", "list", "tables")
     seen["processes"] = len([p for p in Path("/proc").iterdir() if p.name.isdigit()])
     json.dump(seen, sys.stdout)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _udp(place: Place) -> socket.socket:

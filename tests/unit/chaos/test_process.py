@@ -44,7 +44,9 @@ def node(tmp_path: Path, code: str) -> NodeProcess:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - of another process: nobody could set an event
+    deadline = trio.current_time() + 20
+    while not holds():
+        assert trio.current_time() < deadline
         await trio.sleep(0.01)
 
 

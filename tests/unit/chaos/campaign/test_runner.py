@@ -28,6 +28,11 @@ from chaos.stage import Stage
 NAMES = ("n1", "n2", "n3")
 
 
+async def passing(seconds: float) -> None:
+    """Let virtual time pass."""
+    await trio.sleep_until(trio.current_time() + seconds)
+
+
 @dataclass
 class FakeNode:
     name: str
@@ -84,7 +89,7 @@ class Adding:
     async def run(self, stage: Stage) -> None:
         number = 0
         while True:
-            await trio.sleep(0.05)
+            await passing(0.05)
             number += 1
             fields = {"content": f"{stage.cycle}.{number}"}
             op = stage.recorder.invoke("c1", "n1", "add", fields=fields)
@@ -181,7 +186,7 @@ def test_a_promise_of_the_class_that_does_not_hold_fails(tmp_path: Path) -> None
 
 
 async def nothing(_: Cycle) -> None:
-    await trio.sleep(0.1)
+    await passing(0.1)
 
 
 async def disproved(cycle: Cycle) -> None:
