@@ -159,9 +159,16 @@ def _walk_segment(walk: Walk, segment: Segment, upto: int | None) -> None:
 
 
 def lines_of(path: Path) -> Iterator[tuple[bytes, bool]]:
-    """Lines without their line break, and whether they had one."""
+    """Lines without their line break, and whether they were written whole.
+
+    No entry has a NUL. Where one stands, sectors of a write are missing that was not synced when
+    the power went: from that line on nothing was, and all of it is the last, torn line.
+    """
     with path.open("rb") as file:
         for line in file:
+            if b"\0" in line:
+                yield line + file.read(), False
+                return
             whole = line.endswith(b"\n")
             yield (line[:-1] if whole else line), whole
 

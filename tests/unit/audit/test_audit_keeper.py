@@ -97,6 +97,23 @@ def test_a_torn_last_line_is_cut_and_the_cut_is_an_entry(tmp_path: Path) -> None
     assert verify_folder(tmp_path, OWNER, claims=[links[2]]).first_bad is not None, "but it shows"
 
 
+def test_sectors_that_a_power_loss_left_unwritten_are_cut_with_all_after_them(
+    tmp_path: Path,
+) -> None:
+    lines, _ = chain_of(6)
+    data, synced = b"".join(lines), len(lines[0]) + len(lines[1])
+    path = tmp_path / f"{1:016d}.jsonl"
+    for hole in (range(synced, synced + 200), range(synced + 50, len(data) - 100)):
+        for left in tmp_path.iterdir():
+            left.unlink()
+        keep(tmp_path).keeper.close()
+        path.write_bytes(data[: hole.start] + b"\0" * len(hole) + data[hole.stop :])
+        assert verify_folder(tmp_path, OWNER).first_bad == Bad(3, "torn")
+        keep(tmp_path).keeper.close()
+        assert events(tmp_path) == ["policy_set", "policy_set", "chain_recovered"]
+        assert verify_folder(tmp_path, OWNER).holds
+
+
 def test_other_damage_is_reported_and_never_mended(tmp_path: Path) -> None:
     keep(tmp_path).keeper.close()
     lines, _ = chain_of(4)
