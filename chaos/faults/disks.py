@@ -33,6 +33,7 @@ DISK_ERROR_CODE: Final = 10
 _FULL: Final = frozenset({503, 507})
 _SPARE_BYTES: Final = 12 * 2**20
 _MAP_BYTES: Final = 1 << 18
+_LARGE_MAX: Final = 60
 _MIB: Final = 2**20
 _BALLAST: Final = "ballast"
 
@@ -220,6 +221,8 @@ async def map_full(cycle: Cycle) -> None:
         small = mapped_bytes(process.pid, process.data_dir)
         cycle.inject("the address range is small", node=node, mapped=small)
         told = [await _large(cycle, node) for _ in range(cycle.rng.randint(3, 8))]
+        while mapped_bytes(process.pid, process.data_dir) <= small and len(told) < _LARGE_MAX:
+            told.append(await _large(cycle, node))  # pages that were freed are used up first
         cycle.stage.live.add(node)
         await cycle.hold()
         grown = mapped_bytes(process.pid, process.data_dir)
