@@ -1,0 +1,32 @@
+"""Why a node stops: the first reason counts, and an order to stop hides no failure."""
+
+import asyncio
+import errno
+
+from node.node import Ending
+
+BROKEN = OSError(errno.EIO, "Input/output error")
+
+
+def test_what_goes_wrong_while_stopping_in_good_order_is_told() -> None:
+    ending = Ending(asyncio.Event())
+    ending.ask()
+    assert ending.asked.is_set()
+    ending.ask(BROKEN)
+    assert ending.error is BROKEN
+
+
+def test_of_two_failures_the_first_counts_and_an_order_takes_none_back() -> None:
+    ending = Ending(asyncio.Event())
+    ending.ask(BROKEN)
+    ending.ask(RuntimeError("later, and because of it"))
+    ending.ask()
+    assert ending.error is BROKEN
+    assert not ending.again
+
+
+def test_starting_over_is_not_starting_over_with_a_broken_disk() -> None:
+    ending = Ending(asyncio.Event())
+    ending.ask(again=True)
+    ending.ask(BROKEN)
+    assert ending.error is BROKEN
