@@ -106,8 +106,8 @@ class Overlay:
         records = {}
         for key, (before, approved) in self._before.items():
             after = self._records[key][1]
-            if before is None and after is None:
-                continue
+            # What came and went within the batch is told too: it may stand on the disk until an
+            # earlier batch is there, its id is known from now on, and its entry leaves with it.
             change = _change(key, before, after, (approved, self._approved(key)))
             if key[:1] != PRIVATE:
                 self.digest = move(self.digest, before.weight if before else 0, change.weight)

@@ -83,7 +83,6 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "catchup_finished": ("info", "the node is level; says how much came"),
     "catchup_failed": ("warning", "a catch-up session ended early; another source is asked"),
     "snapshot_started": ("info", "the log does not reach back far enough; a snapshot begins"),
-    "snapshot_finished": ("info", "a snapshot was sent or joined"),
     "snapshot_failed": ("warning", "a snapshot ended early; it resumes"),
     "digest_mismatch": ("critical", "equal clocks with unequal digests; the pair stops"),
     "equivocation_found": ("critical", "two signed bundles claim one place in one log"),

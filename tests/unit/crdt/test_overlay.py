@@ -71,11 +71,17 @@ def test_a_change_remembers_what_was_committed_before() -> None:
     assert (change.before, change.after, change.data) == (after(BORN), None, None)
 
 
-def test_what_came_and_went_within_a_batch_is_not_written() -> None:
-    overlay, _ = over()
+def test_what_came_and_went_within_a_batch_leaves_with_it() -> None:
+    overlay, disk = over()
     put(overlay, KEY, after(BORN))
     put(overlay, KEY, None)
-    assert overlay.take(1, None).records == {}
+    batch = overlay.take(1, None)
+    assert batch.records[KEY][:3] == (None, None, None)
+    assert batch.digest == disk.digest
+    disk.commit(batch)
+    overlay.committed(batch)
+    assert list(overlay.keys()) == []
+    assert overlay.read(KEY) is None
 
 
 def test_the_private_lane_is_not_in_the_digest() -> None:
