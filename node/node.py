@@ -74,6 +74,13 @@ class Ending:
         elif self.error is None and error is not None:
             self.error = error
 
+    def why(self, group: BaseExceptionGroup[BaseException]) -> BaseException:
+        """Why the tasks of the node ended: what asked it to stop, else what the group holds.
+
+        Who finds that writing has ended says so too, and knows only that: a disk error.
+        """
+        return _cause_of(group) if self.error is None else _as_node_error(self.error)
+
 
 def run(settings: Settings) -> int:
     """Run a node until it is told to stop; the directory lock is held by the caller.
@@ -144,7 +151,7 @@ async def _main(settings: Settings, log: EventLog) -> bool:
         await _serve(settings, parts, doors, ending, log)
         failpoints.hit("shutdown.close")
     except BaseExceptionGroup as group:
-        raise _cause_of(group) from group
+        raise ending.why(group) from group
     finally:
         parts.close()
         doors.close()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 
+from node.errors import DiskError
 from node.node import Ending
 
 BROKEN = OSError(errno.EIO, "Input/output error")
@@ -30,3 +31,17 @@ def test_starting_over_is_not_starting_over_with_a_broken_disk() -> None:
     ending.ask(again=True)
     ending.ask(BROKEN)
     assert ending.error is BROKEN
+
+
+def test_a_defect_of_the_writer_is_not_told_as_the_disk_error_of_who_came_next() -> None:
+    """Seen at failpoint `log.truncate`: exit code 10 of a node whose disk was well."""
+    ending = Ending(asyncio.Event())
+    next_one = BaseExceptionGroup(
+        "tasks", [DiskError("nothing is written any more", why="it ended")]
+    )
+    assert ending.why(next_one) is next_one.exceptions[0]
+    defect = RuntimeError("in the writer")
+    ending.ask(defect)
+    assert ending.why(next_one) is defect
+    broken = Ending(asyncio.Event(), error=BROKEN)
+    assert isinstance(broken.why(BaseExceptionGroup("tasks", [defect])), DiskError)
