@@ -15,17 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaos.catalogue import CATALOGUE
+from chaos.workloads import WORKLOADS
 
-WORKLOADS: Final = (
-    "set",
-    "register",
-    "counter",
-    "delete",
-    "governance",
-    "causal",
-    "session",
-    "idempotence",
-)
 _FOLDER: Final = Path(__file__).parents[1] / "plans"
 
 
@@ -55,7 +46,7 @@ class Plan:
     quorum_writes: int = 3
     quorum_timeout_ms: int = 1000
     hold_s: tuple[float, float] = (0.2, 0.6)
-    workloads: Sequence[str] = WORKLOADS
+    workloads: Sequence[str] = tuple(WORKLOADS)
 
     def as_dict(self) -> dict[str, Any]:
         """For the history and for the file beside the stores."""

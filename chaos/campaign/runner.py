@@ -45,12 +45,14 @@ class Outcome:
 
     Attributes:
         verdict: pass, fail, void or not_run.
+        workload: that ran; not the drawn one where the class wants another.
         why: in words.
         anomalies: of the checkers.
         converged_s: from the heal until all nodes were level.
     """
 
     verdict: str
+    workload: str = ""
     why: str = ""
     anomalies: list[dict[str, Any]] = field(default_factory=list)
     acknowledged: int = 0
@@ -196,7 +198,9 @@ class Runner:
             for death in node.deaths:
                 cycle.expect("no node ends by itself", ok=False, said=death)
             node.deaths.clear()
-        return self._judged(cycle, trouble, converged)
+        outcome = self._judged(cycle, trouble, converged)
+        outcome.workload = name
+        return outcome
 
     async def _read_after_trouble(self, cycle: Cycle, workload: Workload) -> None:
         cycle.stage.live |= set(cycle.everyone)
