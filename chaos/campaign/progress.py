@@ -54,9 +54,8 @@ class CycleProgress:
         colour = _COLOURS[outcome.verdict]
         level = f" level after {outcome.converged_s:.2f} s" if outcome.converged_s else ""
         writes = f"{outcome.acknowledged}/{outcome.attempted}"
-        self._err.print(
-            f"[{colour}]{outcome.verdict:8}[/]{name}, {outcome.workload or turn.workload}: {writes}{level}"
-        )
+        played = f"{name}, {outcome.workload or turn.workload}: {writes}{level}"
+        self._err.print(f"[{colour}]{outcome.verdict:8}[/]{played}", soft_wrap=True)
         if outcome.verdict in ("fail", "void"):
             self._err.print(f"         {outcome.why}", markup=False)
             again = f"--class {turn.code} --cycles 1 --seed {turn.seed} {self._shape}"
