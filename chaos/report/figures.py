@@ -195,6 +195,14 @@ def _failure(cycle: Cycle, campaign: Campaign) -> Failure:
     }
 
 
+def _unplayed(name: str, campaign: Campaign) -> str:
+    """Why a class has no cycle; the first line of a history may hold anything."""
+    plan = campaign.begin.get("plan")
+    classes = plan.get("classes") if isinstance(plan, dict) else None
+    planned = isinstance(classes, dict) and name in classes
+    return "in the plan, and not played yet" if planned else "not part of this campaign"
+
+
 def _not_tested(campaign: Campaign, names: Mapping[str, str]) -> list[Untested]:
     said: list[Untested] = [
         {"class": cycle.name, "cycle": cycle.number, "verdict": cycle.verdict, "why": cycle.why}
@@ -203,7 +211,7 @@ def _not_tested(campaign: Campaign, names: Mapping[str, str]) -> list[Untested]:
     ]
     played = {cycle.name for cycle in campaign.cycles}
     said += [
-        {"class": name, "cycle": None, "verdict": "not_run", "why": "not part of this campaign"}
+        {"class": name, "cycle": None, "verdict": "not_run", "why": _unplayed(name, campaign)}
         for name in names
         if name not in played
     ]

@@ -70,6 +70,21 @@ def test_classes_that_the_history_does_not_mention_are_not_tested() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        ({"classes": {"F01": 2, "F02": 2}}, "in the plan, and not played yet"),
+        ({"classes": ["F02"]}, "not part of this campaign"),
+        ("full", "not part of this campaign"),
+    ],
+)
+def test_a_class_of_the_plan_that_was_not_reached_is_told_as_that(plan: object, why: str) -> None:
+    made = read(lines(campaign(5, 1, classes=("F01",))))
+    made.begin["plan"] = plan
+    (untested,) = report_of(made, {"F01": "a", "F02": "b"})["not_tested"]
+    assert (untested["class"], untested["why"]) == ("F02", why)
+
+
 def test_three_thousand_cycles() -> None:
     names = tuple(NAMES)[:4]
     found = report_of(read(lines(campaign(6, 750, classes=names, writes=4))), NAMES)
