@@ -7,6 +7,7 @@ is opened again goes on where it stood.
 
 import json
 import random
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -256,7 +257,7 @@ async def opened(
     names = [f"n{number + 1}" for number in range(shape.nodes)]
     places = _remembered(folder, names, makes_places)
     wires = Wires(places, rng)
-    packets = Packets(places) if places[0].namespace else None
+    packets = Packets(places) if places[0].namespace and shutil.which("nft") else None
     client = Client(places, ADMINISTRATOR)
     nodes = [_node(folder, place, at, shape, wires, program) for at, place in enumerate(places)]
     pairs = {node.name: node.pair for node in nodes}

@@ -66,6 +66,12 @@ def libc_call(name: str, *arguments: object) -> None:
         raise OSError(number, os.strerror(number), name)
 
 
+def with_system_tools(path: str) -> str:
+    """A search path that has the folders of `nft` and `tc`, which not every shell has."""
+    folders = [folder for folder in path.split(os.pathsep) if folder]
+    return os.pathsep.join(dict.fromkeys([*folders, "/usr/sbin", "/sbin"]))
+
+
 def is_inside() -> bool:
     """Whether this process is the first one of a room."""
     return os.environ.get(_INSIDE) == "1" and os.getpid() == 1
@@ -128,6 +134,7 @@ def _become_first(ready: int, alive: int, command: Sequence[str]) -> None:
             libc_call("mount", b"proc", b"/proc", b"proc", ctypes.c_ulong(0), None)
             # Names of network namespaces are files there; they must not outlive the room.
             libc_call("mount", b"tmpfs", b"/run", b"tmpfs", ctypes.c_ulong(0), None)
+            os.environ["PATH"] = with_system_tools(os.environ.get("PATH", ""))
             os.execve(command[0], list(command), os.environ | {_INSIDE: "1"})  # noqa: S606 - our own words
     except OSError as error:
         sys.stderr.write(f"mnemesh chaos: no room: {error}\n")

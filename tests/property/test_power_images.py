@@ -1,5 +1,6 @@
 """Images of small logs against a deliberately dumb twin; images of a store that is written."""
 
+import contextlib
 import itertools
 import random
 import subprocess
@@ -167,7 +168,8 @@ def test_a_store_is_after_a_crash_what_it_was_after_one_of_its_last_two_commits(
     why = missing()
     if why:
         pytest.skip(why)
-    from tests.unit.store.rig import open_store  # noqa: PLC0415 - only where it can be run
+    from node.store.errors import StoreDamaged  # noqa: PLC0415 - only where it can be run
+    from tests.unit.store.rig import open_store  # noqa: PLC0415
 
     root, marks, trace = tmp_path / "root", tmp_path / "marks", tmp_path / "trace"
     root.mkdir()
@@ -192,9 +194,13 @@ def test_a_store_is_after_a_crash_what_it_was_after_one_of_its_last_two_commits(
     for image in images(log, seed, 150):
         place = tmp_path / str(image.number)
         lay_out(image.tree, place, log, image.number)
-        store = open_store(place / "store") if (place / "store").is_dir() else None
-        held = 0 if store is None else store.load().digest
-        if store is not None:
-            store.close()
         done = sum(when < image.at_ns for when in committed)
+        held = 0
+        if (place / "store").is_dir():
+            try:
+                with contextlib.closing(open_store(place / "store")) as store:
+                    held = store.load().digest
+            except StoreDamaged:
+                # Its first pages are not there yet: a node would not know this store by CURRENT.
+                assert not done, (seed, image.number, image.choice)
         assert held in [0, *digests][done : done + 2], (seed, image.number, image.choice)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos import cli, sandbox
-from chaos.sandbox import Means, is_inside, libc_call, means, play_inside
+from chaos.sandbox import Means, is_inside, libc_call, means, play_inside, with_system_tools
 
 
 def test_who_is_not_the_first_process_is_not_inside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +69,9 @@ def test_a_command_is_needed_and_help_names_all(capsys: pytest.CaptureFixture[st
     text = cli.parser().format_help()
     assert all(word in text for word in ("run", "list", "check", "report", "power", "maelstrom"))
     capsys.readouterr()
+
+
+def test_a_room_finds_the_tools_of_the_system_whatever_shell_began_it() -> None:
+    assert with_system_tools("/usr/bin:/bin") == "/usr/bin:/bin:/usr/sbin:/sbin"
+    assert with_system_tools("/usr/sbin:/bin") == "/usr/sbin:/bin:/sbin"
+    assert with_system_tools("") == "/usr/sbin:/sbin"
