@@ -2,7 +2,7 @@
 
     python rig_maelstrom_program.py WORKLOAD [FAULT]
 
-Nodes tell each other everything they know ten times a second. Faults: `forgets` keeps no 20th
+Nodes tell each other everything they know ten times a second. Faults: `forgets` keeps no fifth
 add and says it did; `twice` gives the 20th id again and names an element twice; `invents`;
 `alone` never tells anybody; `shy` answers no read; `chatty` prints what is no message; `dies`;
 `extra` adds a field to its answers.
@@ -42,7 +42,7 @@ class Program:
     def keep(self, body: Body) -> None:
         if self.fault == "dies" and len(self.adds) > 5:
             sys.exit(3)
-        if self.fault != "forgets" or self.count % 20:
+        if self.fault != "forgets" or self.count % 5:
             added = body.get("message", body.get("element", body.get("delta")))
             self.adds[f"{self.me}-{self.count}"] = added
 

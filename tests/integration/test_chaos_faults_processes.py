@@ -32,6 +32,7 @@ def verdicts(folder: Path, classes: str) -> dict[str, dict[str, Any]]:
     return told
 
 
+@pytest.mark.slow
 def test_all_nodes_killed_at_once(tmp_path: Path) -> None:
     told = verdicts(tmp_path, "F19")
     assert told["F19"]["verdict"] == "pass", told

@@ -20,7 +20,8 @@ from chaos.workloads.whole import write_whole
 from tests.integration.rig import RealNode, until_level
 from tests.integration.rig_mesh import founded, start_all
 
-pytestmark = pytest.mark.integration
+# The smoke that CI plays runs each of them too, under faults.
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SECONDS = 2.5
 ASKED = {

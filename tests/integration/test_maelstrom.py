@@ -62,12 +62,14 @@ def test_with_a_majority_asked_for_a_minority_is_indefinite_and_nothing_is_lost(
     assert said["stats"]["add"]["info"] > 0, "the one that was alone could not say yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", ["broadcast", "g-set", "g-counter", "pn-counter"])
 def test_a_right_program_of_another_hand_passes(workload: str) -> None:
     said = play(workload=workload, command=(sys.executable, PROGRAM, workload), latency_ms=5)
     assert said["outcome"] == "pass", said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workload", "fault", "rule"),
     [
