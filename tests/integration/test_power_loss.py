@@ -76,7 +76,8 @@ def test_a_program_that_forgets_a_sync_is_caught(
     result = judge(recorded, seed=SEED, count=120, honours=forgets(recorded.log))
     assert not result.ok
     assert result.whole < 120
-    assert set(result.anomalies) & {"lost", "refused", "reverted"}
+    # What of a commit is missed depends on what it was: a record, an edit, or a deletion.
+    assert set(result.anomalies) & {"lost", "refused", "reverted", "back"}
 
 
 def test_a_write_that_the_log_missed_is_noticed(recorded: Recorded) -> None:
