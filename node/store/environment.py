@@ -47,6 +47,7 @@ DATA_FILE: Final = "data.mdb"
 MAP_BYTES_DEFAULT: Final = 1 << 40
 MAP_BYTES_MIN: Final = 1 << 18
 _MAP_FALLBACK_MIN: Final = 1 << 30
+_BAD_PAGE: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
 _FILE_MODE: Final = 0o600
 _DBS_MAX: Final = len(TABLE_NAMES) + 8
 _READERS_MAX: Final = 126
@@ -115,9 +116,20 @@ class Environment:
             raise
 
     def read(self, look: Callable[[Transaction], T]) -> T:
-        """Run a short look at one consistent state. Must not outlive the call."""
-        with self._glance, self._env.begin() as txn:
-            return look(txn)
+        """Run a short look at one consistent state. Must not outlive the call.
+
+        Raises:
+            StoreDamaged: a page on the way is not what it was.
+        """
+        try:
+            with self._glance, self._env.begin() as txn:
+                return look(txn)
+        except _BAD_PAGE as error:
+            raise StoreDamaged(
+                f"the store in {self.path} cannot be read",
+                why=str(error),
+                fix="Set the folder aside and let the node rebuild from its peers",
+            ) from error
 
     def write(self, work: Callable[[Transaction], T], *, room_bytes: int = 0) -> T:
         """Run a function in one transaction and make it durable; all of it or nothing.
