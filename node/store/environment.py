@@ -35,6 +35,7 @@ from node.store.schema import (
     unseal,
 )
 from node.store.scrub import scrub_all
+from node.store.small import DAMAGES
 from node.store.whole import lengthened
 from transport.secret_files import sync_folder
 
@@ -47,7 +48,6 @@ DATA_FILE: Final = "data.mdb"
 MAP_BYTES_DEFAULT: Final = 1 << 40
 MAP_BYTES_MIN: Final = 1 << 18
 _MAP_FALLBACK_MIN: Final = 1 << 30
-_BAD_PAGE: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
 _FILE_MODE: Final = 0o600
 _DBS_MAX: Final = len(TABLE_NAMES) + 8
 _READERS_MAX: Final = 126
@@ -124,12 +124,8 @@ class Environment:
         try:
             with self._glance, self._env.begin() as txn:
                 return look(txn)
-        except _BAD_PAGE as error:
-            raise StoreDamaged(
-                f"the store in {self.path} cannot be read",
-                why=str(error),
-                fix="Set the folder aside and let the node rebuild from its peers",
-            ) from error
+        except DAMAGES as error:
+            raise _damaged(self.path, error, "read") from error
 
     def write(self, work: Callable[[Transaction], T], *, room_bytes: int = 0) -> T:
         """Run a function in one transaction and make it durable; all of it or nothing.
@@ -344,9 +340,9 @@ def _open(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
             raise _damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> StoreDamaged:
+def _damaged(path: Path, error: Exception, done: str = "opened") -> StoreDamaged:
     return StoreDamaged(
-        f"the store in {path} cannot be opened",
+        f"the store in {path} cannot be {done}",
         why=str(error),
         fix="Set the folder aside and let the node rebuild from its peers",
     )
