@@ -1,22 +1,18 @@
 """A wrong clock is proved by what the node says, and nobody with a right one may follow it."""
 
 import datetime as dt
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from chaos.campaign.cycle import Cycle
-from chaos.campaign.tally import Tally
 from chaos.client import Answer
 from chaos.faults import clocks
 from chaos.mesh import Shape
-from chaos.sandbox import Means
-from chaos.stage import Stage
+from tests.unit.chaos.faults.rig_cycle import played_on
 
 
 @dataclass
@@ -68,34 +64,8 @@ def played(
     print(f"seed {seed}")
     mesh = FakeMesh([Clocked(tmp_path / f"{seed} {n}", obeys) for n in range(5)], lead_s)
 
-    async def run() -> Cycle:
-        with Tally(tmp_path / f"history {seed}") as recorder:
-            recorder.event("cycle", cycle=1, workload="set", seed=seed, **{"class": "F30"})
-            rng = random.Random(seed)
-            stage = Stage(
-                client=mesh,
-                recorder=recorder,
-                nodes=["n1", "n2", "n3", "n4", "n5"],
-                live=set(range(5)),
-                rng=rng,
-                cycle=1,
-                namespace="chaos/c000001",
-            )
-            cycle = Cycle(
-                number=1,
-                code="F30",
-                seed=seed,
-                mesh=mesh,  # type: ignore[arg-type]
-                stage=stage,
-                recorder=recorder,
-                rng=rng,
-                hold_s=(0.1, 0.2),
-                means=Means(),
-            )
-            await play(cycle)
-            return cycle
-
-    return trio.run(run, clock=MockClock(autojump_threshold=0)), mesh
+    cycle = played_on(mesh, play, code="F30", seed=seed, history=tmp_path / f"history {seed}")
+    return cycle, mesh
 
 
 @pytest.mark.parametrize("play", [clocks.skewed, clocks.jumping, clocks.far_future])

@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from chaos.campaign.cycle import Cycle
-from chaos.campaign.tally import Tally
 from chaos.client import Answer
 from chaos.faults import links, partitions
 from chaos.mesh import Shape
 from chaos.network.places import Place
 from chaos.network.wires import Wires
-from chaos.sandbox import Means
-from chaos.stage import Stage
+from tests.unit.chaos.faults.rig_cycle import played_on
 
 SIZES = [(3, 2), (4, 3), (5, 3), (7, 4), (3, 3), (2, 2), (5, 1)]
 SEEDS = range(12)
@@ -83,34 +80,8 @@ def played(
         Shape(nodes=nodes, quorum_writes=writes), FakeWires(places, random.Random(seed))
     )
 
-    async def run() -> Cycle:
-        with Tally(tmp_path / f"h{nodes}-{writes}-{seed}") as recorder:
-            recorder.event("cycle", cycle=1, workload="set", seed=seed, **{"class": "F01"})
-            rng = random.Random(seed)
-            stage = Stage(
-                client=mesh,
-                recorder=recorder,
-                nodes=[place.name for place in places],
-                live=set(range(nodes)),
-                rng=rng,
-                cycle=1,
-                namespace="chaos/c000001",
-            )
-            cycle = Cycle(
-                number=1,
-                code="F01",
-                seed=seed,
-                mesh=mesh,  # type: ignore[arg-type]
-                stage=stage,
-                recorder=recorder,
-                rng=rng,
-                hold_s=(0.1, 0.2),
-                means=Means(),
-            )
-            await play(cycle)
-            return cycle
-
-    return trio.run(run, clock=MockClock(autojump_threshold=0)), mesh
+    history = tmp_path / f"h{nodes}-{writes}-{seed}"
+    return played_on(mesh, play, code="F01", seed=seed, history=history), mesh
 
 
 def groups(mesh: FakeMesh) -> list[set[int]]:
