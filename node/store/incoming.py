@@ -7,7 +7,7 @@ snapshot are thrown away. Every row is verified when it arrives, the digest when
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from node.store.rows import (
     key_dot,
     read_standing,
 )
-from node.store.schema import LOG_NAMES, Transaction, number, sealed, unseal
+from node.store.schema import LOG_NAMES, NUMBER_BYTES, Transaction, number, sealed, unseal
 from node.store.snapshot import (
     ACTORS,
     DIGEST_KEY,
@@ -35,8 +35,10 @@ from node.store.snapshot import (
     ERASURES,
     GOVERNANCE_LOG,
     IDEMPOTENCY,
+    LAST_PIECE,
     META,
     PENDING,
+    PIECE,
     RECORDS,
     START,
     Row,
@@ -48,6 +50,8 @@ _WINDOW: Final = 8_192
 _SNAPSHOT_KEY: Final = b"snapshot"
 _POSITION_KEY: Final = b"position"
 _COMPLETE_KEY: Final = b"complete"
+_PIECE_KEY: Final = b"piece"
+_PIECES_BYTES_MAX: Final = 256 * 1024 * 1024
 _META_KEYS: Final = frozenset({DIGEST_KEY, GENESIS_KEY})
 _LANES: Final = {
     ACTORS: frozenset(LOG_NAMES) - {b"p"},
@@ -127,7 +131,12 @@ class Incoming:
         others: list[Row] = []
         position, ms = self._last()
         ms = max(ms, now_ms)
-        for row in decode_rows(data):
+        rows = decode_rows(data)
+        if rows and rows[0].kind == PIECE:
+            self._keep_piece(rows, following)
+            return
+        pieces = bool(rows) and rows[0].kind == LAST_PIECE
+        for row in [self._whole(rows)] if pieces else rows:
             _check(row)
             if row.kind == RECORDS:
                 position += 1
@@ -143,12 +152,46 @@ class Incoming:
                 cursor.putmulti(entries, append=True)
             for kind, key, value in others:
                 txn.put(key, value, db=getattr(tables, _TABLE_OF[kind]))
+            if pieces:
+                for key, _ in self._pieces(txn):
+                    txn.delete(key, db=tables.meta)
             if following == END:
                 self._put(txn, _COMPLETE_KEY, b"1")
             else:
                 self._put(txn, _POSITION_KEY, following)
 
         self.environment.write(work, room_bytes=2 * len(data))
+
+    def _keep_piece(self, rows: list[Row], following: bytes) -> None:
+        """Store some bytes of a row that comes in pieces, and the position after them."""
+        (_, key, value) = rows[0]
+
+        def work(txn: Transaction) -> None:
+            held = self._pieces(txn)
+            size = len(value) + sum(len(piece) for _, piece in held)
+            if len(rows) > 1 or size > _PIECES_BYTES_MAX:
+                raise JoinRefused("a row of a snapshot is too large", why=f"{size} bytes and more")
+            self._put(txn, _PIECE_KEY + number(len(held)) + key, value)
+            self._put(txn, _POSITION_KEY, following)
+
+        self.environment.write(work, room_bytes=2 * len(value))
+
+    def _whole(self, rows: list[Row]) -> Row:
+        """The row whose last piece this is."""
+        (_, name, value), *more = rows
+        held = self.environment.read(self._pieces)
+        if more or any(key[len(_PIECE_KEY) + NUMBER_BYTES :] != name for key, _ in held):
+            raise JoinRefused("a row of a snapshot arrived in pieces that do not fit together")
+        return Row(name[:1], name[1:], b"".join([*(piece for _, piece in held), value]))
+
+    def _pieces(self, txn: Transaction) -> list[tuple[bytes, bytes]]:
+        """What has arrived of a row that comes in pieces, in order, under its keys."""
+        with txn.cursor(db=self.environment.tables.meta) as cursor:
+            cursor.set_range(_PIECE_KEY)
+            return [
+                (key, unseal("meta", key, value))
+                for key, value in takewhile(lambda row: row[0].startswith(_PIECE_KEY), cursor)
+            ]
 
     def _last(self) -> tuple[int, int]:
         """Position and time of the last record received."""

@@ -56,8 +56,12 @@ PENDING: Final = b"p"
 RECORDS: Final = b"r"
 KINDS: Final = (ACTORS, META, ERASURES, GOVERNANCE_LOG, IDEMPOTENCY, PENDING, RECORDS)
 DIGEST_KEY: Final = b"digest"
+PIECE: Final = b"x"
+"""Bytes of a row that fits no chunk: its key is the kind and the key of that row."""
+LAST_PIECE: Final = b"y"
 START: Final = b""
 END: Final = b""
+_OFFSET_BYTES: Final = 8
 
 _pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 _ROW_PARTS: Final = 3
@@ -141,21 +145,31 @@ class FrozenStore:
     def chunk(self, after: bytes, limit_bytes: int) -> tuple[bytes, bytes]:
         """The rows after a position (`START` at first), at least one if any is left.
 
+        A record with many values that were written at once may be larger than any message; a row
+        above the limit comes alone, in pieces.
+
         Returns:
             The encoded rows, and the position to ask for next; `END` when these are the last.
 
         Raises:
             CorruptRecord: the copied store is damaged.
         """
+        offset = 0
+        if after[:1] == PIECE:
+            offset = int.from_bytes(after[1 : 1 + _OFFSET_BYTES], "big")
+            after = after[1 + _OFFSET_BYTES :]
         rows: list[Row] = []
-        size, last = 0, END
+        size, position = 0, after
         with self._env.begin() as txn:
             for at, row in self._rows(txn, after):
-                if rows and size >= limit_bytes:
-                    return encode_rows(rows), rows[-1].kind + last
+                length = len(row.key) + len(row.value)
+                if not rows and length > limit_bytes:
+                    return _piece(row, offset, limit_bytes, position, row.kind + at)
+                if rows and size + length > limit_bytes:
+                    return encode_rows(rows), position
                 rows.append(row)
-                last = at
-                size += len(row.key) + len(row.value)
+                size += length
+                position = row.kind + at
         return encode_rows(rows), END
 
     def _rows(self, txn: Transaction, after: bytes) -> Iterator[tuple[bytes, Row]]:
@@ -194,6 +208,18 @@ class FrozenStore:
         """Remove the snapshot from the disk."""
         self._env.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _piece(
+    row: Row, offset: int, limit_bytes: int, before: bytes, behind: bytes
+) -> tuple[bytes, bytes]:
+    """Some bytes of a row, and the position after them."""
+    end = offset + limit_bytes
+    piece = row.value[offset:end]
+    if end < len(row.value):
+        following = PIECE + end.to_bytes(_OFFSET_BYTES, "big") + before
+        return encode_rows([Row(PIECE, row.kind + row.key, piece)]), following
+    return encode_rows([Row(LAST_PIECE, row.kind + row.key, piece)]), behind
 
 
 def _head(txn: Transaction, tables: Tables) -> bytes:

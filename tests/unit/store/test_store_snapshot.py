@@ -26,6 +26,8 @@ from node.store.incoming import Incoming
 from node.store.joining import build_join
 from node.store.snapshot import (
     END,
+    LAST_PIECE,
+    PIECE,
     RECORDS,
     START,
     FrozenStore,
@@ -86,6 +88,40 @@ def test_a_snapshot_stays_as_it_was_and_holds_nothing_private(tmp_path: Path) ->
     frozen.close()
     assert not (tmp_path / "frozen-1").exists()
     store.close()
+
+
+def test_a_row_that_fits_no_message_comes_in_pieces(tmp_path: Path) -> None:
+    store, maker = filled(tmp_path / "s", 1, range(3))
+    maker.create("huge", content="y" * 5_000)
+    maker.create("small")
+    store.commit(maker.take())
+    frozen, limit = freeze(store, tmp_path / "f"), 400
+    incoming = Incoming(tmp_path / "incoming-1", frozen.id, map_bytes=MAP_BYTES)
+    while not incoming.complete:
+        data, following = frozen.chunk(incoming.position, limit)
+        assert len(data) < limit + 200
+        incoming.put(data, following)
+        incoming.put(data, following)  # asked for twice
+        incoming.close()  # and the process died
+        incoming = Incoming(tmp_path / "incoming-1", frozen.id, map_bytes=MAP_BYTES)
+    assert incoming.verify() == frozen.digest
+    assert memory("huge") in dict(incoming.records())
+    assert memory("small") in dict(incoming.records())
+    frozen.close()
+    incoming.close()
+    store.close()
+
+
+def test_pieces_of_two_rows_are_no_row(tmp_path: Path) -> None:
+    incoming = Incoming(tmp_path / "incoming-1", b"one", map_bytes=MAP_BYTES)
+    incoming.put(encode_rows([Row(PIECE, RECORDS + b"da", b"abc")]), b"x1")
+    with pytest.raises(JoinRefused, match="do not fit together"):
+        incoming.put(encode_rows([Row(LAST_PIECE, RECORDS + b"db", b"abc")]), b"x2")
+    with pytest.raises(JoinRefused, match="arrived damaged"):
+        incoming.put(encode_rows([Row(LAST_PIECE, RECORDS + b"da", b"abc")]), b"x2")
+    with pytest.raises(JoinRefused, match="too large"):
+        incoming.put(encode_rows([Row(PIECE, RECORDS + b"da", b"abc")] * 2), b"x2")
+    incoming.close()
 
 
 def test_two_states_have_two_names(tmp_path: Path) -> None:
