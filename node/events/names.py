@@ -2,16 +2,18 @@
 
 Law: a name stands here or it does not exist. Each row says from which operation it comes; the
 first row that fits an operation names it, so the more special stand above. Other programs know
-some events under other names; those are accepted in filters and never sent.
+some events under other names; those are accepted in filters and never sent. Rows that no
+operation stands for (`node.events.moments`) are for hooks alone, and a filter refuses them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from crdt.fields import ARCHIVED_AT
 from crdt.op import ERASE, Kind, Op
 from crdt.pending import action_of
+from node.events.event_name import EventName, Fits, Happening, Road
+from node.events.moments import BEFORE, LIFE
 from node.links.index import COLLECTION as LINK
 from node.memory.drafts import COLLECTION as MEMORY
 from node.memory.problems import InvalidField
@@ -27,43 +29,6 @@ APPROVAL_GRANTED: Final = "approval_granted"
 APPROVAL_REJECTED: Final = "approval_rejected"
 
 _SOURCES: Final = "consolidated_from_agents"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """An operation with what must be known beside it to name it.
-
-    Attributes:
-        op: the operation.
-        kind: `memory_kind` of the record as it stands, or as the operation says.
-        moves: whether it is the first half of a move, whose second ends the record elsewhere.
-        ends_move: whether it is that second half, which is no event of its own.
-    """
-
-    op: Op
-    kind: str = ""
-    moves: bool = False
-    ends_move: bool = False
-
-
-Fits = Callable[[Happening], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventName:
-    """One row.
-
-    Attributes:
-        name: as it is sent.
-        meaning: for people.
-        fits: whether an operation is this event; None for what is not read off one operation.
-        also: other names under which a filter may ask for it.
-    """
-
-    name: str
-    meaning: str
-    fits: Fits | None = None
-    also: tuple[str, ...] = ()
 
 
 def _of(collection: str, kind: Kind, further: Fits = lambda _: True) -> Fits:
@@ -92,7 +57,7 @@ def _promotes(one: Happening) -> bool:
     return action_of(one.op) == "promote"
 
 
-TABLE: Final[Sequence[EventName]] = (
+_OPERATIONS: Final[Sequence[EventName]] = (
     EventName(
         name="entity_updated",
         meaning="an entity has other names or fields",
@@ -225,18 +190,38 @@ TABLE: Final[Sequence[EventName]] = (
     EventName(name="member_ready", meaning="a node has caught up", fits=_governs(Kind.READY)),
 )
 
-NAMES: Final = tuple(row.name for row in TABLE)
+TABLE: Final[Sequence[EventName]] = (*_OPERATIONS, *BEFORE, *LIFE)
+
+NAMES: Final = tuple(row.name for row in TABLE if row.road is Road.EVERY)
+"""What streams tell and subscriptions deliver."""
+
 _CANONICAL: Final[Mapping[str, str]] = {
-    known: row.name for row in TABLE for known in (row.name, *row.also)
+    known: row.name for row in _OPERATIONS for known in (row.name, *row.also)
 }
+_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+    row.name.replace("before_", "after_", 1): row.asks for row in BEFORE if row.asks
+}
+"""What may come of a question: `after_store` is all that `before_store` was asked for."""
+
+HOOK_NAMES: Final = (*(row.name for row in TABLE), *_AFTER)
+"""What a hook may ask for; other spellings (`also`) are taken too."""
 
 
 def name_of(one: Happening) -> str | None:
     """The event that an applied operation is; None when it is none."""
-    for row in TABLE:
+    for row in _OPERATIONS:
         if row.fits is not None and row.fits(one):
             return row.name
     return None
+
+
+def hook_events(asked: str) -> tuple[str, ...]:
+    """The rows that a name in a hook stands for; empty when it is the name of no event."""
+    if asked in _AFTER:
+        return _AFTER[asked]
+    if asked in _CANONICAL:
+        return (_CANONICAL[asked],)
+    return (asked,) if any(row.name == asked for row in TABLE) else ()
 
 
 def asked_names(field: str, given: Any) -> list[str]:

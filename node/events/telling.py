@@ -17,12 +17,12 @@ from crdt.pending import Pending
 from crdt.roles import within
 from node.audit.applied import entry_of
 from node.contracts import Applied, Caller, Governing, Place, Reader
+from node.events.event_name import Happening
 from node.events.names import (
     APPROVAL_GRANTED,
     APPROVAL_REJECTED,
     APPROVAL_REQUESTED,
     MESSAGE,
-    Happening,
     name_of,
 )
 from node.events.sight import Departed, Sight

@@ -16,6 +16,8 @@ from node.errors import ConfigError
 from node.limits import Limits
 from node.paths import Paths
 from node.settings.checks import check_settings, clean_url
+from node.settings.hook_tables import SECTION as HOOKS
+from node.settings.hook_tables import Hook, read_hooks
 from node.settings.mesh_sections import Federation, Quorum
 from node.settings.parse import Unfit, from_text, from_toml
 from node.settings.sections import (
@@ -48,6 +50,7 @@ class Settings:
 
     Attributes:
         paths: where its things are.
+        hooks: what `[hooks.NAME]` declares; only the file can.
         origins: dotted name -> `flag --x`, `environment MNEMESH_X`, `file`, `default`.
         warnings: sentences for the log; nothing that prevents a start.
         argv: command line that starts this node again.
@@ -71,6 +74,7 @@ class Settings:
     embeddings: Embeddings
     mcp: Mcp
     origins: Mapping[str, str]
+    hooks: tuple[Hook, ...] = ()
     warnings: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -102,8 +106,9 @@ def load_settings(
     folder = folder or Path.cwd()
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     origins = {row.name: "default" for row in TABLE}
+    hooks: tuple[Hook, ...] = ()
     if config_required or paths.config.exists():
-        _take_file(paths.config, values, origins)
+        hooks = _take_file(paths.config, values, origins)
     for row in TABLE:
         for texts, name, origin in (
             (environ, row.env, f"environment {row.env}"),
@@ -117,6 +122,7 @@ def load_settings(
     settings = Settings(
         paths=paths,
         origins=origins,
+        hooks=hooks,
         warnings=_stray_variables(environ),
         argv=(sys.executable, *sys.orig_argv[1:]),
         flags=dict(flags or {}),
@@ -137,7 +143,9 @@ def _given(row: Setting, text: str, folder: Path, origin: str) -> Any:
         ) from error
 
 
-def _take_file(path: Path, values: dict[str, dict[str, Any]], origins: dict[str, str]) -> None:
+def _take_file(
+    path: Path, values: dict[str, dict[str, Any]], origins: dict[str, str]
+) -> tuple[Hook, ...]:
     data = read_config(path)
     for row in TABLE:
         if row.key not in data.get(row.section, {}):
@@ -153,6 +161,17 @@ def _take_file(path: Path, values: dict[str, dict[str, Any]], origins: dict[str,
             ) from error
         values[row.section][row.key] = value
         origins[row.name] = f"file {path}"
+    return _hooks_of(path, data.get(HOOKS, {}))
+
+
+def _hooks_of(path: Path, tables: Mapping[str, Any]) -> tuple[Hook, ...]:
+    def refuse(name: str, key: str, what: str, fix: str) -> ConfigError:
+        text = path.read_text(encoding="utf-8")
+        section = f"{HOOKS}.{name}"
+        line = (line_of(text, section, key) if key else 0) or line_of(text, section, "")
+        return ConfigError(f"{path}, line {line}: {what}" if line else f"{path}: {what}", fix=fix)
+
+    return read_hooks(tables, path.parent, refuse)
 
 
 def _normalised(settings: Settings, hostname: str) -> Settings:
@@ -195,6 +214,8 @@ def reload_differences(old: Settings, new: Settings) -> tuple[tuple[str, ...], t
         after = getattr(getattr(new, row.section), row.key)
         if before != after:
             (live if row.about.reload else restart).append(row.name)
+    if old.hooks != new.hooks:
+        live.append(HOOKS)
     return tuple(live), tuple(restart)
 
 
@@ -208,7 +229,7 @@ def reloaded(old: Settings, new: Settings) -> Settings:
             if row.section == section and row.about.reload
         }
         changes[section] = replace(getattr(old, section), **fields)
-    return replace(old, **changes)
+    return replace(old, hooks=new.hooks, **changes)
 
 
 def reload_settings(

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.errors import ConfigError, DowngradeRefused
+from node.settings.hook_tables import ROWS as HOOK_ROWS
+from node.settings.hook_tables import SECTION as HOOKS
+from node.settings.hook_tables import known_keys
 from node.settings.sections import SCHEMA_VERSION, SECTIONS, TABLE
 from transport.secret_files import replace_file
 
@@ -22,6 +25,7 @@ _SECRET: Final = re.compile(
     r"(^|_)(api_?key|key|secret|token|passphrase|password|credential)s?$", re.IGNORECASE
 )
 _KNOWN: Final = {(row.section, row.key): row for row in TABLE}
+_HOOK_KEYS: Final = {row.key: row for row in HOOK_ROWS}
 
 
 def read_config(path: Path) -> dict[str, dict[str, object]]:
@@ -55,14 +59,34 @@ def _checked(path: Path, text: str, data: dict[str, Any]) -> dict[str, dict[str,
     for section, body in data.items():
         if not isinstance(body, dict):
             _refuse_name(path, line_of(text, "", section), section, "", SECTIONS)
+        if section == HOOKS:
+            _check_hooks(path, text, body)
+            continue
         if section not in SECTIONS:
             line = line_of(text, section, "") or line_of(text, "", section)
-            _refuse_name(path, line, f"[{section}]", section, SECTIONS)
+            _refuse_name(path, line, f"[{section}]", section, [*SECTIONS, HOOKS])
         keys = [row.key for row in TABLE if row.section == section]
         for key in body:
             if (section, key) not in _KNOWN:
                 _refuse_name(path, line_of(text, section, key), key, section, keys)
     return data
+
+
+def _check_hooks(path: Path, text: str, tables: dict[str, Any]) -> None:
+    """Hold `[hooks.NAME]` to the keys that a hook has."""
+    for name, body in tables.items():
+        section = f"{HOOKS}.{name}"
+        if not isinstance(body, dict):
+            line = line_of(text, HOOKS, name)
+            where = f"{path}, line {line}" if line else str(path)
+            raise ConfigError(
+                f"{where}: there is no setting {name} in [{HOOKS}]",
+                why="every hook has a table of its own",
+                fix='Write [hooks.NAME] above it, as [hooks.check] on = ["before_store"]',
+            )
+        for key in body:
+            if key not in _HOOK_KEYS:
+                _refuse_name(path, line_of(text, section, key), key, section, known_keys())
 
 
 def _check_schema(path: Path, version: object) -> None:
@@ -109,7 +133,7 @@ def line_of(text: str, section: str, key: str) -> int:
     current = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
-            current = header[1].strip("\"' ")
+            current = header[1].replace('"', "").replace("'", "").strip()
             if not key and current == section:
                 return number
         elif key and current == section and (found := _KEY.match(line)):
@@ -130,10 +154,22 @@ def render_config(values: Mapping[str, Mapping[str, object]]) -> str:
     """
     lines = ["# Configuration of this mnemesh node.", f"schema_version = {SCHEMA_VERSION}"]
     for section, body in values.items():
+        if section == HOOKS:
+            lines += _hook_lines(body)
+            continue
         lines += ["", f"[{section}]"]
         for key, value in body.items():
             lines += [f"# {_KNOWN[section, key].about.help}", f"{key} = {_literal(value)}"]
     return "\n".join(lines) + "\n"
+
+
+def _hook_lines(tables: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, body in tables.items():
+        lines += ["", f"[{HOOKS}.{name}]"]
+        for key, value in body.items():
+            lines += [f"# {_HOOK_KEYS[key].about.help}", f"{key} = {_literal(value)}"]
+    return lines
 
 
 def _literal(value: object) -> str:
