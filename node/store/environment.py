@@ -300,6 +300,8 @@ class Environment:
             self._env.close()
             try:
                 old = os.open(live, os.O_RDONLY | os.O_CLOEXEC)
+                # Kept alive by a reader of another process, it counts the old file's commits.
+                (self.path / "lock.mdb").unlink(missing_ok=True)
                 file.rename(live)
                 sync_folder(self.path)
                 self._env = _open(self.path, size, durable=self._durable)
