@@ -154,7 +154,7 @@ def open_for_http(
 ) -> None:
     """Put a server behind each listener."""
     settings, trust, main = live.settings, doors.trust, doors.main
-    keys = (key_digest(api_key),) if api_key else ()
+    live.api_keys = (key_digest(api_key),) if api_key else ()
     limits = link_limits(settings.limits)
 
     async def accept_peer(request: web.BaseRequest, _fingerprint: str) -> web.StreamResponse:
@@ -173,7 +173,7 @@ def open_for_http(
         Door(
             tls=trust is not None,
             hosts=lambda: rule,
-            api_keys=lambda: keys,
+            api_keys=lambda: live.api_keys,
             key_ring=services.credentials.key_ring,
             newest_key_ring=services.credentials.newest_key_ring,
             peer_allowed=trust.allows if trust is not None else _nobody,
@@ -187,7 +187,7 @@ def open_for_http(
         door = Door(
             tls=False,
             hosts=lambda: local,
-            api_keys=lambda: keys,
+            api_keys=lambda: live.api_keys,
             key_ring=services.credentials.key_ring,
             newest_key_ring=services.credentials.newest_key_ring,
         )

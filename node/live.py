@@ -14,9 +14,15 @@ from node.settings import Settings
 
 @dataclass(slots=True)
 class Live:
-    """The settings in force."""
+    """What is in force.
+
+    Attributes:
+        settings: as the operator made them, the last time they were read.
+        api_keys: SHA-256 of the node's own API key; empty without one.
+    """
 
     settings: Settings
+    api_keys: tuple[bytes, ...] = ()
 
     def quorum_timeout_ms(self) -> int:
         """How long a write waits for its quorum."""

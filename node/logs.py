@@ -6,18 +6,15 @@ name that is not in the table, or a field that could carry content, is a program
 """
 
 import logging
-import logging.handlers
 import sys
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from typing import Any, Final, TextIO
 
-import orjson
 import structlog
 
+from node.log_file import LogFile
+from node.log_output import LEVELS, LibraryHandler, Output
 from node.settings.sections import Logging
-
-_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 # name -> (level, what it means)
 EVENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -38,6 +35,8 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "fault_fired": ("warning", "a fault was ordered for this place, and comes now"),
     "fault_order_wrong": ("warning", "what lies in the faults folder can never be carried out"),
     "library_message": ("warning", "a library complained; only its kind is shown"),
+    "log_file_failed": ("warning", "the log file cannot be written; its lines are lost"),
+    "log_file_resumed": ("warning", "the log file is written again; says how many lines it lacks"),
     # store
     "store_opened": ("info", "the store is open and its digest is known"),
     "store_grown": ("info", "the map was too small and is larger now"),
@@ -157,7 +156,7 @@ class EventLog:
         output: what it writes to.
     """
 
-    def __init__(self, logger: Any, output: "_Output") -> None:
+    def __init__(self, logger: Any, output: Output) -> None:
         self._logger = logger
         self._output = output
 
@@ -169,59 +168,34 @@ class EventLog:
         """
         if event not in EVENTS:
             raise UnknownEventError(f"{event!r} is not in the table of events")
-        self._logger.log(_LEVELS[EVENTS[event][0]], event, **facts)
+        level = LEVELS[EVENTS[event][0]]
+        if level >= self._output.level:
+            self._logger.log(level, event, **facts)
 
     def bind(self, **facts: object) -> "EventLog":
         """The same log with facts that go into every line."""
         return EventLog(self._logger.bind(**facts), self._output)
 
+    def set_level(self, level: str) -> None:
+        """Write what is as severe as this, or more, from now on; bound logs too."""
+        self._output.level = LEVELS[level]
+
+    def reopen(self) -> None:
+        """Go on in the file that lies at its path now: another program may have moved it."""
+        self._output.reopen()
+
+    def tend(self) -> None:
+        """Let lines of the file go that are too old; meant for every few seconds."""
+        self._output.tend()
+
+    @property
+    def lost_lines(self) -> int:
+        """Lines that the log file lacks, since the process began."""
+        return self._output.lost_lines
+
     def close(self) -> None:
         """Close the log file, if there is one."""
         self._output.close()
-
-
-class _LibraryHandler(logging.Handler):
-    """Turns the logging of libraries into one event without their text."""
-
-    def __init__(self, log: EventLog) -> None:
-        super().__init__(level=logging.WARNING)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say who complained and about which exception; the text may quote a request."""
-        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        self._log("library_message", library=record.name, line=record.lineno, error=kind)
-
-
-def _place(key: str) -> int:
-    return {"at": 0, "level": 1, "event": 2}.get(key, 3)
-
-
-class _Output:
-    """A structlog sink: the stream, and the rotating file when there is one."""
-
-    def __init__(self, stream: TextIO, pretty: Any | None, file: logging.Handler | None) -> None:
-        self._stream = stream
-        self._pretty = pretty
-        self._file = file
-
-    def msg(self, **event: Any) -> None:
-        """Write one line; a stream that nobody reads any more loses it and stops nothing."""
-        ordered = {key: event[key] for key in sorted(event, key=_place)}
-        line = orjson.dumps(ordered, default=str).decode()
-        shown = self._pretty(None, "", ordered) if self._pretty else line
-        with suppress(OSError, ValueError):
-            self._stream.write(shown + "\n")
-            self._stream.flush()
-        if self._file is not None:
-            self._file.emit(logging.LogRecord("mnemesh", 20, "", 0, line, (), None))
-
-    def close(self) -> None:
-        """Close the file; the stream belongs to somebody else."""
-        if self._file is not None:
-            self._file.close()
-
-    debug = info = warning = error = critical = log = msg
 
 
 def make_log(settings: Logging, stream: TextIO | None = None) -> EventLog:
@@ -234,17 +208,13 @@ def make_log(settings: Logging, stream: TextIO | None = None) -> EventLog:
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
     pretty = settings.format == "pretty" or (settings.format == "auto" and terminal)
-    renderer = structlog.dev.ConsoleRenderer(colors=terminal) if pretty else None
-    file = None
-    if settings.file is not None:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.RotatingFileHandler(
-            settings.file,
-            maxBytes=settings.file_bytes_max,
-            backupCount=settings.files_kept_max,
-            encoding="utf-8",
-        )
-    output = _Output(stream, renderer, file)
+    output = Output(
+        stream,
+        pretty=structlog.dev.ConsoleRenderer(colors=terminal) if pretty else None,
+        file=_file_of(settings),
+        pretty_file=None if settings.structured else structlog.dev.ConsoleRenderer(colors=False),
+        level=LEVELS[settings.level],
+    )
     logger = structlog.wrap_logger(
         output,
         processors=[
@@ -252,11 +222,22 @@ def make_log(settings: Logging, stream: TextIO | None = None) -> EventLog:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
     )
-    log = EventLog(logger, output)
+    log = output.tell = EventLog(logger, output)
     root = logging.getLogger()
-    for handler in [old for old in root.handlers if isinstance(old, _LibraryHandler)]:
+    for handler in [old for old in root.handlers if isinstance(old, LibraryHandler)]:
         root.removeHandler(handler)
-    root.addHandler(_LibraryHandler(log))
+    root.addHandler(LibraryHandler(log))
     return log
+
+
+def _file_of(settings: Logging) -> LogFile | None:
+    if settings.path is None:
+        return None
+    return LogFile(
+        settings.path,
+        rotate_bytes=settings.rotate_bytes,
+        retention_days=settings.retention_days,
+        files_kept_max=settings.files_kept_max,
+    )

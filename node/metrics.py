@@ -18,6 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from node import __version__
 from node.metrics_page import Page
+from transport.refusals import Refusal
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -67,6 +68,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "scrub_corrupt_total": ("Stored values that do not match their checksum.", ()),
     "faults_fired_total": ("Faults carried out by order; always 0 in a service.", ("point",)),
     "webhook_deliveries_total": ("Tries to deliver events to webhooks.", ("outcome",)),
+    "log_lines_lost_total": ("Lines that the log file lacks.", ()),
     "http_requests_total": ("Requests answered.", ("route", "code")),
 }
 
@@ -74,6 +76,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "build_info": ("Version of this program; always 1.", ("version",)),
     "faults_armed": ("Whether this node fails by order: test builds only.", ()),
     "ready": ("Whether reads and writes are served.", ()),
+    "recovering": ("Whether a restored node still waits for what its peers have.", ()),
     "members": ("Members of the mesh, this node included.", ()),
     "quorum_needed": ("W: members that must hold a write.", ()),
     "peer_up": ("Whether a link to the peer is up.", ("peer",)),
@@ -91,6 +94,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "store_bytes": ("Bytes of the store in use.", ()),
     "store_map_used_ratio": ("Part of the address range of the store in use.", ()),
     "disk_free_bytes": ("Free bytes on the disk of the store.", ()),
+    "disk_size_bytes": ("Bytes that the disk of the store can hold.", ()),
     "erasures_outstanding": ("Erased records of which bytes may be left here.", ()),
     "log_floor_ops": ("Operations that are no longer in the log.", ()),
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),
@@ -115,6 +119,19 @@ TABLE: Final[tuple[Metric, ...]] = (
     *_rows(Gauge, _GAUGES),
     *_rows(Histogram, _HISTOGRAMS),
 )
+
+KNOWN_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "auth_rejected_total": (
+        *("key", "no_key", "role", "certificate", "no_certificate", "key_in_url"),
+        *("host", "origin", "not_loopback", "agent_not_of_key", "peer_not_enrolled"),
+        *("agent_signature_missing", "agent_signature_bad", "agent_nonce_replay"),
+    ),
+    "handshake_failures_total": tuple(refusal.value for refusal in Refusal),
+    "ops_applied_total": ("applied",),
+    "store_rewrites_total": ("done", "failed"),
+}
+"""Values of a label that are on the page from the start, at 0: the rate of a series that begins
+with its first event does not know of that event."""
 
 
 class _LoopCounter(Counter):
@@ -153,6 +170,9 @@ class Metrics:
         self._families = {row.name: _family(row, self._registry) for row in TABLE}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._page = Page(self._families.values())
+        for name, values in KNOWN_VALUES.items():
+            for value in values:
+                self.counter(name, value)
         self.gauge("build_info", __version__).set(1)
 
     def _child(self, name: str, labels: tuple[str, ...]) -> Any:

@@ -14,7 +14,6 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import lmdb
 import uvloop
@@ -29,6 +28,9 @@ from node.ground import Ground
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
 from node.parts import Parts, build_parts
+from node.process.notify import Notifier
+from node.process.reload import reload
+from node.process.side import ProcessSide
 from node.pulse import Pulse
 from node.settings import (
     Settings,
@@ -36,7 +38,6 @@ from node.settings import (
     find_material,
     plan_listeners,
     read_api_key,
-    reload_settings,
 )
 from node.sockets import OpenDoors, open_doors
 from node.store.folder import open_current, settle, sweep
@@ -93,16 +94,17 @@ def run(settings: Settings) -> int:
     """
     few_arenas()
     log = make_log(settings.logging)
+    notifier = Notifier.take(os.environ)
     try:
         while True:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                if not runner.run(_main(settings, log)):
+                if not runner.run(_main(settings, log, notifier)):
                     return 0
     finally:
         log.close()
 
 
-async def _main(settings: Settings, log: EventLog) -> bool:
+async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
     """One life of the node; returns whether to start over."""
     environ = os.environ
     material = find_material(settings, environ)
@@ -148,7 +150,7 @@ async def _main(settings: Settings, log: EventLog) -> bool:
     )
     try:
         _check_quorum(settings, parts)
-        await _serve(settings, parts, doors, ending, log)
+        await _serve(settings, parts, doors, ending, log, notifier)
         failpoints.hit("shutdown.close")
     except BaseExceptionGroup as group:
         raise ending.why(group) from group
@@ -205,12 +207,18 @@ def _cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _serve(
-    settings: Settings, parts: Parts, doors: OpenDoors, ending: Ending, log: EventLog
+    settings: Settings,
+    parts: Parts,
+    doors: OpenDoors,
+    ending: Ending,
+    log: EventLog,
+    notifier: Notifier,
 ) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, ending)
-    loop.add_signal_handler(signal.SIGHUP, _reload, settings, parts, log)
+    loop.add_signal_handler(signal.SIGHUP, reload, settings, parts, log, notifier)
+    side = ProcessSide(notifier, parts, log)
     interval = settings.federation.catchup_interval_secs
     every = functools.partial(_every, ending=ending, log=log)
     pulse = Pulse(parts.metrics, tick_seconds=_TICK_SECONDS, idle_seconds=_IDLE_TICK_SECONDS)
@@ -222,6 +230,8 @@ async def _serve(
             group.create_task(every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
             group.create_task(every(_WATCH_SECONDS, parts.watch)),
             group.create_task(every(_MEASURE_SECONDS, parts.measure)),
+            group.create_task(every(_MEASURE_SECONDS, side.look)),
+            group.create_task(notifier.keep_alive()),
             group.create_task(every(1.0, parts.upkeep.flush_access)),
             group.create_task(every(1.0, parts.quotas.round)),
             group.create_task(parts.recall.run()),
@@ -236,8 +246,12 @@ async def _serve(
         failpoints.hit("start.facts")
         doors.facts(parts.engine).write(settings.paths.facts)
         _started(settings, parts, doors, log)
+        side.look()
+        notifier.ready()
         _settle_memory()
         await ending.asked.wait()
+        if not ending.again:
+            notifier.stopping()
         await _drain(settings, parts, doors, ending, log)
         parts.tasks.close()
         for task in running:
@@ -314,17 +328,3 @@ def _stop(ending: Ending) -> None:
     if ending.asked.is_set():
         os._exit(1)  # asked twice: at once, as a kill would; nothing acknowledged is lost
     ending.ask()
-
-
-def _reload(settings: Settings, parts: Parts, log: EventLog) -> None:
-    if parts.doors.trust is not None:
-        parts.doors.trust.reload()
-    try:
-        fresh, live, restart = reload_settings(settings, os.environ)
-        parts.apply(fresh)
-    except NodeError as error:
-        log("settings_refused", error=str(error))
-        return
-    log("settings_reloaded", changed=list(live), need_restart=list(restart))
-    if Path(settings.paths.join).exists():
-        parts.adopt_join_note()

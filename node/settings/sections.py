@@ -123,11 +123,24 @@ class Logging:
         choices=("auto", "json", "pretty"),
         help="Shape of a line; auto is pretty on a terminal and JSON elsewhere.",
     )
-    file: Path | None = setting(None, help="File that gets every line as JSON, with rotation.")
-    file_bytes_max: int = setting(
-        64 << 20, minimum=4096, unit="bytes", help="Size at which the log file is rotated."
+    path: Path | None = setting(None, help="File that gets every line too; none when unset.")
+    structured: bool = setting(
+        True, help="Write JSON lines to the file; else lines that are made for people."
     )
-    files_kept_max: int = setting(5, minimum=1, maximum=1000, help="Rotated log files to keep.")
+    rotate_bytes: int = setting(
+        64 << 20, minimum=4096, unit="bytes", help="Size at which the file is set aside."
+    )
+    retention_days: float = setting(
+        30.0, minimum=0.01, unit="days", help="Age above which lines of the file go."
+    )
+    files_kept_max: int = setting(
+        20, minimum=1, maximum=1000, help="Most files that are set aside, whatever their age."
+    )
+    requests: bool = setting(
+        False,
+        reload=True,
+        help="Write a line for every request: who, route, status, time, size; never content.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

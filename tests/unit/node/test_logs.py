@@ -79,7 +79,7 @@ def test_libraries_are_heard_without_their_text() -> None:
 
 def test_the_file_gets_every_line_as_json_and_is_rotated(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "node.log"
-    log, _ = logged(Logging(file=path, file_bytes_max=4096, files_kept_max=2, format="pretty"))
+    log, _ = logged(Logging(path=path, rotate_bytes=4096, files_kept_max=2, format="pretty"))
     for number in range(200):
         log("peer_connected", number=number)
     assert json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["number"] == 199
@@ -114,11 +114,52 @@ def test_a_log_that_nobody_reads_any_more_stops_nothing(
     tmp_path: Path,
 ) -> None:
     stream = io.StringIO() if closed else _Gone()
-    log = make_log(Logging(file=tmp_path / "node.log", format="json"), stream)
+    log = make_log(Logging(path=tmp_path / "node.log", format="json"), stream)
     if closed:
         stream.close()
     log("store_full")
     logging.getLogger("some.library").error("this is not kept")
     lines = (tmp_path / "node.log").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["store_full", "library_message"]
+    log.close()
+
+
+def test_the_level_can_be_moved_while_the_node_runs_for_bound_logs_too() -> None:
+    log, stream = logged(Logging(level="warning"))
+    bound = log.bind(peer="b")
+    log.set_level("info")
+    bound("peer_connected")
+    assert "peer_connected" in stream.getvalue()
+    log.set_level("error")
+    bound("peer_unreachable")
+    assert "peer_unreachable" not in stream.getvalue()
+
+
+def test_the_file_can_be_for_people_too(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    log, _ = logged(Logging(path=path, structured=False, format="json"))
+    log("node_started", listeners=2)
+    log.close()
+    text = path.read_text()
+    assert "listeners=2" in text
+    assert "\x1b" not in text
+
+
+def test_a_file_that_fails_is_told_once_and_what_was_lost_is_told_in_the_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "logs" / "node.log"
+    path.parent.mkdir()
+    log, stream = logged(Logging(path=path, format="json"))
+    path.mkdir()  # nothing can be written there
+    for number in range(3):
+        log("peer_connected", number=number)
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events == ["peer_connected", "log_file_failed", "peer_connected", "peer_connected"]
+    assert log.lost_lines == 4
+    path.rmdir()
+    log("peer_connected", number=3)
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in kept] == ["peer_connected", "log_file_resumed"]
+    assert kept[1]["lost"] == 4
     log.close()
