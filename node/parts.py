@@ -27,6 +27,7 @@ from node.lifecycle.opening import open_forgetting, open_housekeeping
 from node.live import Live, Tasks
 from node.mcp.opening import open_mcp
 from node.metrics import Metrics
+from node.noted import Noted, open_noted
 from node.oversight import Oversight, build_oversight
 from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
@@ -77,6 +78,7 @@ class Parts:
     recall: RecallSide
     housekeeping: Housekeeping
     dialling: Dialling
+    noted: Noted
     dialler: Dialler | None
     start_over: Callable[[], None]
 
@@ -119,6 +121,7 @@ class Parts:
         self.metrics.gauge("ready").set(self.mesh.ready() is None)
         self.audit.measure()
         self.recall.measure()
+        self.noted.measure()
         if self.doors.trust is not None:
             expires = self.metrics.gauge("certificate_expiry_timestamp_seconds")
             expires.set(self.doors.trust.expires_at)
@@ -201,6 +204,7 @@ def build_parts(
         recall=recall,
         housekeeping=keeping,
         dialling=dialling,
+        noted=open_noted(settings.paths.data_dir, ground.metrics, tasks, engine),
         dialler=dialling.attach(links, doors.trust) if doors.trust is not None else None,
         start_over=start_over,
     )

@@ -65,6 +65,7 @@ class Dialling:
         self._metrics = metrics
         self._start_over = start_over
         self._inbound: set[str] = set()
+        self._failing: dict[str, str] = {}
         self._dialler: Dialler | None = None
         self._noted: Mapping[bytes, Member] = {}
 
@@ -92,11 +93,17 @@ class Dialling:
         return self._dialler
 
     def _failed(self, url: str, error: DialError, failures: int) -> None:
-        self._metrics.gauge("peer_consecutive_failures", url).set(failures)
+        name = self._failing[url] = self._named(url)
+        self._metrics.gauge("peer_consecutive_failures", name).set(failures)
         # 3, 6, 12 ...: loud enough to be seen, quiet enough to be read.
         times, rest = divmod(failures, _FAILURES_FIRST_LOGGED)
         if not rest and times & (times - 1) == 0:
             self._log("peer_unreachable", url=url, reason=error.reason.value, failures=failures)
+
+    def _named(self, url: str) -> str:
+        """What the member at an address is called; the address of somebody unknown."""
+        members = self._engine.replica.governance.now.members.values()
+        return next((member.name for member in members if member.url == url), url)
 
     def _note_members(self) -> None:
         """Keep the note beside the store true, for the day that the store is lost."""
@@ -145,7 +152,12 @@ class Dialling:
         """A link is up (dialled by us or not) or down (None)."""
         if dialled is None:
             self._inbound.discard(greeting.url)
-        elif not dialled:
+            return
+        named = self._failing.pop(greeting.url, greeting.name)
+        if named != greeting.name:  # the failures were counted under its address
+            self._metrics.forget_peer(named)
+        self._metrics.gauge("peer_consecutive_failures", greeting.name).set(0)
+        if not dialled:
             self._inbound.add(greeting.url)
             if self._dialler is not None and greeting.url in self._dialler.links:
                 self._dialler.remove(greeting.url)

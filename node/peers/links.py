@@ -18,6 +18,7 @@ from crdt.messages import MessageError
 from crdt.peer import Outbox
 from node import failpoints
 from node.logs import EventLog
+from node.peers.given import ops_given
 from node.peers.greeting import (
     Greeting,
     GreetingRefused,
@@ -323,7 +324,7 @@ class PeerLinks:
         outbox, link = held.outbox, held.link
         try:
             while len(outbox) and link.writable:
-                link.send_now(outbox.take(self._frame_bytes_max))
+                link.send_now(self._taken(held))
         except LinkClosed:
             return  # its receiver is told as well
         except FrameError as error:
@@ -331,6 +332,13 @@ class PeerLinks:
             return
         if len(outbox):
             held.slow.set()
+
+    def _taken(self, held: Connection) -> list[bytes]:
+        """The next messages of an outbox, a frame's worth, counted as given."""
+        messages = held.outbox.take(self._frame_bytes_max)
+        if ops := sum(map(ops_given, messages)):
+            self._engine.metrics.counter("sync_ops_total", held.greeting.name, "out").inc(ops)
+        return messages
 
     async def _send(self, held: Connection) -> None:
         """Send to a peer that is slow to read, at its pace."""
@@ -341,7 +349,7 @@ class PeerLinks:
             held.waiting = True
             while len(outbox):
                 try:
-                    await link.send(outbox.take(self._frame_bytes_max))
+                    await link.send(self._taken(held))
                 except LinkClosed:
                     return
             held.waiting = False

@@ -142,6 +142,7 @@ class Upkeep:
         metrics.gauge("store_map_used_ratio").set(store.map_used_ratio())
         free = os.statvfs(self._data_dir)
         metrics.gauge("disk_free_bytes").set(free.f_bavail * free.f_frsize)
+        metrics.gauge("disk_size_bytes").set(free.f_blocks * free.f_frsize)
         floors = sum(row.floor for row in engine.replica.actors.values())
         metrics.gauge("log_floor_ops").set(floors)
         lags = self._lags.look()

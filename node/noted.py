@@ -1,0 +1,93 @@
+"""Figures that stand in notes beside the store, or follow from its records: put into gauges.
+
+Law: a note is read again only when it changed; one that is missing or torn gives 0, which an
+alert can tell from any moment. The notes are written by others: the backup, the restore.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from node.facts import read_note
+from node.live import Tasks
+from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
+from node.metrics import Metrics
+from node.replication.engine import Engine
+from node.store.feed import Changed
+
+LAST_BACKUP: Final = "last_backup.json"
+RECOVERING: Final = "recovering.json"
+
+
+@dataclass(slots=True)
+class LastBackup:
+    """When the last backup succeeded, by the note that it leaves.
+
+    Attributes:
+        path: of the note.
+    """
+
+    path: Path
+    _stamp: tuple[int, int] = (0, 0)
+    _seconds: float = 0.0
+
+    def seconds(self) -> float:
+        """Seconds since the epoch; 0 when there was none, or nobody can tell."""
+        try:
+            seen = self.path.stat()
+        except OSError:
+            self._stamp = (0, 0)
+            return 0.0
+        stamp = seen.st_mtime_ns, seen.st_ino
+        if stamp != self._stamp:
+            at_ms = (read_note(self.path) or {}).get("at_ms")
+            self._seconds = at_ms / 1000 if isinstance(at_ms, int | float) else 0.0
+            self._stamp = stamp
+        return self._seconds
+
+
+@dataclass(slots=True, kw_only=True)
+class Noted:
+    """Puts them into the gauges.
+
+    Attributes:
+        metrics: the table of metrics.
+        data_dir: where the notes lie.
+        conflicts: counts what nobody has settled.
+        tasks: run the walk over the store.
+    """
+
+    metrics: Metrics
+    data_dir: Path
+    conflicts: OpenConflicts
+    tasks: Tasks
+    _backup: LastBackup = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One reader for as long as the node lives."""
+        self._backup = LastBackup(self.data_dir / LAST_BACKUP)
+
+    def measure(self) -> None:
+        """Put the present state into the gauges."""
+        metrics = self.metrics
+        if self.conflicts.stale:
+            self.tasks.spawn(self.conflicts.walk())
+        metrics.gauge("conflicts_open").set(self.conflicts.total)
+        metrics.gauge("backup_last_success_timestamp_seconds").set(self._backup.seconds())
+        metrics.gauge("recovering").set((self.data_dir / RECOVERING).exists())
+
+
+def open_noted(data_dir: Path, metrics: Metrics, tasks: Tasks, engine: Engine) -> Noted:
+    """Over the store of an engine; follows its commits."""
+
+    def changed(after: int, limit: int) -> Sequence[Changed]:
+        return engine.store.feed.changed(after, limit)  # of the store that there is by then
+
+    conflicts = OpenConflicts(
+        store_id=lambda: engine.store.store_id,
+        pages=changed,
+        now=lambda key: fields_in_conflict(engine.replica.read(key), engine.replica),
+    )
+    engine.on_commit.append(conflicts.saw)
+    return Noted(metrics=metrics, data_dir=data_dir, conflicts=conflicts, tasks=tasks)
