@@ -41,6 +41,7 @@ from node.settings import (
 )
 from node.sockets import OpenDoors, open_doors
 from node.store.folder import open_current, settle, sweep
+from node.store.migrations import climb, drop_old_incoming
 from node.ticking import Ticking
 from transport.identity import NodeKey
 
@@ -120,6 +121,7 @@ async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
         _tell_faults(failpoints.armed, metrics, log)
     failpoints.hit("identity.read")
     key = NodeKey.load(material.node_key)
+    _migrate(settings, log)
     doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
     try:
         settle(settings.paths.data_dir)
@@ -163,6 +165,14 @@ async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
     if not ending.again:
         log("node_stopped", exit_code=0)
     return ending.again
+
+
+def _migrate(settings: Settings, log: EventLog) -> None:
+    """Bring what an older program left up to today's schema, before anything listens."""
+    data_dir = settings.paths.data_dir
+    for folder in drop_old_incoming(data_dir):
+        log("incoming_dropped", folder=folder.name)
+    climb(data_dir, entropy=os.urandom, map_bytes=settings.storage.map_bytes, tell=log)
 
 
 def _tell_faults(faults: failpoints.Faults, metrics: Metrics, log: EventLog) -> None:

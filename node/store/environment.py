@@ -96,7 +96,7 @@ class Environment:
         self._notes: Notes | None = None
         self._durable = durable
         self.closing = False
-        self._env = _open(path, map_bytes, durable=durable)
+        self._env = open_file(path, map_bytes, durable=durable)
         self._env.reader_check()
         try:
             with self._env.begin(write=True) as txn:
@@ -304,7 +304,7 @@ class Environment:
                 (self.path / "lock.mdb").unlink(missing_ok=True)
                 file.rename(live)
                 sync_folder(self.path)
-                self._env = _open(self.path, size, durable=self._durable)
+                self._env = open_file(self.path, size, durable=self._durable)
                 with self._env.begin(write=True) as txn:
                     self.tables.become(open_tables(self._env, txn, create=True))
             except (lmdb.Error, OSError, StoreDamaged) as error:
@@ -317,7 +317,12 @@ class Environment:
             return old
 
 
-def _open(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
+def open_file(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
+    """Open the data file in a folder to be written, with as large a map as there is room for.
+
+    Raises:
+        StoreDamaged: it is no store, or its head cannot be read.
+    """
     size = max(map_bytes, MAP_BYTES_MIN)
     while True:
         try:
@@ -357,32 +362,39 @@ def check_schema(path: Path) -> None:
         DowngradeRefused, StoreTooOld: another version wrote it.
         StoreDamaged: it is no store, it was cut off, or the version cannot be read.
     """
-    file = path / DATA_FILE
-    if not file.exists():
-        return
-    size = file.stat().st_size
-    try:
-        with lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env:
-            _check_whole(env, file, size)
-            with env.begin() as txn:
-                meta = env.open_db(b"meta", txn=txn, create=False)
-                value = txn.get(SCHEMA_KEY, db=meta)
-            found = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
-    except lmdb.NotFoundError:
-        return  # the process died before it had made the tables: nothing is lost
-    except (lmdb.Error, CorruptRecord, ValueError) as error:
-        raise _damaged(path, error) from error
+    found = stored_schema(path)
     if found is not None:
         refuse_other_schema(path, found)
 
 
-def _check_whole(env: lmdb.Environment, file: Path, size: int) -> None:
-    """Make sure that nothing is missing at the end of the file; a damaged one is left as it was."""
-    if not lengthened(env, file):
-        return
+def stored_schema(path: Path) -> int | None:
+    """The version of a store, without touching a byte of it; None when it has no tables yet.
+
+    Only a store of today's schema is given the length that its file may lack.
+
+    Raises:
+        StoreDamaged: it is no store, it was cut off, or the version cannot be read.
+    """
+    file = path / DATA_FILE
+    if not file.exists():
+        return None
+    size, ours = file.stat().st_size, False
     try:
-        with env.begin() as txn:
-            scrub_all(txn, open_tables(env, txn, create=False))
-    except BaseException:
-        os.truncate(file, size)
-        raise
+        with lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env:
+            short = lengthened(env, file)
+            try:
+                with env.begin() as txn:
+                    meta = env.open_db(b"meta", txn=txn, create=False)
+                    value = txn.get(SCHEMA_KEY, db=meta)
+                    found = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
+                    if short and found in {None, SCHEMA_VERSION}:
+                        scrub_all(txn, open_tables(env, txn, create=False))
+                        ours = True
+            finally:
+                if short and not ours:
+                    os.truncate(file, size)
+    except lmdb.NotFoundError:
+        return None  # the process died before it had made the tables: nothing is lost
+    except (lmdb.Error, CorruptRecord, ValueError) as error:
+        raise _damaged(path, error) from error
+    return found

@@ -6,10 +6,12 @@
     next-<hex>/          a join being built; worthless after a restart
     frozen-<hex>/        a snapshot being served; worthless after a restart
     aside-<hex>-<ms>/    a store that was set aside
+    store-<hex>.pre-migration-*.bak    what a store was before a migration, as one file
 
 Law: the rename of CURRENT is the moment of a swap; before it the old store is the state,
-after it the new one, whatever dies in between. A store is never deleted, with one exception:
-of those that a verified join replaced the last one is kept, until an erasure takes it too.
+after it the new one, whatever dies in between. A store is never deleted, with two exceptions:
+of those that a verified join replaced the last one is kept, and of what a store was before a
+migration the newest, until an erasure takes them too.
 """
 
 import os
@@ -31,6 +33,7 @@ _ASIDE: Final = "aside-"
 _INCOMING: Final = "incoming-"
 _WORTHLESS: Final = ("next-", "frozen-")
 _REPLACED: Final = "replaced"
+BEFORE_MIGRATION: Final = ".pre-migration-v"
 _NAME_BYTES: Final = 8
 
 Entropy = Callable[[int], bytes]
@@ -96,14 +99,23 @@ def incoming_folders(data_dir: Path) -> list[Path]:
     return sorted(path for path in data_dir.glob(f"{_INCOMING}*") if path.is_dir())
 
 
-def swap(data_dir: Path, built: Path, now_ms: int) -> Path:
-    """Make a built store the live one. Both must be closed; returns its folder."""
+def swap(data_dir: Path, built: Path, now_ms: int, *, replaced: bool = True) -> Path:
+    """Make a built store the live one. Both must be closed; returns its folder.
+
+    Args:
+        data_dir: where both are.
+        built: a folder of a kind that a start sweeps away.
+        now_ms: local time.
+        replaced: whether it has all that the present one has, which may then be removed later.
+    """
     old = current_path(data_dir)
     live = data_dir / f"{_STORE}{built.name.rpartition('-')[2]}"
     built.rename(live)
     sync_folder(data_dir)
     _point(data_dir, live)
-    if old is not None and old.is_dir():
+    if old is not None and old.is_dir() and not replaced:
+        _move_aside(data_dir, old, now_ms)
+    elif old is not None and old.is_dir():
         earlier = [p for p in data_dir.glob(f"{_ASIDE}*") if (p / _REPLACED).exists()]
         (old / _REPLACED).touch(mode=0o600)
         _move_aside(data_dir, old, now_ms)
@@ -131,7 +143,7 @@ def sweep(data_dir: Path, now_ms: int) -> list[Path]:
     for kind in _WORTHLESS:
         for path in data_dir.glob(f"{kind}*"):
             shutil.rmtree(path, ignore_errors=True)
-    strays = [path for path in data_dir.glob(f"{_STORE}*") if path != current]
+    strays = [p for p in data_dir.glob(f"{_STORE}*") if p != current and p.is_dir()]
     return [_move_aside(data_dir, path, now_ms) for path in strays]
 
 
@@ -141,11 +153,18 @@ def set_aside_stores(data_dir: Path) -> list[Path]:
 
 
 def drop_replaced(data_dir: Path) -> int:
-    """Remove the stores that verified joins replaced; returns how many."""
+    """Remove the stores that verified joins replaced, and what they were before migrations.
+
+    Returns:
+        How many.
+    """
     gone = [path for path in set_aside_stores(data_dir) if (path / _REPLACED).exists()]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
-    return len(gone)
+    before = [path for path in data_dir.glob(f"{_STORE}*{BEFORE_MIGRATION}*") if path.is_file()]
+    for path in before:
+        path.unlink(missing_ok=True)
+    return len(gone) + len(before)
 
 
 def _move_aside(data_dir: Path, path: Path, now_ms: int) -> Path:
