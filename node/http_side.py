@@ -21,6 +21,7 @@ from node.auth.keys import key_digest
 from node.governing.feed import PendingFeed
 from node.graph.opening import open_entities
 from node.http.hosts import HostRule
+from node.http.request_log import RequestLog
 from node.http.server import build_server
 from node.http.services import Door, Services
 from node.lifecycle.sweeping import SweepRules
@@ -146,6 +147,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         audit=audit.record,
         verifier=audit.verifier,
         pressed=funnel.room.pressed,
+        requests=RequestLog(log, lambda: live.settings.logging.requests),
     )
 
 

@@ -39,6 +39,10 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "log_file_resumed": ("warning", "the log file is written again; says how many lines it lacks"),
     # store
     "store_opened": ("info", "the store is open and its digest is known"),
+    "store_saved": ("info", "a store is about to be migrated; a sound copy lies beside it"),
+    "store_migrated": ("info", "one step of a migration is on the disk"),
+    "store_proven": ("info", "a migrated store was read as a whole, and may be used"),
+    "incoming_dropped": ("info", "what an older program had received of a peer's store is gone"),
     "store_grown": ("info", "the map was too small and is larger now"),
     "store_full": ("error", "the disk is full; writes are refused until there is room"),
     "store_resumed": ("info", "there is room again"),
@@ -118,6 +122,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),
     "auth_file_refused": ("error", "keys or enrolled peers cannot be read; the old ones stay"),
     "request_failed": ("error", "a request ended in an unexpected error"),
+    "request_served": ("info", "a request was answered; `[logging] requests` asks for this line"),
     "request_slow": ("debug", "a request took longer than expected"),
 }
 

@@ -44,6 +44,7 @@ class Call:
         path: as received, without the query.
         query_text: as received.
         params: what the pattern of the route took out of the path.
+        route: the one that serves this; None until, and unless, there is one.
         routes: every `node.http.routes.Route` that is served here.
         peer: fingerprint of the allowlisted certificate, when one was checked.
         grant: what the API key admits to.
@@ -66,6 +67,7 @@ class Call:
         "peer",
         "query_text",
         "request",
+        "route",
         "routes",
         "services",
         "signer",
@@ -90,6 +92,7 @@ class Call:
             self.headers = request.headers
         else:
             self.method, self.path, self.query_text, self.headers, _, _, self.params = head
+        self.route: Any = None
         self.routes: tuple[Any, ...] = ()
         self.peer: str | None = None
         self.grant: KeyGrant = UNLIMITED

@@ -21,6 +21,7 @@ from node.http.call import Call
 from node.http.gate import Gate
 from node.http.heads import Head
 from node.http.problems import Problem, refusal, refused
+from node.http.request_log import UNMATCHED
 from node.http.routes import Route, Router, Touches
 from node.http.services import Door, Services
 from node.memory.query import number
@@ -28,7 +29,6 @@ from node.replication.pressure import Shed
 
 _TOKEN = istr("X-Causal-Token")
 _WAIT = istr("X-Causal-Wait-Ms")
-_UNMATCHED = "unmatched"
 
 
 class Dispatcher:
@@ -77,6 +77,7 @@ class Dispatcher:
                 route, call.params, allowed = self._router.find(call.method, call.path)
             else:
                 route, allowed = found, []
+            call.route = route
             gate.check_caller(call, route)
             if route is None:
                 raise _nowhere(call, allowed)  # noqa: TRY301 - answered like every refusal
@@ -94,7 +95,9 @@ class Dispatcher:
             result = refusal(error)
         except Exception as error:  # noqa: BLE001 - the last resort of a server
             result = self._refused(error, route)
-        self._count(route.path if route is not None else _UNMATCHED, result.status, started)
+        self._count(route.path if route is not None else UNMATCHED, result.status, started)
+        if services.requests.wanted:
+            services.requests.note(call, result, services.monotonic() - started)
         return result
 
     async def _served(
@@ -180,7 +183,7 @@ class Dispatcher:
             place = place.tb_next
         self._services.log(
             "request_failed",
-            route=_UNMATCHED if route is None else f"{route.method} {route.path}",
+            route=UNMATCHED if route is None else f"{route.method} {route.path}",
             error=type(error).__name__,
             file="" if place is None else place.tb_frame.f_code.co_filename,
             line=0 if place is None else place.tb_lineno,

@@ -76,6 +76,29 @@ class Tools(Protocol):
         ...
 
 
+class RequestLines(Protocol):
+    """Writes a line of the log per request."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a line is to be written for the request at hand."""
+        ...
+
+    def note(self, call: Any, answer: Any, seconds: float) -> None:
+        """Write it; the types of both stand above this module."""
+        ...
+
+
+class NoLines:
+    """No line is wanted."""
+
+    wanted: Final = False
+
+    def note(self, call: Any, answer: Any, seconds: float) -> None:
+        """Nothing."""
+        del call, answer, seconds
+
+
 _NO_KEYS: Final = KeyRing()
 _UNGOVERNED: Final = GovernanceState(
     members={}, unbound=frozenset(), policies={}, agents={}, ready=frozenset()
@@ -152,6 +175,7 @@ class Services:
         intake: the line in which requests wait for their turn.
         pressed: why a write would be refused that has waited so in that line; None when it
             would not.
+        requests: writes a line of the log per request, where that is wanted.
     """
 
     memories: Memories
@@ -192,6 +216,7 @@ class Services:
     origins: Origins = field(default_factory=Origins)
     intake: Intake = field(default_factory=Intake)
     pressed: Callable[[Line | None], Shed | None] = lambda _line: None
+    requests: RequestLines = field(default_factory=NoLines)
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""
