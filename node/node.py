@@ -235,7 +235,7 @@ async def _serve(
     async with asyncio.TaskGroup() as group:
         parts.tasks.open(group)
         running = [
-            *(group.create_task(listener.run()) for listener in doors.listeners),
+            *(group.create_task(listener.run()) for listener in doors.everything),
             group.create_task(Ticking(parts.engine, pulse).run()),
             group.create_task(every(min(_BEAT_SECONDS, interval), parts.engine.beat)),
             group.create_task(every(_WATCH_SECONDS, parts.watch)),
@@ -287,6 +287,7 @@ def _started(settings: Settings, parts: Parts, doors: OpenDoors, log: EventLog) 
         node_id=parts.engine.me.node_id.hex(),
         name=settings.identity.name,
         listeners=[f"{host}:{port}" for host, port in doors.addresses],
+        probe=[f"{host}:{port}" for host, port in doors.probe.addresses] if doors.probe else [],
         url=doors.url,
         n=state.n,
         w=state.quorum(parts.engine.exchange.wanted_w),

@@ -208,6 +208,7 @@ def build_parts(
         dialler=dialling.attach(links, doors.trust) if doors.trust is not None else None,
         start_over=start_over,
     )
+    doors.ready = lambda: parts.mesh.ready() is None
     if doors.trust is not None:
         doors.trust.on_change(parts.swap)
     return parts

@@ -1,16 +1,19 @@
 """The listeners of a node: bound first, served when the rest is there.
 
 Law: what is bound is what the settings say and nothing more. The main listener speaks TLS
-when there is a certificate; the agent listener is plain HTTP on loopback.
+when there is a certificate; the agent listener is plain HTTP on loopback. The probe listener is
+plain everywhere, knows only whether the node is ready, and says so until the very end.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from node.facts import ListenerFacts
+from node.http.probe import Probe
 from node.http.server import HttpServer
 from node.logs import EventLog
 from node.metrics import Metrics
@@ -20,6 +23,11 @@ from node.settings import Listeners, Material, Settings, is_wildcard
 from node.settings.checks import Address
 from transport.listener import Listener, ListenerLimits, ListenerTls
 from transport.refusals import Refusal
+
+# Probes are few and short; strangers may have no more than that either.
+_PROBE_LIMITS: Final = ListenerLimits(
+    handshakes_max=64, handshakes_per_address_max=64, connections_max=64
+)
 
 
 @dataclass(slots=True)
@@ -31,6 +39,8 @@ class OpenDoors:
         agent: the plain one on loopback, if there is one.
         trust: TLS material; None without TLS.
         url: the address that peers are told, empty without TLS.
+        probe: the one for probes, if there is one; goes on while the node drains.
+        ready: what it asks; put in later.
         servers: the HTTP side of each listener, put in later.
     """
 
@@ -41,6 +51,13 @@ class OpenDoors:
     trust: TrustKeeper | None
     url: str = ""
     servers: dict[str, HttpServer] = field(default_factory=dict)
+    probe: Listener | None = None
+    ready: Callable[[], bool] = lambda: False
+
+    @property
+    def everything(self) -> list[Listener]:
+        """Listeners of every kind."""
+        return self.listeners if self.probe is None else [*self.listeners, self.probe]
 
     @property
     def listeners(self) -> list[Listener]:
@@ -54,7 +71,7 @@ class OpenDoors:
 
     def close(self) -> None:
         """Stop listening."""
-        for listener in self.listeners:
+        for listener in self.everything:
             listener.stop_accepting()
 
     async def shutdown(self, seconds: float) -> None:
@@ -148,24 +165,37 @@ async def open_doors(
         on_refused=refused,
     )
     await main.bind()
-    agent = None
-    if listeners.agent is not None:
-        agent = Listener(
-            agent_protocol,
-            [(listeners.agent.host, listeners.agent.port)],
-            tls=None,
-            limits=_plain_limits(limits),
-            on_refused=refused,
-        )
-        try:
-            await agent.bind()
-        except BaseException:
-            main.stop_accepting()
-            raise
-    url = ""
+    doors = OpenDoors(settings, material, main, None, trust, servers=servers)
+    try:
+        if listeners.agent is not None:
+            address = [(listeners.agent.host, listeners.agent.port)]
+            doors.agent = Listener(
+                agent_protocol,
+                address,
+                tls=None,
+                limits=_plain_limits(limits),
+                on_refused=refused,
+            )
+            await doors.agent.bind()
+        if listeners.probe is not None:
+            doors.probe = _probe_listener(doors, listeners.probe)
+            await doors.probe.bind()
+    except BaseException:
+        doors.close()
+        raise
     if trust is not None:
-        url = settings.listen.advertise or f"https://{_dialable(main.addresses[0])}"
-    return OpenDoors(settings, material, main, agent, trust, url, servers)
+        doors.url = settings.listen.advertise or f"https://{_dialable(main.addresses[0])}"
+    return doors
+
+
+def _probe_listener(doors: OpenDoors, address: Address) -> Listener:
+    return Listener(
+        lambda: Probe(doors.ready),
+        [(address.host, address.port)],
+        tls=None,
+        limits=_PROBE_LIMITS,
+        for_anybody=True,
+    )
 
 
 def _plain_limits(limits: ListenerLimits) -> ListenerLimits:

@@ -73,7 +73,8 @@ class Listener:
     """Accepts connections on a set of addresses and hands them to a protocol.
 
     `bind()` first, then `run()` in a task of the caller's group; cancelling that task ends every
-    connection. Without `tls` it speaks plain HTTP, and only on loopback.
+    connection. Without `tls` it speaks plain HTTP, and only on loopback, unless the protocol has
+    nothing to tell that anybody may not know (`for_anybody`).
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class Listener:
         tls: ListenerTls | None,
         limits: ListenerLimits | None = None,
         on_refused: Callable[[Refusal, str], None] = _unheard,
+        for_anybody: bool = False,
     ) -> None:
         self._protocol_factory = protocol_factory
         self._wanted = tuple(addresses)
         self._tls = tls
         self._limits = limits or ListenerLimits()
         self._on_refused = on_refused
+        self._loopback_only = tls is None and not for_anybody
         self._sockets: list[socket.socket] = []
         self._addresses: list[tuple[str, int]] = []
         self._handshakes: Counter[str] = Counter()
@@ -127,7 +130,7 @@ class Listener:
             ListenError: an address cannot be used; none is bound then.
         """
         self._sockets = await open_sockets(
-            self._wanted, backlog=self._limits.backlog, loopback_only=self._tls is None
+            self._wanted, backlog=self._limits.backlog, loopback_only=self._loopback_only
         )
         self._addresses = [sock.getsockname()[:2] for sock in self._sockets]
         return self.addresses

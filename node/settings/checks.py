@@ -62,18 +62,31 @@ def agent_address(settings: "Settings") -> Address | None:
     text = settings.listen.agent_listen
     if not text:
         return None
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdigit() or int(port) > _PORT_MAX:
-        raise ConfigError(
-            f"--agent-listen is {text!r}", why="expected an address as 127.0.0.1:9077"
-        )
-    if not is_loopback(host):
+    address = _address("--agent-listen", text)
+    if not is_loopback(address.host):
         raise ConfigError(
             f"--agent-listen is {text!r}",
             why="plain HTTP is served on loopback only, for anybody could read along elsewhere",
             fix="Use 127.0.0.1, or let agents use the TLS listener of --host with an API key",
         )
+    return address
+
+
+def probe_address(settings: "Settings") -> Address | None:
+    """The listener for probes, if one is wanted; on any address, for it tells nothing else.
+
+    Raises:
+        ConfigError: not `host:port`.
+    """
+    text = settings.listen.probe
+    return _address("--probe-listen", text) if text else None
+
+
+def _address(flag: str, text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or int(port) > _PORT_MAX:
+        raise ConfigError(f"{flag} is {text!r}", why="expected an address as 127.0.0.1:9077")
     return Address(host=host, port=int(port))
 
 
@@ -141,7 +154,7 @@ def _check_name(settings: "Settings") -> None:
 def _check_addresses(settings: "Settings") -> None:
     if not listen_hosts(settings):
         raise ConfigError("--host is empty", why="expected an address, as 127.0.0.1 or 0.0.0.0")
-    agent = agent_address(settings)
+    agent, _ = agent_address(settings), probe_address(settings)
     port = settings.listen.port
     if agent and port and agent.port == port:
         hosts = listen_hosts(settings)

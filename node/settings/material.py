@@ -13,7 +13,7 @@ from pathlib import Path
 
 from node.auth.places import keys_path
 from node.errors import ConfigError, LooseModes
-from node.settings.checks import Address, agent_address, is_loopback, listen_hosts
+from node.settings.checks import Address, agent_address, is_loopback, listen_hosts, probe_address
 from node.settings.load import Settings
 from transport.errors import LooseModeError
 from transport.secret_files import check_mode
@@ -42,11 +42,12 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listeners:
-    """What to bind: `main` with TLS when `tls`, `agent` always plain and on loopback."""
+    """What to bind: `main` with TLS when `tls`, `agent` plain and on loopback, `probe` plain."""
 
     main: tuple[Address, ...]
     tls: bool
     agent: Address | None
+    probe: Address | None = None
 
 
 def find_material(settings: Settings, environ: Mapping[str, str]) -> Material:
@@ -172,4 +173,6 @@ def plan_listeners(settings: Settings, material: Material) -> Listeners:
             why="members know each other by their certificates",
             fix="Run mnemesh init, or give --tls-cert and --tls-key",
         )
-    return Listeners(main=main, tls=tls, agent=agent_address(settings))
+    return Listeners(
+        main=main, tls=tls, agent=agent_address(settings), probe=probe_address(settings)
+    )

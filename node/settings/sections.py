@@ -30,6 +30,12 @@ class Listen:
         flag="--agent-listen",
         help="Loopback address of an extra plain HTTP listener for agents, as 127.0.0.1:9077.",
     )
+    probe: str | None = setting(
+        None,
+        flag="--probe-listen",
+        help="Address of a plain HTTP listener for probes, as 0.0.0.0:9079; it answers "
+        "/livez and /readyz and nothing else.",
+    )
     advertise: str | None = setting(
         None,
         flag="--advertise",
