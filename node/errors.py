@@ -282,7 +282,7 @@ class Joining(Unavailable):
 
 
 class Recovering(Unavailable):
-    """The node is swapping stores after a snapshot."""
+    """The node is swapping stores after a snapshot, or was restored and has not pulled yet."""
 
     code = "recovering"
 

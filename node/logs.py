@@ -49,6 +49,8 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "store_failed": ("critical", "the disk reported an error; nothing is acknowledged any more"),
     "store_set_aside": ("warning", "a store was moved aside and another one takes its place"),
     "store_swapped": ("info", "a joined store is in place under a new store id"),
+    "store_restored": ("warning", "the store came from a backup; no writes until it has pulled"),
+    "store_recovered": ("info", "a restored store has what its mesh has; says how that is known"),
     "store_rewritten": ("info", "the file is written anew, without what was erased before"),
     "store_rewrite_failed": ("warning", "the file stays as it was and is rewritten later"),
     "record_corrupt": ("critical", "a stored value does not match its checksum"),

@@ -15,6 +15,7 @@ from node.audit.opening import open_audit
 from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
+from node.backup.recovering import Recovery, open_recovery
 from node.erasing.opening import ErasingSide, open_erasing
 from node.events.side import EventSide, open_events
 from node.foreign.side import ForeignSide, open_foreign
@@ -72,6 +73,7 @@ class Parts:
     credentials: Credentials
     quotas: QuotaKeeping
     audit: AuditSide
+    recovery: Recovery
     foreign: ForeignSide
     erasing: ErasingSide
     events: EventSide
@@ -90,6 +92,7 @@ class Parts:
         self.observer.look()
         self.oversight.watch()
         self.audit.watch()
+        self.recovery.watch()
         self.foreign.watch()
         self.housekeeping.watch()
         self.erasing.watch()
@@ -198,6 +201,7 @@ def build_parts(
         credentials=credentials,
         quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
         audit=audit,
+        recovery=open_recovery(ground, engine, audit.record),
         foreign=foreign,
         erasing=erasing,
         events=events,

@@ -37,6 +37,7 @@ _PLAIN: Final[Mapping[str, str]] = {
     "started": "the node serves; says version, store and who it is",
     "stopped": "an orderly stop",
     "store_changed": "another store took the place of the one before: a restore or a join",
+    "restored": "the store was brought back from a backup; says which, and whether it was verified",
     "clock": "the local clock was found off, or right again",
     "switch_weakened": "a setting that protects is off or weaker than the default",
     "switch_restored": "such a setting is as strict as the default again",

@@ -1,8 +1,9 @@
 """Whether this node may serve now, and why not.
 
 Law: one place decides; every refusal names one stable reason. Reads and writes are refused
-before the store has caught up once; writes alone while a store is swapped, while the node
-drains, while the disk is full, and while the local clock cannot be trusted.
+before the store has caught up once; writes alone while a store is swapped, until a restored one
+has pulled, while the node drains, while the disk is full, and while the local clock cannot be
+trusted.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ class Readiness:
         draining: a shutdown began.
         full: the disk has no room.
         failed: the disk reported an error; nothing is acknowledged any more.
+        recovering: the store was restored, and has not pulled from the mesh yet.
     """
 
     engine: "Engine"
     draining: bool = False
     full: bool = False
     failed: bool = False
+    recovering: bool = False
 
     def reason(self) -> str | None:
         """None when reads and writes are served, else the stable reason."""
@@ -63,6 +66,12 @@ class Readiness:
         if self.engine.exchange.catchup.joining:
             raise errors.Recovering(
                 "this node is putting a joined store in place", fix="Retry in a moment"
+            )
+        if self.recovering:
+            raise errors.Recovering(
+                "this node was restored and has not pulled from its mesh yet",
+                why="what others acknowledged since its backup may be missing here",
+                fix="Use another node, or retry when this one is linked to a member that has it",
             )
         heartbeat = self.engine.exchange.heartbeat
         if not heartbeat.trusted:

@@ -124,6 +124,27 @@ def swap(data_dir: Path, built: Path, now_ms: int, *, replaced: bool = True) -> 
     return live
 
 
+def install(data_dir: Path, built: Path, now_ms: int) -> tuple[Path, Path | None]:
+    """Make a restored store the live one; the one before it is set aside and never removed.
+
+    Both must be closed. Whatever CURRENT says that names no store is written over.
+
+    Returns:
+        The folder of the live store, and that of the one before it.
+    """
+    try:
+        old = current_path(data_dir)
+    except StoreDamaged:
+        old = None
+    live = data_dir / f"{_STORE}{built.name.rpartition('-')[2]}"
+    built.rename(live)
+    sync_folder(data_dir)
+    _point(data_dir, live)
+    if old is None or not old.is_dir():
+        return live, None
+    return live, _move_aside(data_dir, old, now_ms)
+
+
 def set_aside(data_dir: Path, now_ms: int) -> Path | None:
     """Set the live store aside, so that the next start begins with an empty one."""
     path = current_path(data_dir)
