@@ -156,7 +156,12 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
     ),
     "mesh": (
         "Several local nodes at once, to try things.",
-        {"up": "mesh:up", "status": "mesh:status", "down": "mesh:down"},
+        {
+            "up": "mesh:up",
+            "status": "mesh:status",
+            "down": "mesh:down",
+            "prepare": "mesh_prepare:prepare_all",
+        },
     ),
     "index": (
         "What recall and search look things up in.",

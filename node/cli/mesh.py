@@ -125,17 +125,23 @@ def _make_folder(directory: Path) -> None:
         raise Refused(f"cannot make {directory}", why=error.strerror or str(error)) from error
 
 
-def prepare(node: PlannedNode, *, founder: bool) -> Known:
-    """Give a node its identity and its configuration, unless it has them."""
+def prepare(node: PlannedNode, *, founder: bool, further: Sequence[str] = ()) -> Known:
+    """Give a node its identity and its configuration, unless it has them.
+
+    Args:
+        node: which one.
+        founder: whether the others join through it.
+        further: names that go into its certificate beside its own.
+    """
     paths = node.paths
     if not paths.config.exists():
-        sans = certificate_names(node.peer_url, [node.name])
+        sans = certificate_names(node.peer_url, [node.name, *further])
         # What is left of an attempt that was cut short was never used by anybody.
         make_identity(paths, name=node.name, sans=sans, force=True)
         values: dict[str, dict[str, object]] = {
             "identity": {"name": node.name, "sans": list(sans)},
             "listen": {
-                "host": HOST,
+                "host": node.host,
                 "port": node.peer_port,
                 "agent_listen": f"{HOST}:{node.agent_port}",
                 "advertise": node.peer_url,

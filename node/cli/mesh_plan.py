@@ -25,17 +25,19 @@ _PORT_MAX: Final = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNode:
-    """One node of a local mesh."""
+    """One node of a mesh that is made in one go.
+
+    Attributes:
+        host: what it binds.
+        peer_url: address that its peers dial.
+    """
 
     name: str
     paths: Paths
+    host: str
     agent_port: int
     peer_port: int
-
-    @property
-    def peer_url(self) -> str:
-        """Address that its peers dial."""
-        return f"https://{HOST}:{self.peer_port}"
+    peer_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +99,18 @@ def planned_nodes(plan: MeshPlan, directory: Path) -> tuple[PlannedNode, ...]:
     return tuple(
         PlannedNode(
             name=f"node-{index + 1}",
-            paths=_node_paths(directory.absolute() / f"node-{index + 1}"),
+            paths=node_paths(directory.absolute() / f"node-{index + 1}"),
+            host=HOST,
             agent_port=plan.base_port + index,
             peer_port=plan.base_port + plan.nodes + index,
+            peer_url=f"https://{HOST}:{plan.base_port + plan.nodes + index}",
         )
         for index in range(plan.nodes)
     )
 
 
-def _node_paths(folder: Path) -> Paths:
+def node_paths(folder: Path) -> Paths:
+    """The paths of a node that lies whole in a folder."""
     # Named outright, for the environment may name another node's folders.
     return paths_of(folder, folder / "keys", folder / "config.toml")
 

@@ -1,11 +1,7 @@
 """Links resolve, names that the documents mention exist, and nothing foreign is in them."""
 
 import re
-import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -117,33 +113,6 @@ def test_pictures_stand_alone() -> None:
         assert root.find("{http://www.w3.org/2000/svg}title") is not None
         outside = re.findall(r"""(?:href|src|url)\s*[=(]\s*["']?(?!#)([^"')\s]+)""", text)
         assert not outside, path
-
-
-def _commands_in_place(unit: str, folder: Path) -> str:
-    # The check wants its commands to exist; ours is where this environment has it.
-    here = Path(sys.executable).with_name("mnemesh")
-    path = folder / "mnemesh.service"
-    path.write_text(unit.replace("/usr/local/bin/mnemesh", str(here)), encoding="utf-8")
-    done = subprocess.run(
-        [shutil.which("systemd-analyze") or "", "verify", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout + done.stderr + ("" if done.returncode == 0 else "failed")
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
-def test_the_unit_is_accepted_by_systemd(tmp_path: Path) -> None:
-    unit = (ROOT / "deploy" / "mnemesh.service").read_text(encoding="utf-8")
-    assert _commands_in_place(unit, tmp_path) == ""
-    assert _commands_in_place(unit + "Frobnicate=yes\n", tmp_path) != ""
-
-
-def test_the_unit_does_not_restart_what_a_restart_does_not_mend() -> None:
-    unit = (ROOT / "deploy" / "mnemesh.service").read_text(encoding="utf-8")
-    assert "RestartPreventExitStatus=2 4 5 7 10\n" in unit
-    assert "ExecStart=/usr/local/bin/mnemesh serve\n" in unit
 
 
 def test_the_interface_names_the_events_there_are() -> None:
