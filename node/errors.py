@@ -9,12 +9,14 @@ Certainty is part of the type: an indefinite error means the write may still sur
     |  '- ConfigError
     |- WriteError                what the funnel can answer to one write
     |  |- Denied 403             governance said no                       definite
+    |  |  '- HookRefused         a hook of this node said no              definite
     |  |- GateFailed 500         the gate itself failed                   definite
     |  |- RetryKeyReused 409                                              definite
     |  |- QuotaExceeded 429 (4)  the agent has used up what it may add    definite
     |  |- QuorumNotMet 503 (3)   stored here, not confirmed by W         indefinite
     |  '- Unavailable 503       nothing was minted
     |     |- ClockSkew, Joining, Recovering, Draining, Overloaded          definite
+    |     |- HookFailed, ChangedMeanwhile                                  definite
     |     '- DiskFull 507        retried when there is room              indefinite
     |- Refused (4)               a state in which starting would do harm
     |  |- LockHeld, LooseModes, ImpossibleQuorum, TwinDetected
@@ -26,6 +28,7 @@ Certainty is part of the type: an indefinite error means the write may still sur
 
 # ruff: noqa: N818 -- the names say what happened; "Error" would only repeat the base class
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -180,6 +183,28 @@ class Denied(WriteError):
             self.code = code  # type: ignore[misc]  # here it depends on the reason
 
 
+class HookRefused(Denied):
+    """A hook of this node refused; its reason is for the caller.
+
+    Args:
+        hook: its name.
+        reason: what it said.
+        items: record id -> reason, where it refused only these of several.
+    """
+
+    code = "hook_refused"
+
+    def __init__(self, hook: str, reason: str, *, items: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"the hook {hook} refused this", why=reason)
+        self.hook = hook
+        self.reason = reason
+        self.items = dict(items or {})
+
+    def extra(self) -> dict[str, object]:
+        """Further fields of the answer."""
+        return {"hook": self.hook, "reason": self.reason}
+
+
 class GateFailed(WriteError):
     """A part of this node's own gate failed; nothing was written."""
 
@@ -304,6 +329,18 @@ class Overloaded(Unavailable):
         super().__init__(what, why=why, fix=fix)
         if seconds is not None:
             self.retry_after_seconds = seconds  # type: ignore[misc]  # here it depends on the queue
+
+
+class HookFailed(Unavailable):
+    """A hook that must agree gave no answer; nothing was minted."""
+
+    code = "hook_failed"
+
+
+class ChangedMeanwhile(Unavailable):
+    """What the write rests on changed while a hook was asked; nothing was minted."""
+
+    code = "changed_meanwhile"
 
 
 class DiskFull(Unavailable):

@@ -6,10 +6,12 @@ is judged by the core, alike on every node. A part of the gate that fails refuse
 and nothing is written, unless the operator chose otherwise by name.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from crdt.dot import Dot
 from crdt.governance_state import ENFORCE, GovernanceState
 from crdt.op import Draft, Kind, Op
 from crdt.pending import Pending
@@ -17,6 +19,34 @@ from crdt.request import DeniedError
 from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN, WRITER, Grant, within
 from node import errors
 from node.contracts import Caller, GovernanceDraft
+
+Agreement = asyncio.Future[None]
+
+
+class Agreeing(Protocol):
+    """Hooks of this node, asked last: they may refuse what everybody else lets pass.
+
+    Each answers None when nobody wants to know; else a future that raises
+    `node.errors.HookRefused` or `HookFailed`.
+    """
+
+    def writes(self, ops: Sequence[Op], *, caller: Caller, action: str) -> Agreement | None:
+        """Ask about the operations that a request would become."""
+        ...
+
+    def governs(self, drafts: Sequence[GovernanceDraft], *, caller: Caller) -> Agreement | None:
+        """Ask about changes of governance."""
+        ...
+
+    def votes(
+        self, pending: Dot, held: Pending, *, yes: bool, reason: str, caller: Caller
+    ) -> Agreement | None:
+        """Ask about a vote."""
+        ...
+
+    def member(self, event: str, subject: str, node_id: str, *, caller: Caller) -> Agreement | None:
+        """Ask about a newcomer, or a member that leaves."""
+        ...
 
 
 class Quotas(Protocol):
@@ -85,6 +115,10 @@ class Gate:
         quotas: what agents may add here.
         fail_open: whether a failing gate lets pass.
         refused: told (code, caller, what) of every refusal.
+
+    Attributes:
+        hooks: asked last, once all else agreed; None while there are none.
+        tell: told that something happened to a request that passed.
     """
 
     def __init__(
@@ -99,6 +133,8 @@ class Gate:
         self.quotas = quotas
         self._fail_open = fail_open
         self.refused = refused
+        self.hooks: Agreeing | None = None
+        self.tell: Callable[[str, Mapping[str, Any]], None] = _unheard
 
     def check(self, caller: Caller, wish: Wish) -> None:
         """Let a wish pass.
@@ -159,6 +195,10 @@ class Gate:
                 raise DeniedError("the API key does not reach that far", code)
 
         return check
+
+
+def _unheard(_event: str, _about: Mapping[str, Any]) -> None:
+    """Nobody wants to know."""
 
 
 def _what(wish: Wish) -> str:

@@ -7,7 +7,7 @@ name that is not in the table, or a field that could carry content, is a program
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -119,6 +119,9 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     # events
     "webhook_failed": ("warning", "deliveries of a subscription failed 3, 6, 9 ... times in a row"),
     "webhook_given_up": ("error", "an event was not delivered in time and is left out"),
+    "hook_refused": ("info", "a hook refused a request; says which hook"),
+    "hook_failed": ("warning", "a hook gave no answer; says whether the request passed"),
+    "hook_events_lost": ("warning", "a hook is slower than what it is told of; events are lost"),
     # agents
     "auth_rejected": ("warning", "a request without a valid key or certificate"),
     "auth_file_loaded": ("info", "keys or enrolled peers changed; says which file"),
@@ -132,6 +135,10 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
 _FORBIDDEN: Final = frozenset(
     {"content", "title", "body", "metadata", "tags", "api_key", "token", "secret", "password"}
 )
+
+
+Tap = Callable[[str, Mapping[str, object]], None]
+"""Hears of an event and its facts."""
 
 
 class UnknownEventError(AssertionError):
@@ -161,11 +168,13 @@ class EventLog:
     Args:
         logger: a structlog logger, bound or not.
         output: what it writes to.
+        taps: who hears of every event, whatever the level; called on the thread that logs.
     """
 
-    def __init__(self, logger: Any, output: Output) -> None:
+    def __init__(self, logger: Any, output: Output, taps: "list[Tap] | None" = None) -> None:
         self._logger = logger
         self._output = output
+        self.taps: list[Tap] = [] if taps is None else taps
 
     def __call__(self, event: str, **facts: object) -> None:
         """Write one event at the level of the table.
@@ -175,13 +184,15 @@ class EventLog:
         """
         if event not in EVENTS:
             raise UnknownEventError(f"{event!r} is not in the table of events")
+        for tap in self.taps:
+            tap(event, facts)
         level = LEVELS[EVENTS[event][0]]
         if level >= self._output.level:
             self._logger.log(level, event, **facts)
 
     def bind(self, **facts: object) -> "EventLog":
         """The same log with facts that go into every line."""
-        return EventLog(self._logger.bind(**facts), self._output)
+        return EventLog(self._logger.bind(**facts), self._output, self.taps)
 
     def set_level(self, level: str) -> None:
         """Write what is as severe as this, or more, from now on; bound logs too."""

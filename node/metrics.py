@@ -69,6 +69,8 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "faults_fired_total": ("Faults carried out by order; always 0 in a service.", ("point",)),
     "webhook_deliveries_total": ("Tries to deliver events to webhooks.", ("outcome",)),
     "log_lines_lost_total": ("Lines that the log file lacks.", ()),
+    "hook_runs_total": ("Runs of hooks by how they ended.", ("hook", "outcome")),
+    "hook_events_lost_total": ("Events that a hook was not told for want of room.", ("hook",)),
     "http_requests_total": ("Requests answered.", ("route", "code")),
 }
 
@@ -110,6 +112,7 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "peer_round_trip_seconds": ("Time from a frame to its acknowledgement.", ("peer",)),
     "quorum_wait_seconds": ("Time a write waited for its quorum.", ()),
     "store_commit_seconds": ("Duration of a commit, with its fsync.", ()),
+    "hook_run_seconds": ("Time of one run of a hook, its turn included.", ("hook",)),
     "http_request_seconds": ("Time to answer a request.", ("route",)),
     "event_loop_delay_seconds": ("How late each tick of the event loop came.", ()),
 }

@@ -315,6 +315,7 @@ async def _drain(
             if ending.error is None:
                 await parts.engine.waiting.none_left()
                 await parts.engine.drain()
+                await parts.hooks.last_words()
     except TimeoutError:
         pass
     parts.engine.waiting.give_up()

@@ -22,6 +22,7 @@ from node.foreign.side import ForeignSide, open_foreign
 from node.founding import read_join_note
 from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
+from node.hooks.side import HookSide, open_hooks
 from node.http_side import access_ledger, make_services, open_for_http
 from node.lifecycle.housekeeping import Housekeeping
 from node.lifecycle.opening import open_forgetting, open_housekeeping
@@ -77,6 +78,7 @@ class Parts:
     foreign: ForeignSide
     erasing: ErasingSide
     events: EventSide
+    hooks: HookSide
     recall: RecallSide
     housekeeping: Housekeeping
     dialling: Dialling
@@ -97,13 +99,19 @@ class Parts:
         self.housekeeping.watch()
         self.erasing.watch()
         self.events.watch()
+        self.hooks.watch()
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
         return self.doors.main.swap(listening) + self.dialling.swap(dialling)
 
     def apply(self, settings: Settings) -> None:
-        """Put reloaded settings in force."""
+        """Put reloaded settings in force.
+
+        Raises:
+            NodeError: a hook among them cannot run; all stays as it was.
+        """
+        self.hooks.apply(settings)
         self.live.settings = settings
         self.engine.exchange.wanted_w = settings.quorum.writes
         self.oversight.switches.tell(settings)
@@ -135,6 +143,7 @@ class Parts:
         self.snapshots.close()
         self.credentials.close()
         self.foreign.close()
+        self.hooks.close()
         self.events.close()
         self.recall.close()
         self.quotas.close()
@@ -171,7 +180,7 @@ def build_parts(
     oversight.audited_by(audit.record, audit.facts)
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
-    upkeep, foreign, events, recall, keeping = _agents_side(
+    upkeep, foreign, events, hooks, recall, keeping = _agents_side(
         ground,
         live,
         tasks,
@@ -205,6 +214,7 @@ def build_parts(
         foreign=foreign,
         erasing=erasing,
         events=events,
+        hooks=hooks,
         recall=recall,
         housekeeping=keeping,
         dialling=dialling,
@@ -269,7 +279,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight: Oversight,
     audit: AuditSide,
     erasing: ErasingSide,
-) -> tuple[Upkeep, ForeignSide, EventSide, RecallSide, Housekeeping]:
+) -> tuple[Upkeep, ForeignSide, EventSide, HookSide, RecallSide, Housekeeping]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
     funnel = LocalFunnel(
@@ -300,6 +310,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     services = replace(
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
     )
+    hooks = open_hooks(ground, live, tasks, engine, funnel, services.governing, events.events.bell)
+    services = replace(services, hooks=hooks.hooks)
     ledger = open_forgetting(ground.settings.paths.data_dir, engine)
     services = replace(services, mcp=open_mcp(live, tasks), forgetting=ledger)
     recall = recall_of(ground, engine, erasing, funnel.reader)
@@ -317,7 +329,8 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
         now_ms=ground.now_ms,
     )
-    return upkeep, foreign, events, recall, open_housekeeping(live, tasks, engine, services)
+    keeping = open_housekeeping(live, tasks, engine, services)
+    return upkeep, foreign, events, hooks, recall, keeping
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

@@ -15,10 +15,13 @@ BEFORE_IMPORT: Final = "before_import"
 BEFORE_DECISION: Final = "before_decision"
 BEFORE_RECALL: Final = "before_recall"
 BEFORE_SEARCH: Final = "before_search"
+BEFORE_MEMBER_ADD: Final = "before_member_add"
+BEFORE_MEMBER_REMOVE: Final = "before_member_remove"
 RECALLED: Final = "memory_recalled"
 SEARCHED: Final = "memory_searched"
 IMPORTED: Final = "import_finished"
 QUORUM_NOT_MET: Final = "quorum_not_met"
+CERTIFICATE_ROTATED: Final = "certificate_rotated"
 BACKUP_DONE: Final = "backup_done"
 BACKUP_FAILED: Final = "backup_failed"
 RESTORED: Final = "restore_done"
@@ -61,7 +64,10 @@ BEFORE: Final[Sequence[EventName]] = (
     _asked("unlink", "a link is about to be taken back", "memory_link_deleted"),
     _asked("message", "a message is about to be sent", "message_received"),
     _asked(
-        "decision", "somebody is about to vote on an action", "approval_granted", "approval_rejected"
+        "decision",
+        "somebody is about to vote on an action",
+        "approval_granted",
+        "approval_rejected",
     ),
     _asked("policy_set", "rules are about to change", "policy_set", "policy_cleared"),
     _asked("agent_register", "an agent is about to be registered", "agent_registered"),
@@ -98,7 +104,7 @@ LIFE: Final[Sequence[EventName]] = (
     _life("store_full", "the disk is full", logged="store_full"),
     _life("store_resumed", "there is room on the disk again", logged="store_resumed"),
     _life("scrub_damage", "a stored value is damaged", logged="record_corrupt"),
-    _life("certificate_rotated", "another certificate is served", logged="certificate_rotated"),
+    _life(CERTIFICATE_ROTATED, "another certificate is served"),
     _life("clock_skewed", "the clock is off; nothing is written", logged="clock_skewed"),
     _life("clock_recovered", "the clock is right again", logged="clock_recovered"),
     _life("twin_detected", "two processes answer under one node id", logged="twin_detected"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from crdt.fields import ARCHIVED_AT
-from crdt.op import ERASE, Kind, Op
+from crdt.op import ERASE, Kind
 from crdt.pending import action_of
 from node.events.event_name import EventName, Fits, Happening, Road
 from node.events.moments import BEFORE, LIFE

@@ -60,6 +60,7 @@ class Teller:
         reader: reads the newest state and the log.
         governing: what waits for approval.
         departed: what is known of records that went.
+        everything: tell of whatever happened, as whoever runs the machine may know anyway.
     """
 
     def __init__(
@@ -67,9 +68,12 @@ class Teller:
         reader: Callable[[], Reader],
         governing: Governing,
         departed: Departed | None = None,
+        *,
+        everything: bool = False,
     ) -> None:
         self._reader = reader
         self._governing = governing
+        self._everything = everything
         self._sight = Sight(reader, departed)
 
     def told(
@@ -100,13 +104,15 @@ class Teller:
     def _changed(
         self, op: Op, place: Place, before: Op | None, after: Op | None, viewer: Caller
     ) -> Iterator[Told]:
-        if op.collection not in {MEMORY, LINK, MESSAGE} or not self._sight.knows(op, viewer):
+        if op.collection not in {MEMORY, LINK, MESSAGE}:
+            return
+        if not self._everything and not self._sight.knows(op, viewer):
             return
         happening = Happening(
             op=op,
             kind=self._kind(op),
-            moves=_is_move(op, after),
-            ends_move=before is not None and _is_move(before, op),
+            moves=is_move(op, after),
+            ends_move=before is not None and is_move(before, op),
         )
         if op.kind is Kind.DELETE and self._goes_on(op):
             return
@@ -138,7 +144,7 @@ class Teller:
             about["memory_id"] = op.id
             about["owner"] = op.owner
             if op.kind is Kind.EDIT:
-                about["fields"] = _fields(op)
+                about["fields"] = changed_fields(op)
             if happening.moves and after is not None:
                 about["from_namespace"] = after.namespace
         elif op.collection == LINK:
@@ -228,7 +234,7 @@ class Teller:
         for dot in action.dots:
             payload |= self._governing.payload(dot)
         held = self._reader().get(*action.record)
-        if not may_see(action, payload, held, viewer):
+        if not self._everything and not may_see(action, payload, held, viewer):
             return
         collection, ident = action.record
         about = {
@@ -271,7 +277,7 @@ def _with(held: Pending, votes: Mapping[Dot, Any]) -> Pending:
     )
 
 
-def _is_move(op: Op, after: Op | None) -> bool:
+def is_move(op: Op, after: Op | None) -> bool:
     """Whether a birth is followed by the end of the record it takes the place of."""
     return (
         after is not None
@@ -291,7 +297,7 @@ def _common(op: Op) -> dict[str, Any]:
     return out
 
 
-def _fields(op: Op) -> list[str]:
+def changed_fields(op: Op) -> list[str]:
     """The names of the fields that an edit touched; of a set its name alone."""
     names = (name.partition(ELEMENT_MARK)[0] for name in (*op.set, *op.removed))
     return sorted({name for name in names if name != REVISION})

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Final
 
 from crdt.roles import within
+from node.events.names import HOOK_NAMES
 from node.http.answer import TEXT, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import Problem
@@ -131,7 +132,11 @@ async def capabilities(call: Call) -> Answer:
             "llm": services.llm.name if services.llm else None,
         },
         "permissions": {"mode": services.permissions_mode(), "governance": True},
-        "hooks": {"enabled": False},
+        "hooks": {
+            "enabled": bool(services.hooks and services.hooks.declared),
+            "events": list(HOOK_NAMES),
+            "declared": services.hooks.shown() if services.hooks else [],
+        },
         "compaction": {"enabled": False},
         "approval": {"enabled": True},
         "transcripts": {"enabled": False},

@@ -11,7 +11,7 @@ from typing import Any
 
 from crdt.dot import Dot, actor_text
 from node.contracts import Receipt
-from node.errors import NodeError, QuorumNotMet, QuotaExceeded, WriteError
+from node.errors import HookRefused, NodeError, QuorumNotMet, QuotaExceeded, WriteError
 from node.http.answer import Answer, json_answer
 from node.memory.problems import RequestError, Shortfall
 
@@ -83,7 +83,7 @@ def refusal(error: NodeError) -> Answer:
     """The answer to an error of the node."""
     if isinstance(error, QuorumNotMet):
         return shortfall(error, {})
-    extra = error.extra() if isinstance(error, RequestError | QuotaExceeded) else {}
+    extra = error.extra() if isinstance(error, RequestError | QuotaExceeded | HookRefused) else {}
     headers = None
     if isinstance(error, WriteError) and error.retry_after_seconds is not None:
         headers = {"Retry-After": str(error.retry_after_seconds)}

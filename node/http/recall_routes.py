@@ -35,11 +35,16 @@ async def recall_body(call: Call) -> Answer:
 async def _recalled(call: Call, fields: dict[str, Any]) -> Answer:
     services = call.services
     ask = read_ask(fields, services.limits)
+    said = _said(call, ask.context, ask.namespace)
+    if services.hooks is not None:
+        await services.hooks.reading(said, ask.context, search=False, caller=call.reader)
     answer = await _recall(call).recall(ask, call.reader)
     now = services.now_ms()
     for one in answer.found:
         services.access.touch(one.held.id, now)
     services.metrics.counter("memory_reads_total").inc(len(answer.found))
+    if services.hooks is not None:
+        services.hooks.was_read({**said, "found": len(answer.found)}, search=False)
     return json_answer(
         {
             "memories": [_shown(call, one) for one in answer.found],
@@ -54,10 +59,20 @@ async def _recalled(call: Call, fields: dict[str, Any]) -> Answer:
 async def search(call: Call) -> Answer:
     """GET /search."""
     text, query = read_search(call.query, call.services.limits)
+    hooks, said = call.services.hooks, _said(call, text, query.namespace)
+    if hooks is not None:
+        await hooks.reading(said, text, search=True, caller=call.reader)
     found = await _recall(call).search(text, query, call.reader)
     call.services.metrics.counter("memory_reads_total").inc(len(found))
     rows = [_shown(call, one) for one in found]
+    if hooks is not None:
+        hooks.was_read({**said, "found": len(found)}, search=True)
     return json_answer({"results": rows, "memories": rows, "count": len(rows), "query": text})
+
+
+def _said(call: Call, text: str, namespace: str | None) -> dict[str, Any]:
+    """What hooks are told of a request; its words are for those who ask for them."""
+    return {"agent_id": call.reader.agent, "namespace": namespace or "", "characters": len(text)}
 
 
 def _shown(call: Call, one: Found) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from node.foreign.exchange import Foreign
 from node.governing.activity import LastSeen
 from node.governing.feed import PendingFeed
 from node.graph.names import EntityIndex
+from node.hooks.hooks import Hooks
 from node.http.answer import Answer
 from node.http.hosts import HostRule
 from node.http.intake import Intake
@@ -170,6 +171,7 @@ class Services:
         llm: the language model of the node; None where there is none.
         mcp: the tools at /mcp; None where there are none.
         recall: finds memories by what they say; None where there is no index.
+        hooks: asked before a recall, and told of it; None where there are none.
         forgetting: what was begun to be forgotten and is not finished.
         origins: which consolidations have words of which memories.
         intake: the line in which requests wait for their turn.
@@ -191,7 +193,7 @@ class Services:
     administrators: Callable[[], frozenset[str]]
     store_trouble: Callable[[], str | None]
     permissions_mode: Callable[[], str] = field(default=lambda: "enforce")
-    doctor: Callable[[], Sequence[Section]] | None = None
+    doctor: Callable[[], Awaitable[Sequence[Section]]] | None = None
     governing: Governing = field(default_factory=NothingGoverned)
     credentials: Credentials = field(default_factory=Credentials)
     approval_times: Callable[[], GovernanceRules] = GovernanceRules
@@ -212,6 +214,7 @@ class Services:
     llm: LanguageModel | None = None
     mcp: Tools | None = None
     recall: Recall | None = None
+    hooks: Hooks | None = None
     forgetting: Ledger = field(default_factory=Ledger)
     origins: Origins = field(default_factory=Origins)
     intake: Intake = field(default_factory=Intake)

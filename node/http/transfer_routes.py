@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from node.contracts import Receipt
+from node.events.moments import IMPORTED
 from node.http.answer import JSON, SERVER, Answer, json_answer
 from node.http.call import Call
 from node.http.problems import told
@@ -70,6 +71,8 @@ async def take_in(call: Call) -> Answer:
     links = take_links(memories, _links(call, body), ask, trust=trust)
     written = await import_many(memories, items, ask, trust=trust, further=links)
     batch = written.batch
+    if call.services.hooks is not None:
+        call.services.hooks.tell(IMPORTED, {"agent_id": ask.agent, "count": len(batch.ids)})
     answer = told(
         _receipt(call, written),
         imported=len(batch.ids),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from crdt.dot import Dot
 from crdt.op import Draft, Value
 from node.contracts import Caller, Receipt
-from node.errors import NodeError
+from node.errors import HookRefused, NodeError
 from node.memory.memories import Ask, Memories, made_by
 from node.memory.problems import (
     AlreadyOver,
@@ -49,6 +49,21 @@ class Batch:
         self.ids.append(draft.id)
         self.places.append(index)
         self.drafts.append(draft)
+
+    def drop(self, refused: Mapping[str, str]) -> None:
+        """Leave out what a hook refused, and links of it; each is reported at its place."""
+        kept = [
+            (ident, place)
+            for ident, place in zip(self.ids, self.places, strict=True)
+            if ident not in refused
+        ]
+        self.errors += [
+            {"index": place, "error": f"{HookRefused.code}: {refused[ident]}"}
+            for ident, place in zip(self.ids, self.places, strict=True)
+            if ident in refused
+        ]
+        self.ids, self.places = [one for one, _ in kept], [place for _, place in kept]
+        self.drafts = [one for one in self.drafts if not _rests_on(one, refused)]
 
     def refuse(self, index: int, error: Exception) -> None:
         """Report one bad item."""
@@ -109,7 +124,7 @@ async def create_many(
             _take(memories, batch, index, item, ask, owner, titles, known)
         except RequestError as error:
             batch.refuse(index, error)
-    return await _write(memories, batch, ask, "store", created=len(batch.ids))
+    return await _write(memories, batch, ask, "store", "created")
 
 
 def author_of(
@@ -278,9 +293,7 @@ async def import_many(
         batch.take(index, draft)
     if further is not None:
         further(batch)
-    return await _write(
-        memories, batch, ask, "import", imported=len(batch.ids), skipped=batch.skipped
-    )
+    return await _write(memories, batch, ask, "import", "imported", skipped=batch.skipped)
 
 
 def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: bool) -> Draft | None:
@@ -301,10 +314,32 @@ def _imported(memories: Memories, index: int, item: Any, ask: Ask, *, trust: boo
     return replace(draft, set={**draft.set, "metadata": marked})
 
 
-async def _write(memories: Memories, batch: Batch, ask: Ask, action: str, **counts: int) -> Written:
+async def _write(
+    memories: Memories, batch: Batch, ask: Ask, action: str, counted: str, **counts: int
+) -> Written:
+    """One write of all that is good; what a hook refuses of it is left out, once."""
+    try:
+        return await _written(memories, batch, ask, action, counted, **counts)
+    except HookRefused as refusal:
+        if not refusal.items:
+            raise
+        batch.drop(refusal.items)
+    return await _written(memories, batch, ask, action, counted, **counts)
+
+
+async def _written(
+    memories: Memories, batch: Batch, ask: Ask, action: str, counted: str, **counts: int
+) -> Written:
     if not batch.drafts:
         return Written(batch=batch, receipt=None)
+    counts[counted] = len(batch.ids)
     receipt = await memories.commit(
         batch.drafts, ask, action, ids=batch.ids, errors=batch.errors, **counts
     )
     return Written(batch=batch, receipt=receipt)
+
+
+def _rests_on(draft: Draft, refused: Mapping[str, str]) -> bool:
+    """Whether a draft is one of these, or a link of one."""
+    ends = (draft.set.get("source_id"), draft.set.get("target_id"))
+    return draft.id in refused or any(end in refused for end in ends if end is not None)

@@ -18,6 +18,7 @@ from crdt.op import Kind, Op, Value
 from crdt.standing import found
 from node import errors
 from node.contracts import Caller, Receipt, RetryKey
+from node.events.moments import BEFORE_MEMBER_ADD, BEFORE_MEMBER_REMOVE
 from node.gate import Gate
 from node.gate import Membership as Change
 from node.logs import EventLog
@@ -122,15 +123,23 @@ class Membership:
         if not found(replica, self._engine.now_ms()):
             raise errors.Joining("this node has not caught up with its mesh yet")
         if node_id not in replica.governance.now.members:
-            self._check_room(name)
             self._gate.check(caller, Change(action="admit", subject=name))
+            if await self._agreed(BEFORE_MEMBER_ADD, name, node_id, caller):
+                self._readiness.check_writable()
+            if node_id in replica.governance.now.members:  # it asked twice, and was let in
+                return self._introduction(self._trust)
+            self._check_room(name)
             fields: dict[str, Value] = {"node": node_id, "key": key, "name": name, "url": url}
             await self._mint(Kind.ADD, node_id.hex(), caller=caller, fields=fields)
-        genesis = replica.genesis
+        return self._introduction(self._trust)
+
+    def _introduction(self, trust: TrustKeeper) -> dict[str, Value]:
+        """What a newcomer must know."""
+        genesis = self._engine.replica.genesis
         return {
             "cluster": genesis.cluster,
             "genesis": {"cluster": genesis.cluster, "founders": list(genesis.founders)},
-            "members": self._known_members(self._trust),
+            "members": self._known_members(trust),
         }
 
     def _check_room(self, name: str) -> None:
@@ -194,6 +203,10 @@ class Membership:
         state = self._engine.replica.governance.now
         member = _only(node, [*state.members.values()])
         self._gate.check(caller, Change(action="remove", subject=member.name))
+        if await self._agreed(BEFORE_MEMBER_REMOVE, member.name, member.node_id, caller):
+            self._readiness.check_writable()
+            state = self._engine.replica.governance.now
+            member = _only(member.node_id.hex(), [*state.members.values()])
         if len(state.members) == 1:
             raise errors.Refused(
                 f"{member.name} is the only member of the mesh",
@@ -235,6 +248,15 @@ class Membership:
         return Removal(node_id=removed.node_id.hex(), name=removed.name, receipt=receipt)
 
     # --- minting ------------------------------------------------------------------
+
+    async def _agreed(self, event: str, name: str, node_id: bytes, caller: Caller) -> bool:
+        """Ask the hooks of this node; whether anybody was asked, which takes time."""
+        hooks = self._gate.hooks
+        asked = None if hooks is None else hooks.member(event, name, node_id.hex(), caller=caller)
+        if asked is None:
+            return False
+        await asked
+        return True
 
     async def _mint(
         self,

@@ -8,6 +8,7 @@ Retries are known by (agent, key) on every node that has seen the first one.
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from prometheus_client import Counter
 
@@ -20,9 +21,12 @@ from crdt.request import DeniedError
 from crdt.standing import found
 from node import errors, failpoints
 from node.contracts import Caller, GovernanceDraft, Receipt, RetryKey
+from node.events.moments import QUORUM_NOT_MET
 from node.gate import Decision, Gate, Govern, Write
 from node.memory.ids import RecordIds, uuid_text
+from node.replication.agreeing import Asked, Rehearsal, Rehearsed
 from node.replication.engine import Engine
+from node.replication.foretelling import foretold
 from node.replication.gauge import Readiness
 from node.replication.reader import StoreReader
 from node.replication.receipts import Receipts
@@ -71,6 +75,7 @@ class LocalFunnel:
         self.room = Room(engine, in_flight_max)
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._receipts = Receipts(engine)
+        self._asked = Asked(engine)
 
     def reader(self) -> StoreReader:
         """Reads that see every write this node has accepted."""
@@ -115,41 +120,38 @@ class LocalFunnel:
             return await self._replayed(known)
         self._admit()
         self.gate.check(caller, Write(drafts=drafts))
+        if self.gate.hooks is not None:
+            known = await self._agreed(drafts, caller, action, retry)
+            if known is not None:
+                return await self._replayed(known)
         ops, verdicts = self._mint(drafts, caller, action, mark)
         self.gate.quotas.spent(caller.agent, drafts)
         self._engine.soon()
         failpoints.hit("write.minted")
         return await self._confirmed(ops, verdicts)
 
+    async def _agreed(
+        self, drafts: Sequence[Draft], caller: Caller, action: str, retry: RetryKey | None
+    ) -> tuple[Dot, ...] | None:
+        """Ask the hooks, once all else agreed; what a retry made meanwhile, if anything."""
+        rehearsal = Rehearsal(len(self._reader.with_ended(drafts)), self.gate.of_key(caller))
+        with suppress(Rehearsed):
+            self._mint(drafts, caller, action, None, rehearsal)
+        ops, hooks = rehearsal.ops, self.gate.hooks
+        if not hooks or not await self._asked.write(hooks, ops, drafts, caller, action):
+            return None
+        known, _ = self._known(retry)
+        if known is None:
+            self._admit()
+            self.gate.check(caller, Write(drafts=drafts))
+        return known
+
     def refusal(self, draft: Draft, *, caller: Caller) -> str | None:
         """Why the gate or governance would refuse this creation now; None when it would not.
 
         See `node.contracts.Funnel.refusal`.
         """
-        replica = self._engine.replica
-        state, check = replica.governance.now, self.gate.of_key(caller)
-        if check is None and not state.policies and not state.roles:
-            return None
-        lane = PRIVATE if draft.private else DATA
-        actor = replica.own.get(lane) or replica.me.draw_actor(lane)
-        op = Op(
-            dot=Dot(actor, 1),
-            kind=draft.kind,
-            id=draft.id,
-            owner=draft.owner or caller.agent,
-            namespace=draft.namespace,
-            agent=caller.agent,
-            set=draft.set,
-            heads=replica.governance.heads,
-        )
-        try:
-            if check is not None:
-                check(op)
-            if replica.joined and replica.verdict(op).answer is Answer.DENY:
-                return f"denied: governance of {draft.namespace!r} refuses this"
-        except DeniedError as error:
-            return f"{error.code}: {error}"
-        return None
+        return foretold(self._engine.replica, self.gate, draft, caller)
 
     async def decide(
         self,
@@ -173,6 +175,10 @@ class LocalFunnel:
         if held is None:
             raise LookupError("no such pending operation")
         self.gate.check(caller, Decision(pending=held))
+        hooks = self.gate.hooks
+        if hooks and await self._asked.vote(hooks, pending, caller, yes=yes, reason=reason):
+            self._admit()
+            self.gate.check(caller, Decision(pending=held))
         now_ms = self._begin()
         ops = [
             replica.mint_decision(
@@ -205,6 +211,10 @@ class LocalFunnel:
             return await self._replayed(known)
         self._admit()
         self.gate.check(caller, Govern(drafts=drafts))
+        hooks = self.gate.hooks
+        if hooks and await self._asked.govern(hooks, drafts, caller):
+            self._admit()
+            self.gate.check(caller, Govern(drafts=drafts))
         now_ms = self._begin()
         ops = [self._governing(draft, caller.agent, now_ms, mark) for draft in drafts]
         self._engine.soon()
@@ -269,7 +279,12 @@ class LocalFunnel:
         return now_ms
 
     def _mint(
-        self, drafts: Sequence[Draft], caller: Caller, action: str, mark: Idempotency | None
+        self,
+        drafts: Sequence[Draft],
+        caller: Caller,
+        action: str,
+        mark: Idempotency | None,
+        rehearsal: Rehearsal | None = None,
     ) -> tuple[list[Op], list[Verdict]]:
         now_ms = self._begin()
         try:
@@ -279,7 +294,7 @@ class LocalFunnel:
                 agent=caller.agent,
                 now_ms=now_ms,
                 idempotency=mark,
-                check=self.gate.of_key(caller),
+                check=rehearsal or self.gate.of_key(caller),
             )
         except DeniedError as error:
             self._counted(action, "deny", 1)
@@ -345,6 +360,8 @@ class LocalFunnel:
             )
         reach = self._engine.exchange.tally.reachable()
         reason = "unreachable" if reach < receipt.needed else "timeout"
+        said = {"got": receipt.acks, "needed": receipt.needed, "reason": reason}
+        self.gate.tell(QUORUM_NOT_MET, said)
         raise errors.QuorumNotMet(receipt, reason=reason, got=receipt.acks, needed=receipt.needed)
 
     async def _replayed(self, dots: tuple[Dot, ...]) -> Receipt:

@@ -2,7 +2,8 @@
 
 Law: no redirect is followed, no proxy of the environment asked, no cookie kept, and of the
 answer nothing is read but its status, in a few kilobytes of memory: a client that reads whole
-answers would keep whatever a receiver cares to say. The connection goes to the addresses that
+answers would keep whatever a receiver cares to say. Who is asked for a decision may say a bounded
+number of bytes. The connection goes to the addresses that
 were looked at, in their order. A delivery ends after a fixed time whatever happens.
 """
 
@@ -34,10 +35,19 @@ _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one try; `why` has neither the URL nor the secret in it."""
+    """What became of one try; `why` has neither the URL nor the secret in it.
+
+    Attributes:
+        kind: delivered, failed, refused or unresolved.
+        why: for people.
+        status: of the answer; 0 when there was none.
+        said: what stood in the answer, as far as it was asked for.
+    """
 
     kind: str
     why: str = ""
+    status: int = 0
+    said: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,7 @@ class Try:
         headers: further ones.
         loopback: whether it may lead to this machine.
         seconds: longest time for all of it.
+        answer_bytes_max: how much of the body of the answer is read.
     """
 
     url: str
@@ -57,6 +68,7 @@ class Try:
     headers: Mapping[str, str]
     loopback: bool
     seconds: float
+    answer_bytes_max: int = 0
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -99,13 +111,16 @@ async def _post(destination: Destination, wanted: Try) -> Outcome:
             writer.write(_request(destination, wanted))
             await writer.drain()
             status = await _status(reader)
+            said = b""
+            if wanted.answer_bytes_max:
+                said = await _said(reader, wanted.answer_bytes_max)
         except (OSError, ValueError, EOFError, asyncio.LimitOverrunError) as error:
             return Outcome(kind=FAILED, why=type(error).__name__)
         finally:
             writer.transport.abort()  # whatever it would still say
         if status in _OK:
-            return Outcome(kind=DELIVERED)
-        return Outcome(kind=FAILED, why=f"answered {status}")
+            return Outcome(kind=DELIVERED, status=status, said=said)
+        return Outcome(kind=FAILED, why=f"answered {status}", status=status, said=said)
     return Outcome(kind=FAILED, why=type(trouble).__name__)
 
 
@@ -153,3 +168,27 @@ async def _status(reader: asyncio.StreamReader) -> int:
             if not (await reader.readuntil(b"\n")).strip():
                 break
     raise ValueError("the answer has no end")
+
+
+async def _said(reader: asyncio.StreamReader, most: int) -> bytes:
+    """The first bytes of the body of an answer; its transfer coding is not undone.
+
+    Raises:
+        ValueError: there is no end of its header.
+        asyncio.IncompleteReadError: the receiver hung up within its header.
+        asyncio.LimitOverrunError: a line is too long.
+    """
+    length = most
+    for _ in range(_LINES_MAX):
+        line = (await reader.readuntil(b"\n")).strip()
+        if not line:
+            break
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length" and value.strip().isdigit():
+            length = min(most, int(value))
+    else:
+        raise ValueError("the header of the answer has no end")
+    out = b""
+    while len(out) < length and (part := await reader.read(length - len(out))):
+        out += part
+    return out
