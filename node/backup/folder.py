@@ -176,12 +176,19 @@ def _is_left(path: Path) -> bool:
     return True
 
 
-def surplus(there: list[Found], node_id: str, keep: int) -> list[Found]:
-    """The valid backups of a node beyond the newest `keep`, oldest first; the last one stays."""
+def surplus(there: list[Found], node_id: str, keep: int, coming: int = 0) -> list[Found]:
+    """The valid backups of a node beyond the newest `keep`, oldest first; the last one stays.
+
+    Args:
+        there: what there is, newest first.
+        node_id: of the node, hex.
+        keep: how many stay, at least 1.
+        coming: how many more there will be, 0 or 1.
+    """
     mine = [
         one for one in there if not one.trouble and one.manifest and one.manifest.node_id == node_id
     ]
-    return mine[max(keep, 1) :][::-1]
+    return mine[max(keep, 1) - coming :][::-1]
 
 
 def remove(path: Path) -> None:

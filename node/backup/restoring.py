@@ -141,7 +141,6 @@ def restore(target: Target, listed: list[Found], wish: Wish) -> Outcome:
     for one in listed:
         try:
             manifest = _manifest(one, verify=wish.verify)
-            _check_schema(one.path, manifest)
             check_is_ours(target, manifest, of_another=wish.of_another)
             with _scratch(target.data_dir) as built:
                 _copy_checked(one.path, manifest, built, wish)
@@ -160,16 +159,27 @@ def restore(target: Target, listed: list[Found], wish: Wish) -> Outcome:
     )
 
 
+def built_from(one: Found, built: Path, wish: Wish) -> Manifest:
+    """Build the store of a backup, as a restore would, in an existing empty folder.
+
+    Raises:
+        BadBackup: the backup does not hold.
+        DowngradeRefused: a newer version made it.
+        NoRoom: there is no room for it.
+    """
+    manifest = _manifest(one, verify=wish.verify)
+    _copy_checked(one.path, manifest, built, wish)
+    renamed_store(built, os.urandom)
+    return manifest
+
+
 def _manifest(one: Found, *, verify: bool) -> Manifest:
     manifest = manifest_in(one.path)
     if verify:
         check_files(one.path, manifest)
-    return manifest
-
-
-def _check_schema(path: Path, manifest: Manifest) -> None:
     if manifest.contents.schema > SCHEMA_VERSION:
-        refuse_other_schema(path, manifest.contents.schema)
+        refuse_other_schema(one.path, manifest.contents.schema)
+    return manifest
 
 
 def check_is_ours(target: Target, manifest: Manifest, *, of_another: bool) -> None:

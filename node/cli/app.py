@@ -32,6 +32,7 @@ COMMANDS: Final[Commands] = {
     "status": "status:status",
     "doctor": "doctor:doctor",
     "verify": "verify:verify",
+    "restore": "restore:restore_store",
     "demo": "demo_command:demo",
     "version": "status:version",
     "store": "memories:store",
@@ -148,6 +149,8 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
             "export-pub": "identity:export_public",
             "import": "identity:import_public",
             "rm": "identity:remove",
+            "backup": "identity_backup:backup_identity",
+            "restore": "identity_backup:restore_identity",
         },
     ),
     "key": (
@@ -168,6 +171,15 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         {"status": "recall:index_status", "rebuild": "recall:index_rebuild"},
     ),
     "audit": ("The chain of events of this node.", {"tail": "audit:tail"}),
+    "backup": (
+        "Copies of the store; alone, make one.",
+        {
+            "": "backup:backup",
+            "list": "backup:list_backups",
+            "verify": "backup:verify_backups",
+            "drill": "backup:drill_backup",
+        },
+    ),
     "mcp": (
         "The memory as tools of the Model Context Protocol; alone, serve them over stdio.",
         {
@@ -181,6 +193,7 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
 # How the help is divided; a name in no panel stands under "Commands".
 PANELS: Final[Mapping[str, tuple[str, ...]]] = {
     "A node": ("init", "serve", "stop", "status", "doctor", "verify", "mcp", "demo", "version"),
+    "Against loss": ("backup", "restore"),
     "Memories": ("store", "get", "list", "update", "delete", "promote", "grant", "revoke"),
     "Finding": ("recall", "search", "duplicates", "contradictions", "taxonomy", "index"),
     "Connections": ("link", "links", "lineage", "entity", "kg"),
