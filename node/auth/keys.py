@@ -25,6 +25,7 @@ GRADES: Final = (METRICS, READER, WRITER, TEAM_ADMIN, SYSTEM_ADMIN)
 
 _VERSION: Final = 1
 _KEY_BYTES: Final = 32
+_KEY_CHARS_MIN: Final = 43
 _ID_BYTES: Final = 4
 _NAME_CHARS_MAX: Final = 64
 _KEYS_MAX: Final = 10_000
@@ -137,15 +138,29 @@ def key_digest(key: str) -> bytes:
 
 
 def make_key(
-    ring: KeyRing, wish: KeyWish, *, now_ms: int, entropy: Callable[[int], bytes]
+    ring: KeyRing,
+    wish: KeyWish,
+    *,
+    now_ms: int,
+    entropy: Callable[[int], bytes],
+    drawn: str | None = None,
 ) -> tuple[str, KeyGrant]:
     """Draw a key; returns its text, which is kept nowhere, and what it admits to.
 
+    Args:
+        ring: the keys that were given out.
+        wish: what it shall admit to.
+        now_ms: wall clock.
+        entropy: gives so many random bytes.
+        drawn: the text of a key that another node drew, to be good here too.
+
     Raises:
         UsageError: the wish cannot be met; names the option.
-        Refused: another key in force has the name.
+        Refused: another key in force has the name, or the key is good here already.
     """
     _check(wish)
+    if drawn is not None:
+        _check_drawn(ring, drawn)
     ident = entropy(_ID_BYTES).hex()
     name = wish.name or ident
     if any(key.name == name and key.revoked_at is None for key in ring.grants.values()):
@@ -155,7 +170,7 @@ def make_key(
         )
     if len(ring.grants) >= _KEYS_MAX:
         raise Refused(f"there are {_KEYS_MAX} keys already, revoked ones included")
-    text = base64.urlsafe_b64encode(entropy(_KEY_BYTES)).decode().rstrip("=")
+    text = drawn or base64.urlsafe_b64encode(entropy(_KEY_BYTES)).decode().rstrip("=")
     days = wish.expires_days
     grant = KeyGrant(
         id=ident,
@@ -168,6 +183,19 @@ def make_key(
         expires_at=None if days is None else now_ms + round(days * _DAY_MS),
     )
     return text, grant
+
+
+def _check_drawn(ring: KeyRing, text: str) -> None:
+    if len(text) < _KEY_CHARS_MIN or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(
+            "--from holds no key", why="expected one line, as mnemesh key create --out wrote it"
+        )
+    known = ring.grants.get(key_digest(text))
+    if known is not None:
+        raise Refused(
+            f"the key was given out here already, as {known.name}",
+            fix="Give out a fresh one, and revoke this one if it is to end",
+        )
 
 
 def _check(wish: KeyWish) -> None:

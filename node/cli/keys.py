@@ -28,7 +28,7 @@ from node.cli.output import Output, facts_table, table
 from node.errors import Refused, UsageError
 from node.memory.times import format_ms
 from node.paths import Paths
-from transport.secret_files import write_secret
+from transport.secret_files import read_secret, write_secret
 
 _ROLES: Final = ", ".join(GRADES[1:]) + " or " + GRADES[0]
 
@@ -67,6 +67,15 @@ def create(  # noqa: PLR0913 -- the options of a command are its parameters
             show_default=False,
         ),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Let a key that another node drew be good here too; FILE (0600) holds it.",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
     key_dir: KeyDir = None,
     dry_run: DryRun = False,
@@ -83,21 +92,27 @@ def create(  # noqa: PLR0913 -- the options of a command are its parameters
     )
     if file is not None and file.exists():
         raise UsageError(f"{file} exists already", why="nothing is overwritten with a key")
+    if file is not None and source is not None:
+        raise UsageError("--out and --from exclude each other", why="the key is in a file already")
+    drawn = None if source is None else read_secret(source).decode(errors="replace").strip()
     now_ms = time.time_ns() // 1_000_000
     if dry_run:
-        _, grant = make_key(_read(paths), wish, now_ms=now_ms, entropy=os.urandom)
+        _, grant = make_key(_read(paths), wish, now_ms=now_ms, entropy=os.urandom, drawn=drawn)
         facts = {**_facts(grant, now_ms), "id": None, "name": name or None}
         out.answer({"dry_run": True, **facts}, f"would make a key with the role {role}")
         return
     with rewriting(keys_path(paths)) as put:
         ring = _read(paths)
-        text, grant = make_key(ring, wish, now_ms=now_ms, entropy=os.urandom)
+        text, grant = make_key(ring, wish, now_ms=now_ms, entropy=os.urandom, drawn=drawn)
         if file is not None:
             write_secret(file, f"{text}\n".encode())
         put(format_keys(ring.with_key(grant)))
     facts = _facts(grant, now_ms)
     if file is not None:
         out.answer({**facts, "key_file": str(file)}, f"wrote the key {grant.name} to {file}")
+        return
+    if source is not None:
+        out.answer({**facts, "key_file": str(source)}, f"the key in {source} is good here too")
         return
     out.answer({**facts, "key": text}, [facts_table(_shown(grant, now_ms)), "", text])
     out.say("The key is not kept and cannot be shown again.")

@@ -146,3 +146,16 @@ def test_one_bad_row_refuses_the_whole_file(field: str, value: object) -> None:
 def test_what_is_no_such_file_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_keys(text)
+
+
+def test_a_key_of_another_node_is_good_here_too() -> None:
+    text, first = make_key(KeyRing(), KeyWish(role="metrics"), now_ms=NOW, entropy=entropy())
+    wish = KeyWish(role="metrics", name="prometheus")
+    again, grant = make_key(KeyRing(), wish, now_ms=NOW, entropy=entropy(), drawn=text)
+    assert (again, grant.digest, grant.role) == (text, first.digest, "metrics")
+    ring = KeyRing().with_key(grant)
+    with pytest.raises(Refused, match="already, as prometheus"):
+        make_key(ring, KeyWish(role="metrics"), now_ms=NOW, entropy=entropy(), drawn=text)
+    for poor in ("", "short", "a b" * 20, "ä" * 50, "x\n" * 30):
+        with pytest.raises(UsageError, match="--from"):
+            make_key(KeyRing(), wish, now_ms=NOW, entropy=entropy(), drawn=poor)
