@@ -221,6 +221,7 @@ class Runner:
             rng=random.Random(rng.random()),
             cycle=turn.number,
             namespace=f"chaos/c{turn.number:06d}",
+            acknowledged=self.recorder.dots(),
         )
         return Cycle(
             number=turn.number,

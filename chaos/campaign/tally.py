@@ -51,6 +51,19 @@ class Tally(Recorder):
             self._more.set()
             self._more = trio.Event()
 
+    def dots(self) -> dict[str, int]:
+        """Actors of dots that this cycle acknowledged so far, with the largest number of each.
+
+        Those of an earlier harness too, if it was ended in the middle of this cycle: its nodes
+        are gone, and their actors stand in no clock that is shown short.
+        """
+        held: dict[str, int] = {}
+        for row in self.rows:
+            actor, _, seq = str(row.get("dot") or "").rpartition(":")
+            if actor and row.get("kind") == "ok":
+                held[actor] = max(held.get(actor, 0), int(seq))
+        return held
+
     async def more(self) -> None:
         """Wait for the next acknowledgement."""
         await self._more.wait()

@@ -83,3 +83,20 @@ def test_who_waits_for_acknowledgements_is_woken_by_them_only(tmp_path: Path) ->
                     assert woken == ([1] if outcome == "ok" else [])
 
     trio.run(run)
+
+
+def test_what_an_ended_harness_had_acknowledged_in_a_cycle_is_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    with Tally(path) as tally:
+        tally.event("cycle", cycle=1, **{"class": "F01"}, workload="set", seed=1)
+        tally.complete(tally.invoke("c1", "n1", "add"), "ok", dot="old:9")
+        tally.event("verdict", **{"class": "F01"}, verdict="pass")
+        tally.event("cycle", cycle=2, **{"class": "F01"}, workload="set", seed=1)
+        for seq in (7, 5):
+            tally.complete(tally.invoke("c1", "n1", "add"), "ok", dot=f"gone:{seq}")
+        tally.complete(tally.invoke("c1", "n1", "add"), "info", dot="unsure:3")
+    with Tally(path) as tally:
+        tally.event("cycle", cycle=2, **{"class": "F01"}, workload="set", seed=1)
+        assert tally.dots() == {"gone": 7}
+        tally.complete(tally.invoke("c1", "n1", "add"), "ok", dot="present:1")
+        assert tally.dots() == {"gone": 7, "present": 1}
