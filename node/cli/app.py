@@ -170,6 +170,10 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         "What recall and search look things up in.",
         {"status": "recall:index_status", "rebuild": "recall:index_rebuild"},
     ),
+    "hooks": (
+        "Programs that are asked before something happens, or told afterwards.",
+        {"list": "hooks:list_hooks", "test": "hooks:try_hooks"},
+    ),
     "audit": ("The chain of events of this node.", {"tail": "audit:tail"}),
     "backup": (
         "Copies of the store; alone, make one.",
@@ -203,6 +207,7 @@ PANELS: Final[Mapping[str, tuple[str, ...]]] = {
     "The mesh": ("node", "mesh", "maelstrom", "chaos"),
     "Who may do what": (
         *("namespace", "pending", "agent", "key", "identity", "quota", "governance", "audit"),
+        "hooks",
     ),
     "With a language model": ("auto-tag", "expand-query"),
 }

@@ -14,7 +14,7 @@ import hmac
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from node import __version__
@@ -46,8 +46,8 @@ class Outcome:
 
     kind: str
     why: str = ""
-    status: int = 0
-    said: bytes = b""
+    status: int = field(default=0, compare=False)
+    said: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
