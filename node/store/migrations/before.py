@@ -19,10 +19,12 @@ import lmdb
 
 from node import failpoints
 from node.errors import NodeError, Refused
+from node.store.environment import DATA_FILE
 from node.store.folder import BEFORE_MIGRATION
 from node.store.migrations.checking import check_digest
 from node.store.migrations.ladder import Step
 from node.store.migrations.stage import Stage
+from node.store.pages import BadPage, check_file
 from transport.secret_files import sync_folder
 
 DBS_MAX: Final = 64
@@ -75,12 +77,13 @@ def take(
         left.unlink()
     failpoints.hit("migration.snapshot")
     try:
+        check_file(store / DATA_FILE)
         _copy(env, part)
         failpoints.hit("migration.copied")
         check_snapshot(part, steps[0])
         part.rename(file)
         sync_folder(file.parent)
-    except (lmdb.Error, OSError, NodeError) as error:
+    except (lmdb.Error, OSError, NodeError, BadPage) as error:
         with suppress(OSError):
             part.unlink()
         raise MigrationRefused(
@@ -109,9 +112,10 @@ def check_snapshot(file: Path, step: Step) -> int:
     """Open a snapshot and read every row under its own schema; returns how many there are.
 
     Raises:
-        CorruptRecord, StoreDamaged: it is not sound.
+        BadPage, CorruptRecord, StoreDamaged: it is not sound.
         lmdb.Error: it is no store.
     """
+    check_file(file)  # first: a page that is not one may end the process that follows it
     with lmdb.open(
         str(file), subdir=False, readonly=True, lock=False, max_dbs=DBS_MAX, create=False
     ) as env:

@@ -1,9 +1,9 @@
 """The ladder, climbed: from the schema that a store has to today's.
 
-Law: before the first step there is a snapshot, after the last the store is read as a whole; a
-mark in the store says that this reading is owed, and goes with it, so that a death in between
-lets nobody use what was not read. Each step and its new version are one transaction. For the
-holder of the directory lock, with the store closed.
+Law: before the first step there is a snapshot. Each step and its new version are one
+transaction; what the last one made is read as a whole before it is committed, and once more
+from the disk: a mark in the store says that this is owed, so that a death in between lets
+nobody use what was not read. For the holder of the directory lock, with the store closed.
 """
 
 import errno
@@ -34,6 +34,7 @@ from node.store.migrations.before import DBS_MAX, MigrationRefused, check_room, 
 from node.store.migrations.checking import check_today
 from node.store.migrations.ladder import LADDER, Step, steps_from
 from node.store.migrations.stage import Stage
+from node.store.pages import BadPage, check_file
 from node.store.schema import SCHEMA_VERSION, refuse_other_schema, sealed, unseal
 from node.store.whole import lengthened
 
@@ -171,6 +172,8 @@ def _step(env: lmdb.Environment, store: Path, step: Step, source: int, snapshot:
         txn.put(SCHEMA_KEY, sealed(SCHEMA_KEY, b"%d" % step.target), db=meta)
         owed = msgpack.packb([source, snapshot.name])
         txn.put(OWED_KEY, sealed(OWED_KEY, owed), db=meta)
+        if step.target == SCHEMA_VERSION:
+            check_today(env, txn)
         failpoints.hit("migration.step")
         txn.commit()
     except (NodeError, lmdb.Error, OSError) as error:
@@ -211,8 +214,10 @@ def _prove(env: lmdb.Environment, store: Path) -> tuple[int, Path]:
         source, name = msgpack.unpackb(unseal("meta", OWED_KEY, owed))
     snapshot = store.with_name(name)
     try:
-        check_today(env)
-    except (NodeError, lmdb.Error) as error:
+        check_file(store / DATA_FILE)
+        with env.begin() as txn:
+            check_today(env, txn)
+    except (NodeError, lmdb.Error, BadPage) as error:
         raise StoreDamaged(
             f"the store in {store} is not sound after its migration, and is not used",
             why=str(error),
@@ -220,6 +225,11 @@ def _prove(env: lmdb.Environment, store: Path) -> tuple[int, Path]:
             "install the older version",
         ) from error
     failpoints.hit("migration.proven")
-    with env.begin(write=True) as txn:
-        txn.delete(OWED_KEY, db=meta)
+    try:
+        with env.begin(write=True) as txn:
+            txn.delete(OWED_KEY, db=env.open_db(b"meta", txn=txn, create=False))
+    except (lmdb.Error, OSError) as error:
+        raise DiskError(
+            f"writing to {store} failed", why=str(error), fix="Check the disk and start again"
+        ) from error
     return source, snapshot

@@ -18,6 +18,7 @@ from node.store.environment import DATA_FILE
 from node.store.folder import new_folder, swap
 from node.store.migrations.before import MigrationRefused, check_snapshot, schema_of
 from node.store.migrations.ladder import steps_from
+from node.store.pages import BadPage
 from transport.secret_files import sync_folder
 
 
@@ -36,7 +37,7 @@ def prove_snapshot(file: Path) -> tuple[int, int]:
         )
     try:
         return schema, check_snapshot(file, steps_from(schema)[0])
-    except (NodeError, lmdb.Error) as error:
+    except (NodeError, lmdb.Error, BadPage) as error:
         raise MigrationRefused(
             f"{file} is not sound; nothing was changed",
             why=str(error),
