@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from node import __version__
+from node.backup.notes import recovering
 from node.cli.client import Client, running_facts, running_target, why_not_running
 from node.cli.options import AsJson, DataDir, DryRun, paths_of
 from node.cli.output import Output, facts_table
@@ -60,8 +61,12 @@ def look(paths: Paths) -> dict[str, Any]:
         "data_dir": str(paths.data_dir),
         "live": False,
         "ready": False,
+        "recovering": None,
         "why": "",
     }
+    note = recovering(paths.data_dir)
+    if note is not None:
+        data["recovering"] = f"restored from {note.backup}; no writes until it has pulled"
     if facts is None:
         return data | {"why": why_not_running(paths)}
     client = Client(running_target(paths))
