@@ -5,6 +5,10 @@ order of arrival, which is a causal order, so any prefix is a valid state. One s
 time, so each missing bundle comes once. A session has a deadline; a source that is lost or
 silent is replaced by another that is ahead. While a joined store is built, nothing is applied.
 A page may be taken in slices, with other work between them: what is taken is a prefix of it.
+
+A log is believed on signatures, a snapshot on the word of others (`crdt.weighing`). So a log is
+sought first: who has a store already and is offered a snapshot asks one more member that is ahead
+before it takes one.
 """
 
 from collections import deque
@@ -14,15 +18,21 @@ from typing import TYPE_CHECKING
 from crdt import messages as m
 from crdt.admission import Fit
 from crdt.clock import shared
-from crdt.dot import Actor
-from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from crdt.dot import DATA, Actor, NodeId
+from crdt.effects import BuildJoin, Discard, Examine, Freeze, Serve, Stage
 from crdt.messages import Message
 from crdt.peer import Peer
 from crdt.standing import be_ready
 from crdt.state import BelowFloorError
+from crdt.trial import Trial
+from crdt.weighing import Weighing
 
 if TYPE_CHECKING:
     from crdt.exchange import Exchange
+
+
+_ASKED_MAX = 2
+"""Members that are asked for their log before a snapshot is taken."""
 
 
 @dataclass(slots=True)
@@ -45,6 +55,8 @@ class Session:
         skip: actors that did not fit on this session's pages; asked for no more.
         snapshot: the snapshot being fetched, when the log no longer reaches.
         page: the page of which a part has been taken.
+        whole: whether that snapshot is complete: nothing more is expected from the source.
+        weighing: what is known for and against it.
     """
 
     link: int
@@ -53,10 +65,18 @@ class Session:
     skip: set[Actor] = field(default_factory=set)
     snapshot: bytes = b""
     page: _AtHand | None = None
+    whole: bool = False
+    weighing: Weighing | None = None
 
 
 class CatchUp:
-    """Both sides of catching up: asking, and answering from the disk."""
+    """Both sides of catching up: asking, and answering from the disk.
+
+    Attributes:
+        session: what is being fetched.
+        joining: whether a joined store is being built.
+        trial: whether what was fetched is believed.
+    """
 
     def __init__(self, exchange: "Exchange") -> None:
         self.exchange = exchange
@@ -65,7 +85,9 @@ class CatchUp:
         self.sessions = 0
         self.bundles_taken = 0
         self._number = 0
+        self.trial = Trial(self)
         self._partial: dict[bytes, bytes] = {}
+        self._offered_by: set[NodeId] = set()
 
     @property
     def running(self) -> bool:
@@ -99,7 +121,11 @@ class CatchUp:
 
     def _resume(self) -> None:
         """The source is gone or silent: another one that is ahead, else level."""
-        old = self.session.link if self.session else None
+        old, session = None, self.session
+        if session is not None:
+            old = session.link
+            if session.whole:
+                self.exchange.effects.append(Discard(session.link, session.snapshot))
         self.session = None
         clock = self.exchange.replica.clock
         for link, peer in self.exchange.peers.items():
@@ -110,6 +136,7 @@ class CatchUp:
 
     def _done(self) -> None:
         self.session = None
+        self._offered_by.clear()
         self.exchange.stream.holding.retry()
         self.exchange.drop_strangers()
         self.exchange.level()
@@ -120,7 +147,9 @@ class CatchUp:
         now = self.exchange.now_ms
         limits = self.exchange.limits
         session = self.session
-        if session is not None and now - session.heard_ms > limits.session_deadline_ms:
+        if session is not None and session.whole:
+            self.trial.weigh(session)
+        elif session is not None and now - session.heard_ms > limits.session_deadline_ms:
             self.exchange.alarm("source_silent", session.link, "catch-up goes on elsewhere")
             self._resume()
         if self.session is not None or self.joining:
@@ -152,7 +181,7 @@ class CatchUp:
             case m.Page(number, bundles, last) if self._is_open(link, number):
                 self._page(link, peer, bundles, last=last)
             case m.Offer(number, snapshot) if self._is_open(link, number):
-                self._offered(peer, snapshot)
+                self._offered(link, peer, snapshot)
             case m.Fetch(number, snapshot, after):
                 self.exchange.effects.append(Serve(link, number, snapshot, after))
             case m.Chunk(number, snapshot, rows, following) if self._is_open(link, number):
@@ -187,7 +216,7 @@ class CatchUp:
 
     def _page(self, link: int, peer: Peer, bundles: list[bytes], *, last: bool) -> None:
         session = self.session
-        if session is None or session.page is not None:
+        if session is None or session.page is not None or session.whole:
             return
         before = (self.bundles_taken, len(session.skip))
         session.page = _AtHand(deque(bundles), last, before)
@@ -247,14 +276,36 @@ class CatchUp:
         if peer is not None:
             self.exchange.send(peer, m.Chunk(number, snapshot, rows, following))
 
-    def _offered(self, peer: Peer, snapshot: bytes) -> None:
+    def _offered(self, link: int, peer: Peer, snapshot: bytes) -> None:
         session = self.session
-        if session is None:
+        if session is None or session.whole:
+            return
+        self._offered_by.add(peer.node_id)
+        if self.trial.passes_over(link, peer):
+            return
+        other = self._with_a_log()
+        if other is not None:
+            self.session = None
+            self.start(other)
             return
         session.heard_ms = self.exchange.now_ms
         session.snapshot = snapshot
         after = self._partial.get(snapshot, b"")
         self.exchange.send(peer, m.Fetch(session.number, snapshot, after))
+
+    def _with_a_log(self) -> int | None:
+        """Another member that may have in its log what this node lacks.
+
+        A node without a store need not ask: no log reaches back to the beginning once one was cut.
+        """
+        clock = shared(self.exchange.replica.clock)
+        if len(self._offered_by) >= _ASKED_MAX or not any(a[:1] == DATA for a in clock):
+            return None
+        for link, peer in self.exchange.peers.items():
+            fresh = peer.node_id not in self._offered_by | self.trial.passed_over
+            if fresh and peer.known and not peer.stopped and peer.is_ahead(clock):
+                return link
+        return None
 
     def resume_at(self, snapshot: bytes, following: bytes) -> None:
         """An earlier process kept rows of this snapshot up to here: go on there if offered."""
@@ -262,7 +313,7 @@ class CatchUp:
 
     def _chunk(self, link: int, snapshot: bytes, rows: bytes, following: bytes) -> None:
         session = self.session
-        if session is not None and session.snapshot == snapshot:
+        if session is not None and session.snapshot == snapshot and not session.whole:
             session.heard_ms = self.exchange.now_ms
             self.exchange.effects.append(Stage(link, session.number, snapshot, rows, following))
 
@@ -276,9 +327,26 @@ class CatchUp:
         if following:
             self.exchange.send(peer, m.Fetch(number, snapshot, following))
         else:
-            self.session = None
-            self.joining = True
-            self.exchange.effects.append(BuildJoin(link, snapshot))
+            self.session.whole = True
+            self.exchange.effects.append(Examine(link, number, snapshot))
+
+    def build(self, session: Session) -> None:
+        """What was fetched is believed: join it."""
+        self.session = None
+        self.joining = True
+        self.exchange.effects.append(BuildJoin(session.link, session.snapshot))
+
+    def begin_anew(self, peer: Peer, session: Session) -> None:
+        """What was fetched has nothing new any more: ask the same source for what has."""
+        self.exchange.effects.append(Discard(session.link, session.snapshot))
+        self.session = Session(session.link, 0, self.exchange.now_ms)
+        self._want(peer, self.session)
+
+    def leave(self, peer: Peer, actors: set[Actor]) -> None:
+        """Seek elsewhere; of these actors nothing is taken from this peer for a while."""
+        until = self.exchange.now_ms + self.exchange.limits.bad_actor_ms
+        peer.shunned.update(dict.fromkeys(actors, until))
+        self._resume()
 
     def swapped(self, link: int) -> None:
         """The joined store is in place: go on with the same source, or with another."""

@@ -45,8 +45,38 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Examine:
+    """The snapshot is complete: prove its governance, answer with `CatchUp.examined`.
+
+    What is not proven is told with `CatchUp.unproven`.
+    """
+
+    link: int
+    number: int
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask another member what it has in place of the rows; answer with `CatchUp.confirmed`."""
+
+    link: int
+    number: int
+    snapshot: bytes
+    witness: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """This snapshot is of no use any more: take it from the disk."""
+
+    link: int
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class BuildJoin:
-    """The snapshot is complete: drain the disk, join, swap, answer with `Exchange.swapped`."""
+    """The snapshot may be believed: drain the disk, join, swap, answer with `Exchange.swapped`."""
 
     link: int
     snapshot: bytes
@@ -71,4 +101,7 @@ class Heard:
     data: bytes
 
 
-Effect = Heard | Close | Freeze | Serve | Stage | BuildJoin | Alarm
+SnapshotEffect = Freeze | Serve | Stage | Examine | Confirm | Discard | BuildJoin
+"""What needs copies of a state, given or taken."""
+
+Effect = Heard | Close | Alarm | SnapshotEffect

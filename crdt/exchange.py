@@ -55,6 +55,8 @@ class ExchangeLimits:
     claims_per_s_max: int = 100
     patience_ms: int = 250
     held_bytes_max: int = 8 * 2**20
+    second_ms: int = 3_000
+    confirm_ms: int = 30_000
 
 
 class Exchange:
@@ -176,10 +178,8 @@ class Exchange:
         self._heads = heads
         state = self.replica.governance.now
         for peer in self.peers.values():
-            if peer.node_id not in state.members and peer.claim not in state.unbound:
-                peer.leaving_ms = peer.leaving_ms or self.now_ms
-            else:
-                peer.leaving_ms = 0
+            strange = peer.node_id not in state.members and peer.claim not in state.unbound
+            peer.leaving_ms = (peer.leaving_ms or self.now_ms) if strange else 0
 
     # --- incoming ----------------------------------------------------------------
 

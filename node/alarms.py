@@ -19,10 +19,19 @@ _EVENTS: Final = {
     "future_stamp": "peer_skewed",
     "skewed": "clock_skewed",
     "source_silent": "catchup_failed",
+    **{
+        name: name
+        for name in (
+            *("snapshot_disputed", "snapshot_passed_over", "snapshot_refused"),
+            *("snapshot_unclaimed", "snapshot_unconfirmed"),
+        )
+    },
 }
-_OFTEN: Final = frozenset({"peer_bundle_refused", "peer_skewed"})
+_OFTEN: Final = frozenset({"peer_bundle_refused", "peer_skewed", "snapshot_passed_over"})
 _PAUSE_S: Final = 5.0
-_UNCOUNTED: Final = frozenset({"digest_mismatch", "skewed", "source_silent"})
+_UNCOUNTED: Final = frozenset(
+    {"digest_mismatch", "skewed", "snapshot_unconfirmed", "source_silent"}
+)
 
 
 class Alarms:

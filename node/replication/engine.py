@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from crdt.bundle import Bundle
 from crdt.clock import Clock
 from crdt.dot import NodeId
-from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Heard, Serve, Stage
+from crdt.effects import Alarm, Close, Effect, Heard, SnapshotEffect
 from crdt.exchange import Exchange, ExchangeLimits
 from crdt.governance import Genesis
 from crdt.identity import Self
@@ -38,20 +39,8 @@ from node.store import Committer, Store
 class Snapshots(Protocol):
     """Who carries out what needs copies of a store."""
 
-    def freeze(self, effect: Freeze) -> None:
-        """Freeze a copy and offer it."""
-        ...
-
-    def serve(self, effect: Serve) -> None:
-        """Read a chunk and send it."""
-        ...
-
-    def stage(self, effect: Stage) -> None:
-        """Keep a chunk."""
-        ...
-
-    def build(self, effect: BuildJoin) -> None:
-        """Join and swap."""
+    def carry(self, effect: SnapshotEffect) -> None:
+        """Carry it out, and tell the core when it is done."""
         ...
 
 
@@ -122,6 +111,9 @@ class Engine:
         self.close_link: Callable[[int, str], None] = _no_link
         self.flush: Callable[[], None] = _nothing
         self.hurry: Callable[[], None] = _nothing
+        self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
+        self.on_told: Callable[[Batch, float], None] = _untold
+        self.on_pump: Callable[[], None] = _nothing
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
@@ -218,6 +210,7 @@ class Engine:
         if exchange.effects:
             self._carry_out()
         self.waiting.settle()
+        self.on_pump()
 
     def _submit(self) -> None:
         batch, sealed = self.replica.take_batch(self.exchange.now_ms)
@@ -227,6 +220,7 @@ class Engine:
         self.hurry()
         began = self._loop.time()
         self.exchange.minted(sealed)
+        self.on_sealed(sealed)
         # First the peers: from here on the writing thread wants the interpreter too.
         failpoints.hit("push.before_send")
         self.flush()
@@ -263,6 +257,7 @@ class Engine:
             self._commits.inc()
             self._commit_seconds.observe(seconds)
             self._ops_applied.inc(sum(bundle.last - bundle.first + 1 for bundle in batch.bundles))
+            self.on_told(batch, seconds)
             for watch in self.on_commit:
                 watch(batch)
             if notes:
@@ -284,15 +279,7 @@ class Engine:
         elif isinstance(effect, Close):
             self.close_link(effect.link, effect.reason)
         elif self.snapshots is not None:
-            match effect:
-                case Freeze():
-                    self.snapshots.freeze(effect)
-                case Serve():
-                    self.snapshots.serve(effect)
-                case Stage():
-                    self.snapshots.stage(effect)
-                case BuildJoin():
-                    self.snapshots.build(effect)
+            self.snapshots.carry(effect)
 
     @property
     def waits(self) -> bool:
@@ -376,6 +363,14 @@ class Engine:
 
 def _nothing() -> None:
     """Before the links and the ticks are there, nothing waits for them."""
+
+
+def _unfollowed(_bundles: Sequence[Bundle]) -> None:
+    """Nobody traces the way of bundles."""
+
+
+def _untold(_batch: Batch, _seconds: float) -> None:
+    """Nobody traces commits."""
 
 
 def _no_link(_number: int, _reason: str) -> None:

@@ -14,12 +14,24 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from crdt.clock import ahead
-from crdt.effects import BuildJoin, Freeze, Serve, Stage
+from crdt.effects import (
+    BuildJoin,
+    Confirm,
+    Discard,
+    Examine,
+    Freeze,
+    Serve,
+    SnapshotEffect,
+    Stage,
+)
+from crdt.proving import UnprovenError
+from crdt.weighing import Word
 from node import failpoints
 from node.errors import IntegrityError
 from node.logs import EventLog
 from node.replication.engine import Engine
 from node.store import Store
+from node.store.examining import Examined, examine
 from node.store.folder import incoming_folders, new_folder, open_current, swap
 from node.store.incoming import Incoming
 from node.store.joining import Built, build_join
@@ -80,16 +92,31 @@ class SnapshotWorks:
             self._incoming = left
             self._engine.exchange.catchup.resume_at(left.snapshot_id, left.position)
 
+    def carry(self, effect: SnapshotEffect) -> None:
+        """Carry out what the core asks for, and tell it when it is done."""
+        match effect:
+            case Freeze():
+                self._spawn(self._freeze(effect))
+            case Serve():
+                self._spawn(self._serve(effect))
+            case Stage():
+                self._spawn(self._stage(effect))
+            case Examine():
+                self._spawn(self._examine(effect))
+            case Confirm():
+                self._confirm(effect)
+            case Discard():
+                self._discard(effect.snapshot)
+            case BuildJoin():
+                self._spawn(self._build(effect))
+
     async def _in_worker(self, work: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._worker, work)
 
     # --- giving ------------------------------------------------------------------
 
-    def freeze(self, effect: Freeze) -> None:
-        """Freeze a copy, or take one that still reaches, and offer it."""
-        self._spawn(self._freeze(effect))
-
     async def _freeze(self, effect: Freeze) -> None:
+        """Freeze a copy, or take one that still reaches, and offer it."""
         snapshot = self._usable()
         if snapshot is None:
             folder = new_folder(self._data_dir, "frozen", os.urandom)
@@ -117,11 +144,8 @@ class SnapshotWorks:
                 return snapshot
         return None
 
-    def serve(self, effect: Serve) -> None:
-        """Read a chunk and send it."""
-        self._spawn(self._serve(effect))
-
     async def _serve(self, effect: Serve) -> None:
+        """Read a chunk and send it."""
         held = self._frozen.get(effect.snapshot)
         if held is None:
             return
@@ -170,11 +194,9 @@ class SnapshotWorks:
 
     # --- taking ------------------------------------------------------------------
 
-    def stage(self, effect: Stage) -> None:
-        """Keep a chunk on disk and ask for the next."""
-        self._spawn(self._stage(effect))
-
     async def _stage(self, effect: Stage) -> None:
+        """Keep a chunk on disk and ask for the next."""
+
         def work() -> None:
             now_ms = self._engine.now_ms()
             self._receiving(effect.snapshot).put(effect.rows, effect.following, now_ms)
@@ -203,11 +225,53 @@ class SnapshotWorks:
             self._incoming = Incoming(path, snapshot, map_bytes=self._map_bytes)
         return self._incoming
 
-    def build(self, effect: BuildJoin) -> None:
-        """Join and swap."""
-        self._spawn(self._build(effect))
+    # --- believing ---------------------------------------------------------------
+
+    async def _examine(self, effect: Examine) -> None:
+        """Prove the governance of what was received, and tell the core what it covers."""
+        engine, incoming = self._engine, self._incoming
+        if incoming is None or incoming.snapshot_id != effect.snapshot:
+            engine.exchange.catchup.join_failed(effect.link)
+            engine.soon()
+            return
+        replica, store = engine.replica, engine.store
+
+        def work() -> Examined:
+            return examine(store, incoming, replica.genesis, engine.me)
+
+        trial = engine.exchange.catchup.trial
+        try:
+            found = await self._in_worker(work)
+        except UnprovenError as error:
+            engine.exchange.advance(engine.now_ms())
+            trial.unproven(effect.link, effect.number, str(error))
+        except Exception as error:  # noqa: BLE001 - damaged rows, a full disk: start over later
+            self._log("snapshot_failed", error=str(error))
+            engine.exchange.catchup.join_failed(effect.link)
+        else:
+            engine.exchange.advance(engine.now_ms())
+            trial.examined(effect.link, effect.number, found.clock, found.state)
+        engine.pump()
+
+    def _confirm(self, effect: Confirm) -> None:
+        """Ask another member what it has in place of the rows."""
+        peer = self._engine.exchange.peers.get(effect.witness)
+        if peer is not None:
+            self._engine.exchange.catchup.trial.confirmed(
+                effect.snapshot, peer.node_id, Word.SILENT
+            )
+
+    def _discard(self, snapshot: bytes) -> None:
+        """Take a snapshot that is of no use from the disk."""
+        incoming = self._incoming
+        if incoming is not None and incoming.snapshot_id == snapshot:
+            self._incoming = None
+            self._worker.submit(incoming.remove)
+
+    # --- joining -----------------------------------------------------------------
 
     async def _build(self, effect: BuildJoin) -> None:
+        """Join and swap."""
         engine, incoming = self._engine, self._incoming
         began = self._loop.time()
         if incoming is None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.simulation.broken import Broken
-from tests.simulation.controls import NAMES, SLEEPERS, meaning, planted
+from tests.simulation.controls import NAMES, ROGUES, SLEEPERS, meaning, planted
 from tests.simulation.heal import heal
 from tests.simulation.world import World
 
@@ -24,9 +24,10 @@ FAULTS = frozenset(
 )
 
 
-def run(seed: int, steps: int = 400, bug: str = "", sleeper: str = "") -> World:
+def run(seed: int, steps: int = 400, bug: str = "", sleeper: str = "", rogue: str = "") -> World:
     """One world: break it for some steps, then heal it."""
-    world = World(seed, bug, sleeper=sleeper or SLEEPERS.get(bug, ""))
+    sleeper, rogue = sleeper or SLEEPERS.get(bug, ""), rogue or ROGUES.get(bug, "")
+    world = World(seed, bug, sleeper=sleeper, rogue=rogue)
     for _ in range(steps):
         world.step()
         world.check()
@@ -66,6 +67,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=400, help="steps before the world heals")
     parser.add_argument("--bug", default="", help="plant a bug by name (see controls.py)")
     parser.add_argument("--sleeper", default="", help="a founder that is down for long: a, b, c")
+    parser.add_argument("--rogue", default="", help="a founder that forges snapshots: a, b, c")
     parser.add_argument("--json", action="store_true", help="one JSON object at the end")
     parser.add_argument("--controls", action="store_true", help="plant every bug in turn")
     args = parser.parse_args()
@@ -75,11 +77,12 @@ def main() -> int:
     for seed in _shown(range(args.first, args.first + args.seeds)):
         try:
             with planted(args.bug):
-                world = run(seed, args.steps, args.bug, args.sleeper)
+                world = run(seed, args.steps, args.bug, args.sleeper, args.rogue)
         except Broken as broken:
             print(f"seed {seed}: BROKEN: {str(broken.args)[:1500]}")
             again = f"python -m tests.simulation --first {seed} --seeds 1 --steps {args.steps}"
             again += f" --sleeper {args.sleeper}" if args.sleeper else ""
+            again += f" --rogue {args.rogue}" if args.rogue else ""
             print(f"replay: {again}" + (f" --bug {args.bug}" if args.bug else ""))
             return 1
         total += world.stat

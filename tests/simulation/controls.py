@@ -20,12 +20,14 @@ from crdt.governance_state import GovernanceState
 from crdt.op import Kind, Op
 from crdt.pending import Pending
 from crdt.pending_table import PendingTable
+from crdt.proving import Proof
 from crdt.record import seal
 from crdt.relay import Relay
 from crdt.replica import Replica
 from crdt.roles import ROLES
 from crdt.stream import Stream
 from crdt.tally import Tally
+from crdt.weighing import Outcome, Weighing
 from tests import planting
 
 IN_WORLD = {
@@ -241,6 +243,18 @@ def _late_push() -> list[planting.Patch]:
     return [(Replica, "take", take)]
 
 
+def _believed() -> list[planting.Patch]:
+    def weigh(self: Weighing, exchange: Exchange) -> Outcome:
+        del self, exchange
+        return Outcome.ADOPT
+
+    return [(Weighing, "weigh", weigh)]
+
+
+def _unproven() -> list[planting.Patch]:
+    return [(Proof, "covers", lambda _self, _rows: None)]
+
+
 PATCHES = {
     "holes": (_holes, "a clock with holes"),
     "onebirth": (_one_birth, "an edit names one birth instead of all"),
@@ -263,14 +277,19 @@ PATCHES = {
     "strongest": (_strongest_role, "the strongest of concurrent roles counts"),
     "usurp": (_takes_any_place, "a policy takes the place of another namespace's"),
     "earlyseal": (_early_seal, "an approval is sealed before all members hold its votes"),
+    "believed": (_believed, "a snapshot is adopted on the word of who serves it"),
+    "unproven": (_unproven, "what a snapshot claims of governance is taken for shown"),
     "cutbundle": (_late_push, "a bundle is applied in part"),
 }
 
 NAMES = (*IN_WORLD, *PATCHES)
 
-SLEEPERS = {"floor": "c"}
+SLEEPERS = {"floor": "c", **dict.fromkeys(("believed", "unproven"), "c")}
 """Controls that show where somebody was away for long, and who: a short absence hardly ever
 meets a log that was cut meanwhile."""
+
+ROGUES = dict.fromkeys(("believed", "unproven"), "a")
+"""Controls that show where somebody forges snapshots, and who."""
 
 
 def meaning(name: str) -> str:

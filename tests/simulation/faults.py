@@ -107,8 +107,8 @@ def member_rows(world: "World", process: Process) -> list[dict[bytes, int] | Non
 
 
 def truncate(world: "World", process: Process) -> None:
-    if process.exchange.catchup.joining or process.queue:
-        return
+    if process.exchange.catchup.joining or process.queue or world.lies(process):
+        return  # of a rogue that cuts its log nobody would ever hear what it alone has
     rows = [row or {} for row in member_rows(world, process)]
     keep = world.keep
     floors = process.disk.truncate([*rows, process.disk.clock()], keep)

@@ -11,14 +11,28 @@ from typing import TYPE_CHECKING, NamedTuple
 from crdt.bundle import Bundle
 from crdt.clock import ahead
 from crdt.dot import DATA, new_actor
-from crdt.effects import Alarm, BuildJoin, Close, Effect, Freeze, Serve, Stage
+from crdt.effects import (
+    Alarm,
+    BuildJoin,
+    Close,
+    Confirm,
+    Discard,
+    Effect,
+    Examine,
+    Freeze,
+    Serve,
+    Stage,
+)
 from crdt.exchange import Exchange
 from crdt.governance import Genesis
 from crdt.identity import Self
 from crdt.memory_state import MemoryState
 from crdt.op import Draft, Op
+from crdt.proving import Proof, UnprovenError
 from crdt.replica import Replica
 from crdt.state import Batch
+from crdt.weighing import Word
+from tests.simulation.witness import compared, forged
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -133,7 +147,7 @@ class Process:
         tasks, self.exchange.effects[:] = list(self.exchange.effects), []
         for effect in tasks:
             if isinstance(effect, Alarm):
-                self.world.stat[f"alarm_{effect.name}"] += 1
+                self.world.alarmed(self, effect)
             elif isinstance(effect, Close):
                 self.world.cut(effect.link)
             else:
@@ -205,11 +219,53 @@ class Process:
             if self.world.bug == "halfjoin" and effect.following:
                 self._half_join(state)
             exchange.catchup.staged(effect.link, effect.number, effect.snapshot, effect.following)
+        elif isinstance(effect, Examine):
+            self.examine(effect)
+        elif isinstance(effect, Confirm):
+            self.confirm(effect)
+        elif isinstance(effect, Discard):
+            self.world.incoming.pop(self.pid, None)
         elif isinstance(effect, BuildJoin):
             self.swap(effect)
         elif isinstance(effect, More):
             exchange.catchup.go_on(effect.link)
             self.soon_more(effect.link)
+
+    def examine(self, effect: Examine) -> None:
+        """Is the governance of what was staged signed, all of it?"""
+        trial = self.exchange.catchup.trial
+        held = self.world.incoming.get(self.pid)
+        if held is None or held[0] != effect.snapshot:
+            self.exchange.catchup.join_failed(effect.link)
+            return
+        proof = Proof(self.replica.genesis, self.me.verify, self.me.ops_max)
+        theirs = held[1].load()
+        try:
+            proof.trust(self.disk.load().governance)
+            proof.take(theirs.governance)
+            proof.only(theirs.governance, theirs.actors)
+            proof.covers(theirs.actors)
+        except UnprovenError as error:
+            trial.unproven(effect.link, effect.number, str(error))
+            return
+        trial.examined(effect.link, effect.number, held[1].clock(), proof.governance.now)
+
+    def confirm(self, effect: Confirm) -> None:
+        """Ask another disk; its answer comes at once, or not at all."""
+        peer = self.exchange.peers.get(effect.witness)
+        held = self.world.incoming.get(self.pid)
+        link = self.world.links.get(effect.witness)
+        if peer is None:
+            return
+        word = Word.UNABLE
+        if held is not None and link is not None and not link.dead:
+            word = compared(held[1], link.other(self).disk)
+        if word is Word.SAME and effect.snapshot in self.world.forged:
+            # All that was forged changed at the witness since: nobody can hold it against the row.
+            self.world.stat["slipped"] += 1
+            word = Word.UNABLE
+        self.world.stat[f"witness_{word.value}"] += 1
+        self.exchange.catchup.trial.confirmed(effect.snapshot, peer.node_id, word)
 
     def soon_more(self, link: int) -> None:
         """What is left of a page waits for its turn like any other work."""
@@ -225,6 +281,11 @@ class Process:
                 return snapshot
         made = hashlib.sha256(f"{self.pid}{self.world.step_no}".encode()).digest()[:8]
         self.frozen[made] = self.disk.copy()
+        if self.world.lies(self):
+            self.world.stat["forged"] += 1
+            self.frozen[made] = forged(self.frozen[made], self.world.random)
+            if self.frozen[made].digest != self.disk.digest:
+                self.world.forged.add(made)
         return made
 
     def _half_join(self, part: MemoryState) -> None:

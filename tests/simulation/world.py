@@ -13,6 +13,7 @@ from typing import Any
 from crdt.clock import ahead
 from crdt.dot import Dot
 from crdt.dot import node_of as author_of
+from crdt.effects import Alarm
 from crdt.exchange import ExchangeLimits
 from crdt.header import peek
 from crdt.memory_state import MemoryState
@@ -73,11 +74,14 @@ class World:
         bug: a planted one, by name.
         calm: without faults.
         sleeper: a founder that is down for most of the time, while the others cut their logs.
+        rogue: a founder whose snapshots are forged; it offers them to all that ask it.
     """
 
-    def __init__(self, seed: int, bug: str = "", *, calm: bool = False, sleeper: str = "") -> None:
+    def __init__(
+        self, seed: int, bug: str = "", *, calm: bool = False, sleeper: str = "", rogue: str = ""
+    ) -> None:
         r = self.random = random.Random(seed)
-        self.seed, self.bug, self.sleeper = seed, bug, sleeper
+        self.seed, self.bug, self.sleeper, self.rogue = seed, bug, sleeper, rogue
         self.stat: Counter[str] = Counter()
         self.now_ms, self.step_no, self.births, self.month = 1_000_000_000_000, 0, 0, 100
         self.founders = tuple("abcd"[: r.choice([3, 4])])
@@ -86,6 +90,9 @@ class World:
             "peer_queue_bytes_max": r.choice([1500, 4000, 12_000]),
             "relay_ms": r.choice([200, 500, 1000]),
             "session_deadline_ms": 1500,
+            "confirm_ms": 3000,
+            # With a liar about, who is alone with it waits: that it would believe it is known.
+            "second_ms": 10**12 if rogue else 500,
             "bad_actor_ms": 2000,
             "page_slice_bytes_max": random.Random(f"slice {seed}").choice([1, 300, 4000]),
         }
@@ -108,6 +115,7 @@ class World:
         self.links: dict[int, Link] = {}
         self.half: list[tuple[Process, Link]] = []
         self.skew: dict[str, int] = {}
+        self.forged: set[bytes] = set()
         self.digests: dict[frozenset[Any], int] = {}
         self.committed: dict[tuple[bytes, int], set[str]] = {}
         self.backups: list[tuple[str, MemoryState]] = []
@@ -125,6 +133,10 @@ class World:
         self.weights = faults.weights(r, calm=calm)
         if sleeper:
             self.keep = min(self.keep, 4)
+            self.weights["truncate"] *= 3
+        if rogue:
+            # Nothing may be held by the rogue alone: what it says of that is its word.
+            self.weights |= dict.fromkeys(("restore", "clone", "lose"), 0)
             self.weights["truncate"] *= 3
         if council:
             self.weights |= {kind: 3 * self.weights[kind] for kind in ("vote", "seal")}
@@ -262,6 +274,22 @@ class World:
         receiver.exchange.receive(link.number, data)
         receiver.soon_more(link.number)
         receiver.pump()
+
+    def lies(self, process: Process) -> bool:
+        """Whether this process forges what it offers."""
+        return process.pid == self.rogue
+
+    def alarmed(self, process: Process, alarm: Alarm) -> None:
+        """What the core wants told; the operator of the world looks at what was not claimed."""
+        self.stat[f"alarm_{alarm.name}"] += 1
+        peer = process.exchange.peers.get(alarm.link)
+        if peer is None:
+            return
+        honest = peer.node_id != node_of(self.rogue)
+        if alarm.name in {"snapshot_refused", "snapshot_disputed"}:
+            need(not honest, "an honest snapshot was refused", process.pid, alarm.detail)
+        if alarm.name == "snapshot_unclaimed" and honest:
+            process.exchange.catchup.trial.trusted.add(peer.node_id)
 
     # --- planted bugs that need the world ------------------------------------------
 

@@ -1,6 +1,6 @@
 from crdt import messages as m
 from crdt.dot import DATA
-from crdt.effects import Alarm, BuildJoin, Freeze, Serve, Stage
+from crdt.effects import Alarm, BuildJoin, Examine, Freeze, Serve, Stage
 from crdt.memory_state import MemoryState
 from crdt.messages import decode, encode
 from tests.unit.crdt.rig import Side, linked, mesh, node_of, shared_state, talk
@@ -178,6 +178,9 @@ def carry_out(source: Side, late: Side, staged: MemoryState) -> list[str]:
                 case Stage(link, number, snapshot, rows, following):
                     staged.stage(rows)
                     catchup.staged(link, number, snapshot, following)
+                case Examine(link, number):
+                    state = side.node.replica.governance.now
+                    catchup.trial.examined(link, number, staged.clock(), state)
                 case BuildJoin(link, _):
                     before = side.node.replica
                     side.node.disk = side.node.disk.joined_with(staged)

@@ -73,14 +73,14 @@ def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
             log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
             spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
         )
-        works.freeze(Freeze(1, 1))
+        works.carry(Freeze(1, 1))
         await until(lambda: rounds.offered)
         other = open_store(data_dir.parent / "other")
         maker.create("b")
         other.commit(maker.take())
         given = freeze(other, data_dir.parent / "given")
         rows, following = given.chunk(START, 1)
-        works.stage(Stage(1, 1, given.id, rows, following))
+        works.carry(Stage(1, 1, given.id, rows, following))
         await until(lambda: folders(data_dir, "incoming"))
         await asyncio.gather(*tasks)
         assert folders(data_dir, "frozen")
@@ -121,7 +121,7 @@ def test_a_copy_that_was_being_frozen_is_frozen_again(data_dir: Path) -> None:
             log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
             spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
         )
-        works.freeze(Freeze(1, 1))
+        works.carry(Freeze(1, 1))
         await asyncio.sleep(0)  # it has begun, and cannot have ended: nobody has looked
         works.drop_copies()
         await until(lambda: rounds.offered)
