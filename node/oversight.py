@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from crdt.governance_state import GovernanceState
 from node.contracts import Funnel
 from node.doctor.facts import ChainFacts
+from node.doctor.folder_seen import killed, last_exit_of
 from node.doctor.running import Doctor
 from node.doctor.switches import Switches
 from node.doctor.waiting_seen import waiting_of
-from node.facts import LastExit
 from node.gate import Gate
 from node.ground import Ground
 from node.live import Live, Tasks
@@ -28,6 +28,8 @@ from node.replication.engine import Engine
 from node.replication.lag import Lags
 
 _FACES = "faces.json"
+# A node that starts over is one process: its own note of a moment ago is not an earlier one's.
+_BEGAN_MS = time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,15 +132,16 @@ def build_oversight(
         lags=lags,
         faces=faces,
     )
-    last = LastExit.read(paths.last_exit)
     doctor = Doctor(
         engine=engine,
         mesh=mesh,
         doors=ground.doors,
         live=live,
         environ=os.environ,
-        started_ms=ground.now_ms(),
-        last_exit=last.code if last is not None else 0,
+        clock=ground.now_ms,
+        last_exit=last_exit_of(paths),
+        killed=killed(paths, since_ms=_BEGAN_MS),
+        refused=links.refused,
     )
     switches = Switches(metrics=ground.metrics, log=ground.log)
     switches.tell(ground.settings)

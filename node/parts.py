@@ -178,6 +178,7 @@ def build_parts(
     gate.quotas = quotas = open_quotas(settings.paths.data_dir, live, ground.now_ms)
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
     oversight.audited_by(audit.record, audit.facts)
+    oversight.doctor.dials = dialling.troubles
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
     upkeep, foreign, events, hooks, recall, keeping = _agents_side(
@@ -306,6 +307,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         log=ground.log,
     )
     foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
+    oversight.doctor.foreign = foreign.facts
     events = open_events(ground, live, tasks, engine, funnel.reader, services.governing)
     services = replace(
         services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing

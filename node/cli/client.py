@@ -285,8 +285,12 @@ def explain(answer: Answer) -> AnswerError:
     return AnswerError(answer, code, why=detail, fix=_FIXES.get(code, ""))
 
 
-def running_target(paths: Paths) -> Target:
+def running_target(paths: Paths, *, loose: bool = False) -> Target:
     """The node that runs on a data directory.
+
+    Args:
+        paths: of the node.
+        loose: take its API key even when others can read it.
 
     Raises:
         Unreachable: none does; says how the last one ended.
@@ -301,7 +305,8 @@ def running_target(paths: Paths) -> Target:
         )
     api_key = ""
     if facts.api_key_file:
-        check_secret_modes(Path(facts.api_key_file))
+        if not loose:
+            check_secret_modes(Path(facts.api_key_file))
         api_key = Path(facts.api_key_file).read_text(encoding="utf-8").strip()
     return Target(
         url=facts.agent_url or facts.peer_url,

@@ -1,7 +1,8 @@
 """What is wrong with a node, in words an operator can act on.
 
-Law: findings are pure functions of facts; only `gathering` and `offline` look at anything. One
-table names the sections, and one the switches that weaken a node.
+Law: findings are pure functions of facts; only `running`, `offline`, `asking` and the `_seen`
+modules look at anything. One table names the sections and all that they can find, and one the
+switches that weaken a node.
 """
 
 from node.doctor.facts import Facts

@@ -5,9 +5,12 @@ could not be looked at (no node runs, no TLS) is None and its section is left ou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crdt.governance_state import GovernanceState
+from node.doctor.machine_facts import BackupFacts, HostFacts, StoreFacts, TimeFacts
+from node.doctor.telling import Told
+from node.integrity.facts import IntegrityFacts
 from node.settings import Settings
 
 
@@ -16,20 +19,30 @@ class NodeFacts:
     """The process.
 
     Attributes:
-        trouble: why it does not serve; empty when it does.
         running: whether there is a process at all.
-        last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
+        pid: its id; 0 without one.
+        version: of the program that it runs.
         up_ms: for how long it has run.
+        trouble: why it does not serve; empty when it does.
+        recovering: whether it was restored and has not yet heard what it lacks.
+        last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
+        killed: whether the process before this one ended without a word.
         options: what leads a command to its folder, after a space; empty for the usual one.
+        log: where its words go, for people to read; empty when that is unknown.
         faults: folder of the faults that this process obeys; empty in a service.
         wrong_orders: what lies there and can never be carried out.
     """
 
     running: bool
+    pid: int = 0
+    version: str = ""
     up_ms: int = 0
     trouble: str = ""
+    recovering: bool = False
     last_exit: int = 0
+    killed: bool = False
     options: str = ""
+    log: str = ""
     faults: str = ""
     wrong_orders: tuple[str, ...] = ()
 
@@ -43,13 +56,17 @@ class ConfigFacts:
         warnings: what the settings in force say about themselves.
         trouble: why the file, as it stands now, could not be used for a start; empty when
             it could.
-        waiting: settings that differ in the file and wait for a reload or a restart.
+        reloadable: settings that differ in the file, and that a reload takes.
+        waiting: settings that differ in the file and wait for a restart.
+        open_to_others: whether other users can write the file.
     """
 
     path: str
     warnings: tuple[str, ...] = ()
     trouble: str = ""
+    reloadable: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    open_to_others: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +80,19 @@ class KeyFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityFacts:
-    """Keys and certificate; the expiry is in milliseconds since the epoch, None without TLS."""
+    """Keys and certificate.
+
+    Attributes:
+        keys: what only the owner may reach.
+        certificate_expires_ms: of the one in force, since the epoch; None without TLS.
+        certificate_trouble: why the files, as they stand now, cannot be used together.
+        certificate_waits: whether the file holds another certificate than is in force.
+    """
 
     keys: tuple[KeyFact, ...]
     certificate_expires_ms: int | None
+    certificate_trouble: str = ""
+    certificate_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +100,18 @@ class MemberFact:
     """One member as this node sees it.
 
     Attributes:
+        node_id: lowercase hex; empty for a founding place that nobody took.
         own: whether it is this very node.
         state: as in GET /mesh: ready, joining, away, stopped, awaited.
         allowed: whether its certificate is on the allowlist; None when it was never seen.
         fingerprint: of the certificate it last showed; empty when it never did.
+        dial: why the last dial to it failed; empty when none did or it is linked.
+        told: what it answered to the question how it is; None when it did not.
     """
 
     name: str
     url: str
+    node_id: str = ""
     own: bool = False
     state: str = "ready"
     skew_ms: int = 0
@@ -90,6 +120,8 @@ class MemberFact:
     digest_agree: bool | None = None
     allowed: bool | None = None
     fingerprint: str = ""
+    dial: str = ""
+    told: Told | None = None
 
     @property
     def label(self) -> str:
@@ -104,12 +136,16 @@ class TrustFacts:
     Attributes:
         path: of the file.
         outsiders: allowed certificates that no member showed: fingerprint -> name.
+        entries: how many certificates are allowed.
         trouble: why the file cannot be read now; empty when it can.
+        open_to_others: whether other users can write the file.
     """
 
     path: str
     outsiders: Mapping[str, str]
+    entries: int = 1
     trouble: str = ""
+    open_to_others: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +159,9 @@ class MeshFacts:
         reach: members that count and are linked, this node included.
         w_is_set: whether an operator set W.
         skew_ms_max: how far clocks may differ.
+        own: what this node answers to the question that it asks the others.
+        fingerprint: of this node's certificate.
+        refused: reasons for which a link was refused in the last minutes.
     """
 
     members: tuple[MemberFact, ...]
@@ -131,18 +170,14 @@ class MeshFacts:
     reach: int
     w_is_set: bool
     skew_ms_max: int
+    own: Told | None = None
+    fingerprint: str = ""
+    refused: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreFacts:
-    """The store and its disk."""
-
-    map_used_ratio: float
-    size_bytes: int
-    disk_free_bytes: int
-    disk_bytes: int
-    full: bool = False
-    failed: bool = False
+    @property
+    def me(self) -> MemberFact | None:
+        """This node among the members."""
+        return next((member for member in self.members if member.own), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +214,16 @@ class ListenerFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignFact:
+    """One foreign peer: its address, how it goes (`level`, `away`, ...), failures in a row."""
+
+    url: str
+    state: str
+    failures: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainFacts:
     """The audit chain.
 
@@ -197,7 +242,10 @@ class ChainFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything, at one moment (`now_ms`, since the epoch)."""
+    """Everything, at one moment (`now_ms`, since the epoch).
+
+    `hooks` are the names of `before_*` hooks that let a request pass when they fail.
+    """
 
     now_ms: int
     node: NodeFacts
@@ -207,7 +255,13 @@ class Facts:
     trust: TrustFacts | None = None
     mesh: MeshFacts | None = None
     store: StoreFacts | None = None
+    integrity: IntegrityFacts | None = None
+    backup: BackupFacts | None = None
+    host: HostFacts | None = None
+    time: TimeFacts | None = None
     governance: GovernanceFacts | None = None
     pending: PendingFacts | None = None
     listeners: tuple[ListenerFact, ...] | None = None
+    foreign: tuple[ForeignFact, ...] | None = None
+    hooks: tuple[str, ...] = field(default=())
     chain: ChainFacts | None = None

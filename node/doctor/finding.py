@@ -1,7 +1,9 @@
-"""What the doctor says: findings, gathered in sections.
+"""What the doctor says: findings, each of a kind, gathered in sections.
 
-Law: a finding names what is, and when it is bad also what to do and where to read on. A
-section is as bad as its worst finding; one without findings is well.
+Law: a kind is declared once, with what it means and what to do; the page that a finding links to
+is written from those declarations, so a link always leads somewhere. A finding names what is,
+and when it is bad also what to do. A section is as bad as its worst finding; one without
+findings is well.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,13 +26,12 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-OPERATIONS: Final = "docs/operations.md"
-FILES: Final = f"{OPERATIONS}#files"
-SETTINGS: Final = f"{OPERATIONS}#settings"
-ADDRESSES: Final = f"{OPERATIONS}#which-address-demands-what"
-MEMBERS: Final = f"{OPERATIONS}#who-may-connect-who-is-a-member"
-TROUBLE: Final = f"{OPERATIONS}#when-something-is-wrong"
-GOVERNANCE: Final = "docs/governance.md"
+INFO: Final = Severity.INFO
+WARNING: Final = Severity.WARNING
+CRITICAL: Final = Severity.CRITICAL
+
+PAGE: Final = "docs/doctor.md"
+"""Where every kind has a heading of its own, from the root of the project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class Finding:
     Attributes:
         severity: how bad it is.
         text: what is, as a sentence without a full stop.
-        fix: what to do; empty when nothing has to be done.
+        fix: what to do; empty when nothing has to be done. What stands in backticks is a
+            command that can be typed as it is.
         link: where to read on, from the root of the project.
     """
 
@@ -57,6 +59,49 @@ class Finding:
             "fix": self.fix,
             "link": self.link,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Something that can be found; called with the facts of a case it gives the finding.
+
+    Attributes:
+        name: heading of its paragraph on the page; also the anchor there.
+        severities: which it may have; the first unless a case says another.
+        means: what follows from it, as one or more sentences.
+        do: what to do about it, as one or more sentences.
+    """
+
+    name: str
+    severities: tuple[Severity, ...]
+    means: str
+    do: str
+
+    @property
+    def link(self) -> str:
+        """Where it is explained."""
+        return f"{PAGE}#{self.name}"
+
+    def __call__(self, text: str, *, fix: str = "", severity: Severity | None = None) -> Finding:
+        """A case of it.
+
+        Args:
+            text: what is, as a sentence without a full stop.
+            fix: what to do, with the names of this case; needed from a warning on.
+            severity: one of those that it may have.
+
+        Raises:
+            ValueError: another severity, or nothing to do about something bad; a defect.
+        """
+        how = self.severities[0] if severity is None else severity
+        if how not in self.severities or (how > INFO and not fix):
+            raise ValueError(f"{self.name} cannot be {how.word} with the fix {fix!r}")
+        return Finding(severity=how, text=text, fix=fix, link=self.link)
+
+
+def kind(name: str, *severities: Severity, means: str, do: str) -> Kind:
+    """Declare a kind."""
+    return Kind(name=name, severities=severities, means=means, do=do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,18 +141,3 @@ def as_json(sections: Sequence[Section]) -> dict[str, Any]:
 def ok(text: str) -> Finding:
     """All is well here."""
     return Finding(severity=Severity.OK, text=text)
-
-
-def info(text: str, *, fix: str = "", link: str = "") -> Finding:
-    """Worth knowing; nothing has to be done."""
-    return Finding(severity=Severity.INFO, text=text, fix=fix, link=link)
-
-
-def warning(text: str, *, fix: str, link: str) -> Finding:
-    """Should be looked at."""
-    return Finding(severity=Severity.WARNING, text=text, fix=fix, link=link)
-
-
-def critical(text: str, *, fix: str, link: str) -> Finding:
-    """Data, or the promise about who may do what, is at stake."""
-    return Finding(severity=Severity.CRITICAL, text=text, fix=fix, link=link)

@@ -9,9 +9,10 @@ from typing import Any, Final
 from crdt.governance_state import ENFORCE, GovernanceState
 from crdt.policy import DEFAULT_APPROVER, DEFAULTS, ROOT, Policy, parent_of
 from node.doctor import finding as say
+from node.doctor.exposure_sections import switched
 from node.doctor.facts import Facts, GovernanceFacts
-from node.doctor.finding import Finding
-from node.doctor.node_sections import switched
+from node.doctor.finding import CRITICAL, INFO, WARNING, Finding, Kind, kind
+from node.doctor.steps import node_command, set_to
 from node.doctor.switches import MODE
 
 _MS_PER_HOUR: Final = 3_600_000
@@ -19,6 +20,77 @@ _PENDING_OLD_MS: Final = 24 * _MS_PER_HOUR
 _COUNTERSIGNED_WITHIN_MS: Final = 120_000
 _PENDING_MANY: Final = 100
 _LEVELS_MAX: Final = 64
+
+MODE_REFUSED: Final = kind(
+    "mode-refused",
+    CRITICAL,
+    means="This node is set to obey policies less than the mesh allows. The mesh refused that, and "
+    "the node goes on as before.",
+    do="Set permissions.mode back to enforce, or let an administrator of the mesh allow it.",
+)
+LAX_MEMBER: Final = kind(
+    "member-does-not-enforce",
+    CRITICAL,
+    means="A member counts or ignores what policies forbid: there it is written all the same, and "
+    "replicated.",
+    do="Set permissions.mode to enforce on that member, and reload it.",
+)
+UNMET: Final = kind(
+    "policy-cannot-be-met",
+    WARNING,
+    means="A policy asks for somebody who does not exist, so it holds everybody off for ever.",
+    do="Register the agents that it asks for, or change the policy.",
+)
+NONE_LEFT: Final = kind(
+    "no-administrator-left",
+    CRITICAL,
+    means="Administrators withdrew each other on two sides of a cut. Roles cannot be given any "
+    "more; policies are left to their keepers and to administrators of teams.",
+    do="Export memories and governance, and found a mesh with administrators.",
+)
+NEVER_NAMED: Final = kind(
+    "no-administrator",
+    INFO,
+    means="No system administrator was ever named: whoever reaches a node over loopback, with its "
+    "key when it has one, may give roles, and set policies where nobody keeps one.",
+    do="Give an agent the role system-admin, or name administrators when a mesh is founded.",
+)
+MANY_PENDING: Final = kind(
+    "pending-many",
+    WARNING,
+    means="More than 100 actions wait for approval. Nobody may be looking.",
+    do="Approve or reject them.",
+)
+OLD_PENDING: Final = kind(
+    "pending-old",
+    WARNING,
+    means="An action has waited for approval for more than a day. It has no effect until it is "
+    "decided, and ends by itself when its time is over.",
+    do="Approve or reject it.",
+)
+CHAIN_BROKEN: Final = kind(
+    "chain-broken",
+    CRITICAL,
+    means="The chain of events of this node was changed, or lost something in its middle.",
+    do="Keep the folder as it is, and see where.",
+)
+NOT_COUNTERSIGNED: Final = kind(
+    "chain-not-countersigned",
+    WARNING,
+    means="Nobody else has signed the end of the chain of events, so nobody could tell if it were "
+    "cut off.",
+    do="Look at the links; a countersignature comes within a minute of a link.",
+)
+
+GOVERNANCE_KINDS: Final[tuple[Kind, ...]] = (
+    MODE_REFUSED,
+    LAX_MEMBER,
+    UNMET,
+    NONE_LEFT,
+    NEVER_NAMED,
+)
+PENDING_KINDS: Final[tuple[Kind, ...]] = (MANY_PENDING, OLD_PENDING)
+AUDIT_KINDS: Final[tuple[Kind, ...]] = (CHAIN_BROKEN, NOT_COUNTERSIGNED)
 
 
 def governance(facts: Facts) -> list[Finding]:
@@ -30,31 +102,29 @@ def governance(facts: Facts) -> list[Finding]:
     out = switched(facts, "governance", but=MODE if about.mode_refused else "")
     if about.mode_refused:
         out.append(
-            say.critical(
+            MODE_REFUSED(
                 f"the mesh refuses the permissions.mode of this node, {_goes_on(about)}",
-                fix="Name an administrator of the mesh in [admin] agent_ids, or set it to enforce",
-                link=say.GOVERNANCE,
+                fix=set_to(facts, MODE, "enforce"),
             )
         )
     out += [*_weak_members(about.state, facts), *_unmet(about.state)]
     if not about.state.admins and not about.state.first_days:
         out.append(
-            say.critical(
+            NONE_LEFT(
                 "administrators withdrew each other behind a cut and none is left: roles cannot "
                 "be given any more, and policies are left to their keepers and to team "
                 "administrators",
                 fix="Export memories and governance, and found a mesh with mnemesh init --admin ID",
-                link=say.GOVERNANCE,
             )
         )
     elif about.state.first_days:
         out.append(
-            say.info(
+            NEVER_NAMED(
                 "no system administrator was ever named: whoever reaches a node over loopback, "
                 "with its key when it has one, may give roles, and set policies where nobody "
                 "keeps one",
-                fix="Give an agent the role system-admin; a new mesh: mnemesh init --admin ID",
-                link=say.GOVERNANCE,
+                fix=f"{node_command(facts, 'agent role AGENT system-admin --agent-id AGENT')}; "
+                "a new mesh: mnemesh init --admin ID",
             )
         )
     return out or [say.ok("policies are enforced, and administrators are named")]
@@ -71,10 +141,9 @@ def _weak_members(state: GovernanceState, facts: Facts) -> Iterator[Finding]:
         member = state.members.get(node_id)
         if member is None or (node_id == own and _told_already(facts)):
             continue
-        yield say.critical(
+        yield LAX_MEMBER(
             f"{member.name} does not enforce policies: permissions.mode is {mode} there",
             fix=f"Set permissions.mode to enforce on {member.name} and reload it",
-            link=say.GOVERNANCE,
         )
 
 
@@ -91,10 +160,9 @@ def _unmet(state: GovernanceState) -> Iterator[Finding]:
         for policy in versions:
             why = _why_unmet(state, policy)
             if why:
-                yield say.warning(
+                yield UNMET(
                     f"nobody can meet the policy of {namespace}: {why}",
                     fix="Register the agents that it asks for, or change it",
-                    link=say.GOVERNANCE,
                 )
 
 
@@ -144,15 +212,13 @@ def pending(facts: Facts) -> list[Finding]:
     if about is None:
         return []
     out = []
-    fix = "See mnemesh pending list; approve or reject"
+    fix = f"See {node_command(facts, 'pending list')}; approve or reject"
     if about.count > _PENDING_MANY:
-        out.append(
-            say.warning(f"{about.count} actions wait for approval", fix=fix, link=say.GOVERNANCE)
-        )
+        out.append(MANY_PENDING(f"{about.count} actions wait for approval", fix=fix))
     age_ms = 0 if about.oldest_ms is None else facts.now_ms - about.oldest_ms
     if age_ms > _PENDING_OLD_MS:
         text = f"an action has waited for approval for {age_ms / _MS_PER_HOUR:.0f} hours"
-        out.append(say.warning(text, fix=fix, link=say.GOVERNANCE))
+        out.append(OLD_PENDING(text, fix=fix))
     return out or [say.ok(f"{about.count} actions wait for approval")]
 
 
@@ -163,19 +229,17 @@ def audit(facts: Facts) -> list[Finding]:
         return []
     if not chain.holds:
         return [
-            say.critical(
+            CHAIN_BROKEN(
                 "the audit chain of this node does not hold",
-                fix="Run mnemesh verify to see where, and keep the folder as it is",
-                link=say.GOVERNANCE,
+                fix=f"{node_command(facts, 'verify')} shows where; keep the folder as it is",
             )
         ]
     late = facts.node.up_ms > _COUNTERSIGNED_WITHIN_MS
     if late and chain.peers and chain.length and not chain.countersigned:
         return [
-            say.warning(
+            NOT_COUNTERSIGNED(
                 "no peer has countersigned the head of the audit chain",
                 fix="Check the links; a countersignature comes within a minute of a link",
-                link=say.GOVERNANCE,
             )
         ]
     said = f"{chain.length} entries, the head countersigned by {chain.countersigned} peers"

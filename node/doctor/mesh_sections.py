@@ -1,4 +1,4 @@
-"""Sections about the others: the allowlist, each member, and what the quorum bears.
+"""Sections about who belongs: the allowlist, and what the quorum bears.
 
 Law: pure; every function takes the facts and returns what follows from them.
 """
@@ -6,11 +6,88 @@ Law: pure; every function takes the facts and returns what follows from them.
 from typing import Final
 
 from node.doctor import finding as say
-from node.doctor.facts import Facts, MemberFact
-from node.doctor.finding import Finding
+from node.doctor.facts import Facts, MemberFact, TrustFacts
+from node.doctor.finding import CRITICAL, INFO, WARNING, Finding, Kind, kind
+from node.doctor.steps import node_command, set_to
 
-_LAG_WARNING_SECONDS: Final = 30.0
 _SHOWN_CHARS: Final = 16
+
+ALLOWLIST_UNREADABLE: Final = kind(
+    "allowlist-unreadable",
+    CRITICAL,
+    means="A line of the allowlist is no fingerprint. The list that was read last stays in force; "
+    "a start would fail.",
+    do="Correct the line that the finding names, or take it out.",
+)
+ALLOWLIST_WRITABLE: Final = kind(
+    "allowlist-writable",
+    CRITICAL,
+    means="Other users of this machine can write the allowlist, and so let themselves in.",
+    do="Take the right to write from them, and look at what stands in the list.",
+)
+ALLOWLIST_EMPTY: Final = kind(
+    "allowlist-empty",
+    CRITICAL,
+    means="The mesh has other members and this node lets in none: nothing is exchanged.",
+    do="Allow the certificate of every member; `mnemesh node fingerprint` on each prints it.",
+)
+NOT_ALLOWED: Final = kind(
+    "member-not-allowed",
+    WARNING,
+    means="Membership belongs to the mesh, the allowlist to this node. This member counts in N and "
+    "cannot link with this node.",
+    do="Allow it again, or take it out of the mesh when it shall not come back.",
+)
+OUTSIDER: Final = kind(
+    "outsider-allowed",
+    INFO,
+    means="A certificate is allowed that no member shows. It may be a newcomer on its way, a "
+    "foreign peer, an operator, or a member that left.",
+    do="Deny it when nobody uses it any more.",
+)
+NO_QUORUM: Final = kind(
+    "no-quorum",
+    CRITICAL,
+    means="Fewer members are in reach than a write needs. Writes are kept here and answered with "
+    "503 quorum_not_met.",
+    do="Bring members back. Remove for good only those that will not return.",
+)
+QUORUM_IMPOSSIBLE: Final = kind(
+    "quorum-impossible",
+    CRITICAL,
+    means="W is larger than the number of members, so no write can ever be confirmed, whoever "
+    "comes back. The next start is refused with exit code 4.",
+    do="Take [quorum] writes out, which gives the majority, or set it to N at most.",
+)
+W_ONE: Final = kind(
+    "writes-one",
+    WARNING,
+    means="A write is confirmed by this node's disk alone. When the machine is lost before others "
+    "have the write, it is gone.",
+    do="Take [quorum] writes out: the majority then holds every confirmed write.",
+)
+ONE_MORE: Final = kind(
+    "one-more-stops",
+    WARNING,
+    means="Members are away, and those that are left are just enough.",
+    do="Bring the missing members back; the section `peers` says who and why.",
+)
+ANY_ONE: Final = kind(
+    "any-one-stops",
+    INFO,
+    means="Every member is needed for every write. A mesh of two tolerates no loss, one of three "
+    "tolerates one.",
+    do="Add a member where that matters.",
+)
+
+ALLOWLIST_KINDS: Final[tuple[Kind, ...]] = (
+    ALLOWLIST_UNREADABLE,
+    ALLOWLIST_WRITABLE,
+    ALLOWLIST_EMPTY,
+    NOT_ALLOWED,
+    OUTSIDER,
+)
+QUORUM_KINDS: Final[tuple[Kind, ...]] = (NO_QUORUM, QUORUM_IMPOSSIBLE, W_ONE, ONE_MORE, ANY_ONE)
 
 
 def allowlist(facts: Facts) -> list[Finding]:
@@ -21,98 +98,50 @@ def allowlist(facts: Facts) -> list[Finding]:
     out = []
     if trust.trouble:
         out.append(
-            say.critical(
+            ALLOWLIST_UNREADABLE(
                 f"the allowlist cannot be read, the old one stays in force: {trust.trouble}",
                 fix=f"Correct {trust.path}",
-                link=say.MEMBERS,
             )
         )
-    members = facts.mesh.members if facts.mesh is not None else ()
-    out += [
-        say.warning(
-            f"{member.label} is a member and its certificate is not on the allowlist",
-            fix=_allow(member),
-            link=say.MEMBERS,
+    if trust.open_to_others:
+        out.append(
+            ALLOWLIST_WRITABLE(
+                f"other users can write the allowlist {trust.path}",
+                fix=f"`chmod go-w {trust.path}`",
+            )
         )
-        for member in members
-        if member.allowed is False
-    ]
+    out += _members(facts, trust)
     out += [
-        say.info(
+        OUTSIDER(
             f"{name or fingerprint[:_SHOWN_CHARS]} may connect and is no member",
-            fix=f"If nobody uses it any more: mnemesh node deny {fingerprint}",
-            link=say.MEMBERS,
+            fix=f"If nobody uses it any more: {node_command(facts, f'node deny {fingerprint}')}",
         )
         for fingerprint, name in sorted(trust.outsiders.items())
     ]
     return out or [say.ok("exactly the members may connect")]
 
 
-def _allow(member: MemberFact) -> str:
-    which = member.fingerprint or "FINGERPRINT"
-    return (
-        f"mnemesh node allow {which} --name {member.name or 'NAME'}, "
-        f"or take it out: mnemesh node remove {member.name or 'NAME'}"
-    )
-
-
-def peers(facts: Facts) -> list[Finding]:
-    """Whether each member is linked, in time and equal."""
-    mesh = facts.mesh
-    if mesh is None:
-        return []
-    others = [member for member in mesh.members if not member.own]
-    out = [found for member in others for found in _member(member, mesh.skew_ms_max)]
-    if out:
-        return out
-    if not others:
-        return [say.ok("this node is the only member")]
-    return [say.ok(f"{len(others)} members are linked, in time and level")]
-
-
-def _member(member: MemberFact, skew_ms_max: int) -> list[Finding]:
-    if member.digest_agree is False or member.state == "stopped":
-        return [
-            say.critical(
-                f"{member.label} holds other content at the same clock; nothing is exchanged",
-                fix="See the log for digest_mismatch; the node with the damaged store is rebuilt",
-                link=say.TROUBLE,
-            )
-        ]
-    if member.state in {"away", "awaited"}:
-        missing = f", {member.lag_ops} operations behind" if member.lag_ops else ""
-        why = "has never been here" if member.state == "awaited" else "is not linked"
-        return [
-            say.warning(
-                f"{member.label} {why}{missing}",
-                fix="Start it, or check address, allowlists and network; see mnemesh node list",
-                link=say.MEMBERS,
-            )
-        ]
-    out = _clock(member, skew_ms_max)
-    if member.state == "joining":
-        out.append(say.info(f"{member.label} is still catching up and does not count yet"))
-    elif member.lag_seconds >= _LAG_WARNING_SECONDS:
-        out.append(
-            say.warning(
-                f"{member.label} lacks {member.lag_ops} operations, "
-                f"the oldest for {member.lag_seconds:.0f} s",
-                fix="Check the load and the disk of that node, and the network to it",
-                link=say.TROUBLE,
-            )
+def _members(facts: Facts, trust: TrustFacts) -> list[Finding]:
+    members = facts.mesh.members if facts.mesh is not None else ()
+    others = [member for member in members if not member.own]
+    if others and not trust.entries and not trust.trouble:
+        fix = "; ".join(_allow(facts, member) for member in others)
+        names = ", ".join(member.label for member in others)
+        return [ALLOWLIST_EMPTY(f"the allowlist is empty, and {names} cannot link", fix=fix)]
+    return [
+        NOT_ALLOWED(
+            f"{member.label} is a member and its certificate is not on the allowlist",
+            fix=f"{_allow(facts, member)}; or, when it shall not come back: "
+            f"mnemesh node remove {member.name or 'NAME'}",
         )
-    return out
+        for member in others
+        if member.allowed is False
+    ]
 
 
-def _clock(member: MemberFact, skew_ms_max: int) -> list[Finding]:
-    off = abs(member.skew_ms)
-    text = f"the clock of {member.label} is off by {member.skew_ms / 1000:+.1f} s"
-    fix = "Set the clocks of both machines right (chrony or ntpd)"
-    if off > skew_ms_max:
-        return [say.critical(text, fix=fix, link=say.TROUBLE)]
-    if off * 2 > skew_ms_max:
-        return [say.warning(text, fix=fix, link=say.TROUBLE)]
-    return []
+def _allow(facts: Facts, member: MemberFact) -> str:
+    which = member.fingerprint or "FINGERPRINT"
+    return node_command(facts, f"node allow {which} --name {member.name or 'NAME'}")
 
 
 def quorum(facts: Facts) -> list[Finding]:
@@ -121,32 +150,34 @@ def quorum(facts: Facts) -> list[Finding]:
     if mesh is None:
         return []
     said = f"{mesh.reach} of {mesh.n} members in reach, a write needs {mesh.w}"
+    if mesh.w > mesh.n:
+        return [
+            QUORUM_IMPOSSIBLE(
+                f"a write needs {mesh.w} members and the mesh has {mesh.n}: none is ever confirmed",
+                fix=set_to(facts, "quorum.writes", None),
+            )
+        ]
     if mesh.reach < mesh.w:
         return [
-            say.critical(
+            NO_QUORUM(
                 f"{said}: writes are not confirmed",
-                fix="Bring members back, or remove for good those that will not return",
-                link=say.TROUBLE,
+                fix="Bring members back, or remove for good those that will not return; "
+                f"{node_command(facts, 'node list')} shows them",
             )
         ]
     out = []
     if mesh.w_is_set and mesh.w == 1 and mesh.n > 1:
         out.append(
-            say.warning(
+            W_ONE(
                 f"{said}: a confirmed write may be lost with this machine",
-                fix="Leave [quorum] writes out for the majority",
-                link=say.SETTINGS,
+                fix=set_to(facts, "quorum.writes", None),
             )
         )
     spare = mesh.reach - mesh.w
     if mesh.reach < mesh.n and spare == 0:
         out.append(
-            say.warning(
-                f"{said}: the loss of one more stops writes",
-                fix="Bring the missing members back",
-                link=say.TROUBLE,
-            )
+            ONE_MORE(f"{said}: the loss of one more stops writes", fix="Bring the missing back")
         )
     elif mesh.n > 1 and spare == 0:
-        out.append(say.info(f"{said}: the loss of any one stops writes", link=say.TROUBLE))
+        out.append(ANY_ONE(f"{said}: the loss of any one stops writes"))
     return out or [say.ok(f"{said}; {spare} more may fail")]

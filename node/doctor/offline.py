@@ -5,17 +5,27 @@ Law: looks at files only and changes none; a section that needs the process is l
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
+from node import __version__
 from node.doctor.facts import ConfigFacts, Facts, NodeFacts, TrustFacts
 from node.doctor.finding import Section
-from node.doctor.secrets_seen import identity_of
+from node.doctor.folder_seen import (
+    backup_of,
+    identity_of,
+    killed,
+    last_exit_of,
+    store_of,
+    with_notes,
+    writable_by_others,
+)
+from node.doctor.machine_facts import TimeFacts
 from node.doctor.table import examine
-from node.errors import NodeError
-from node.facts import LastExit
+from node.doctor.time_seen import synchronised
+from node.errors import LooseModes, NodeError
 from node.paths import Paths
 from node.settings import Settings, find_material, load_settings
 from transport import allowlist
-from transport.certificate import expires_at, load_der
 from transport.errors import TransportError
 
 
@@ -31,49 +41,66 @@ def examine_offline(
         why: in words, why no node can be reached.
         options: what leads a command to these places, after a space.
     """
-    last = LastExit.read(paths.last_exit)
-    code = last.code if last is not None else 0
-    node = NodeFacts(running=False, trouble=why, last_exit=code, options=options)
-    path = str(paths.config)
+    node = with_notes(
+        NodeFacts(
+            running=False,
+            version=__version__,
+            trouble=why,
+            last_exit=last_exit_of(paths),
+            killed=killed(paths, since_ms=now_ms),
+            options=options,
+            log=str(paths.log) if paths.log.exists() else "",
+        ),
+        paths,
+    )
+    config = ConfigFacts(path=str(paths.config), open_to_others=writable_by_others(paths.config))
     try:
         settings = load_settings(paths, environ=environ, hostname=os.uname().nodename)
     except NodeError as error:
-        words = f"{error.what}: {error.why}" if error.why else error.what
-        config = ConfigFacts(path=path, trouble=words)
-        return examine(Facts(now_ms=now_ms, node=node, config=config))
-    config = ConfigFacts(path=path, warnings=settings.warnings)
-    facts = _with_keys(settings, environ, now_ms, node, config)
+        return examine(
+            Facts(now_ms=now_ms, node=node, config=replace(config, trouble=_words(error)))
+        )
+    in_time, error_ms = synchronised()
+    facts = Facts(
+        now_ms=now_ms,
+        node=node,
+        config=replace(config, warnings=settings.warnings, trouble=_unusable(settings, environ)),
+        settings=settings,
+        identity=identity_of(settings) if paths.node_key.exists() else None,
+        trust=_trust(settings) if paths.node_key.exists() else None,
+        time=TimeFacts(synchronised=in_time, error_ms=error_ms),
+    )
+    if paths.current.exists():
+        facts = replace(facts, store=store_of(paths.data_dir), backup=backup_of(paths))
     return examine(facts)
 
 
-def _with_keys(
-    settings: Settings,
-    environ: Mapping[str, str],
-    now_ms: int,
-    node: NodeFacts,
-    config: ConfigFacts,
-) -> Facts:
-    plain = Facts(now_ms=now_ms, node=node, config=config, settings=settings)
-    if not settings.paths.node_key.exists():
-        return plain
+def _unusable(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Why the files that the settings name cannot be used; empty when they can."""
     try:
-        material = find_material(settings, environ)
-        cert = material.tls_cert
-        expires = None if cert is None else int(expires_at(load_der(cert)).timestamp() * 1000)
-    except (NodeError, TransportError) as error:
-        unusable = ConfigFacts(path=config.path, warnings=config.warnings, trouble=str(error))
-        return Facts(now_ms=now_ms, node=node, config=unusable, settings=settings)
-    listed = material.allowlist or settings.paths.allowlist
-    trouble = ""
+        find_material(settings, environ)
+    except LooseModes:
+        return ""  # told with the keys, each with its mode
+    except NodeError as error:
+        return _words(error)
+    return ""
+
+
+def _words(error: NodeError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _trust(settings: Settings) -> TrustFacts:
+    listed = settings.listen.mtls_allowlist or settings.paths.allowlist
+    trouble, entries = "", 0
     try:
-        allowlist.load(listed, missing_is_empty=True)
+        entries = len(allowlist.load(listed, missing_is_empty=True))
     except TransportError as error:
         trouble = str(error)
-    return Facts(
-        now_ms=now_ms,
-        node=node,
-        config=config,
-        settings=settings,
-        identity=identity_of(material, expires),
-        trust=TrustFacts(path=str(listed), outsiders={}, trouble=trouble),
+    return TrustFacts(
+        path=str(listed),
+        outsiders={},
+        entries=entries,
+        trouble=trouble,
+        open_to_others=writable_by_others(listed),
     )

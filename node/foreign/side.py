@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from crdt.record import Record
 from node.auth.identities import FOLDER, Identities
+from node.doctor.facts import ForeignFact
 from node.errors import ConfigError
 from node.foreign.bridge import Bridge
 from node.foreign.exchange import Foreign
@@ -62,6 +63,19 @@ class ForeignSide:
         while self.wishes:
             peers.add(self.wishes.pop())
         peers.watch()
+
+    def facts(self) -> list[ForeignFact]:
+        """What the doctor is told."""
+        peers = self.foreign.peers
+        return [
+            ForeignFact(
+                url=str(one["url"]),
+                state=str(one["state"]),
+                failures=int(one["failures"]),
+                error=str(one["error"]),
+            )
+            for one in (peers.status() if peers is not None else ())
+        ]
 
     def close(self) -> None:
         """Let go of the memory."""

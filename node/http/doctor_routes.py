@@ -14,4 +14,4 @@ async def doctor(call: Call) -> Answer:
     examine = call.services.doctor
     if examine is None:
         raise Problem(503, "unavailable", "this node has no doctor")
-    return json_answer(as_json(examine()))
+    return json_answer(as_json(await examine()))

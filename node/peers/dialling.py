@@ -66,6 +66,7 @@ class Dialling:
         self._start_over = start_over
         self._inbound: set[str] = set()
         self._failing: dict[str, str] = {}
+        self.troubles: dict[str, str] = {}  # address -> why the last dial to it failed
         self._dialler: Dialler | None = None
         self._noted: Mapping[bytes, Member] = {}
 
@@ -94,6 +95,7 @@ class Dialling:
 
     def _failed(self, url: str, error: DialError, failures: int) -> None:
         name = self._failing[url] = self._named(url)
+        self.troubles[url] = error.reason.value
         self._metrics.gauge("peer_consecutive_failures", name).set(failures)
         # 3, 6, 12 ...: loud enough to be seen, quiet enough to be read.
         times, rest = divmod(failures, _FAILURES_FIRST_LOGGED)
@@ -130,6 +132,7 @@ class Dialling:
             dialler.add(url)
         for url in dialler.links.keys() - wanted:
             dialler.remove(url)
+            self.troubles.pop(url, None)
 
     def _wanted(self) -> set[str]:
         replica = self._engine.replica
@@ -153,6 +156,7 @@ class Dialling:
         if dialled is None:
             self._inbound.discard(greeting.url)
             return
+        self.troubles.pop(greeting.url, None)
         named = self._failing.pop(greeting.url, greeting.name)
         if named != greeting.name:  # the failures were counted under its address
             self._metrics.forget_peer(named)

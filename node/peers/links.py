@@ -49,6 +49,10 @@ _PROBE_STEP_SECONDS: Final = 0.05
 _REFUSED_PAUSE_SECONDS: Final = 2.0
 # Nothing but the operator can change these.
 _PAUSES: Final = {"self": 60.0, "wrong_cluster": 15.0, "wrong_mesh": 5.0, "twin": 5.0}
+# A mesh that is being founded or joined refuses a greeting now and then; that passes.
+_PASSING: Final = frozenset({"wrong_cluster", "wrong_mesh"})
+_PASSING_TIMES: Final = 3
+_REFUSED_TOLD_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -119,6 +123,7 @@ class PeerLinks:
         self._live: dict[int, Connection] = {}
         self._shown: dict[bytes, str] = {}
         self.failures: dict[str, int] = {}
+        self._refused: dict[str, tuple[int, float]] = {}  # reason -> how often, and when last
 
     @property
     def connections(self) -> list[Connection]:
@@ -139,6 +144,21 @@ class PeerLinks:
         """End all links."""
         for number in list(self._live):
             self.close(number, reason)
+
+    def refused(self) -> list[str]:
+        """Reasons for which greetings are refused, here or by a peer, until nobody tries again."""
+        now = self._loop.time()
+        return [
+            reason
+            for reason, (times, at) in self._refused.items()
+            if now - at < _PAUSES[reason] * 1.5 + _REFUSED_TOLD_SECONDS
+            and (reason not in _PASSING or times >= _PASSING_TIMES)
+        ]
+
+    def _note_refused(self, reason: str) -> None:
+        if reason in _PAUSES:
+            times, _ = self._refused.get(reason, (0, 0.0))
+            self._refused[reason] = (times + 1, self._loop.time())
 
     # --- one link ----------------------------------------------------------------
 
@@ -169,6 +189,7 @@ class PeerLinks:
         reason = refused.reason
         if reason == "duplicate":
             return
+        self._note_refused(reason)
         if reason == "self":
             self._log("self_in_peers")
             return
@@ -180,6 +201,7 @@ class PeerLinks:
 
     def _log_closed_early(self, closed: LinkClosed) -> None:
         if closed.detail.startswith("twin"):
+            self._note_refused("twin")
             self._log("twin_detected", reason="refused_by_peer", detail=_reason(closed))
         elif closed.reason == "closed_by_peer" and not closed.detail.startswith(
             ("duplicate", "self")
@@ -275,6 +297,7 @@ class PeerLinks:
             self._end(held)
             forget_stranger(engine, greeting.name)
             if reason.startswith("twin"):
+                self._note_refused("twin")
                 self._log("twin_detected", reason="refused_by_peer", detail=reason)
             self._log("peer_disconnected", peer=greeting.name, reason=reason)
         return 0.0

@@ -46,8 +46,46 @@ def test_people_see_what_there_is_to_do_and_the_worst_first(
     standin.on("GET", "/api/v1/doctor", 200, answer)
     ran = mnemesh("doctor", "--data-dir", standin.paths.data_dir)
     assert "fine" not in ran.out
-    places = [ran.out.index(word) for word in ("mend bad", "mend odd", "mend notable")]
+    assert "notable" not in ran.out
+    assert ran.out.index("mend bad") < ran.out.index("mend odd")
+    ran = mnemesh("doctor", "--all", "--data-dir", standin.paths.data_dir)
+    places = [ran.out.index(word) for word in ("bad", "odd", "notable", "fine")]
     assert places == sorted(places)
+
+
+def test_what_is_only_worth_knowing_leaves_stdout_empty_and_is_counted(
+    mnemesh: Mnemesh, standin: StandIn
+) -> None:
+    standin.on("GET", "/api/v1/doctor", 200, said(("ok", "fine"), ("info", "notable")))
+    ran = mnemesh("doctor", "--data-dir", standin.paths.data_dir)
+    assert (ran.code, ran.out) == (0, "")
+    assert "1 thing is worth knowing" in ran.err
+
+
+def test_one_section_alone_with_its_own_exit_code(mnemesh: Mnemesh, standin: StandIn) -> None:
+    answer = said(("critical", "bad"))
+    calm = {"name": "time", "severity": "ok", "findings": []}
+    standin.on("GET", "/api/v1/doctor", 200, answer | {"sections": [*answer["sections"], calm]})
+    target = ("--data-dir", standin.paths.data_dir, "--json")
+    ran = mnemesh("doctor", "--section", "store", *target)
+    assert (ran.code, ran.json) == (Exit.DOCTOR_CRITICAL, answer)
+    ran = mnemesh("doctor", "--section", "time", *target)
+    assert (ran.code, ran.json) == (Exit.OK, {"severity": "ok", "sections": [calm]})
+    ran = mnemesh("doctor", "--section", "stor", *target)
+    assert ran.code == Exit.USAGE
+    assert "store" in ran.err
+
+
+def test_a_key_that_others_can_read_does_not_keep_the_doctor_out(
+    mnemesh: Mnemesh, standin: StandIn
+) -> None:
+    standin.on("GET", "/api/v1/doctor", 200, said(("critical", "others can read it")))
+    key = standin.paths.api_key
+    key.parent.mkdir(parents=True, exist_ok=True)
+    if key.exists():
+        key.chmod(0o644)
+    ran = mnemesh("doctor", "--data-dir", standin.paths.data_dir, "--json")
+    assert ran.code == Exit.DOCTOR_CRITICAL
 
 
 def test_a_healthy_node_leaves_stdout_empty(mnemesh: Mnemesh, standin: StandIn) -> None:
@@ -63,6 +101,7 @@ def test_without_a_node_the_files_are_looked_at(mnemesh: Mnemesh, tmp_path: Path
     ran = mnemesh("doctor", "--data-dir", home, "--json")
     assert ran.code == Exit.UNREACHABLE
     sections = {section["name"]: section["severity"] for section in ran.json["sections"]}
+    del sections["time"]  # that of this very machine
     assert sections == {
         "node": "critical",
         "config": "ok",
@@ -70,7 +109,7 @@ def test_without_a_node_the_files_are_looked_at(mnemesh: Mnemesh, tmp_path: Path
         "allowlist": "ok",
     }
     (finding,) = ran.json["sections"][0]["findings"]
-    assert finding["fix"] == f"Start it: mnemesh serve --data-dir {home}"
+    assert finding["fix"] == f"Start it: `mnemesh serve --detach --data-dir {home}`"
     (home / "keys").chmod(0o755)
     (home / "keys" / "allowlist").write_text("no fingerprint\n")
     ran = mnemesh("doctor", "--data-dir", home, "--json")
