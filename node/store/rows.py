@@ -188,6 +188,11 @@ def standing_data(key: bytes, value: bytes) -> bytes:
     return value[_ROW.size + len(key) :]
 
 
+def key_in(value: bytes) -> bytes:
+    """The record key in a row of the feed; nothing of it is verified."""
+    return value[_ROW.size : _ROW.size + int.from_bytes(value[_ROW.size - 2 : _ROW.size], "big")]
+
+
 def is_of(value: bytes, key: bytes) -> bool:
     """Whether a row of the feed is about a record; nothing of it is verified."""
     return value.startswith(_KEY_LENGTH.pack(len(key)) + key, _ROW.size - _KEY_LENGTH.size)

@@ -1,7 +1,8 @@
 """A walk over everything that is stored, to find damage before somebody needs the value.
 
 Law: LMDB has no checksums of its own, so only reading finds a flipped bit. The walk is cut
-into short pieces, reports what is bad and repairs nothing.
+into short pieces, reports what is bad and repairs nothing. A row is held to its own checksum
+first, then to the rows that belong to it (`node.store.relations`).
 """
 
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from node.store.errors import CorruptRecord
+from node.store.relations import Relations
 from node.store.rows import decode_place, proven, read_standing
 from node.store.schema import (
     NAME_BYTES,
@@ -40,10 +42,11 @@ def scrub(txn: Transaction, tables: Tables, after: Position, rows_max: int) -> S
     """
     bad: list[CorruptRecord] = []
     left, last = rows_max, after
+    relations = Relations(txn, tables)
     for name in sorted(TABLE_NAMES):
         if name < after[0]:
             continue
-        verify = _VERIFY.get(name)
+        verify = _both(_VERIFY.get(name), relations.verify)
         with txn.cursor(db=getattr(tables, name)) as cursor:
             there = cursor.set_range(after[1]) if name == after[0] and after[1] else cursor.first()
             if there and name == after[0] and cursor.key() == after[1]:
@@ -54,10 +57,20 @@ def scrub(txn: Transaction, tables: Tables, after: Position, rows_max: int) -> S
                 key, value = cursor.item()
                 last = (name, key)
                 left -= 1
-                if verify is not None:
-                    _note(bad, verify, name, key, value)
+                _note(bad, verify, name, key, value)
                 there = cursor.next()
     return Scrubbed(bad, END)
+
+
+def verify_row(table: str, key: bytes, value: bytes) -> None:
+    """Hold one row to its own checksum.
+
+    Raises:
+        CorruptRecord: it is not what was written.
+    """
+    verify = _VERIFY.get(table)
+    if verify is not None:
+        verify(table, key, value)
 
 
 def scrub_all(txn: Transaction, tables: Tables) -> None:
@@ -79,6 +92,15 @@ def _note(bad: list[CorruptRecord], verify: _Verify, name: str, key: bytes, valu
         verify(name, key, value)
     except CorruptRecord as error:
         bad.append(error)
+
+
+def _both(first: _Verify | None, then: _Verify) -> _Verify:
+    def verify(table: str, key: bytes, value: bytes) -> None:
+        if first is not None:
+            first(table, key, value)
+        then(table, key, value)
+
+    return verify
 
 
 def _name(table: str, key: bytes, value: bytes) -> None:

@@ -29,9 +29,14 @@ from node.store.erasures import (
     read_erasures,
     settled,
 )
+from node.store.errors import CorruptRecord
 from node.store.feed import Feed, read_record, record_in
 from node.store.lists import Lists
+from node.store.mending import Mends, mends_of
 from node.store.paging import read_all, read_page, read_tail
+from node.store.proving import Given, digest_of
+from node.store.repair import Healed, Memory, Remembered, heal
+from node.store.repair_counts import recount
 from node.store.rows import (
     Head,
     decode_actor,
@@ -285,8 +290,73 @@ class Store:
         return self._env.reader_check()
 
     def scrub(self, after: Position, rows_max: int) -> Scrubbed:
-        """Verify the next rows of the store; begin with `node.store.scrub.START`."""
-        return self._env.read(lambda txn: scrub(txn, self._env.tables, after, rows_max))
+        """Verify the next rows of the store; begin with `node.store.scrub.START`.
+
+        For a thread of its own: nobody who reads a moment waits for it.
+
+        Raises:
+            StoreDamaged: a page on the way is not what it was.
+        """
+        return self._env.read_long(lambda txn: scrub(txn, self._env.tables, after, rows_max))
+
+    def adds_up(self) -> bool:
+        """Whether the weights of what is stored are the digest; true of every whole store.
+
+        For a thread of its own, and of a store whose rows a scrub found whole.
+
+        Raises:
+            CorruptRecord: the counters are damaged.
+        """
+
+        def look(txn: Transaction) -> bool:
+            value = txn.get(HEAD_KEY, db=self._env.tables.meta)
+            stored = Head() if value is None else decode_head(unseal("meta", HEAD_KEY, value))
+            return digest_of(txn, self._env.tables) == stored.digest
+
+        return self._env.read_long(look)
+
+    def mends(self, bad: Sequence[CorruptRecord]) -> Mends:
+        """Flipped bits found again in damaged rows. Slow: for a thread of its own."""
+        return self._env.read_long(lambda txn: mends_of(txn, self._env.tables, bad))
+
+    def heal(
+        self,
+        bad: Sequence[CorruptRecord],
+        memory: Memory,
+        mends: Mends,
+        given: Given | None = None,
+    ) -> Healed:
+        """Make damaged rows whole, as far as that can be proven. On the writer's thread.
+
+        Args:
+            bad: what a scrub found; what is whole by now is left alone.
+            memory: what the running process knows.
+            mends: see `mends`.
+            given: what peers sent.
+
+        Raises:
+            NoRoom, DiskError: see `commit`; nothing was changed.
+        """
+
+        def work(txn: Transaction) -> Healed:
+            actors = {a: row for a, row in memory.actors.items() if self._clock.get(a) == row.seq}
+            known = Remembered(
+                head=self.head,
+                meta={STORE_ID_KEY: bytes.fromhex(self.store_id), GENESIS_KEY: memory.genesis},
+                actors=actors,
+                floors=self._floors,
+                erasures=self.erasures.rows,
+                cluster=memory.cluster,
+                ops_max=memory.ops_max,
+            )
+            healed = heal(txn, self._env.tables, bad, known, mends, given)
+            if healed.recount:
+                recount(txn, self._env.tables)
+            return healed
+
+        done = self._env.write(work)
+        self._known = Known(done.head, any_gone=True, counts={})
+        return done
 
     def close(self) -> None:
         """Close it; nothing may be reading or writing."""

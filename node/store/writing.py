@@ -307,7 +307,10 @@ def add_counts(
         before = after.get(place)
         if before is None:
             stored = txn.get(key, db=tables.counts)
-            before = decode_count(unseal("counts", key, stored))[2] if stored else 0
+            try:
+                before = decode_count(unseal("counts", key, stored))[2] if stored else 0
+            except CorruptRecord:
+                continue  # it stops no writer: the scrub finds it, and counts anew
         after[place] = before + delta
         if before + delta:
             body = encode_count(*place, before + delta)
