@@ -1,7 +1,8 @@
 """A restore played through, in a folder that is thrown away.
 
 Law: everything that a restore does is done, but for the swap: the backup is copied, verified,
-given an id and opened as a node would open it. Nothing of the node is touched.
+given an id and opened as a node would open it, unless it has to be migrated first. Nothing of
+the node is touched.
 """
 
 import os
@@ -18,6 +19,7 @@ from node.backup.folder import Found
 from node.backup.manifest import Manifest
 from node.backup.restoring import Wish, built_from
 from node.store.environment import MAP_BYTES_DEFAULT
+from node.store.schema import SCHEMA_VERSION
 from node.store.store import Store
 
 
@@ -57,16 +59,23 @@ def drill(
     try:
         wish = Wish(now_ms=now_ms, progress=progress)
         manifest = built_from(one, folder, wish)
-        store = Store(folder, entropy=os.urandom, map_bytes=MAP_BYTES_DEFAULT)
-        try:
-            store.load()
-            size = store.size_bytes()
-        finally:
-            store.close()
+        size = manifest.data.bytes
+        if manifest.contents.schema == SCHEMA_VERSION:
+            size = _opened_bytes(folder)
     finally:
         with suppress(OSError):
             shutil.rmtree(folder)
     return Drilled(manifest=manifest, seconds=time.monotonic() - began, store_bytes=size)
+
+
+def _opened_bytes(folder: Path) -> int:
+    """Open a store as a node does; returns its size."""
+    store = Store(folder, entropy=os.urandom, map_bytes=MAP_BYTES_DEFAULT)
+    try:
+        store.load()
+        return store.size_bytes()
+    finally:
+        store.close()
 
 
 def behind(manifest: Manifest, clock: Mapping[str, int]) -> int:

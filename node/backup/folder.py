@@ -8,6 +8,7 @@ by another, before any of it is removed. Pruned are the oldest valid ones of the
 the number that is kept; never the last valid one, never one that does not hold, never another's.
 """
 
+import calendar
 import fcntl
 import os
 import re
@@ -30,6 +31,7 @@ from node.errors import NodeError, UsageError
 from transport.secret_files import sync_folder
 
 PART: Final = ".part"
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
 _NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _ABANDONED_SECONDS: Final = 24 * 3600.0
 
@@ -40,7 +42,7 @@ class Found:
 
     Attributes:
         path: its folder.
-        manifest: what it says of itself; None when that does not hold.
+        manifest: what it says of itself; None when that does not hold by itself.
         trouble: why it is not valid, as far as was looked; empty when it is.
     """
 
@@ -56,7 +58,7 @@ class Found:
 
 def name_of(created_ms: int, entropy: bytes) -> str:
     """The name of a new backup: when, and four random bytes."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created_ms / 1000))
+    stamp = time.strftime(_STAMP, time.gmtime(created_ms / 1000))
     return f"{stamp}-{entropy.hex()}"
 
 
@@ -77,17 +79,24 @@ def found(folder: Path) -> list[Found]:
 
 
 def _age(one: Found) -> tuple[int, str]:
-    """What was signed counts before what it is called."""
-    return (one.manifest.created_ms if one.manifest else 0, one.id)
+    """When it was made: what was signed counts before what it is called."""
+    if one.manifest is not None:
+        return one.manifest.created_ms, one.id
+    stamp = one.id.partition("-")[0]
+    try:
+        return calendar.timegm(time.strptime(stamp, _STAMP)) * 1000, one.id
+    except ValueError:
+        return 0, one.id
 
 
 def look(path: Path) -> Found:
     """One backup, by its manifest and the sizes of its files."""
+    manifest = None
     try:
         manifest = manifest_in(path)
         check_files(path, manifest)
     except BadBackup as error:
-        return Found(path=path, manifest=None, trouble=f"{error.what}: {error.why}")
+        return Found(path=path, manifest=manifest, trouble=f"{error.what}: {error.why}")
     return Found(path=path, manifest=manifest)
 
 

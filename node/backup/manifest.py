@@ -161,6 +161,8 @@ def _check_signature(body: Mapping[str, Any], public_key: object, signature: obj
         check_public_key(key)
     except (ValueError, PublicKeyError) as error:
         raise _bad("its key or its signature cannot be read") from error
+    if (key.hex(), mark.hex()) != (public_key, signature):
+        raise _bad("its key or its signature is not written as this program does")
     if node_id_of(key).hex() != body.get("node_id"):
         raise _bad("it was signed by another node than it names")
     if not verify(key, _MARK + _canonical(body), mark):
