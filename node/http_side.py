@@ -45,6 +45,7 @@ from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning
 from node.sockets import OpenDoors
+from node.telemetry.tracing import Tracing
 from transport.link import LinkClosed
 from transport.websocket import accept_link
 
@@ -94,6 +95,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
     quotas: Quotas,
     audit: AuditSide,
     log: EventLog,
+    tracing: Tracing | None = None,
 ) -> Services:
     """Everything the HTTP face is given."""
     settings, now_ms = live.settings, engine.now_ms
@@ -148,6 +150,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         verifier=audit.verifier,
         pressed=funnel.room.pressed,
         requests=RequestLog(log, lambda: live.settings.logging.requests),
+        tracing=tracing,
     )
 
 

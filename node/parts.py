@@ -39,7 +39,6 @@ from node.quota.keeping import QuotaKeeping, open_quotas
 from node.quota.quotas import Quotas
 from node.recall.opening import RecallSide, recall_of
 from node.replication.engine import Engine
-from node.replication.funnel import LocalFunnel
 from node.replication.gauge import Readiness
 from node.replication.observer import Observer
 from node.replication.reader import StoreReader
@@ -47,6 +46,8 @@ from node.replication.snapshots import SnapshotWorks
 from node.replication.upkeep import Upkeep
 from node.settings import Settings
 from node.sockets import OpenDoors
+from node.telemetry.opening import funnel_maker, open_tracing
+from node.telemetry.tracing import Tracing
 from transport.dialler import Dialler
 from transport.listener import ListenerTls
 from transport.pinned import ClientTls
@@ -84,6 +85,7 @@ class Parts:
     dialling: Dialling
     noted: Noted
     dialler: Dialler | None
+    tracing: Tracing | None
     start_over: Callable[[], None]
 
     def watch(self) -> None:
@@ -151,6 +153,8 @@ class Parts:
         self.engine.committer.close(5.0)
         self.engine.store.close()
         self.audit.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def build_parts(
@@ -169,6 +173,7 @@ def build_parts(
     settings, doors, log = ground.settings, ground.doors, ground.log
     live, tasks, alarms = Live(settings), Tasks(), Alarms(log, ground.metrics)
     engine = build_engine(ground, alarms, failed)
+    tracing = open_tracing(settings, engine)
     audit = open_audit(ground, engine, failed)
     snapshots = _snapshots(ground, engine, tasks)
     erasing = open_erasing(ground, live, tasks, engine, snapshots)
@@ -194,6 +199,7 @@ def build_parts(
         oversight=oversight,
         audit=audit,
         erasing=erasing,
+        tracing=tracing,
     )
     parts = Parts(
         live=live,
@@ -221,6 +227,7 @@ def build_parts(
         dialling=dialling,
         noted=open_noted(settings.paths.data_dir, ground.metrics, tasks, engine),
         dialler=dialling.attach(links, doors.trust) if doors.trust is not None else None,
+        tracing=tracing,
         start_over=start_over,
     )
     doors.ready = lambda: parts.mesh.ready() is None
@@ -280,10 +287,11 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight: Oversight,
     audit: AuditSide,
     erasing: ErasingSide,
+    tracing: Tracing | None,
 ) -> tuple[Upkeep, ForeignSide, EventSide, HookSide, RecallSide, Housekeeping]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
     reader = StoreReader(engine)
-    funnel = LocalFunnel(
+    funnel = funnel_maker(tracing)(
         engine=engine,
         gate=gate,
         reader=reader,
@@ -305,6 +313,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
         quotas=quotas,
         audit=audit,
         log=ground.log,
+        tracing=tracing,
     )
     foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
     oversight.doctor.foreign = foreign.facts

@@ -41,6 +41,7 @@ from node.settings import (
     plan_listeners,
     read_api_key,
 )
+from node.settings.endpoint import check_collector
 from node.settings.parse import core_type
 from transport.errors import TransportError
 from transport.identity import NodeKey
@@ -232,6 +233,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Material:
         log("setting_warning", text=text)
     material = find_material(settings, environ)
     plan_listeners(settings, material)
+    check_collector(settings.telemetry)
     read_api_key(settings, material, environ)
     paths = settings.paths
     if not paths.current.exists() and not paths.join.exists():

@@ -6,7 +6,7 @@ Nothing that is refused early has cost anything later. Every answer is counted u
 its route, never under its address.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -30,6 +30,9 @@ from node.replication.pressure import Shed
 _TOKEN = istr("X-Causal-Token")
 _WAIT = istr("X-Causal-Wait-Ms")
 
+Serve = Callable[[Call, Route | None], Coroutine[Any, Any, Answer | web.StreamResponse]]
+"""Answers one request."""
+
 
 class Dispatcher:
     """Answers every request of one listener.
@@ -48,10 +51,12 @@ class Dispatcher:
         self._counters: dict[tuple[str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
         self._away: dict[int, Answer] = {}
+        tracing = services.tracing
+        self._serve: Serve = self._answer if tracing is None else tracing.around(self._answer)
 
     async def answer(self, request: web.BaseRequest) -> Answer | web.StreamResponse:
         """The answer to one request; never raises but for a connection that is gone."""
-        return await self._answer(Call(request, self._services, self._door), None)
+        return await self._serve(Call(request, self._services, self._door), None)
 
     def direct(
         self, head: Head, body: bytes, connection: Any
@@ -63,7 +68,7 @@ class Dispatcher:
             body: all of it.
             connection: knows its `transport`.
         """
-        return self._answer(Call(connection, self._services, self._door, head, body), head.route)
+        return self._serve(Call(connection, self._services, self._door, head, body), head.route)
 
     async def _answer(self, call: Call, found: Route | None) -> Answer | web.StreamResponse:
         services, gate = self._services, self._gate

@@ -77,6 +77,14 @@ class Tools(Protocol):
         ...
 
 
+class Around(Protocol):
+    """Records a span around every request."""
+
+    def around(self, answer: Any) -> Any:
+        """The same answers, each in a span; the types stand above this module."""
+        ...
+
+
 class RequestLines(Protocol):
     """Writes a line of the log per request."""
 
@@ -178,6 +186,7 @@ class Services:
         pressed: why a write would be refused that has waited so in that line; None when it
             would not.
         requests: writes a line of the log per request, where that is wanted.
+        tracing: records spans of requests; None where nobody asked for them.
     """
 
     memories: Memories
@@ -220,6 +229,7 @@ class Services:
     intake: Intake = field(default_factory=Intake)
     pressed: Callable[[Line | None], Shed | None] = lambda _line: None
     requests: RequestLines = field(default_factory=NoLines)
+    tracing: Around | None = None
 
     def bound_key(self, agent: str) -> bytes | None:
         """The public key that an agent has bound to its name; None when it has none."""

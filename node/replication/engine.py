@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from crdt.bundle import Bundle
+from crdt.bundle import Bundle
 from crdt.clock import Clock
 from crdt.dot import NodeId
 from crdt.effects import Alarm, Close, Effect, Heard, SnapshotEffect
@@ -114,6 +115,9 @@ class Engine:
         self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
         self.on_told: Callable[[Batch, float], None] = _untold
         self.on_pump: Callable[[], None] = _nothing
+        self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
+        self.on_told: Callable[[Batch, float], None] = _untold
+        self.on_pump: Callable[[], None] = _nothing
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
@@ -211,6 +215,7 @@ class Engine:
             self._carry_out()
         self.waiting.settle()
         self.on_pump()
+        self.on_pump()
 
     def _submit(self) -> None:
         batch, sealed = self.replica.take_batch(self.exchange.now_ms)
@@ -220,6 +225,7 @@ class Engine:
         self.hurry()
         began = self._loop.time()
         self.exchange.minted(sealed)
+        self.on_sealed(sealed)
         self.on_sealed(sealed)
         # First the peers: from here on the writing thread wants the interpreter too.
         failpoints.hit("push.before_send")
@@ -257,6 +263,7 @@ class Engine:
             self._commits.inc()
             self._commit_seconds.observe(seconds)
             self._ops_applied.inc(sum(bundle.last - bundle.first + 1 for bundle in batch.bundles))
+            self.on_told(batch, seconds)
             self.on_told(batch, seconds)
             for watch in self.on_commit:
                 watch(batch)
@@ -363,6 +370,14 @@ class Engine:
 
 def _nothing() -> None:
     """Before the links and the ticks are there, nothing waits for them."""
+
+
+def _unfollowed(_bundles: Sequence[Bundle]) -> None:
+    """Nobody traces the way of bundles."""
+
+
+def _untold(_batch: Batch, _seconds: float) -> None:
+    """Nobody traces commits."""
 
 
 def _unfollowed(_bundles: Sequence[Bundle]) -> None:

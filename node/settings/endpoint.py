@@ -5,10 +5,12 @@ that only its owner can read or from the environment.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from node.errors import ConfigError
 from node.settings.material import check_secret_modes
+from node.settings.operations_sections import Telemetry
 from node.settings.sections import Embeddings, Llm
 
 
@@ -31,7 +33,24 @@ def check_url(name: str, url: str) -> None:
         )
 
 
-def read_key(name: str, section: Embeddings | Llm, environ: Mapping[str, str]) -> str:
+def check_collector(section: Telemetry) -> None:
+    """Refuse a collector of traces that cannot be used.
+
+    Raises:
+        ConfigError: the address is none, or the extra that speaks to it is not installed.
+    """
+    if not section.otlp_endpoint:
+        return
+    check_url("telemetry", section.otlp_endpoint)
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ConfigError(
+            "[telemetry] otlp_endpoint needs the extra otel",
+            why="OpenTelemetry is not installed beside this program",
+            fix="Install mnemesh[otel], or take the setting out",
+        )
+
+
+def read_key(name: str, section: Embeddings | Llm | Telemetry, environ: Mapping[str, str]) -> str:
     """The key of an endpoint; empty when the section names none.
 
     Raises:

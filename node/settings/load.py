@@ -19,6 +19,7 @@ from node.settings.checks import check_settings, clean_url
 from node.settings.hook_tables import SECTION as HOOKS
 from node.settings.hook_tables import Hook, read_hooks
 from node.settings.mesh_sections import Federation, Quorum
+from node.settings.operations_sections import Telemetry
 from node.settings.parse import Unfit, from_text, from_toml
 from node.settings.sections import (
     SECTIONS,
@@ -73,6 +74,7 @@ class Settings:
     llm: Llm
     embeddings: Embeddings
     mcp: Mcp
+    telemetry: Telemetry
     origins: Mapping[str, str]
     hooks: tuple[Hook, ...] = ()
     warnings: tuple[str, ...] = ()

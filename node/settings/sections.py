@@ -13,6 +13,7 @@ from typing import Any, Final
 from node.declare import Setting, rows_of, setting
 from node.limits import Limits
 from node.settings.mesh_sections import Federation, Quorum
+from node.settings.operations_sections import Telemetry
 
 SCHEMA_VERSION: Final = 1
 
@@ -326,6 +327,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "llm": Llm,
     "embeddings": Embeddings,
     "mcp": Mcp,
+    "telemetry": Telemetry,
 }
 
 TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)
