@@ -174,6 +174,14 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         "Programs that are asked before something happens, or told afterwards.",
         {"list": "hooks:list_hooks", "test": "hooks:try_hooks"},
     ),
+    "config": (
+        "The configuration file.",
+        {"migrate": "config:migrate"},
+    ),
+    "upgrade": (
+        "From one version to the next: what it takes, a rehearsal, and the way back.",
+        {"plan": "upgrade:plan", "check": "upgrade:check", "back": "upgrade:back"},
+    ),
     "audit": ("The chain of events of this node.", {"tail": "audit:tail"}),
     "backup": (
         "Copies of the store; alone, make one.",
@@ -196,8 +204,19 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
 
 # How the help is divided; a name in no panel stands under "Commands".
 PANELS: Final[Mapping[str, tuple[str, ...]]] = {
-    "A node": ("init", "serve", "stop", "status", "doctor", "verify", "mcp", "demo", "version"),
-    "Against loss": ("backup", "restore"),
+    "A node": (
+        "init",
+        "serve",
+        "stop",
+        "status",
+        "doctor",
+        "verify",
+        "mcp",
+        "demo",
+        "version",
+        "config",
+    ),
+    "Against loss": ("backup", "restore", "upgrade"),
     "Memories": ("store", "get", "list", "update", "delete", "promote", "grant", "revoke"),
     "Finding": ("recall", "search", "duplicates", "contradictions", "taxonomy", "index"),
     "Connections": ("link", "links", "lineage", "entity", "kg"),

@@ -16,9 +16,11 @@ from node.errors import ConfigError
 from node.limits import Limits
 from node.paths import Paths
 from node.settings.checks import check_settings, clean_url
+from node.settings.config_steps import with_new_names
 from node.settings.hook_tables import SECTION as HOOKS
 from node.settings.hook_tables import Hook, read_hooks
 from node.settings.mesh_sections import Federation, Quorum
+from node.settings.migrating import notice_of
 from node.settings.operations_sections import Telemetry
 from node.settings.parse import Unfit, from_text, from_toml
 from node.settings.sections import (
@@ -109,8 +111,10 @@ def load_settings(
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     origins = {row.name: "default" for row in TABLE}
     hooks: tuple[Hook, ...] = ()
+    environ, said = with_new_names(environ)
     if config_required or paths.config.exists():
         hooks = _take_file(paths.config, values, origins)
+        said += filter(None, [notice_of(paths.config)])
     for row in TABLE:
         for texts, name, origin in (
             (environ, row.env, f"environment {row.env}"),
@@ -125,7 +129,7 @@ def load_settings(
         paths=paths,
         origins=origins,
         hooks=hooks,
-        warnings=_stray_variables(environ),
+        warnings=(*said, *_stray_variables(environ)),
         argv=(sys.executable, *sys.orig_argv[1:]),
         flags=dict(flags or {}),
         **sections,

@@ -15,7 +15,7 @@ from node.limits import Limits
 from node.settings.mesh_sections import Federation, Quorum
 from node.settings.operations_sections import Telemetry
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.errors import ConfigError, DowngradeRefused
+from node.settings.config_steps import brought, old_names, version_of
 from node.settings.hook_tables import ROWS as HOOK_ROWS
 from node.settings.hook_tables import SECTION as HOOKS
 from node.settings.hook_tables import known_keys
@@ -35,8 +36,17 @@ def read_config(path: Path) -> dict[str, dict[str, object]]:
         ConfigError: not readable, not TOML, an unknown name, or a secret in the file.
         DowngradeRefused: the file says it was written for a newer version.
     """
+    return parse_text(path, read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot read the configuration {path}", why=error.strerror or str(error)
@@ -45,6 +55,14 @@ def read_config(path: Path) -> dict[str, dict[str, object]]:
         raise ConfigError(
             f"cannot read the configuration {path}", why="it is not UTF-8 text"
         ) from error
+
+
+def parse_text(path: Path, text: str) -> dict[str, dict[str, object]]:
+    """What a file says, in today's names; see `read_config`.
+
+    Raises:
+        ConfigError, DowngradeRefused: it cannot be used.
+    """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -55,7 +73,9 @@ def read_config(path: Path) -> dict[str, dict[str, object]]:
 
 
 def _checked(path: Path, text: str, data: dict[str, Any]) -> dict[str, dict[str, object]]:
-    _check_schema(path, data.pop("schema_version", SCHEMA_VERSION))
+    version = checked_version(path, version_of(data))
+    data = brought(data, version)
+    data.pop("schema_version", None)
     for section, body in data.items():
         if not isinstance(body, dict):
             _refuse_name(path, line_of(text, "", section), section, "", SECTIONS)
@@ -89,15 +109,22 @@ def _check_hooks(path: Path, text: str, tables: dict[str, Any]) -> None:
                 _refuse_name(path, line_of(text, section, key), key, section, known_keys())
 
 
-def _check_schema(path: Path, version: object) -> None:
+def checked_version(path: Path, version: object) -> int:
+    """The version of a file, if this program reads it.
+
+    Raises:
+        ConfigError: it is no version.
+        DowngradeRefused: it is newer.
+    """
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ConfigError(f"{path}: schema_version must be {SCHEMA_VERSION}")
     if version > SCHEMA_VERSION:
         raise DowngradeRefused(
             f"{path} has schema_version {version}",
             why=f"this program knows versions up to {SCHEMA_VERSION}",
-            fix="Run the newer mnemesh, or write the file anew with this one",
+            fix="Run the newer mnemesh, or put back the copy that config migrate left beside it",
         )
+    return version
 
 
 def _refuse_name(path: Path, line: int, name: str, section: str, real: Iterable[str]) -> None:
@@ -143,7 +170,7 @@ def line_of(text: str, section: str, key: str) -> int:
             dotted = found[1].replace('"', "").replace("'", "")
             if dotted in (f"{section}.{key}", section if not key else ""):
                 return number
-    return 0
+    return next((n for old in old_names(section, key) if (n := line_of(text, section, old))), 0)
 
 
 def render_config(values: Mapping[str, Mapping[str, object]]) -> str:

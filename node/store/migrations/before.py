@@ -40,14 +40,18 @@ class MigrationRefused(Refused):
     code = "migration_refused"
 
 
+def room_needed(used: int, steps: tuple[Step, ...]) -> int:
+    """Bytes that a snapshot and the new tables of a store of that size take."""
+    return used + sum(int(step.growth * used) for step in steps) + _SLACK_BYTES
+
+
 def check_room(env: lmdb.Environment, store: Path, steps: tuple[Step, ...]) -> int:
     """Make sure that the disk takes a snapshot and the new tables; returns the bytes needed.
 
     Raises:
         MigrationRefused: it does not.
     """
-    used = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-    needed = used + sum(int(step.growth * used) for step in steps) + _SLACK_BYTES
+    needed = room_needed((env.info()["last_pgno"] + 1) * env.stat()["psize"], steps)
     free = shutil.disk_usage(store).free
     if free < needed:
         raise MigrationRefused(

@@ -8,6 +8,7 @@ import pytest
 from node.errors import ConfigError, DowngradeRefused
 from node.paths import Paths, resolve_paths
 from node.settings import (
+    SCHEMA_VERSION,
     TABLE,
     Settings,
     load_settings,
@@ -182,7 +183,7 @@ def test_a_named_file_that_is_absent_is_refused(paths: Paths) -> None:
 
 def test_a_newer_file_is_refused_as_a_downgrade(paths: Paths) -> None:
     with pytest.raises(DowngradeRefused) as caught:
-        load(configured(paths, "schema_version = 2\n"))
+        load(configured(paths, f"schema_version = {SCHEMA_VERSION + 1}\n"))
     assert caught.value.exit_code == 7
 
 
