@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -121,6 +122,8 @@ def manifest_in(path: Path) -> Manifest:
 def check_files(path: Path, manifest: Manifest) -> None:
     """Make sure that a backup has the files that it names and no other, by name and size.
 
+    A link to a file is none: what it leads to is not in the backup.
+
     Raises:
         BadBackup: otherwise.
     """
@@ -132,7 +135,10 @@ def check_files(path: Path, manifest: Manifest) -> None:
             what = "it has a file that it does not name" if odd in there else "a file is missing"
             raise BadBackup(what, why=odd)
         for name, size in wanted.items():
-            if size >= 0 and there[name].lstat().st_size != size:
+            status = there[name].lstat()
+            if not stat.S_ISREG(status.st_mode):
+                raise BadBackup("it has a link where a file was", why=name)
+            if size >= 0 and status.st_size != size:
                 raise BadBackup("a file of it has another size", why=name)
     except OSError as error:
         raise BadBackup("its files cannot be read", why=error.strerror or str(error)) from error
