@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 OUT_BYTES_MAX: Final = 64 * 1024
 _STDOUT: Final = 1
+_REAPED_SECONDS: Final = 1.0
 
 
 class CommandFailed(Exception):  # noqa: N818 - it says what happened
@@ -42,7 +43,7 @@ class _Child(asyncio.SubprocessProtocol):
     def __init__(self, over: asyncio.Future[None]) -> None:
         self.said: dict[int, bytearray] = {_STDOUT: bytearray(), 2: bytearray()}
         self._open = {_STDOUT, 2}
-        self._exited = False
+        self.exited = asyncio.Event()
         self._over = over
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -60,11 +61,11 @@ class _Child(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         """It ended; what it started may still hold a pipe."""
-        self._exited = True
+        self.exited.set()
         self._settle()
 
     def _settle(self) -> None:
-        if self._exited and not self._open:
+        if self.exited.is_set() and not self._open:
             self._end(None)
 
     def _end(self, error: CommandFailed | None) -> None:
@@ -119,7 +120,13 @@ async def run(
     finally:
         if not over.done() or over.cancelled() or over.exception() is not None:
             _kill(transport.get_pid())
-        transport.close()
+        try:
+            async with asyncio.timeout(_REAPED_SECONDS):
+                await child.exited.wait()  # a process that was killed is gone at once
+        except TimeoutError:
+            pass
+        finally:
+            transport.close()
 
 
 def _kill(group: int) -> None:

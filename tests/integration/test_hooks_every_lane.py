@@ -1,0 +1,77 @@
+"""Every lane that changes anything asks the hooks of its node, and a no is a no.
+
+A real node runs with one hook for all writes, a script that refuses as long as a file is there.
+Then every route of the table that changes something is asked, as for the one gate: each is
+refused with the reason of the hook, and nothing is minted.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from node.http.routes import API
+from tests.integration.conftest import Found
+from tests.integration.rig import until_level
+from tests.integration.rig_ingest import ingested
+from tests.integration.rig_push import Pusher
+from tests.integration.test_one_gate import NEW, _furnished, _lanes, _samples
+
+REASON = "the hook is shut"
+SCRIPT = """#!/bin/sh
+cat >> {seen}
+echo >> {seen}
+test -e {shut} || exit 0
+echo {reason}
+exit 1
+"""
+
+
+def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
+    shut, seen, script = tmp_path / "shut", tmp_path / "seen", tmp_path / "hook.sh"
+    script.write_text(SCRIPT.format(seen=seen, shut=shut, reason=REASON))
+    script.chmod(0o755)
+    hook = {"on": ["before_write"], "command": [str(script)], "timeout_ms": 10_000}
+    node, other = found(2, config={"hooks": {"guard": hook}})
+    until_level([node, other])
+    known = _furnished(node)
+    pusher = Pusher.enrolled(node, tmp_path / "peer")
+    until_level([node, other])
+    before = node.mesh()["clock"]
+    shut.touch()
+    samples = _samples(known)
+    untried = []
+    for route in _lanes():
+        name = (route.method, route.path.removeprefix(API))
+        agent = "bob" if route.path.startswith(f"{API}/pending") else "ann"
+        if name in samples:
+            path, body = samples[name]
+            reply = node.ask(route.method, path, body, X_Agent_Id=agent)
+            said = (reply.status, reply.body.get("error"))
+            if said == (403, "hook_refused"):
+                assert (reply.body["hook"], reply.body["reason"]) == ("guard", REASON), name
+        elif name == ("GET", "/ingest"):
+            answer = ingested(node, [{"memory": NEW}])[1]
+            said = (answer["status"], answer["error"])
+        elif name == ("POST", "/sync/push"):
+            answer = pusher.push({"memories": [{**NEW, "id": "pushed-1"}]})
+            said = (403, answer["results"][0]["error"].partition(":")[0])
+            assert answer["results"][0]["status"] == "refused"
+        elif name == ("POST", "/mesh/join"):
+            status, told = pusher.join()
+            said = (status, told.get("error"))
+        else:
+            untried.append(name)
+            continue
+        assert said == (403, "hook_refused"), f"{name} goes round the hooks: {said}"
+    assert not untried, f"lanes without a sample here: {untried}"
+    assert node.mesh()["clock"] == before, "something was minted behind the hooks"
+    many = node.ask("POST", "/memories/bulk", [{**NEW, "title": str(n)} for n in range(1000)])
+    assert many.status == 403
+    runs = len(seen.read_text().splitlines())
+    node.ask("POST", "/memories/bulk", [{**NEW, "title": str(n)} for n in range(1000)])
+    assert len(seen.read_text().splitlines()) == runs + 1, "a thousand items are one run"
+    shut.unlink()
+    assert node.store("open again")["id"]
+
+
+pytestmark = pytest.mark.integration
