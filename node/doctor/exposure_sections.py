@@ -8,10 +8,13 @@ from typing import Final
 from node.doctor import finding as say
 from node.doctor.facts import Facts, ListenerFact
 from node.doctor.finding import CRITICAL, INFO, WARNING, Finding, Kind, kind
-from node.doctor.steps import node_command, restart, set_to
+from node.doctor.steps import node_command, reload_now, restart, set_to
 from node.doctor.switches import weakened
+from node.settings.hook_tables import CLOSED, Hook
+from node.settings.hook_tables import OPEN as OPEN_ON_FAILURE
 
 _FAILURES_TOLD: Final = 3
+_BEFORE: Final = "before_"
 
 SWITCH_WEAKENED: Final = kind(
     "switch-weakened",
@@ -164,10 +167,17 @@ def foreign(facts: Facts) -> list[Finding]:
 
 def hooks(facts: Facts) -> list[Finding]:
     """Whether hooks that may refuse refuse when they fail."""
+    declared = facts.settings.hooks if facts.settings is not None else ()
+    path, after = facts.config.path, reload_now(facts)
     return [
         HOOK_OPEN(
-            f"the hook {name} may refuse, and lets pass when it fails",
-            fix=f"Set it to fail closed in {facts.config.path}, {restart(facts)}",
+            f"the hook {hook.name} may refuse, and lets pass when it fails",
+            fix=f'In {path}, under [hooks.{hook.name}], write on_failure = "{CLOSED}"; {after}',
         )
-        for name in facts.hooks
+        for hook in declared
+        if hook.table.on_failure == OPEN_ON_FAILURE and _may_refuse(hook)
     ]
+
+
+def _may_refuse(hook: Hook) -> bool:
+    return any(event.startswith(_BEFORE) for event in (*hook.table.on, *hook.events))

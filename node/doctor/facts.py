@@ -5,7 +5,7 @@ could not be looked at (no node runs, no TLS) is None and its section is left ou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from crdt.governance_state import GovernanceState
 from node.doctor.machine_facts import BackupFacts, HostFacts, StoreFacts, TimeFacts
@@ -242,10 +242,7 @@ class ChainFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything, at one moment (`now_ms`, since the epoch).
-
-    `hooks` are the names of `before_*` hooks that let a request pass when they fail.
-    """
+    """Everything, at one moment (`now_ms`, since the epoch)."""
 
     now_ms: int
     node: NodeFacts
@@ -263,5 +260,4 @@ class Facts:
     pending: PendingFacts | None = None
     listeners: tuple[ListenerFact, ...] | None = None
     foreign: tuple[ForeignFact, ...] | None = None
-    hooks: tuple[str, ...] = field(default=())
     chain: ChainFacts | None = None

@@ -168,6 +168,7 @@ def _secrets(settings: Settings) -> list[Path]:
         if row.about.secret_file
         and (path := getattr(getattr(settings, row.section), row.key)) is not None
     ]
+    named += [h.table.secret_file for h in settings.hooks if h.table.secret_file is not None]
     own: Mapping[Path, bool] = {
         paths.node_key: True,
         paths.tls_key: settings.listen.tls_key is None and paths.tls_cert.exists(),

@@ -81,7 +81,6 @@ class Doctor:
         chain: about the audit chain; None where none is kept.
         integrity: about the integrity of the store; None where nobody watches it.
         foreign: peers of other meshes.
-        hooks: `before_*` hooks that let pass when they fail.
         dials: address -> why the last dial to it failed.
         refused: reasons for which links were refused lately.
     """
@@ -98,7 +97,6 @@ class Doctor:
     chain: Callable[[], ChainFacts] | None = None
     integrity: Callable[[], IntegrityFacts] | None = None
     foreign: Callable[[], Iterable[ForeignFact]] = tuple
-    hooks: Callable[[], Iterable[str]] = tuple
     dials: Mapping[str, str] = field(default_factory=dict)
     refused: Callable[[], Iterable[str]] = tuple
     _asking: Asking = field(init=False)
@@ -156,7 +154,6 @@ class Doctor:
             pending=waiting_of(self.engine.replica.pending, self.engine.now_ms()),
             listeners=self._listeners(),
             foreign=tuple(self.foreign()),
-            hooks=tuple(self.hooks()),
             chain=self.chain() if self.chain is not None else None,
         )
 

@@ -3,6 +3,7 @@
 Law: every kind of the table has a row here, with each severity that it may have.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 from node.doctor import Severity
@@ -20,6 +21,7 @@ from node.doctor.facts import (
 )
 from node.doctor.machine_facts import BackupFacts, TimeFacts
 from node.errors import Exit
+from node.settings.hook_tables import Hook, HookTable
 from tests.unit.doctor.healthy import (
     COMPARED,
     DAY_MS,
@@ -96,6 +98,12 @@ def door(**changes: Any) -> dict[str, Any]:
 
 def switched(section: str, **keys: Any) -> dict[str, Any]:
     return {"settings": settings_with(**{section: keys})}
+
+
+def hooked(**changes: Any) -> dict[str, Any]:
+    table = HookTable(on=("before_store",), command=("/bin/true",), **changes)
+    hook = Hook(name="gate", table=table, events=frozenset(("before_store",)))
+    return {"settings": replace(settings_with(), hooks=(hook,))}
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -316,7 +324,7 @@ GOVERNED: Final[list[Row]] = [
         WARNING,
         "is a member",
     ),
-    ("hook-fails-open", {"hooks": ("before_store",)}, WARNING, "before_store"),
+    ("hook-fails-open", hooked(on_failure="open"), WARNING, "the hook gate"),
     (
         "chain-broken",
         {"chain": ChainFacts(holds=False, length=4, countersigned=0, peers=2)},
