@@ -194,7 +194,8 @@ def _write(
     issuer_name, signing = issuer or (subject, key)
     # RFC 8410: Ed25519 signs the certificate itself, so no hash is named.
     algorithm = None if isinstance(signing, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    starts = wish.not_before or (min(day_before(), (wish.not_after or day_after()) - _LIFE))
+    ends = wish.not_after
+    starts = wish.not_before or (day_before() if ends is None else min(day_before(), ends - _LIFE))
     made = (
         _extended(key, wish)
         .subject_name(subject)
@@ -202,7 +203,7 @@ def _write(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(starts)
-        .not_valid_after(wish.not_after or starts + _LIFE)
+        .not_valid_after(ends or starts + _LIFE)
         .sign(signing, algorithm)
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -63,3 +63,11 @@ def test_an_authority_issues_and_is_one(tmp_path: Path) -> None:
 def test_other_kinds_of_keys_are_made(tmp_path: Path, kind: KeyKind) -> None:
     pair = make_pair(tmp_path, kind, kind=kind)
     assert fingerprint_of(pair.certificate) == pair.fingerprint
+
+
+def test_without_dates_it_lasts_for_most_of_a_year(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path, "plain")
+    made = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    now = dt.datetime.now(dt.UTC)
+    assert made.not_valid_before_utc < now
+    assert made.not_valid_after_utc > now + dt.timedelta(days=360)
