@@ -1,4 +1,4 @@
-"""A node as a service: what its manager hears, what SIGHUP takes, what probes see.
+"""A node as a service: what its supervisor hears, what SIGHUP takes, what probes see.
 
 One process for all of it, in the order of a service's life.
 """
@@ -23,7 +23,7 @@ from tests.integration.rig_routes import lone
 pytestmark = pytest.mark.integration
 
 
-class Manager:
+class Supervisor:
     """The service manager's end of the notification socket."""
 
     def __init__(self, path: Path) -> None:
@@ -47,15 +47,15 @@ class Manager:
 
 
 @pytest.fixture(scope="module")
-def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
-    made = Manager(tmp_path_factory.mktemp("manager") / "notify")
+def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    made = Supervisor(tmp_path_factory.mktemp("supervisor") / "notify")
     yield made
     made.socket.close()
 
 
 @pytest.fixture(scope="module")
 def service(
-    manager: Manager, tmp_path_factory: pytest.TempPathFactory
+    supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RealNode, int, Path]]:
     folder = tmp_path_factory.mktemp("service")
     (probe,) = free_ports(1)
@@ -64,7 +64,7 @@ def service(
     log = folder / "logs" / "node.log"
     write_config(node.data_dir / "config.toml", {"logging": {"path": str(log)}})
     node.environment = {
-        "NOTIFY_SOCKET": str(manager.socket.getsockname()),
+        "NOTIFY_SOCKET": str(supervisor.socket.getsockname()),
         "WATCHDOG_USEC": "400000",
     }
     try:
@@ -83,35 +83,35 @@ def probed(port: int, path: str) -> int:
 
 
 def test_readiness_is_told_once_it_serves_and_the_watchdog_is_fed(
-    service: tuple[RealNode, int, Path], manager: Manager
+    service: tuple[RealNode, int, Path], supervisor: Supervisor
 ) -> None:
     _, probe, _ = service
-    until(lambda: manager.states() == ["READY"], "it is told that it serves")
+    until(lambda: supervisor.states() == ["READY"], "it is told that it serves")
     assert (probed(probe, "/livez"), probed(probe, "/readyz")) == (200, 200)
     assert (probed(probe, "/metrics"), probed(probe, "/api/v1/memories")) == (404, 404)
-    fed = lambda: sum("WATCHDOG" in message for message in manager.look())  # noqa: E731 - local
+    fed = lambda: sum("WATCHDOG" in message for message in supervisor.look())  # noqa: E731 - local
     before, began = fed(), time.monotonic()
     until(lambda: fed() >= before + 3, "the watchdog is fed")
     assert time.monotonic() - began < 2.0
-    words = [message["STATUS"] for message in manager.look() if "STATUS" in message]
+    words = [message["STATUS"] for message in supervisor.look() if "STATUS" in message]
     assert words == ["ready: 1 members, 0 linked, a write needs 1"]
 
 
 def test_a_stuck_loop_starves_the_watchdog(
-    service: tuple[RealNode, int, Path], manager: Manager
+    service: tuple[RealNode, int, Path], supervisor: Supervisor
 ) -> None:
     node, _, _ = service
     os.kill(node.pid, signal.SIGSTOP)
     try:
         until(lambda: _stopped(node.pid), "the process stands still")
-        manager.look()
-        manager.heard.clear()
+        supervisor.look()
+        supervisor.heard.clear()
         end = time.monotonic() + 0.5
         until(lambda: time.monotonic() > end, "more than a period goes by")
-        assert manager.look() == []
+        assert supervisor.look() == []
     finally:
         os.kill(node.pid, signal.SIGCONT)
-    until(lambda: any("WATCHDOG" in message for message in manager.look()), "it goes on")
+    until(lambda: any("WATCHDOG" in message for message in supervisor.look()), "it goes on")
 
 
 def _stopped(pid: int) -> bool:
@@ -119,18 +119,18 @@ def _stopped(pid: int) -> bool:
 
 
 def test_a_reload_moves_level_request_log_and_file_and_is_told(
-    service: tuple[RealNode, int, Path], manager: Manager
+    service: tuple[RealNode, int, Path], supervisor: Supervisor
 ) -> None:
     node, _, log = service
-    manager.look()
-    manager.heard.clear()
+    supervisor.look()
+    supervisor.heard.clear()
     events = lambda path: [json.loads(line)["event"] for line in path.read_text().splitlines()]  # noqa: E731 - local
     moved = log.with_name("moved.log")
     log.rename(moved)
     config = {"logging": {"path": str(log), "requests": True, "level": "debug"}}
     write_config(node.data_dir / "config.toml", config)
     os.kill(node.pid, signal.SIGHUP)
-    until(lambda: manager.states() == ["RELOADING", "READY"], "the reload is told")
+    until(lambda: supervisor.states() == ["RELOADING", "READY"], "the reload is told")
     node.store("after the reload")
     until(lambda: log.exists() and "request_served" in events(log), "requests are logged")
     assert "settings_reloaded" in events(log)
@@ -139,30 +139,30 @@ def test_a_reload_moves_level_request_log_and_file_and_is_told(
     # And back: nothing is written any more that was not before.
     write_config(node.data_dir / "config.toml", {"logging": {"path": str(log), "level": "error"}})
     os.kill(node.pid, signal.SIGHUP)
-    until(lambda: manager.states() == ["RELOADING", "READY"] * 2, "the second reload is told")
+    until(lambda: supervisor.states() == ["RELOADING", "READY"] * 2, "the second reload is told")
     size = log.stat().st_size
     node.store("in silence")
     assert log.stat().st_size == size
 
 
 def test_a_configuration_that_cannot_be_used_is_refused_and_the_node_goes_on(
-    service: tuple[RealNode, int, Path], manager: Manager
+    service: tuple[RealNode, int, Path], supervisor: Supervisor
 ) -> None:
     node, _, log = service
-    manager.look()
-    manager.heard.clear()
+    supervisor.look()
+    supervisor.heard.clear()
     (node.data_dir / "config.toml").write_text("[logging]\nlevle = 'info'\n")
     os.kill(node.pid, signal.SIGHUP)
     until(lambda: "settings_refused" in log.read_text(), "it is refused")
-    until(lambda: manager.states() == ["RELOADING", "READY"], "the reload ends all the same")
+    until(lambda: supervisor.states() == ["RELOADING", "READY"], "the reload ends all the same")
     assert node.store("it goes on")["id"]
 
 
 def test_stopping_is_told_and_a_node_that_drains_is_not_ready(
-    service: tuple[RealNode, int, Path], manager: Manager
+    service: tuple[RealNode, int, Path], supervisor: Supervisor
 ) -> None:
     node, _, _ = service
-    manager.look()
-    manager.heard.clear()
+    supervisor.look()
+    supervisor.heard.clear()
     assert node.stop() == 0
-    assert manager.states() == ["STOPPING"]
+    assert supervisor.states() == ["STOPPING"]

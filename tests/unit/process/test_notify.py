@@ -12,7 +12,7 @@ import pytest
 from node.process.notify import Notifier
 
 
-class Manager:
+class Supervisor:
     """A service manager's end."""
 
     def __init__(self, address: str) -> None:
@@ -41,50 +41,52 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def manager(address: str) -> Iterator[Manager]:
-    made = Manager(address)
+def supervisor(address: str) -> Iterator[Supervisor]:
+    made = Supervisor(address)
     yield made
     made.socket.close()
 
 
-def test_ready_status_and_stopping_are_told_in_their_order(manager: Manager, address: str) -> None:
+def test_ready_status_and_stopping_are_told_in_their_order(
+    supervisor: Supervisor, address: str
+) -> None:
     notifier = Notifier.take({"NOTIFY_SOCKET": address})
     notifier.ready()
     notifier.status("three members,\n two linked")
     notifier.status("three members, two linked")  # unchanged: not told again
     notifier.stopping()
-    assert manager.hear() == {"READY": "1"}
-    assert manager.hear() == {"STATUS": "three members, two linked"}
-    assert manager.hear() == {"STOPPING": "1"}
-    assert manager.is_silent()
+    assert supervisor.hear() == {"READY": "1"}
+    assert supervisor.hear() == {"STATUS": "three members, two linked"}
+    assert supervisor.hear() == {"STOPPING": "1"}
+    assert supervisor.is_silent()
 
 
-def test_a_reload_begins_with_the_monotonic_time(manager: Manager, address: str) -> None:
+def test_a_reload_begins_with_the_monotonic_time(supervisor: Supervisor, address: str) -> None:
     before = time.monotonic_ns() // 1000
     notifier = Notifier.take({"NOTIFY_SOCKET": address})
     notifier.reloading()
     notifier.ready()
-    told = manager.hear()
+    told = supervisor.hear()
     assert told["RELOADING"] == "1"
     assert before <= int(told["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
-    assert manager.hear() == {"READY": "1"}
+    assert supervisor.hear() == {"READY": "1"}
 
 
 async def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(
-    manager: Manager, address: str
+    supervisor: Supervisor, address: str
 ) -> None:
     period = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000", "WATCHDOG_PID": str(os.getpid())}
     notifier = Notifier.take(period)
     assert notifier.watchdog_seconds == 0.1
     feeding = asyncio.create_task(notifier.keep_alive())
     for _ in range(3):
-        assert await asyncio.to_thread(manager.hear) == {"WATCHDOG": "1"}
-    while not manager.is_silent():
+        assert await asyncio.to_thread(supervisor.hear) == {"WATCHDOG": "1"}
+    while not supervisor.is_silent():
         pass
     end = time.monotonic() + 0.15
     while time.monotonic() < end:  # the loop is stuck for longer than the period
         pass
-    assert manager.is_silent()
+    assert supervisor.is_silent()
     feeding.cancel()
 
 
@@ -104,11 +106,13 @@ async def test_without_a_service_manager_nothing_happens(environ: dict[str, str]
     await notifier.keep_alive()
 
 
-async def test_a_watchdog_of_another_process_is_not_fed(manager: Manager, address: str) -> None:
+async def test_a_watchdog_of_another_process_is_not_fed(
+    supervisor: Supervisor, address: str
+) -> None:
     environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}
     notifier = Notifier.take(environ)
     await notifier.keep_alive()
-    assert manager.is_silent()
+    assert supervisor.is_silent()
     assert not environ  # nothing that the node starts can speak for it
 
 
