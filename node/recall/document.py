@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from crdt.dot import DATA, PRIVATE
 from node.contracts import Held, Reader
+from node.errors import IntegrityError
 from node.memory.record import (
     GRANTS,
     PRIORITY_DEFAULT,
@@ -48,10 +49,13 @@ def key_of_stored(key: bytes) -> str | None:
 
 
 def held_at(reader: Reader, key: str) -> Held | None:
-    """The memory with a key as the store shows it now."""
-    if key.startswith(_OWN):
-        return reader.own(MEMORY, id_of(key))
-    held = reader.get(MEMORY, id_of(key))
+    """The memory with a key as the store shows it now; None while its row is damaged."""
+    try:
+        if key.startswith(_OWN):
+            return reader.own(MEMORY, id_of(key))
+        held = reader.get(MEMORY, id_of(key))
+    except IntegrityError:
+        return None
     return None if held is None or held.private else held
 
 

@@ -116,7 +116,7 @@ class StoreReader:
         replica = self._engine.replica
         out: list[tuple[str, View, bytes]] = []
         for key in self._engine.store.lists.expired_before(before_ms):
-            record = replica.read(key) if key[:1] == DATA else None
+            record = self._showing.read(key) if key[:1] == DATA else None
             seen = view(record, replica)
             if record is None or seen is None or is_archived(seen):
                 continue
@@ -137,7 +137,7 @@ class StoreReader:
             overlay = self._engine.replica.overlay.keys()
             keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
             for key in keys:
-                held = self._showing.held(key, archived=archived)
+                held = self._showing.listed(key, archived=archived)
                 if held is not None:
                     found[held.id] = None
         return sorted(found)[:limit]
@@ -155,15 +155,14 @@ class StoreReader:
             overlay = self._engine.replica.overlay.keys()
             keys.update(dict.fromkeys(key for key in overlay if key.startswith(start)))
             for key in sorted(keys):
-                held = self._showing.held(key)
+                held = self._showing.listed(key)
                 if held is not None:
                     yield held
 
     def ended(self) -> Iterator[Held]:
         """Memories whose life is over and that are not deleted yet, the earliest end first."""
-        replica = self._engine.replica
         for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
-            held = self._showing.whole(key, replica.read(key))
+            held = self._showing.whole(key, self._showing.read(key))
             if held is None or is_archived(held.view):
                 continue
             if self._showing.expired(held.view):
@@ -248,7 +247,7 @@ class StoreReader:
                 yield fresh[place][1]
                 place += 1
             if key not in hidden:
-                held = self._showing.held(key)
+                held = self._showing.listed(key)
                 if held is not None and namespace in (None, held.view.namespace):
                     yield held
         for _, held in fresh[place:]:
@@ -265,7 +264,7 @@ class StoreReader:
                     yield fresh[place][1]
                 place += 1
             if key not in hidden:
-                held = self._showing.held(key, archived=True)
+                held = self._showing.listed(key, archived=True)
                 if held is not None:
                     yield held
         for ms, held in fresh[place:]:
@@ -280,7 +279,7 @@ class StoreReader:
         keys = {key for key in overlay if key[1:8] == b"memory/"}
         out = []
         for key in keys:
-            held = self._showing.held(key, archived=archived)
+            held = self._showing.listed(key, archived=archived)
             if held is not None and namespace in (None, held.view.namespace):
                 when = held.view.values[ARCHIVED_AT] if archived else held.view.created
                 out.append((when, held))
@@ -297,7 +296,7 @@ class StoreReader:
         held = self._engine.store.lists.counts()
         counts = {place: count for place, count in held.items() if place[1] != ARCHIVED}
         for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
-            record = self._engine.replica.read(key)
+            record = self._showing.read(key)
             seen = view(record, self._engine.replica)
             if seen is not None:
                 place = (seen.namespace, str(seen.values.get("tier", "")))
@@ -332,7 +331,7 @@ class StoreReader:
                 if key[:1] == PRIVATE and not own:
                     continue  # that lane never leaves
                 if key in newer:
-                    held = self._showing.held(key)
+                    held = self._showing.listed(key)
                 else:
                     held = None if data is None else self._showing.of(key, decode(key, data))
                 collection, _, ident = key[1:].decode().partition("/")

@@ -18,6 +18,7 @@ from crdt.view import View, is_settled
 from node.contracts import Held
 from node.replication.engine import Engine
 from node.replication.sound import view
+from node.store.errors import CorruptRecord
 
 _REMEMBERED_BYTES: Final = 2048
 """What a remembered record weighs besides its bytes, roughly."""
@@ -36,6 +37,17 @@ class Showing:
             found = self._known(key)
         held: Held | None = found
         return held if held is not None and self.shows(held.view, archived=archived) else None
+
+    def listed(self, key: bytes, *, archived: bool = False) -> Held | None:
+        """As `held`; None for a record that is damaged too: one row must not cost a list."""
+        return self.of(key, self.read(key), archived=archived)
+
+    def read(self, key: bytes) -> Record | None:
+        """The record under a key; None for a damaged one, which was told where it was read."""
+        try:
+            return self._engine.replica.read(key)
+        except CorruptRecord:
+            return None
 
     def held(self, key: bytes, *, archived: bool = False) -> Held | None:
         """The record under a key, when it shows: among the archived ones, or the others."""

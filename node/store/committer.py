@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from crdt.state import Batch
 from node.errors import DiskError
-from node.store.errors import NoRoom, QueueFull
+from node.store.errors import CorruptRecord, NoRoom, QueueFull
 from node.store.store import Store
 
 Done = Callable[[BaseException | None], None]
@@ -216,8 +216,9 @@ class Committer:
     def _maintain(self, job: _Job) -> None:
         try:
             result = job.work()
-        except NoRoom as error:
-            # Truncation needs pages too. It comes round again; the batches come first.
+        except (NoRoom, CorruptRecord) as error:
+            # Truncation needs pages too. It comes round again; the batches come first. A damaged
+            # row ends the job that met it, with nothing changed, and not the writing.
             failure: BaseException = error
             self._call(lambda: job.done(None, failure))
         else:

@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 import lmdb
 
 from node import failpoints
-from node.errors import DiskError
+from node.errors import DiskError, IntegrityError
 from node.store.errors import CorruptRecord, NoRoom, StoreBusy, StoreDamaged
 from node.store.noting import Notes, noting
 from node.store.schema import (
@@ -96,6 +96,7 @@ class Environment:
         self._notes: Notes | None = None
         self._durable = durable
         self.closing = False
+        self.on_damage: Callable[[IntegrityError], None] = _untold
         self._env = open_file(path, map_bytes, durable=durable)
         self._env.reader_check()
         try:
@@ -120,12 +121,23 @@ class Environment:
 
         Raises:
             StoreDamaged: a page on the way is not what it was.
+            CorruptRecord: a row is not what was written.
         """
+        with self.telling(), self._glance, self._env.begin() as txn:
+            return look(txn)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Name what LMDB says of damage, and tell whoever makes stores whole; from any thread."""
         try:
-            with self._glance, self._env.begin() as txn:
-                return look(txn)
+            yield
         except DAMAGES as error:
-            raise _damaged(self.path, error, "read") from error
+            damaged = _damaged(self.path, error, "read")
+            self.on_damage(damaged)
+            raise damaged from error
+        except CorruptRecord as error:
+            self.on_damage(error)
+            raise
 
     def write(self, work: Callable[[Transaction], T], *, room_bytes: int = 0) -> T:
         """Run a function in one transaction and make it durable; all of it or nothing.
@@ -137,6 +149,7 @@ class Environment:
         Raises:
             NoRoom: the disk is full; nothing was changed.
             DiskError: the disk failed; nothing may be believed from now on.
+            StoreDamaged: a page on the way is not what it was; nothing was changed.
         """
         while True:
             txn = self._env.begin(write=True)
@@ -146,6 +159,9 @@ class Environment:
             except lmdb.MapFullError:
                 self._abort(txn)
                 self._grow()
+            except DAMAGES as error:
+                self._abort(txn)
+                raise _damaged(self.path, error, "written") from error
             except (lmdb.Error, OSError) as error:
                 self._abort(txn)
                 raise self._fault(error, room_bytes) from error
@@ -218,7 +234,7 @@ class Environment:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """One consistent state for a long look, on a thread of its own; see `long_read`."""
-        with self.long_read(), self._env.begin() as txn:
+        with self.telling(), self.long_read(), self._env.begin() as txn:
             yield txn
 
     def read_long(self, look: Callable[[Transaction], T]) -> T:
@@ -345,6 +361,10 @@ def open_file(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
             size //= 4
         except lmdb.Error as error:
             raise _damaged(path, error) from error
+
+
+def _untold(_error: IntegrityError) -> None:
+    """Before somebody makes stores whole, and in copies: whoever reads is told."""
 
 
 def _damaged(path: Path, error: Exception, done: str = "opened") -> StoreDamaged:

@@ -32,13 +32,15 @@ class CorruptRecord(IntegrityError):
         why: what does not hold.
     """
 
-    code = "corrupt_record"
+    code = "record_damaged"
+    http_status = 503
 
     def __init__(self, table: str, key: bytes, why: str = "its checksum does not hold") -> None:
         super().__init__(
             f"a stored value in table {table} under key {key[:80]!r} is damaged",
             why=why,
-            fix="The disk or the memory of this machine is failing; copy the value from a peer",
+            fix="It is made whole from a peer, or else from a backup: mnemesh scrub --repair; if "
+            "it comes again, the disk or the memory of this machine is failing",
         )
         self.table = table
         self.key = key

@@ -7,6 +7,7 @@ reaches without a gap.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -86,14 +87,20 @@ class Feed:
 
         Nobody who reads a moment waits for it.
 
-        Raises:
-            CorruptRecord: an entry or a record is damaged.
+        What is damaged is left out and told: made whole, it stands at the end of the feed. A page
+        of nothing but damage is read on.
         """
-        rows = self._env.read_long(lambda txn: list(self._rows(txn, position, limit)))
-        out = []
-        for at, value in rows:
-            standing = read_standing(at, value)
-            out.append(Changed(int.from_bytes(at, "big"), standing.key, proven(standing)))
+        out: list[Changed] = []
+        while not out:
+            start = position
+            rows = self._env.read_long(lambda txn, start=start: list(self._rows(txn, start, limit)))  # type: ignore[misc]  # bound now
+            if not rows:
+                break
+            for at, value in rows:
+                position = int.from_bytes(at, "big")
+                with suppress(CorruptRecord), self._env.telling():
+                    standing = read_standing(at, value)
+                    out.append(Changed(position, standing.key, proven(standing)))
         return out
 
     def _rows(self, txn: Transaction, position: int, limit: int) -> Iterator[tuple[bytes, bytes]]:

@@ -5,10 +5,12 @@ keys are fetched page by page, so a slow reader holds neither old pages nor the 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from crdt.hlc import STAMP_MAX
 from node.store.environment import Environment
+from node.store.errors import CorruptRecord
 from node.store.projection import namespace_name
 from node.store.rows import decode_count
 from node.store.schema import (
@@ -58,7 +60,9 @@ class Lists:
             lambda at, size: self._backward(label, prefix, at, size), prefix + end
         ):
             created = int.from_bytes(key[start : start + NUMBER_BYTES], "big")
-            yield created, pointed("idx_time", key, value)
+            target = self._target(label, key, value)
+            if target is not None:
+                yield created, target
 
     def expiring(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, bytes]]:
         """Memories whose life ends in [from_ms, until_ms), earliest first: (ms, record key)."""
@@ -68,7 +72,9 @@ class Lists:
         for key, value in self._paged(
             lambda at, size: self._forward("idx_expiry", b"", at, size, end=end), start
         ):
-            yield int.from_bytes(key[:NUMBER_BYTES], "big"), pointed("idx_expiry", key, value)
+            target = self._target("idx_expiry", key, value)
+            if target is not None:
+                yield int.from_bytes(key[:NUMBER_BYTES], "big"), target
 
     def expired_before(self, ms: int) -> Iterator[bytes]:
         """Record keys of memories whose life ended before a millisecond."""
@@ -82,7 +88,17 @@ class Lists:
         ):
             if key < start:
                 return
-            yield int.from_bytes(key[:NUMBER_BYTES], "big"), pointed("idx_archive", key, value)
+            target = self._target("idx_archive", key, value)
+            if target is not None:
+                yield int.from_bytes(key[:NUMBER_BYTES], "big"), target
+
+    def _target(self, table: str, row: bytes, value: bytes) -> bytes | None:
+        """The record key in a row; None when the row is damaged, which is told and made whole."""
+        try:
+            with self._env.telling():
+                return pointed(table, row, value)
+        except CorruptRecord:
+            return None
 
     def with_prefix(self, prefix: bytes, limit: int) -> list[bytes]:
         """Keys of stored records that start with these bytes, in order, at most `limit`."""
@@ -99,15 +115,21 @@ class Lists:
 
         def look(txn: Transaction) -> dict[tuple[str, str], int]:
             table = self._env.tables.counts
-            rows = [decode_count(unseal("counts", k, v)) for k, v in txn.cursor(db=table)]
-            return {(namespace, tier): held for namespace, tier, held in rows}
+            out: dict[tuple[str, str], int] = {}
+            for key, value in txn.cursor(db=table):
+                with suppress(CorruptRecord), self._env.telling():
+                    namespace, tier, held = decode_count(unseal("counts", key, value))
+                    out[namespace, tier] = held
+            return out
 
         return self._env.read(look)
 
     def access(self, key: bytes) -> tuple[int, int]:
         """How often a record was read here, and when last (milliseconds); (0, 0) for never."""
         value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.access))
-        return (0, 0) if value is None else decode_access(unseal("access", key, value))
+        with suppress(CorruptRecord), self._env.telling():
+            return (0, 0) if value is None else decode_access(unseal("access", key, value))
+        return 0, 0  # a counter of this node alone: it begins anew
 
     def _paged(
         self, fetch: Callable[[bytes, int], Callable[[Transaction], list[Row]]], at: bytes

@@ -43,7 +43,12 @@ def read_page(
         lines = [pair for pair in lacking if (pair[0][:1] == GOVERNANCE) is governance]
         merge = _Merge(txn, tables, lines)
         while size < limit_bytes or not bundles:
-            data = merge.next()
+            try:
+                data = merge.next()
+            except CorruptRecord:
+                if bundles:
+                    return Page(bundles, complete=False)  # what is whole before it goes first
+                raise
             if data is None:
                 break
             bundles.append(data)

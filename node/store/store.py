@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from crdt.clock import Clock
-from crdt.dot import Actor, Dot
+from crdt.dot import ACTOR_BYTES, Actor, Dot
 from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
 from node import failpoints
 from node.store.environment import (
@@ -29,7 +29,7 @@ from node.store.erasures import (
     read_erasures,
     settled,
 )
-from node.store.errors import CorruptRecord
+from node.store.errors import BelowFloor, CorruptRecord
 from node.store.feed import Feed, read_record, record_in
 from node.store.lists import Lists
 from node.store.mending import Mends, mends_of
@@ -118,29 +118,37 @@ class Store:
             CorruptRecord: they are not what was written.
         """
         found = self._env.read(lambda txn: read_record(txn, self._env.tables, key))
-        return None if found is None else record_in(key, found[1])
+        with self._env.telling():
+            return None if found is None else record_in(key, found[1])
 
     def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
         """Bundles beyond a clock: governance first, then in order of arrival, never private.
 
         Raises:
-            BelowFloor: the log no longer reaches back to that clock.
-            CorruptRecord: the log is damaged.
+            BelowFloor: the log no longer reaches back to that clock, or is damaged there: a
+                snapshot, or another source, has what follows.
         """
         # Taken before the transaction begins, so the tables are never behind it; a dict's
         # copy is one step, whatever the writer's thread does meanwhile.
         held = self._clock.copy()
         failpoints.hit("catchup.page")
-        return self._env.read(lambda txn: read_page(txn, self.tables, held, clock, limit_bytes))
+        try:
+            return self._env.read(lambda txn: read_page(txn, self.tables, held, clock, limit_bytes))
+        except CorruptRecord as error:
+            raise BelowFloor(error.key[:ACTOR_BYTES], 0) from error
 
     def tail(self, actor: Actor, after: int, limit_bytes: int) -> Sequence[bytes]:
         """Bundles of one actor after a sequence number, in order; at least one if any.
 
         Raises:
-            BelowFloor: the log no longer reaches back that far.
-            CorruptRecord: the log is damaged.
+            BelowFloor: the log no longer reaches back that far, or is damaged there.
         """
-        return self._env.read(lambda txn: read_tail(txn, self.tables, actor, after, limit_bytes))
+        try:
+            return self._env.read(
+                lambda txn: read_tail(txn, self.tables, actor, after, limit_bytes)
+            )
+        except CorruptRecord as error:
+            raise BelowFloor(actor, after) from error
 
     def idempotent(self, scope: bytes) -> IdempotencyRow | None:
         """The remembered request of a scope.
@@ -151,7 +159,8 @@ class Store:
         value = self._env.read(lambda txn: txn.get(scope, db=self._env.tables.idempotency))
         if value is None:
             return None
-        return decode_idempotency(unseal("idempotency", scope, value))[0]
+        with self._env.telling():
+            return decode_idempotency(unseal("idempotency", scope, value))[0]
 
     def load(self) -> Loaded:
         """Everything that the core keeps in memory.

@@ -6,11 +6,13 @@ more to do, so that writes never wait long behind one.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from crdt.clock import Clock
 from crdt.dot import PRIVATE, Actor
+from node.store.errors import CorruptRecord
 from node.store.lists import decode_access, encode_access
 from node.store.rows import (
     Head,
@@ -190,6 +192,9 @@ def flush_access(
             txn.delete(key, db=tables.access)
             continue
         value = txn.get(key, db=tables.access)
-        count, last = (0, 0) if value is None else decode_access(unseal("access", key, value))
+        count = last = 0
+        if value is not None:
+            with suppress(CorruptRecord):
+                count, last = decode_access(unseal("access", key, value))
         body = encode_access(count + more, max(last, last_ms))
         txn.put(key, sealed(key, body), db=tables.access)

@@ -232,8 +232,7 @@ def test_no_flipped_bit_makes_another_record_of_it(store: Store, name: str) -> N
             assert store.record(key) == whole
         with suppress(CorruptRecord):
             assert store.feed.after(0, 1)[0].key == key
-        with suppress(CorruptRecord):
-            assert store.feed.changed(0, 1)[0] == (1, key, whole)
+        assert store.feed.changed(0, 1)[0] in {(1, key, whole), store.feed.changed(1, 1)[0]}
 
 
 def test_content_whose_place_was_damaged_leaves_the_feed_all_the_same(tmp_path: Path) -> None:
