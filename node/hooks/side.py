@@ -130,6 +130,7 @@ class HookSide:
 
     async def last_words(self) -> None:
         """Give those who are told a moment before the node ends."""
+        await asyncio.sleep(0)  # lines of the log are on their way through the loop
         await self.hooks.telling.settled(_LAST_SECONDS)
 
     def close(self) -> None:

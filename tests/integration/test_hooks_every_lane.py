@@ -74,4 +74,4 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
     assert node.store("open again")["id"]
 
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
