@@ -20,10 +20,12 @@ from node.backup.restoring import candidates
 from node.backup.taking import Source, take
 from node.backup.verifying import verify_backup
 from node.cli.client import Client, running_facts, running_target
+from node.cli.hooks import tell
 from node.cli.options import AsJson, ConfigFile, DataDir, DryRun, KeyDir, paths_of
 from node.cli.output import Output, facts_table, table
 from node.cli.wording import counted
 from node.errors import Exit, NodeError, Refused, UsageError
+from node.events.moments import BACKUP_DONE, BACKUP_FAILED
 from node.facts import ListenerFacts
 from node.lock import find_holder
 from node.paths import Paths
@@ -66,8 +68,15 @@ def backup(
     if dry_run:
         _tell_plan(out, source, folder, keep)
         return
-    with bar(out, "backup") as progress:
-        taken = take(source, folder, keep=keep, now_ms=_now_ms(), progress=progress)
+    try:
+        with bar(out, "backup") as progress:
+            taken = take(source, folder, keep=keep, now_ms=_now_ms(), progress=progress)
+    except (NodeError, OSError) as error:
+        about = {"error": getattr(error, "code", type(error).__name__), "to": str(folder)}
+        tell(out, paths, BACKUP_FAILED, about)
+        raise
+    if not source.runs:  # a node that runs sees it, and tells its hooks itself
+        tell(out, paths, BACKUP_DONE, {"id": taken.path.name, "path": str(taken.path)})
     data = {
         **facts_of(taken.manifest),
         "path": str(taken.path),

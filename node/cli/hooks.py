@@ -7,15 +7,17 @@ changed. Nothing of a secret is shown.
 import os
 import socket
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
 from node.cli.output import Output, table
-from node.errors import Exit, UsageError
-from node.hooks.offline import known_event, runner_of, try_hook
+from node.errors import Exit, NodeError, UsageError
+from node.hooks.offline import known_event, runner_of, tell_hooks, try_hook
 from node.hooks.verdict import Outcome
+from node.paths import Paths
 from node.settings import Settings, load_settings
 from node.settings.hook_tables import Hook
 
@@ -34,6 +36,16 @@ def _settings(data_dir: DataDir, key_dir: KeyDir, config: ConfigFile) -> Setting
         hostname=socket.gethostname().split(".")[0] or "node",
         config_required=config is not None,
     )
+
+
+def tell(out: Output, paths: Paths, event: str, about: Mapping[str, Any]) -> None:
+    """Tell the hooks of a configuration what a command did; nothing of it stops the command."""
+    try:
+        settings = load_settings(paths, environ=os.environ)
+        now_ms = time.time_ns() // 1_000_000
+        tell_hooks(settings, event, about, environ=os.environ, now_ms=now_ms, say=out.say)
+    except NodeError as error:
+        out.say(f"no hook was told: {error}")
 
 
 def list_hooks(

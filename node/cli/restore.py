@@ -25,9 +25,11 @@ from node.backup.restoring import (
 )
 from node.backup.verifying import verify_backup
 from node.cli.backup import BackupId, bar, places_of
+from node.cli.hooks import tell
 from node.cli.options import AsJson, ConfigFile, DataDir, DryRun, KeyDir, Yes, options_of, paths_of
 from node.cli.output import Output, facts_table
 from node.errors import DiskFull, NodeError, UsageError
+from node.events.moments import RESTORED
 from node.lock import DirectoryLock
 from node.paths import Paths
 from node.store.folder import current_path
@@ -85,6 +87,7 @@ def restore_store(  # noqa: PLR0913 -- the options of a command are its paramete
             out.confirm(f"Put the backup in the place of the store in {paths.data_dir}?", yes=yes)
         outcome = _restored(out, target, source, wanted, wish)
     _tell(out, paths, target, outcome, wish)
+    tell(out, paths, RESTORED, {"backup": outcome.backup, "path": str(outcome.path)})
 
 
 def _target(paths: Paths) -> Target:

@@ -27,12 +27,12 @@ from node.hooks.hooks import Hooks
 from node.hooks.running import Runner, Surroundings
 from node.hooks.telling import Telling
 from node.live import Live, Tasks
+from node.noted import LAST_BACKUP
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.settings import Settings
 from node.settings.hook_tables import Hook
 
-LAST_BACKUP: Final = "last_backup.json"
 _LOGGED: Final = {row.logged: row.name for row in LIFE if row.logged}
 _IN_LOG: Final = frozenset(row.name for row in TABLE if row.road is Road.EVERY)
 _NOTE_BYTES_MAX: Final = 64 * 1024
