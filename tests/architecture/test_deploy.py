@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import kubernetes_validate as schemas
 import pytest
 import yaml
 
@@ -137,7 +138,6 @@ def the(kind: str, name: str = "mnemesh") -> dict[str, Any]:
 def test_a_manifest_fits_its_schema(manifest: dict[str, Any]) -> None:
     if manifest["kind"] == "ServiceMonitor":
         pytest.skip("of another project, whose schemas are not among those of Kubernetes")
-    schemas = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
     schemas.validate(manifest, NODE_SCHEMA, strict=True)
     spoilt = {**manifest, "frobnicate": True}
     with pytest.raises(schemas.ValidationError):
