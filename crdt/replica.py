@@ -54,6 +54,7 @@ class Replica:
         self.held = PendingTable({d: decode_pending(data) for d, data in loaded.pending.items()})
         self.overlay = Overlay(state, loaded.digest, self.held.approved)
         self.applying = Applying(self.governance, self.held, self.overlay)
+        self.unreadable: Callable[[Bundle], bool] = lambda _: False  # it waits for a repair
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
         self.taken = 0
@@ -121,8 +122,9 @@ class Replica:
         return read_bundle(data, cluster=self.cluster, ops_max=self.me.ops_max)
 
     def fit(self, bundle: Bundle) -> Fit:
-        """Whether a bundle is the next to apply. Its signature is checked last."""
-        return fit(bundle, self.actors, self.clock, self.governance, self.me.verify)
+        """Whether a bundle is the next to apply, and can be. Its signature is checked last."""
+        fits = fit(bundle, self.actors, self.clock, self.governance, self.me.verify)
+        return Fit.BAD if fits is Fit.NEXT and self.unreadable(bundle) else fits
 
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""

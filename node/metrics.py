@@ -97,6 +97,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "store_map_used_ratio": ("Part of the address range of the store in use.", ()),
     "disk_free_bytes": ("Free bytes on the disk of the store.", ()),
     "disk_size_bytes": ("Bytes that the disk of the store can hold.", ()),
+    "records_quarantined": ("Damaged records that are not served until they are whole.", ()),
     "erasures_outstanding": ("Erased records of which bytes may be left here.", ()),
     "log_floor_ops": ("Operations that are no longer in the log.", ()),
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),

@@ -21,10 +21,12 @@ import uvloop
 from node import __version__, failpoints
 from node.arenas import few_arenas
 from node.clock import Clock
-from node.errors import DiskError, NodeError
+from node.errors import DiskError, IntegrityError, NodeError
 from node.facts import LastExit
 from node.founding import founding_of
 from node.ground import Ground
+from node.integrity.opening import hold_pages, note_faults, open_sound
+from node.integrity.rejoining import Lives
 from node.logs import EventLog, make_log
 from node.metrics import Metrics
 from node.parts import Parts, build_parts
@@ -40,7 +42,7 @@ from node.settings import (
     read_api_key,
 )
 from node.sockets import OpenDoors, open_doors
-from node.store.folder import open_current, settle, sweep
+from node.store.folder import settle, sweep
 from node.store.migrations import climb, drop_old_incoming
 from node.ticking import Ticking
 from transport.identity import NodeKey
@@ -96,13 +98,25 @@ def run(settings: Settings) -> int:
     few_arenas()
     log = make_log(settings.logging)
     notifier = Notifier.take(os.environ)
+    lives = Lives(settings, os.environ, log)
     try:
-        while True:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                if not runner.run(_main(settings, log, notifier)):
-                    return 0
+        with note_faults(settings.paths.data_dir):
+            while _again(settings, log, notifier, lives):
+                pass
+        return 0
     finally:
         log.close()
+
+
+def _again(settings: Settings, log: EventLog, notifier: Notifier, lives: Lives) -> bool:
+    """One life of the node; whether another one follows."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_main(settings, log, notifier))
+    except IntegrityError as error:
+        if not lives.goes_on(error):
+            raise
+        return True
 
 
 async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
@@ -121,6 +135,7 @@ async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
         _tell_faults(failpoints.armed, metrics, log)
     failpoints.hit("identity.read")
     key = NodeKey.load(material.node_key)
+    hold_pages(settings.paths.data_dir)
     _migrate(settings, log)
     doors = await open_doors(settings, material, listeners, metrics=metrics, log=log)
     try:
@@ -128,7 +143,7 @@ async def _main(settings: Settings, log: EventLog, notifier: Notifier) -> bool:
         settle(material.node_key.parent)
         sweep(settings.paths.data_dir, now_ms())
         founding = founding_of(settings, key.node_id, doors.url)
-        store = open_current(
+        store = open_sound(
             settings.paths.data_dir, entropy=os.urandom, map_bytes=settings.storage.map_bytes
         )
         log("store_opened", store=store.store_id, bytes=store.size_bytes())

@@ -24,6 +24,8 @@ from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
 from node.hooks.side import HookSide, open_hooks
 from node.http_side import access_ledger, make_services, open_for_http
+from node.integrity.keeping import Keeping
+from node.integrity.opening import open_keeping
 from node.lifecycle.housekeeping import Housekeeping
 from node.lifecycle.opening import open_forgetting, open_housekeeping
 from node.live import Live, Tasks
@@ -78,6 +80,7 @@ class Parts:
     recovery: Recovery
     foreign: ForeignSide
     erasing: ErasingSide
+    integrity: Keeping
     events: EventSide
     hooks: HookSide
     recall: RecallSide
@@ -100,6 +103,7 @@ class Parts:
         self.foreign.watch()
         self.housekeeping.watch()
         self.erasing.watch()
+        self.integrity.watch()
         self.events.watch()
         self.hooks.watch()
 
@@ -142,6 +146,7 @@ class Parts:
     def close(self) -> None:
         """Put everything on the disk and let go of it."""
         self.erasing.close()
+        self.integrity.close()
         self.snapshots.close()
         self.credentials.close()
         self.foreign.close()
@@ -177,6 +182,7 @@ def build_parts(
     audit = open_audit(ground, engine, failed)
     snapshots = _snapshots(ground, engine, tasks)
     erasing = open_erasing(ground, live, tasks, engine, snapshots)
+    integrity = open_keeping(ground, live, tasks, engine, failed)
     dialling = _dialling(ground, engine, start_over)
     links = _links(ground, engine, dialling, alarms)
     gate = build_gate(ground, live, engine, audit.record)
@@ -199,6 +205,7 @@ def build_parts(
         oversight=oversight,
         audit=audit,
         erasing=erasing,
+        integrity=integrity,
         tracing=tracing,
     )
     parts = Parts(
@@ -220,6 +227,7 @@ def build_parts(
         recovery=open_recovery(ground, engine, audit.record),
         foreign=foreign,
         erasing=erasing,
+        integrity=integrity,
         events=events,
         hooks=hooks,
         recall=recall,
@@ -287,6 +295,7 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight: Oversight,
     audit: AuditSide,
     erasing: ErasingSide,
+    integrity: Keeping,
     tracing: Tracing | None,
 ) -> tuple[Upkeep, ForeignSide, EventSide, HookSide, RecallSide, Housekeeping]:
     """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
@@ -319,7 +328,11 @@ def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
     oversight.doctor.foreign = foreign.facts
     events = open_events(ground, live, tasks, engine, funnel.reader, services.governing)
     services = replace(
-        services, foreign=foreign.foreign, events=events.events, erasing=erasing.erasing
+        services,
+        foreign=foreign.foreign,
+        events=events.events,
+        erasing=erasing.erasing,
+        integrity=integrity,
     )
     hooks = open_hooks(ground, live, tasks, engine, funnel, services.governing, events.events.bell)
     services = replace(services, hooks=hooks.hooks)

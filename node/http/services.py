@@ -34,6 +34,7 @@ from node.http.answer import Answer
 from node.http.hosts import HostRule
 from node.http.intake import Intake
 from node.http.streams import OpenStreams
+from node.integrity.keeping import Keeping
 from node.lifecycle.duplicates import Candidates
 from node.lifecycle.ledger import Ledger
 from node.lifecycle.lifecycle import Lifecycle
@@ -175,6 +176,7 @@ class Services:
         sweep_rules: what becomes of expired and of archived memories in the end.
         alike: finds memories that may be like a text; None looks at the newest.
         erasing: whether erased bytes are gone; None where there is no store of one's own.
+        integrity: passes over the store; None where there is no store of one's own.
         events: what streams and subscriptions need of this node.
         llm: the language model of the node; None where there is none.
         mcp: the tools at /mcp; None where there are none.
@@ -219,6 +221,7 @@ class Services:
     sweep_rules: SweepRules = field(default_factory=SweepRules)
     alike: Candidates | None = None
     erasing: Erasing | None = None
+    integrity: Keeping | None = None
     events: Events = field(default_factory=Events)
     llm: LanguageModel | None = None
     mcp: Tools | None = None

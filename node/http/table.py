@@ -15,6 +15,7 @@ from node.http import event_routes as event
 from node.http import governance_routes as governance
 from node.http import graph_routes as graph
 from node.http import ingest_routes as ingest
+from node.http import integrity_routes as integrity
 from node.http import lifecycle_routes as lifecycle
 from node.http import link_routes as link
 from node.http import llm_routes as llm
@@ -188,6 +189,8 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/verify", audit.verify, NOTHING, OPERATOR, "hold the chains to their word"),
     ("GET", f"{API}/erasure", erase.erasure, READS, AGENT, "what is left of what was erased"),
     ("POST", f"{API}/compact", erase.compact, NOTHING, OPERATOR, "rewrite the file of the store"),
+    ("GET", f"{API}/integrity", integrity.state, NOTHING, OPERATOR, "damage, and the last pass"),
+    ("POST", f"{API}/integrity/scrub", integrity.scrub, NOTHING, OPERATOR, "read the whole store"),
     ("GET", f"{API}/peer", mesh.peer, NOTHING, PEER, "the mesh protocol"),
     ("POST", f"{API}/sync/push", sync.push, WRITES, PEER, "give memories to this node"),
     ("GET", f"{API}/sync/since", sync.since, READS, PEER, "fetch what arrived since"),

@@ -16,6 +16,7 @@ class IntegrityFacts:
         last_pass_ms: when a full pass over the store ended last, milliseconds since the epoch;
             None when none ever did in this data directory.
         last_pass_rows: how many rows that pass read.
+        passes: how many came to their end since the process started, for good or ill.
         running: whether a pass is under way.
         done_ratio: how far the pass under way is, 0 to 1; 0 when none is.
         corrupt: damaged rows found since the process started.
@@ -30,6 +31,7 @@ class IntegrityFacts:
     scrub_interval_hours: float
     last_pass_ms: int | None = None
     last_pass_rows: int = 0
+    passes: int = 0
     running: bool = False
     done_ratio: float = 0.0
     corrupt: int = 0

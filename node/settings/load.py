@@ -21,7 +21,7 @@ from node.settings.hook_tables import SECTION as HOOKS
 from node.settings.hook_tables import Hook, read_hooks
 from node.settings.mesh_sections import Federation, Quorum
 from node.settings.migrating import notice_of
-from node.settings.operations_sections import Telemetry
+from node.settings.operations_sections import Integrity, Telemetry
 from node.settings.parse import Unfit, from_text, from_toml
 from node.settings.sections import (
     SECTIONS,
@@ -77,6 +77,7 @@ class Settings:
     embeddings: Embeddings
     mcp: Mcp
     telemetry: Telemetry
+    integrity: Integrity
     origins: Mapping[str, str]
     hooks: tuple[Hook, ...] = ()
     warnings: tuple[str, ...] = ()

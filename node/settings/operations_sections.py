@@ -33,3 +33,24 @@ class Telemetry:
         maximum=1.0,
         help="Part of the requests that is traced; one whose traceparent says so always is.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrity:
+    """How the store is read through in search of damage."""
+
+    scrub_interval_hours: float = setting(
+        24.0,
+        reload=True,
+        minimum=0.0,
+        maximum=8760.0,
+        unit="hours",
+        help="Time from one full pass over the store to the next; 0 for never by itself.",
+    )
+    scrub_rows_per_second: int = setting(
+        5000,
+        reload=True,
+        minimum=10,
+        maximum=1_000_000,
+        help="Most rows that a pass reads in a second.",
+    )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from node.declare import Setting, rows_of, setting
 from node.limits import Limits
 from node.settings.mesh_sections import Federation, Quorum
-from node.settings.operations_sections import Telemetry
+from node.settings.operations_sections import Integrity, Telemetry
 
 SCHEMA_VERSION: Final = 2
 
@@ -328,6 +328,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "embeddings": Embeddings,
     "mcp": Mcp,
     "telemetry": Telemetry,
+    "integrity": Integrity,
 }
 
 TABLE: Final[tuple[Setting, ...]] = rows_of(SECTIONS)

@@ -44,7 +44,7 @@ from node.store.rows import (
     decode_idempotency,
     key_dot,
 )
-from node.store.schema import Tables, Transaction, sealed, unseal
+from node.store.schema import TABLE_NAMES, Tables, Transaction, sealed, unseal
 from node.store.scrub import Position, Scrubbed, scrub
 from node.store.upkeep import (
     LogRule,
@@ -171,20 +171,28 @@ class Store:
         genesis = self._meta(GENESIS_KEY)
 
         def look(txn: Transaction) -> Loaded:
-            pending = {
-                key_dot(key): unseal("pending", key, value)
-                for key, value in txn.cursor(db=self._env.tables.pending)
-            }
             return Loaded(
                 actors=self._actor_rows(txn),
                 governance=read_all(txn, self._env.tables.log_governance, "log_governance"),
-                pending=pending,
+                pending={key_dot(key): body for key, body in self._pending_rows(txn).items()},
                 digest=self.head.digest,
                 arrivals=self.head.arrivals,
                 genesis=genesis or b"",
             )
 
         return self._env.read(look)
+
+    def load_pending(self) -> dict[bytes, bytes]:
+        """Bodies of all rows held for approval, by key.
+
+        Raises:
+            CorruptRecord: one of them is damaged.
+        """
+        return self._env.read(self._pending_rows)
+
+    def _pending_rows(self, txn: Transaction) -> dict[bytes, bytes]:
+        rows = txn.cursor(db=self._env.tables.pending)
+        return {key: unseal("pending", key, value) for key, value in rows}
 
     def _actor_rows(self, txn: Transaction) -> dict[Actor, ActorRow]:
         return {
@@ -323,6 +331,13 @@ class Store:
             return digest_of(txn, self._env.tables) == stored.digest
 
         return self._env.read_long(look)
+
+    def rows_total(self) -> int:
+        """How many rows all tables have."""
+        tables = self._env.tables
+        return self._env.read(
+            lambda txn: sum(txn.stat(getattr(tables, name))["entries"] for name in TABLE_NAMES)
+        )
 
     def mends(self, bad: Sequence[CorruptRecord]) -> Mends:
         """Flipped bits found again in damaged rows. Slow: for a thread of its own."""

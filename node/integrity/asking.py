@@ -1,0 +1,215 @@
+"""Asking peers for what was damaged here, and answering them.
+
+Law: one piece of at most `PIECE_BYTES` is under way at a time, each with a deadline; who does not
+answer is passed over for the next peer. An answer says nothing by itself: what becomes of it is
+decided where it has to prove itself (`node.store.proving`). A node answers what any snapshot or
+page of it would hold, never of the private lane, and so many pieces a second.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from crdt.dot import ACTOR_BYTES, PRIVATE, NodeId
+from node.errors import NodeError
+from node.replication.engine import Engine
+from node.store import Store
+from node.store.paging import read_entry
+from node.store.proving import Given, Needs
+from node.store.schema import NUMBER_BYTES, Transaction, unseal
+
+TOPIC: Final = "integrity"
+PIECE_BYTES: Final = 48 * 1024
+_WHOLE_BYTES_MAX: Final = 64 * 1024 * 1024
+_ANSWER_SECONDS: Final = 3.0
+_PIECES_PER_SECOND: Final = 1000
+_PIECES_AT_ONCE: Final = 100
+_PAUSE_SECONDS: Final = 0.2
+_ASK, _SAY = 0, 1
+RECORD, BUNDLE, REQUEST, PENDING = b"r", b"b", b"q", b"p"
+_NONE: Final = -1
+_pack: Final = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+Pending = Mapping[bytes, bytes]
+
+
+class Piece(NamedTuple):
+    """A part of an answer.
+
+    Attributes:
+        number: of the question.
+        total: how many bytes all parts have; `_NONE` when there is no such thing there.
+        data: this part.
+    """
+
+    number: int
+    total: int
+    data: bytes
+
+
+class Asking:
+    """Both sides of the exchange, over one engine.
+
+    Args:
+        engine: whose peers, and whose store.
+        seconds: how long a peer may take for a piece.
+    """
+
+    def __init__(self, engine: Engine, *, seconds: float = _ANSWER_SECONDS) -> None:
+        self._engine = engine
+        self._seconds = seconds
+        self._number = 0
+        self._waiting: tuple[NodeId, asyncio.Future[Piece]] | None = None
+        self._given: dict[int, tuple[int, int]] = {}
+        engine.asides[TOPIC] = self.on_aside
+
+    def peers(self) -> list[tuple[int, NodeId]]:
+        """Links to members that may be asked, and whose they are."""
+        peers = self._engine.exchange.peers.items()
+        return [(link, peer.node_id) for link, peer in peers if peer.known and peer.row is not None]
+
+    # --- asking ------------------------------------------------------------------
+
+    async def ask(self, link: int, node: NodeId, needs: Needs) -> Given | None:
+        """Fetch everything that is needed from one peer; None when it does not answer."""
+        records: dict[bytes, bytes | None] = {}
+        requests: dict[bytes, bytes | None] = {}
+        bundles: dict[tuple[bytes, int], bytes] = {}
+        pending: Pending | None = None
+        try:
+            for key in needs.shared:
+                records[key] = await self._fetch(link, node, RECORD, key)
+            for scope in sorted(needs.requests):
+                requests[scope] = await self._fetch(link, node, REQUEST, scope)
+            for lost in needs.bundles:
+                name = lost.actor + lost.last.to_bytes(NUMBER_BYTES, "big")
+                data = await self._fetch(link, node, BUNDLE, name)
+                if data is not None:
+                    bundles[lost.actor, lost.last] = data
+            if needs.pending:
+                pending = _pending(await self._fetch(link, node, PENDING, b""))
+        except TimeoutError:
+            return None
+        return Given(records=records, pending=pending, bundles=bundles, requests=requests)
+
+    async def _fetch(self, link: int, node: NodeId, kind: bytes, key: bytes) -> bytes | None:
+        """One thing, piece by piece.
+
+        Raises:
+            TimeoutError: the peer does not answer, or not with what it began to say.
+        """
+        whole = bytearray()
+        while True:
+            piece = await self._piece(link, node, kind, key, len(whole))
+            if piece.total == _NONE:
+                return None
+            whole += piece.data
+            if len(whole) == piece.total:
+                return bytes(whole)
+            if not piece.data or not len(whole) < piece.total <= _WHOLE_BYTES_MAX:
+                raise TimeoutError
+
+    async def _piece(self, link: int, node: NodeId, kind: bytes, key: bytes, offset: int) -> Piece:
+        self._number += 1
+        number = self._number
+        if not number % _PIECES_AT_ONCE:
+            await asyncio.sleep(_PAUSE_SECONDS)  # so that no peer finds it too much
+        answer: asyncio.Future[Piece] = asyncio.get_running_loop().create_future()
+        self._waiting = (node, answer)
+        question: bytes = _pack([_ASK, number, kind, key, offset])
+        self._engine.send_aside(TOPIC, question, link)
+        self._engine.soon()
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    piece = await answer
+                    if piece.number == number:
+                        return piece
+                    answer = asyncio.get_running_loop().create_future()
+                    self._waiting = (node, answer)
+        finally:
+            self._waiting = None
+
+    # --- answering ---------------------------------------------------------------
+
+    def on_aside(self, node: NodeId, link: int, data: bytes) -> None:
+        """A member asks, or answers."""
+        row = _row(data)
+        if row is None:
+            return
+        if row[0] == _SAY and _fits(row[1:], int, int, bytes):
+            waiting = self._waiting
+            if waiting is not None and waiting[0] == node and not waiting[1].done():
+                waiting[1].set_result(Piece(*row[1:]))
+        elif row[0] == _ASK and _fits(row[1:], int, bytes, bytes, int) and self._may(link):
+            number, kind, key, offset = row[1:]
+            try:
+                found = _answer(self._engine.store, kind, key)
+            except NodeError:
+                return  # it is damaged here too: another one has it
+            total = _NONE if found is None else len(found)
+            part = b"" if found is None else found[offset : offset + PIECE_BYTES]
+            answer: bytes = _pack([_SAY, number, total, part])
+            self._engine.send_aside(TOPIC, answer, link)
+            self._engine.soon()
+
+    def _may(self, link: int) -> bool:
+        """Whether this link has not had its share of this second."""
+        second = self._engine.now_ms() // 1000
+        before, count = self._given.get(link, (second, 0))
+        count = count + 1 if before == second else 1
+        self._given = {n: held for n, held in self._given.items() if held[0] == second}
+        self._given[link] = (second, count)
+        return count <= _PIECES_PER_SECOND
+
+
+def _answer(store: Store, kind: bytes, key: bytes) -> bytes | None:
+    """What this store holds; None when it has none, or none that it may give."""
+    tables = store.tables
+    if kind == PENDING:
+        rows = store.load_pending()
+        packed: bytes = _pack({key: body for key, body in rows.items() if key[:1] != PRIVATE})
+        return packed
+    if not key or key[:1] == PRIVATE:
+        return None
+    if kind == RECORD:
+        return store.record(key)
+    if kind == REQUEST:
+        value = store.environment.read(lambda txn: txn.get(key, db=tables.idempotency))
+        return None if value is None else unseal("idempotency", key, value)
+    if kind == BUNDLE and len(key) == ACTOR_BYTES + NUMBER_BYTES:
+        actor, last = key[:ACTOR_BYTES], int.from_bytes(key[ACTOR_BYTES:], "big")
+
+        def look(txn: Transaction) -> bytes | None:
+            at = txn.get(key, db=tables.log_index)
+            return None if at is None else read_entry(txn, tables, at, actor, last).data
+
+        return store.environment.read(look)
+    return None
+
+
+def _pending(data: bytes | None) -> Pending | None:
+    row: Any = None if data is None else _unpacked(data)
+    if not isinstance(row, dict):
+        return None
+    return {k: v for k, v in row.items() if isinstance(k, bytes) and isinstance(v, bytes)}
+
+
+def _unpacked(data: bytes) -> Any:
+    try:
+        return msgpack.unpackb(data)
+    except (ValueError, TypeError):
+        return None
+
+
+def _row(data: bytes) -> list[Any] | None:
+    row = _unpacked(data)
+    return row if isinstance(row, list) and row else None
+
+
+def _fits(parts: list[Any], *kinds: type) -> bool:
+    return len(parts) == len(kinds) and all(
+        type(part) is kind and (type(part) is not int or -1 <= part < 2**62)
+        for part, kind in zip(parts, kinds, strict=True)
+    )
