@@ -191,7 +191,7 @@ def test_the_pod_asks_for_nothing_that_the_node_does_not_know() -> None:
         assert asked["path"] in {"/livez", "/readyz"}  # never with require=quorum
         assert asked["port"] == "probe"
     told = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert told["MNEMESH_LISTEN_PROBE"].endswith(f":{ports['probe']}")
+    assert told["MNEMESH_PROBE_LISTEN"].endswith(f":{ports['probe']}")
 
 
 def test_the_folder_is_applied_as_a_whole() -> None:
