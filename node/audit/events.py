@@ -59,6 +59,11 @@ _PLAIN: Final[Mapping[str, str]] = {
     "peer_removed": "a REST peer is enrolled no more",
     "key_created": "an API key came into force",
     "key_revoked": "an API key is no longer in force",
+    # snapshots of other members
+    "snapshot_refused": "a snapshot is not what the others hold; its source is passed over",
+    "snapshot_disputed": "a member said of a snapshot what two others deny",
+    "snapshot_unclaimed": "a snapshot was thrown away: nobody else claims as much",
+    "snapshot_unconfirmed": "a snapshot was believed that nobody else could confirm",
     # the chain itself
     "chain_recovered": "the end of the chain was not whole at the start; says what was cut",
     "chain_broken": "entries before this one do not hold; nothing was mended",

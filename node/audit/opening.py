@@ -138,6 +138,7 @@ def build_audit(
     def history() -> Iterator[Op]:
         return engine.replica.governance.history()  # of the present store, which may be swapped
 
+    engine.record = keeper.record
     engine.on_notes.append(Applied(keeper.record, history).hear)
     engine.asides[HEAD_TOPIC] = countersigning.on_head
     engine.asides[WITNESS_TOPIC] = countersigning.on_witness

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from crdt.bundle import Bundle
-from crdt.bundle import Bundle
 from crdt.clock import Clock
 from crdt.dot import NodeId
 from crdt.effects import Alarm, Close, Effect, Heard, SnapshotEffect
@@ -115,12 +114,11 @@ class Engine:
         self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
         self.on_told: Callable[[Batch, float], None] = _untold
         self.on_pump: Callable[[], None] = _nothing
-        self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
-        self.on_told: Callable[[Batch, float], None] = _untold
-        self.on_pump: Callable[[], None] = _nothing
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
+        self.on_alarm: list[Callable[[Alarm], None]] = []
+        self.record: Callable[..., None] = _unrecorded
         self.on_notes: list[Callable[[Sequence[Note]], None]] = []
         self.asides: dict[str, Callable[[NodeId, int, bytes], None]] = {}
         pressure = Pressure(settings.writes_wait_ms_max / 1000, settings.writes_bytes_max)
@@ -215,7 +213,6 @@ class Engine:
             self._carry_out()
         self.waiting.settle()
         self.on_pump()
-        self.on_pump()
 
     def _submit(self) -> None:
         batch, sealed = self.replica.take_batch(self.exchange.now_ms)
@@ -225,7 +222,6 @@ class Engine:
         self.hurry()
         began = self._loop.time()
         self.exchange.minted(sealed)
-        self.on_sealed(sealed)
         self.on_sealed(sealed)
         # First the peers: from here on the writing thread wants the interpreter too.
         failpoints.hit("push.before_send")
@@ -264,7 +260,6 @@ class Engine:
             self._commit_seconds.observe(seconds)
             self._ops_applied.inc(sum(bundle.last - bundle.first + 1 for bundle in batch.bundles))
             self.on_told(batch, seconds)
-            self.on_told(batch, seconds)
             for watch in self.on_commit:
                 watch(batch)
             if notes:
@@ -279,6 +274,8 @@ class Engine:
     def _carry(self, effect: Effect) -> None:
         if isinstance(effect, Alarm):
             self._alarm(effect)
+            for told in self.on_alarm:
+                told(effect)
         elif isinstance(effect, Heard):
             hear = self.asides.get(effect.topic)
             if hear is not None:  # else a newer version speaks of what this one does not know
@@ -380,12 +377,8 @@ def _untold(_batch: Batch, _seconds: float) -> None:
     """Nobody traces commits."""
 
 
-def _unfollowed(_bundles: Sequence[Bundle]) -> None:
-    """Nobody traces the way of bundles."""
-
-
-def _untold(_batch: Batch, _seconds: float) -> None:
-    """Nobody traces commits."""
+def _unrecorded(_event: str, **_facts: object) -> None:
+    """Before the chain of events is there, nothing is recorded in it."""
 
 
 def _no_link(_number: int, _reason: str) -> None:

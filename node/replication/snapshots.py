@@ -8,7 +8,7 @@ swaps by one rename, after its digest was verified; if anything fails before, no
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,14 +24,14 @@ from crdt.effects import (
     SnapshotEffect,
     Stage,
 )
-from crdt.proving import UnprovenError
-from crdt.weighing import Word
 from node import failpoints
 from node.errors import IntegrityError
 from node.logs import EventLog
+from node.replication.believing import Believing
 from node.replication.engine import Engine
+from node.replication.witness import Witness
 from node.store import Store
-from node.store.examining import Examined, examine
+from node.store.errors import JoinRefused
 from node.store.folder import incoming_folders, new_folder, open_current, swap
 from node.store.incoming import Incoming
 from node.store.joining import Built, build_join
@@ -75,6 +75,13 @@ class SnapshotWorks:
         self._frozen: dict[bytes, tuple[FrozenStore, float]] = {}
         self._incoming: Incoming | None = None
         self._epoch = 0
+        self._believing = Believing(
+            engine=engine,
+            data_dir=data_dir,
+            worker=self._worker,
+            witness=Witness(engine, spawn),
+            log=log,
+        )
 
     def resume(self) -> None:
         """Take up a snapshot whose reception the end of an earlier process interrupted."""
@@ -104,7 +111,7 @@ class SnapshotWorks:
             case Examine():
                 self._spawn(self._examine(effect))
             case Confirm():
-                self._confirm(effect)
+                self._spawn(self._confirm(effect))
             case Discard():
                 self._discard(effect.snapshot)
             case BuildJoin():
@@ -133,6 +140,8 @@ class SnapshotWorks:
             snapshot = made.id
             self._frozen[snapshot] = (made, self._loop.time())
             self._log("snapshot_started", direction="out", records=0)
+        copy = self._frozen[snapshot][0]
+        self._believing.offer(effect.link, snapshot, copy.clock, copy.digest)
         self._engine.exchange.catchup.frozen(effect.link, effect.number, snapshot)
 
     def _usable(self) -> bytes | None:
@@ -229,37 +238,30 @@ class SnapshotWorks:
 
     async def _examine(self, effect: Examine) -> None:
         """Prove the governance of what was received, and tell the core what it covers."""
-        engine, incoming = self._engine, self._incoming
-        if incoming is None or incoming.snapshot_id != effect.snapshot:
-            engine.exchange.catchup.join_failed(effect.link)
-            engine.soon()
-            return
-        replica, store = engine.replica, engine.store
+        await self._believe(effect, lambda held: self._believing.examine(effect, held))
 
-        def work() -> Examined:
-            return examine(store, incoming, replica.genesis, engine.me)
+    async def _confirm(self, effect: Confirm) -> None:
+        """Ask another member what it has in place of the rows."""
+        await self._believe(effect, lambda held: self._believing.confirm(effect, held))
 
-        trial = engine.exchange.catchup.trial
+    async def _believe(
+        self, effect: Examine | Confirm, work: Callable[[Incoming], Awaitable[None]]
+    ) -> None:
+        engine = self._engine
         try:
-            found = await self._in_worker(work)
-        except UnprovenError as error:
-            engine.exchange.advance(engine.now_ms())
-            trial.unproven(effect.link, effect.number, str(error))
+            await work(self._received(effect.snapshot))
         except Exception as error:  # noqa: BLE001 - damaged rows, a full disk: start over later
             self._log("snapshot_failed", error=str(error))
-            engine.exchange.catchup.join_failed(effect.link)
-        else:
-            engine.exchange.advance(engine.now_ms())
-            trial.examined(effect.link, effect.number, found.clock, found.state)
+            session = engine.exchange.catchup.session
+            if session is not None and session.snapshot == effect.snapshot:
+                engine.exchange.catchup.join_failed(effect.link)
         engine.pump()
 
-    def _confirm(self, effect: Confirm) -> None:
-        """Ask another member what it has in place of the rows."""
-        peer = self._engine.exchange.peers.get(effect.witness)
-        if peer is not None:
-            self._engine.exchange.catchup.trial.confirmed(
-                effect.snapshot, peer.node_id, Word.SILENT
-            )
+    def _received(self, snapshot: bytes) -> Incoming:
+        incoming = self._incoming
+        if incoming is None or incoming.snapshot_id != snapshot:
+            raise JoinRefused("what was received is gone")
+        return incoming
 
     def _discard(self, snapshot: bytes) -> None:
         """Take a snapshot that is of no use from the disk."""
@@ -316,6 +318,7 @@ class SnapshotWorks:
 
     def close(self) -> None:
         """Remove the frozen copies; what was received stays for the next start."""
+        self._believing.close()
         self._worker.shutdown(wait=True, cancel_futures=True)
         for copy, _ in self._frozen.values():
             copy.close()

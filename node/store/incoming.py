@@ -83,6 +83,7 @@ class Incoming:
     ) -> None:
         self.path = path
         self.snapshot_id = snapshot_id
+        self._indexed = False
         self.environment = Environment(path, map_bytes=map_bytes)
         if self._meta(_SNAPSHOT_KEY) != snapshot_id:
             self.environment.close()
@@ -264,11 +265,17 @@ class Incoming:
         Raises:
             JoinRefused: a record was sent twice.
         """
-        self._index()
+        self.index()
         return ((key, data) for key, _, data in walk_records(self.environment))
 
-    def _index(self) -> None:
-        """Make the table of where each record stands; until now they were only appended."""
+    def index(self) -> None:
+        """Make the table of where each record stands, once; until now they were only appended.
+
+        Raises:
+            JoinRefused: a record was sent twice.
+        """
+        if self._indexed:
+            return
         for window in self.windows():
             rows = sorted(
                 (key, encode_place(key, int.from_bytes(at, "big"), 0))
@@ -278,6 +285,7 @@ class Incoming:
                 lambda txn, rows=rows: self._put_records(txn, rows)  # type: ignore[misc]  # bound now
             )
         self.check_distinct()
+        self._indexed = True
 
     def _put_records(self, txn: Transaction, rows: list[tuple[bytes, bytes]]) -> None:
         with txn.cursor(db=self.environment.tables.records) as cursor:

@@ -219,7 +219,14 @@ class Process:
             if self.world.bug == "halfjoin" and effect.following:
                 self._half_join(state)
             exchange.catchup.staged(effect.link, effect.number, effect.snapshot, effect.following)
-        elif isinstance(effect, Examine):
+        elif isinstance(effect, More):
+            exchange.catchup.go_on(effect.link)
+            self.soon_more(effect.link)
+        else:
+            self._judge(effect)
+
+    def _judge(self, effect: Effect) -> None:
+        if isinstance(effect, Examine):
             self.examine(effect)
         elif isinstance(effect, Confirm):
             self.confirm(effect)
@@ -227,9 +234,6 @@ class Process:
             self.world.incoming.pop(self.pid, None)
         elif isinstance(effect, BuildJoin):
             self.swap(effect)
-        elif isinstance(effect, More):
-            exchange.catchup.go_on(effect.link)
-            self.soon_more(effect.link)
 
     def examine(self, effect: Examine) -> None:
         """Is the governance of what was staged signed, all of it?"""

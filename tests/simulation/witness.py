@@ -20,36 +20,43 @@ LIES = ("empty", "some", "older", "chain")
 
 def compared(snapshot: MemoryState, witness: MemoryState) -> Word:
     """The word of a member about a snapshot."""
-    clock = snapshot.clock()
-    held = witness.actors
-    if any(actor not in held or held[actor].seq < seq for actor, seq in clock.items()):
+    clock, held = snapshot.clock(), witness.actors
+    lacks = any(actor not in held or held[actor].seq < seq for actor, seq in clock.items())
+    if lacks or any(row.floor > clock.get(a, 0) for a, row in held.items() if a[:1] == DATA):
         return Word.UNABLE
-    if any(row.floor > clock.get(a, 0) for a, row in held.items() if a[:1] == DATA):
-        return Word.UNABLE
-    for actor, row in snapshot.actors.items():
-        if held[actor].seq == row.seq and held[actor].hash != row.hash:
-            return Word.OTHER
-    sealed: set[bytes] = set()
-    for dot in snapshot.pending.keys() | witness.pending.keys():
-        theirs, ours = snapshot.pending.get(dot), witness.pending.get(dot)
-        if theirs == ours:
-            continue
-        if ours is None:
-            return Word.OTHER
-        there = decode_pending(ours)
-        late = any(clock.get(a, 0) < n for a, n in (dot, *there.votes))
-        here = decode_pending(theirs) if theirs is not None else None
-        if here is not None and there.sealed and not here.sealed:
-            sealed.add(there.key)
-            late = True
-        if not late:
-            return Word.OTHER
+    same = all(
+        held[actor].seq != row.seq or held[actor].hash == row.hash
+        for actor, row in snapshot.actors.items()
+    )
+    sealed = _sealed(snapshot, witness)
+    if not same or sealed is None:
+        return Word.OTHER
     moved = _moved(witness, clock) | sealed
     for key in snapshot.records.keys() | witness.records.keys():
         unlike = snapshot.records.get(key) != witness.records.get(key)
         if key[:1] == DATA and key not in moved and unlike:
             return Word.OTHER
     return Word.SAME
+
+
+def _sealed(snapshot: MemoryState, witness: MemoryState) -> set[bytes] | None:
+    """The records of what was sealed at the witness alone; None for votes that nobody cast."""
+    clock = snapshot.clock()
+    sealed: set[bytes] = set()
+    for dot in snapshot.pending.keys() | witness.pending.keys():
+        theirs, ours = snapshot.pending.get(dot), witness.pending.get(dot)
+        if theirs == ours:
+            continue
+        if ours is None:
+            return None
+        there = decode_pending(ours)
+        late = any(clock.get(a, 0) < n for a, n in (dot, *there.votes))
+        here = decode_pending(theirs) if theirs is not None else None
+        if here is not None and there.sealed and not here.sealed:
+            sealed.add(there.key)
+        elif not late:
+            return None
+    return sealed
 
 
 def _moved(disk: MemoryState, clock: Clock) -> set[bytes]:

@@ -24,6 +24,7 @@ class Rounds:
         self.joining = False
         self.offered: list[bytes] = []
         self.resumed: list[tuple[bytes, bytes]] = []
+        self.trial = SimpleNamespace()
 
     def frozen(self, _link: int, _number: int, snapshot: bytes) -> None:
         self.offered.append(snapshot)
@@ -60,7 +61,14 @@ def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
         rounds, tasks = Rounds(), set[asyncio.Task[None]]()
         engine = SimpleNamespace(
             store=store,
-            replica=SimpleNamespace(actors=dict(maker.actors)),
+            replica=SimpleNamespace(
+                actors=dict(maker.actors), genesis=SimpleNamespace(id=bytes(32))
+            ),
+            me=SimpleNamespace(key=bytes(32), sign=lambda _: bytes(64)),
+            asides={},
+            on_alarm=[],
+            record=lambda *_, **__: None,
+            send_aside=lambda *_: None,
             exchange=SimpleNamespace(catchup=rounds),
             now_ms=lambda: 0,
             pump=lambda: None,
@@ -109,7 +117,14 @@ def test_a_copy_that_was_being_frozen_is_frozen_again(data_dir: Path) -> None:
         rounds, tasks = Rounds(), set[asyncio.Task[None]]()
         engine = SimpleNamespace(
             store=store,
-            replica=SimpleNamespace(actors=dict(maker.actors)),
+            replica=SimpleNamespace(
+                actors=dict(maker.actors), genesis=SimpleNamespace(id=bytes(32))
+            ),
+            me=SimpleNamespace(key=bytes(32), sign=lambda _: bytes(64)),
+            asides={},
+            on_alarm=[],
+            record=lambda *_, **__: None,
+            send_aside=lambda *_: None,
             exchange=SimpleNamespace(catchup=rounds),
             now_ms=lambda: 0,
         )
