@@ -106,9 +106,7 @@ async def run(
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise CommandFailed(f"it cannot be run: {reason}") from error
     try:
-        stdin = cast("Any", transport.get_pipe_transport(0))
-        stdin.write(given)
-        stdin.close()  # once all of it is written
+        _feed(cast("Any", transport.get_pipe_transport(0)), given)
         async with asyncio.timeout(seconds):
             await over
         code = transport.get_returncode()
@@ -127,6 +125,13 @@ async def run(
             pass
         finally:
             transport.close()
+
+
+def _feed(stdin: Any, given: bytes) -> None:
+    """Give a command its stdin; one that ended before it was fed did not want it."""
+    with suppress(RuntimeError, OSError):
+        stdin.write(given)
+        stdin.close()  # once all of it is written
 
 
 def _kill(group: int) -> None:

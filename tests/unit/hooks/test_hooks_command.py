@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from node.errors import ConfigError, LooseModes
 from node.hooks.command import OUT_BYTES_MAX
@@ -58,6 +59,19 @@ async def test_a_command_that_does_not_read_is_no_trouble(tmp_path: Path) -> Non
     hook = declared("check", "before_store", command=(script(tmp_path, "exit 0"),))
     verdict = await Runner(hook, surroundings()).run({"event": "e", "much": "x" * 1_000_000})
     assert verdict.outcome is Outcome.OK
+
+
+def test_the_loop_of_a_node_runs_what_ends_before_it_is_fed(tmp_path: Path) -> None:
+    command = (script(tmp_path, "exit 0"),)
+
+    async def often() -> set[Outcome]:
+        hook = declared("check", "before_store", command=command)
+        runner = Runner(hook, surroundings(PATH=os.environ["PATH"]))
+        document = {"event": "before_store", "much": "x" * 100_000}
+        return {(await runner.run(document)).outcome for _ in range(15)}
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(often()) == {Outcome.OK}
 
 
 async def test_at_its_deadline_all_of_it_is_killed(tmp_path: Path) -> None:
