@@ -97,7 +97,7 @@ def governance(facts: Facts) -> list[Finding]:
     """Who may set policies, whether they are obeyed, and whether they can be met."""
     about = facts.governance
     if about is None:
-        return []
+        return switched(facts, "governance")  # no process knows what holds; the file says this much
     # What the mesh refuses has no effect here either: it is told as refused, not as weak.
     out = switched(facts, "governance", but=MODE if about.mode_refused else "")
     if about.mode_refused:
