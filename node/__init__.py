@@ -5,4 +5,4 @@ becomes an operation in the core, goes to the committer and the peers, and is an
 when the quorum holds it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
