@@ -263,7 +263,7 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 _FIXES: Final = {
     "quorum_not_met": "The write is stored on this node and spreads later; see mnemesh node list",
     "joining": "The node is still learning the state of its mesh; try again in a moment",
-    "recovering": "The node is swapping stores; try again in a moment",
+    "recovering": "It swaps stores, or was restored and has to pull first: see mnemesh status",
     "draining": "The node is shutting down",
     "overloaded": "Try again in a moment",
     "clock_skew": "Set the clock of this machine right (chrony or ntpd)",
