@@ -56,7 +56,6 @@ class ExchangeLimits:
     patience_ms: int = 250
     held_bytes_max: int = 8 * 2**20
     second_ms: int = 3_000
-    confirm_ms: int = 30_000
 
 
 class Exchange:

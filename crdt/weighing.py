@@ -151,7 +151,7 @@ class Weighing:
         self.alone_ms = 0
         if all(self.words.get(peer.node_id) is Word.SILENT for _, peer in present):
             return self._uncompared()
-        overdue = now - self.since_ms > exchange.limits.confirm_ms
+        overdue = now - self.since_ms > 2 * exchange.limits.session_deadline_ms
         return self._overdue(exchange) if overdue else Outcome.WAIT
 
     def _decided(self, present: list[tuple[int, "Peer"]]) -> Outcome | None:

@@ -90,7 +90,6 @@ class World:
             "peer_queue_bytes_max": r.choice([1500, 4000, 12_000]),
             "relay_ms": r.choice([200, 500, 1000]),
             "session_deadline_ms": 1500,
-            "confirm_ms": 3000,
             # With a liar about, who is alone with it waits: that it would believe it is known.
             "second_ms": 10**12 if rogue else 500,
             "bad_actor_ms": 2000,
