@@ -7,6 +7,7 @@ keep every comment, and change nothing when there is nothing to change.
     # the laptop under the stairs
     sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  node-b
     9F:86:D0:81: ... :0A:08
+    spki:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=  node-c, whatever certificate it makes
 """
 
 import contextlib
@@ -20,47 +21,44 @@ from pathlib import Path
 from types import MappingProxyType
 
 from transport.errors import AllowlistError
+from transport.pins import admits, is_key_pin, normalise
 from transport.secret_files import replace_file
 
 __all__ = ["Allowlist", "add", "load", "normalise", "parse", "remove"]
 
-_FINGERPRINT = re.compile(r"(?:sha256:)?((?:[0-9a-f]{2}:?){31}[0-9a-f]{2})", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
-_EXPECTED = (
-    "expected 64 hex digits of a SHA-256 certificate fingerprint, with or without ':' between "
-    "bytes and with or without 'sha256:' in front, then an optional name; `mnemesh node "
-    "fingerprint` prints one"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowlist:
-    """Allowed fingerprints (64 lowercase hex digits) and the names given to them ("" if none)."""
+    """Allowed pins of certificates and of keys, and the names given to them ("" if none)."""
 
     entries: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def __contains__(self, fingerprint: object) -> bool:
-        return fingerprint in self.entries
+    def __contains__(self, pin: object) -> bool:
+        return pin in self.entries
 
     def __len__(self) -> int:
         return len(self.entries)
 
     @property
-    def fingerprints(self) -> frozenset[str]:
-        """The allowed fingerprints."""
+    def pins(self) -> frozenset[str]:
+        """All of them."""
         return frozenset(self.entries)
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The allowed certificates: 64 lowercase hex digits each."""
+        return frozenset(pin for pin in self.entries if not is_key_pin(pin))
 
-def normalise(fingerprint: str) -> str:
-    """Return a fingerprint in its one form: 64 lowercase hex digits.
+    @property
+    def keys(self) -> frozenset[str]:
+        """The allowed keys, as pins."""
+        return frozenset(filter(is_key_pin, self.entries))
 
-    Raises:
-        AllowlistError: the text is no SHA-256 fingerprint.
-    """
-    match = _FINGERPRINT.fullmatch(fingerprint.strip())
-    if match is None:
-        raise AllowlistError(f"{fingerprint[:80]!r} is no fingerprint: {_EXPECTED}")
-    return match[1].replace(":", "").lower()
+    def admits(self, der: bytes) -> bool:
+        """Whether a certificate is on the list, by itself or by its key."""
+        return admits(self.pins, der)
 
 
 def parse(text: str) -> Allowlist:
@@ -81,13 +79,11 @@ def _entry(line: str, number: int) -> tuple[str, str] | None:
     words = _COMMENT.sub("", line).strip().split(maxsplit=1)
     if not words:
         return None
-    match = _FINGERPRINT.fullmatch(words[0])
-    if match is None:
-        raise AllowlistError(
-            f"allowlist line {number}: {words[0][:80]!r} is no fingerprint; {_EXPECTED}",
-            line=number,
-        )
-    return match[1].replace(":", "").lower(), words[1] if len(words) > 1 else ""
+    try:
+        pin = normalise(words[0])
+    except AllowlistError as error:
+        raise AllowlistError(f"allowlist line {number}: {error}", line=number) from error
+    return pin, words[1] if len(words) > 1 else ""
 
 
 def load(path: Path, *, missing_is_empty: bool = False) -> Allowlist:

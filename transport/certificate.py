@@ -35,6 +35,8 @@ __all__ = [
     "make_certificate",
     "names_of",
     "pem_of",
+    "renew_certificate",
+    "subject_of",
 ]
 
 PEM_BYTES_MAX = 64 * 1024
@@ -62,6 +64,11 @@ class MadeCertificate:
     der: bytes
     fingerprint: str
     _key_pem: bytes
+
+    @property
+    def key_pem(self) -> bytes:
+        """Its private key, PKCS#8; a secret."""
+        return self._key_pem
 
     def __repr__(self) -> str:
         return f"MadeCertificate({self.fingerprint})"
@@ -107,6 +114,49 @@ def make_certificate(
     subject = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, name[:_COMMON_NAME_CHARS_MAX] or "mnemesh")]
     )
+    return _self_signed(key, subject, sans, now, entropy)
+
+
+def renew_certificate(
+    pem: bytes,
+    key_pem: bytes,
+    now: dt.datetime,
+    entropy: Callable[[int], bytes],
+) -> MadeCertificate:
+    """Make a certificate for the same names and the same key, valid from now on.
+
+    Args:
+        pem: the certificate to be followed.
+        key_pem: its private key, PKCS#8, unencrypted.
+        now: aware time of making.
+        entropy: source of randomness for the serial number.
+
+    Raises:
+        CertificateError: one of both cannot be read, they do not belong together, or somebody
+            else signed the old one: then that authority has to make the new one.
+    """
+    old = _parsed(der_of(pem))
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise CertificateError("the private key cannot be read, or is encrypted") from error
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, Ed25519PrivateKey)):
+        raise CertificateError("only keys of P-256 and Ed25519 are made anew here")
+    if key.public_key() != old.public_key():
+        raise CertificateError("the certificate and the private key do not belong together")
+    if old.issuer != old.subject:
+        raise CertificateError("an authority signed this certificate, and has to sign the next one")
+    names = names_of(old.public_bytes(serialization.Encoding.DER))
+    return _self_signed(key, old.subject, names, now, entropy)
+
+
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey,
+    subject: x509.Name,
+    sans: Sequence[str],
+    now: dt.datetime,
+    entropy: Callable[[int], bytes],
+) -> MadeCertificate:
     certificate = (
         _extended(x509.CertificateBuilder(), key.public_key(), sans or ["localhost"])
         .subject_name(subject)
@@ -222,6 +272,11 @@ def names_of(der: bytes) -> tuple[str, ...]:
     dns = found.value.get_values_for_type(x509.DNSName)
     addresses = found.value.get_values_for_type(x509.IPAddress)
     return (*dns, *map(str, addresses))
+
+
+def subject_of(der: bytes) -> str:
+    """Who a certificate is for, in words (RFC 4514)."""
+    return _parsed(der).subject.rfc4514_string()
 
 
 def expires_at(der: bytes) -> dt.datetime:

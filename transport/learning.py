@@ -1,6 +1,6 @@
 """Learning an allowed certificate inside the very handshake that presents it.
 
-Law: a certificate becomes trusted here only if its SHA-256 was on the allowlist before it came,
+Law: a certificate becomes trusted here only if it, or its key, was on the allowlist before it came,
 and only for the context at hand; whether its holder has the key is still for TLS to find out.
 
 An operator passes fingerprints on, not files. OpenSSL, however, wants the certificate itself in
@@ -10,12 +10,12 @@ it is judged. Where a Python lacks that hook, nothing is learned here and an unk
 fails its handshake: the peer then has to introduce itself, or be dialled, first.
 """
 
-import hashlib
 import ssl
 from collections.abc import Callable
 
 from transport.certificate import check_pin
 from transport.errors import CertificateError
+from transport.pins import admits
 
 __all__ = ["can_learn", "leaf_of", "learn_in_handshake"]
 
@@ -53,8 +53,8 @@ def learn_in_handshake(
     """Let `context` trust certificates whose fingerprint is in `unlearned` when they come.
 
     Args:
-        context: of a server; its trust store grows by at most `len(unlearned)` certificates.
-        unlearned: allowed fingerprints whose certificate is not in the store yet.
+        context: of a server; its trust store grows by what is allowed and nothing else.
+        unlearned: pins of certificates that are not in the store yet, and of allowed keys.
         on_certificate: told the DER of each, every time it comes; must not raise.
 
     Returns:
@@ -78,7 +78,7 @@ def learn_in_handshake(
         ):
             return
         leaf = leaf_of(data)
-        if leaf is None or hashlib.sha256(leaf).hexdigest() not in unlearned:
+        if leaf is None or not admits(unlearned, leaf):
             return
         try:
             check_pin(leaf)

@@ -14,10 +14,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from transport.certificate import fingerprint
 from transport.gate import Gate
+from transport.pins import admits
 from transport.refusals import Refusal, classify
 from transport.sockets import open_sockets
-from transport.tls import peer_fingerprint
+from transport.tls import peer_certificate
 
 __all__ = ["Listener", "ListenerLimits", "ListenerTls"]
 
@@ -59,10 +61,17 @@ class ListenerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerTls:
-    """The TLS side of a listener; replaced as a whole when the allowlist changes."""
+    """The TLS side of a listener; replaced as a whole when the allowlist changes.
+
+    Attributes:
+        context: of the handshakes.
+        allowed: pins of certificates and keys.
+        on_certificate: told the DER of a certificate that was let in by its key and is not known.
+    """
 
     context: ssl.SSLContext
     allowed: frozenset[str]
+    on_certificate: Callable[[bytes], None] | None = None
 
 
 def _unheard(_refusal: Refusal, _address: str) -> None:
@@ -273,8 +282,9 @@ class Listener:
                 del self._handshakes[host]
 
     def _enter(self, gate: Gate, transport: asyncio.Transport) -> bool:
-        peer = peer_fingerprint(transport)
-        refusal = self._unwelcome(peer)
+        der = peer_certificate(transport)
+        peer = fingerprint(der) if der is not None else None
+        refusal = self._unwelcome(peer, der)
         if refusal is not None:
             self._on_refused(refusal, gate.host)
             return False
@@ -285,14 +295,16 @@ class Listener:
             self._by_peer[peer].add(gate)
         return True
 
-    def _unwelcome(self, peer: str | None) -> Refusal | None:
+    def _unwelcome(self, peer: str | None, der: bytes | None) -> Refusal | None:
         # The context said yes, but it may be one from before the last change of the allowlist.
         tls = self._tls
-        if peer is None:
+        if peer is None or der is None:
             demanded = tls is not None and tls.context.verify_mode is ssl.CERT_REQUIRED
             return Refusal.NO_CERTIFICATE if demanded else None
-        if tls is None or peer not in tls.allowed:
+        if tls is None or not admits(tls.allowed, der):
             return Refusal.NOT_ALLOWLISTED
+        if peer not in tls.allowed and tls.on_certificate is not None:
+            tls.on_certificate(der)
         if len(self._by_peer.get(peer, ())) >= self._limits.connections_per_peer_max:
             return Refusal.PEER_FULL
         return None

@@ -1,16 +1,18 @@
 """The folder of known peer certificates, one PEM file per fingerprint.
 
-Law: a file gets in only under a fingerprint that is on the allowlist now, and comes out only
-while it still is; its name is the hash of its content, checked on the way in and on the way out.
-The allowlist says who may connect; this folder only lets TLS recognise them in the handshake.
+Law: a file gets in only while its fingerprint, or that of its key, is on the allowlist, and comes
+out only while it still is; its name is the hash of its content, checked on the way in and on the
+way out. The allowlist says who may connect; this folder only lets TLS recognise them in the
+handshake.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from transport.allowlist import Allowlist, normalise
+from transport.allowlist import Allowlist
 from transport.certificate import check_pin, der_of, fingerprint, load_der, pem_of
 from transport.errors import CertificateError, NotAllowlistedError
+from transport.pins import is_pin, normalise
 from transport.secret_files import replace_file, sync_folder
 
 __all__ = ["PeerCertificates"]
@@ -37,7 +39,7 @@ class PeerCertificates:
     def add_der(self, der: bytes, allowlist: Allowlist) -> str:
         """Do the same for the DER form, which is what a TLS handshake gives."""
         digest = fingerprint(der)
-        if digest not in allowlist:
+        if not allowlist.admits(der):
             raise NotAllowlistedError(
                 f"the certificate {digest} is not on the allowlist: if you know it, run "
                 f"`mnemesh node allow {digest}`"
@@ -59,19 +61,26 @@ class PeerCertificates:
             CertificateError: a file is unreadable or holds another certificate than it says.
         """
         known: dict[str, bytes] = {}
-        for digest in sorted(allowlist.fingerprints):
+        for digest in self._listed(allowlist):
             path = self._path(digest)
-            if not path.exists():
-                continue
             der = load_der(path)
             if fingerprint(der) != digest:
                 raise CertificateError(
                     f"{path} holds the certificate {fingerprint(der)}, not the one it is named "
                     "after: delete the file, it is learned again"
                 )
-            check_pin(der)
-            known[digest] = der
+            if allowlist.admits(der):
+                check_pin(der)
+                known[digest] = der
         return known
+
+    def _listed(self, allowlist: Allowlist) -> list[str]:
+        """Fingerprints of the files that may hold what is allowed; by key, that is any of them."""
+        found = {d for d in allowlist.fingerprints if self._path(d).exists()}
+        if allowlist.keys and self._folder.is_dir():
+            stems = (path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
+            found |= {stem for stem in stems if is_pin(stem)}
+        return sorted(found)
 
     def forget(self, digest: str) -> bool:
         """Delete the certificate of a fingerprint and tell whether there was one.

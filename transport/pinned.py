@@ -18,6 +18,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from transport.certificate import fingerprint, is_valid_now
 from transport.ending import drop
 from transport.errors import NotAllowlistedError, OutdatedError
+from transport.pins import admits
 from transport.tls import OwnCertificate, Trust, client_context, peer_certificate
 
 if TYPE_CHECKING:
@@ -31,11 +32,18 @@ __all__ = ["ClientTls", "HungUpError", "PinnedConnector", "pinned_session", "ses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTls:
-    """What a dialler needs of TLS, made once per change of the allowlist."""
+    """What a dialler needs of TLS, made once per change of the allowlist.
+
+    Attributes:
+        context: of the handshakes.
+        allowed: pins of certificates and keys.
+        known: fingerprints whose certificate need not be told.
+        own_fingerprint: of the certificate that is shown, if one is.
+    """
 
     context: ssl.SSLContext
     allowed: frozenset[str]
-    unlearned: frozenset[str]
+    known: frozenset[str]
     own_fingerprint: str | None
 
     @classmethod
@@ -47,8 +55,8 @@ class ClientTls:
         """
         return cls(
             context=client_context(own, trust),
-            allowed=trust.allowed,
-            unlearned=trust.unlearned,
+            allowed=trust.admitted,
+            known=frozenset(trust.pins),
             own_fingerprint=own.fingerprint if own is not None else None,
         )
 
@@ -108,7 +116,7 @@ class PinnedConnector(aiohttp.TCPConnector):
         if der is None:
             raise NotAllowlistedError("the server presented no certificate, so it is nobody known")
         digest = fingerprint(der)
-        if digest not in self._tls.allowed:
+        if not admits(self._tls.allowed, der):
             raise NotAllowlistedError(
                 f"the server's certificate is {digest}, which is not on the allowlist: compare it "
                 "with what `mnemesh node fingerprint` prints there, then allow it here"
@@ -118,7 +126,7 @@ class PinnedConnector(aiohttp.TCPConnector):
                 f"the server's certificate {digest} has expired, or is not valid yet: make a new "
                 "one there and allow it here, or set the clock that is wrong"
             )
-        if digest in self._tls.unlearned and self._on_certificate is not None:
+        if digest not in self._tls.known and self._on_certificate is not None:
             self._on_certificate(der)
 
 

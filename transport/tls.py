@@ -1,6 +1,7 @@
 """TLS contexts: version 1.3, mutual, pinned.
 
-Law: a certificate is trusted because its SHA-256 is on the allowlist, never because of a name. The
+Law: a certificate is trusted because its SHA-256, or that of its key, is on the allowlist, never
+because of a name; where the operator names an authority, it must have signed it besides. The
 handshake already refuses strangers, and whoever uses a connection compares the SHA-256 once more.
 No session tickets, since a ticket would outlive its owner's removal from the allowlist (RFC 8446
 section 4.6.1). No compression, no renegotiation, no key log, no password prompt.
@@ -17,6 +18,7 @@ from typing import Self
 from transport.certificate import check_pin, fingerprint, load_der
 from transport.errors import CertificateError
 from transport.learning import learn_in_handshake
+from transport.pins import is_key_pin, key_pin
 from transport.secret_files import check_mode
 
 __all__ = [
@@ -65,20 +67,29 @@ class Trust:
     """Whom to trust.
 
     Attributes:
-        allowed: fingerprints on the allowlist; nothing else is ever admitted.
+        allowed: pins of certificates and of keys; nothing else is ever admitted.
         pins: fingerprint -> DER of the allowed certificates that are known already.
-        authorities_pem: the operator's certificate authorities; they only help a handshake of an
-            allowed certificate along.
+        authorities_pem: the operator's certificate authorities; what is allowed must be signed by
+            one of them as well, but for `own`.
+        own: fingerprints of the certificates that this process shows itself.
     """
 
     allowed: frozenset[str]
     pins: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     authorities_pem: bytes = b""
+    own: frozenset[str] = frozenset()
 
     @property
     def unlearned(self) -> frozenset[str]:
-        """Allowed fingerprints whose certificate has not been seen yet."""
+        """Pins of which a certificate may come that has not been seen yet; keys always are."""
         return self.allowed - self.pins.keys()
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """What is allowed, and the fingerprints of known certificates whose key is."""
+        if not any(map(is_key_pin, self.allowed)):
+            return self.allowed
+        return self.allowed | {d for d, der in self.pins.items() if key_pin(der) in self.allowed}
 
 
 def server_context(
@@ -105,7 +116,8 @@ def server_context(
     context = _context(ssl.PROTOCOL_TLS_SERVER, own, trust)
     context.num_tickets = 0
     context.verify_mode = ssl.CERT_REQUIRED if demand_certificate else ssl.CERT_OPTIONAL
-    if on_certificate is not None and trust.unlearned:
+    # Under an authority a certificate needs its signature too, so nothing is trusted by itself.
+    if on_certificate is not None and trust.unlearned and not trust.authorities_pem:
         learn_in_handshake(context, trust.unlearned, on_certificate)
     return context
 
@@ -149,7 +161,7 @@ def _context(protocol: int, own: OwnCertificate | None, trust: Trust) -> ssl.SSL
     if own is not None:
         _present(context, own)
     for digest, der in trust.pins.items():
-        if digest in trust.allowed:
+        if digest in trust.own if trust.authorities_pem else digest in trust.admitted:
             check_pin(der)
             context.load_verify_locations(cadata=der)
     if trust.authorities_pem:

@@ -200,7 +200,7 @@ def _tls(trust: TrustKeeper, own: OwnCertificate | None) -> ClientTls:
     """What holds of the allowlist now, under the certificate that is to be shown."""
     if own is None:
         return trust.contexts()[1]
-    allowed = trust.allowlist.fingerprints
+    allowed = trust.admitted
     pins = {one: der for one in allowed if (der := trust.certificate_of(one)) is not None}
     return ClientTls.make(own, Trust(allowed=allowed, pins=pins))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.facts import read_note, write_note
+from transport.pins import is_pin
 
 _NODE_IDS_MAX: Final = 1000
 _DIGITS: Final = frozenset(string.hexdigits)
@@ -24,7 +25,7 @@ class Faces:
 
     Attributes:
         path: of the note (0600), beside the store.
-        allowed: fingerprints on the allowlist when last looked at; None when never.
+        allowed: pins on the allowlist when last looked at; None when never.
     """
 
     path: Path
@@ -39,7 +40,7 @@ class Faces:
             self._shown = {n: f for n, f in shown.items() if _is_hash(n) and _is_hash(f)}
         allowed: Any = data.get("allowed")
         if isinstance(allowed, list):
-            self.allowed = frozenset(f for f in allowed if _is_hash(f))
+            self.allowed = frozenset(pin for pin in allowed if is_pin(pin))
 
     def of(self, node_id: bytes) -> str:
         """The certificate's fingerprint (lowercase hex); empty when it never showed one."""
@@ -54,7 +55,7 @@ class Faces:
 
         Args:
             links: node id and fingerprint of every live link.
-            allowed: the fingerprints on the allowlist now.
+            allowed: the pins on the allowlist now.
         """
         seen = {node.hex(): shown for node, shown in links if _is_hash(shown)}
         fresh = {node: shown for node, shown in seen.items() if self._shown.get(node) != shown}

@@ -61,7 +61,7 @@ class Mesh:
     def note_faces(self) -> None:
         """Write down which certificates the linked nodes show; cheap when nothing is new."""
         if self._trust is not None:
-            self._faces.look(self._links.fingerprints().items(), self._trust.allowlist.fingerprints)
+            self._faces.look(self._links.fingerprints().items(), self._trust.allowlist.pins)
 
     # --- what is ------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Mesh:
             return False
         if prints[member.node_id]:
             return not trust.allows(prints[member.node_id])
-        return not trust.allowlist.fingerprints - set(prints.values())
+        return not trust.allowlist.pins - set(prints.values())
 
     def _retired(self, prints: Mapping[NodeId, str]) -> Iterator[OutsiderStatus]:
         left = self._membership.leavers.of(self._engine.replica.governance)

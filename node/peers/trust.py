@@ -8,6 +8,7 @@ force and says so. Certificates of allowed peers are learned once and kept.
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from node import failpoints
 from node.logs import EventLog
@@ -15,11 +16,14 @@ from node.paths import Stamp, stamp_of
 from node.settings import Material
 from transport.allowlist import Allowlist, load
 from transport.certificate import expires_at, names_of
-from transport.errors import TransportError
+from transport.certificate import fingerprint as fingerprint_of
+from transport.errors import CertificateError, TransportError
 from transport.listener import ListenerTls
 from transport.peer_certificates import PeerCertificates
 from transport.pinned import ClientTls
 from transport.tls import OwnCertificate, Trust, server_context
+
+_MET_MAX: Final = 1024
 
 Swap = Callable[[ListenerTls, ClientTls], int]
 """Puts new contexts in force; returns how many connections lost their permission."""
@@ -50,7 +54,9 @@ class TrustKeeper:
         self._client = OwnCertificate.load(client_cert, client_key)
         self._stamp = self._file_stamp()
         self._refused = ""  # why the last reload failed
+        self._met: dict[str, bytes] = {}
         self.allowlist = self._read()
+        self._admitted = self._trust().admitted
 
     @property
     def fingerprint(self) -> str:
@@ -69,7 +75,12 @@ class TrustKeeper:
 
     def allows(self, fingerprint: str) -> bool:
         """Whether a fingerprint may connect now; the node's own counts, for its operator."""
-        return fingerprint in self.allowlist or self.is_own(fingerprint)
+        return fingerprint in self._admitted
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """Allowed pins, and the certificates that are known to have an allowed key."""
+        return self._admitted
 
     def is_own(self, fingerprint: str) -> bool:
         """Whether this is a certificate that the node itself shows."""
@@ -84,13 +95,13 @@ class TrustKeeper:
 
         Args:
             audit: writes an entry of the audit chain: its kind, then facts.
-            before: the fingerprints when an earlier process last looked; None when none did.
+            before: the pins when an earlier process last looked; None when none did.
         """
         self._audit = audit
-        self._tell_change(self.allowlist.fingerprints if before is None else before)
+        self._tell_change(self.allowlist.pins if before is None else before)
 
     def _tell_change(self, before: frozenset[str]) -> None:
-        now = self.allowlist.fingerprints
+        now = self.allowlist.pins
         if self._audit is not None and now != before:
             self._audit(
                 "allowlist_changed", added=sorted(now - before), removed=sorted(before - now)
@@ -114,14 +125,21 @@ class TrustKeeper:
         return Allowlist(entries={}) if path is None else load(path, missing_is_empty=True)
 
     def _trust(self) -> Trust:
-        pins = dict(self._certificates.load_all(self.allowlist))
+        met = {d: der for d, der in self._met.items() if self.allowlist.admits(der)}
         own = {own.fingerprint: own.der for own in (self._server, self._client)}
-        ca = self._material.ca_cert
         return Trust(
-            allowed=self.allowlist.fingerprints | own.keys(),
-            pins={**pins, **own},
-            authorities_pem=ca.read_bytes() if ca is not None else b"",
+            allowed=self.allowlist.pins | own.keys(),
+            pins={**met, **self._certificates.load_all(self.allowlist), **own},
+            authorities_pem=self._authorities(),
+            own=frozenset(own),
         )
+
+    def _authorities(self) -> bytes:
+        path = self._material.ca_cert
+        try:
+            return path.read_bytes() if path is not None else b""
+        except OSError as error:
+            raise CertificateError(f"cannot read {path}: {error.strerror}") from error
 
     def contexts(self) -> tuple[ListenerTls, ClientTls]:
         """Fresh contexts for listening and dialling.
@@ -136,11 +154,22 @@ class TrustKeeper:
             demand_certificate=not self._material.has_api_key,
             on_certificate=self.met,
         )
-        listening = ListenerTls(context=context, allowed=trust.allowed)
+        listening = ListenerTls(context=context, allowed=trust.admitted, on_certificate=self.met)
         return listening, ClientTls.make(self._client, trust)
 
     def met(self, der: bytes) -> None:
-        """An allowed certificate showed up for the first time; keep it, off the handshake."""
+        """An allowed certificate showed up for the first time; keep it, off the handshake.
+
+        It may be known by its key alone: requests on its connection ask by its fingerprint. Nobody
+        gains by that who cannot prove in a handshake to have the key.
+        """
+        digest = fingerprint_of(der)
+        if digest in self._met:
+            return
+        while len(self._met) >= _MET_MAX:
+            del self._met[next(iter(self._met))]
+        self._met[digest] = der
+        self._admitted |= {digest}
         self._loop.call_soon_threadsafe(self._keep, der)
 
     def _keep(self, der: bytes) -> None:
@@ -165,7 +194,7 @@ class TrustKeeper:
         """The DER of a known certificate."""
         if fingerprint == self._server.fingerprint:
             return self._server.der
-        return self._certificates.load_all(self.allowlist).get(fingerprint)
+        return self._trust().pins.get(fingerprint)
 
     def check(self) -> None:
         """Look whether the list has changed; cheap, meant for every half second."""
@@ -182,11 +211,16 @@ class TrustKeeper:
         Args:
             again: it failed before and nothing has changed since; the same reason is told once.
         """
-        before, self._stamp = self.allowlist.fingerprints, self._file_stamp()
+        before, self._stamp = self.allowlist.pins, self._file_stamp()
         refused, self._refused = self._refused, "not read to the end"
         try:
             failpoints.hit("allowlist.reload")
             self.allowlist = self._read()
+            # Whatever fails from here on: who was taken off the list is out already.
+            self._admitted = self.allowlist.pins | {
+                self._server.fingerprint,
+                self._client.fingerprint,
+            }
             material = self._material
             if material.tls_cert is not None and material.tls_key is not None:
                 failpoints.hit("certificate.read")
@@ -202,9 +236,10 @@ class TrustKeeper:
         finally:
             self._tell_change(before)
         self._refused = ""
-        self._log("allowlist_loaded", allowed=len(self.allowlist.fingerprints), aborted=aborted)
+        self._log("allowlist_loaded", allowed=len(self.allowlist), aborted=aborted)
 
     def _renew(self) -> int:
+        self._admitted = self._trust().admitted
         if self._swap is None:
             return 0
         listening, dialling = self.contexts()
