@@ -198,12 +198,12 @@ NAMES: Final = tuple(row.name for row in TABLE if row.road is Road.EVERY)
 _CANONICAL: Final[Mapping[str, str]] = {
     known: row.name for row in _OPERATIONS for known in (row.name, *row.also)
 }
-_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     row.name.replace("before_", "after_", 1): row.asks for row in BEFORE if row.asks
 }
 """What may come of a question: `after_store` is all that `before_store` was asked for."""
 
-HOOK_NAMES: Final = (*(row.name for row in TABLE), *_AFTER)
+HOOK_NAMES: Final = (*(row.name for row in TABLE), *AFTER)
 """What a hook may ask for; other spellings (`also`) are taken too."""
 
 
@@ -217,8 +217,8 @@ def name_of(one: Happening) -> str | None:
 
 def hook_events(asked: str) -> tuple[str, ...]:
     """The rows that a name in a hook stands for; empty when it is the name of no event."""
-    if asked in _AFTER:
-        return _AFTER[asked]
+    if asked in AFTER:
+        return AFTER[asked]
     if asked in _CANONICAL:
         return (_CANONICAL[asked],)
     return (asked,) if any(row.name == asked for row in TABLE) else ()

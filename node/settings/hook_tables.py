@@ -31,7 +31,7 @@ CLOSED: Final = "closed"
 class HookTable:
     """A command or a webhook that is asked before something happens, or told afterwards."""
 
-    on: tuple[str, ...] = setting((), help="Events: names of the table in docs/reference/events.")
+    on: tuple[str, ...] = setting((), help="Events: names of the table in docs/reference/hooks.md.")
     command: tuple[str, ...] = setting(
         (), help="Program and its arguments, as a list; no shell reads them."
     )

@@ -17,12 +17,16 @@ import typer
 from node.cli.app import command_tree
 from node.declare import Setting
 from node.errors import Exit, NodeError
+from node.events.event_name import EventName
+from node.events.names import AFTER
+from node.events.names import TABLE as EVENT_TABLE
 from node.failpoints import POINTS
 from node.http.routes import Needs, Touches
 from node.http.table import TABLE as ROUTES
 from node.logs import EVENTS
 from node.metrics import TABLE as METRICS
 from node.settings import TABLE as SETTINGS
+from node.settings.hook_tables import ROWS as HOOK_ROWS
 from node.settings.sections import SECTIONS
 from transport.refusals import Refusal
 
@@ -39,6 +43,16 @@ _SETTINGS_INTRO: Final = (
     "the environment over the file, the file over the default. A key that is not here is "
     "refused with its line and the nearest real key. Settings that a reload takes change in a "
     "running node on SIGHUP; all others wait for a restart."
+)
+_HOOKS_INTRO: Final = (
+    "Each hook has a table of its own, named as it is called; see [hooks](../hooks.md). These keys "
+    "have no option and no variable. A reload takes them."
+)
+_EVENT_TABLE_INTRO: Final = (
+    "One table names every event. What is read off the log goes to streams, subscriptions and "
+    "[hooks](../hooks.md); what only one node knows, and what is asked before it happens "
+    "(`before_*`), goes to the hooks of that node alone. A hook may ask for `after_*`: all that "
+    "may come of the question of that name."
 )
 _EVENTS_INTRO: Final = (
     "A line of the log is one event with plain facts beside it: `at` (RFC 3339, UTC), "
@@ -129,8 +143,40 @@ def settings_page() -> str:
         rows = [_setting_row(row) for row in SETTINGS if row.section == section]
         words = (declared.__doc__ or "").strip()
         parts += [f"## [{section}]", words, _rows(_SETTING_HEAD, rows)]
+    parts += [
+        "## [hooks.NAME]",
+        _HOOKS_INTRO,
+        _rows((*_SETTING_HEAD[:4], "meaning"), _hook_rows()),
+    ]
     parts.append("The section `[limits]` has [a page of its own](limits.md).")
     return _page("Settings", *parts)
+
+
+def _hook_rows() -> list[list[str]]:
+    rows = [_setting_row(row) for row in HOOK_ROWS]
+    return [[*row[:4], row[6]] for row in rows]
+
+
+def hooks_page() -> str:
+    """The table of events, and the roads that each goes."""
+    rows = [
+        (
+            f"`{row.name}`",
+            row.road.value,
+            row.meaning,
+            ", ".join(f"`{name}`" for name in (*row.also, *_after(row))) or "-",
+        )
+        for row in EVENT_TABLE
+    ]
+    return _page(
+        "Events of agents, operators and hooks",
+        _EVENT_TABLE_INTRO,
+        _rows(("event", "goes to", "meaning", "also asked for as"), rows),
+    )
+
+
+def _after(row: EventName) -> list[str]:
+    return [name for name in AFTER if row.name in AFTER[name]]
 
 
 def limits_page() -> str:
@@ -313,6 +359,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,
     "failpoints.md": failpoints_page,
+    "hooks.md": hooks_page,
     "limits.md": limits_page,
     "metrics.md": metrics_page,
     "routes.md": routes_page,
