@@ -142,10 +142,11 @@ class Watched:
         number = 0
         while True:
             number += 1
+            with trio.move_on_after(_WRITE_S):
+                await trio.sleep_forever()
             if node in self.live:
                 body = {"title": f"{node} {number}", "content": "c", "namespace": f"w{node}"}
                 await self.mesh.client.ask(node, "POST", "/memories", body, timeout_s=3)
-            await trio.sleep(_WRITE_S)
 
 
 def note_backup(data_dir: Path, at: float) -> None:

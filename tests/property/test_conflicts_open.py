@@ -100,18 +100,20 @@ async def test_what_changes_while_the_store_is_walked_is_counted_once(
     monkeypatch.setattr("node.memory.conflicts_open._PAGE_ROWS", 4)
     monkeypatch.setattr("node.memory.conflicts_open._REST_SECONDS", 0)
     store, author = open_store(tmp_path / "s"), Author()
-    for _ in range(120):
+    for _ in range(400):
         author.step(rng)
     store.commit(author.take())
     conflicts = counting(store, author)
     walk = asyncio.create_task(conflicts.walk())
-    while not walk.done():
-        for _ in range(3):
+    for _ in range(40):  # fewer rows than the walk has to read: it comes to its end
+        for _ in range(2):
             author.step(rng)
         batch = author.take()
         store.commit(batch)
         conflicts.saw(batch)
-        await asyncio.sleep(0.001 if author.number < 40 else 0.02)
+        await asyncio.sleep(0)
+    assert not walk.done(), "nothing changed while it went on"
+    await walk
     assert conflicts.total == recounted(author)
     for key, record in author.records.items():
         data = store.record(key)
