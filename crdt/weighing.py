@@ -155,10 +155,10 @@ class Weighing:
         return self._overdue(exchange) if overdue else Outcome.WAIT
 
     def _decided(self, present: list[tuple[int, "Peer"]]) -> Outcome | None:
-        """The words weighed: one for the source is enough, unless another one is against it."""
+        """The words weighed: one for the source is enough, unless more are against both."""
         said = list(self.words.values())
         same, other = said.count(Word.SAME), said.count(Word.OTHER)
-        if same > other:
+        if same and same >= other:  # the source says so as well
             if other:
                 self.told = ("snapshot_disputed", self._named(Word.OTHER, "alone holds others"))
             return Outcome.ADOPT
