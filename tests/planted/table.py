@@ -368,4 +368,22 @@ PLANTED: Final = (
             chaos=(Campaign(faults="F32"),),
         ),
     ),
+    Planted(
+        name="61-flipped-backup-is-restored",
+        meaning="a file of a backup is restored although it is not the one that was signed",
+        watch=Watch(property=("tests/property/test_backup_flips.py",)),
+    ),
+    Planted(
+        name="62-restored-members-do-not-wait-for-all",
+        meaning="restored members take writes although one of them may know more",
+        watch=Watch(
+            property=("tests/unit/backup/test_backup_recovering.py",),
+            integration=("tests/integration/test_restore_mesh.py",),
+        ),
+    ),
+    Planted(
+        name="63-replaced-file-keeps-its-lock",
+        meaning="a file replaced under a reader of another process is read one commit too early",
+        watch=Watch(property=("tests/unit/store/test_store_outside_reader.py",)),
+    ),
 )
