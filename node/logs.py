@@ -88,6 +88,8 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "twin_detected": ("critical", "two live processes answer under one node id"),
     "self_in_peers": ("warning", "one of the peer addresses leads to this node itself"),
     "allowlist_loaded": ("info", "the allowlist was read; says how many may connect"),
+    "certificate_expires": ("warning", "a certificate ends in less than 30 days; told daily"),
+    "certificate_expired": ("error", "a certificate has ended: its node is let in nowhere"),
     "allowlist_refused": ("error", "the allowlist cannot be read; the old one stays in force"),
     # replication
     "catchup_started": ("info", "the node is behind and asks one peer"),
