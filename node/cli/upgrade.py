@@ -25,7 +25,6 @@ from node.lock import DirectoryLock
 from node.paths import Paths
 from node.settings.migrating import plan_migration
 from node.settings.sections import SCHEMA_VERSION as CONFIG_VERSION
-from node.store.environment import DATA_FILE, stored_schema
 from node.store.errors import StoreDamaged
 from node.store.folder import current_path, new_folder
 from node.store.migrations import climb, go_back, snapshots_of, steps_from
@@ -33,6 +32,7 @@ from node.store.migrations.before import DBS_MAX, room_needed
 from node.store.migrations.checking import check_today
 from node.store.migrations.going_back import prove_snapshot
 from node.store.schema import SCHEMA_VERSION
+from node.store.version import DATA_FILE, stored_schema
 
 _LAG_SEEN: Final = "lag_ops"
 

@@ -27,29 +27,33 @@ from node.store.errors import CorruptRecord, NoRoom, StoreBusy, StoreDamaged
 from node.store.noting import Notes, noting
 from node.store.schema import (
     SCHEMA_VERSION,
-    TABLE_NAMES,
     Transaction,
     open_tables,
-    refuse_other_schema,
     sealed,
-    unseal,
 )
-from node.store.scrub import scrub_all
 from node.store.small import DAMAGES
-from node.store.whole import lengthened
+from node.store.version import DATA_FILE, DBS_MAX, SCHEMA_KEY, check_schema, damaged
 from transport.secret_files import sync_folder
+
+__all__ = [
+    "DATA_FILE",
+    "MAP_BYTES_DEFAULT",
+    "MAP_BYTES_MIN",
+    "SCHEMA_KEY",
+    "Commit",
+    "Environment",
+    "commit_transaction",
+    "open_file",
+]
 
 T = TypeVar("T")
 Commit = Callable[[Transaction], None]
 """Ends a write transaction; tests put failing disks here."""
 
-SCHEMA_KEY: Final = b"schema"
-DATA_FILE: Final = "data.mdb"
 MAP_BYTES_DEFAULT: Final = 1 << 40
 MAP_BYTES_MIN: Final = 1 << 18
 _MAP_FALLBACK_MIN: Final = 1 << 30
 _FILE_MODE: Final = 0o600
-_DBS_MAX: Final = len(TABLE_NAMES) + 8
 _READERS_MAX: Final = 126
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PROBE_NAME: Final = "room.probe"
@@ -111,7 +115,7 @@ class Environment:
             sync_folder(path.parent)
         except lmdb.Error as error:
             self._env.close()
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         except BaseException:
             self._env.close()
             raise
@@ -132,9 +136,9 @@ class Environment:
         try:
             yield
         except DAMAGES as error:
-            damaged = _damaged(self.path, error, "read")
-            self.on_damage(damaged)
-            raise damaged from error
+            found = damaged(self.path, error, "read")
+            self.on_damage(found)
+            raise found from error
         except CorruptRecord as error:
             self.on_damage(error)
             raise
@@ -161,7 +165,7 @@ class Environment:
                 self._grow()
             except DAMAGES as error:
                 self._abort(txn)
-                raise _damaged(self.path, error, "written") from error
+                raise damaged(self.path, error, "written") from error
             except (lmdb.Error, OSError) as error:
                 self._abort(txn)
                 raise self._fault(error, room_bytes) from error
@@ -350,71 +354,18 @@ def open_file(path: Path, map_bytes: int, *, durable: bool) -> lmdb.Environment:
                 metasync=durable,
                 writemap=False,
                 readahead=True,
-                max_dbs=_DBS_MAX,
+                max_dbs=DBS_MAX,
                 max_readers=_READERS_MAX,
                 max_spare_txns=2,
             )
         except lmdb.MemoryError as error:
             # The address space is limited (ulimit -v, a small container): take what it gives.
             if size <= _MAP_FALLBACK_MIN:
-                raise _damaged(path, error) from error
+                raise damaged(path, error) from error
             size //= 4
         except lmdb.Error as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
 
 def _untold(_error: IntegrityError) -> None:
     """Before somebody makes stores whole, and in copies: whoever reads is told."""
-
-
-def _damaged(path: Path, error: Exception, done: str = "opened") -> StoreDamaged:
-    return StoreDamaged(
-        f"the store in {path} cannot be {done}",
-        why=str(error),
-        fix="Set the folder aside and let the node rebuild from its peers",
-    )
-
-
-def check_schema(path: Path) -> None:
-    """Look at the version of a store without touching a byte of it.
-
-    Raises:
-        DowngradeRefused, StoreTooOld: another version wrote it.
-        StoreDamaged: it is no store, it was cut off, or the version cannot be read.
-    """
-    found = stored_schema(path)
-    if found is not None:
-        refuse_other_schema(path, found)
-
-
-def stored_schema(path: Path) -> int | None:
-    """The version of a store, without touching a byte of it; None when it has no tables yet.
-
-    Only a store of today's schema is given the length that its file may lack.
-
-    Raises:
-        StoreDamaged: it is no store, it was cut off, or the version cannot be read.
-    """
-    file = path / DATA_FILE
-    if not file.exists():
-        return None
-    size, ours = file.stat().st_size, False
-    try:
-        with lmdb.open(str(path), readonly=True, lock=False, max_dbs=_DBS_MAX, create=False) as env:
-            short = lengthened(env, file)
-            try:
-                with env.begin() as txn:
-                    meta = env.open_db(b"meta", txn=txn, create=False)
-                    value = txn.get(SCHEMA_KEY, db=meta)
-                    found = None if value is None else int(unseal("meta", SCHEMA_KEY, value))
-                    if short and found in {None, SCHEMA_VERSION}:
-                        scrub_all(txn, open_tables(env, txn, create=False))
-                        ours = True
-            finally:
-                if short and not ours:
-                    os.truncate(file, size)
-    except lmdb.NotFoundError:
-        return None  # the process died before it had made the tables: nothing is lost
-    except (lmdb.Error, CorruptRecord, ValueError) as error:
-        raise _damaged(path, error) from error
-    return found

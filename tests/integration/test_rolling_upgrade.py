@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from node import __version__
-from node.store.environment import stored_schema
 from node.store.folder import current_path
 from node.store.migrations import snapshots_of
 from node.store.schema import SCHEMA_VERSION
+from node.store.version import stored_schema
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
 from tests.integration.rig_kills import check_kept
 from tests.integration.rig_load import Load

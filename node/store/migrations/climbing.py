@@ -26,7 +26,6 @@ from node.store.environment import (
     MAP_BYTES_DEFAULT,
     SCHEMA_KEY,
     open_file,
-    stored_schema,
 )
 from node.store.errors import CorruptRecord, StoreDamaged
 from node.store.folder import current_path, incoming_folders
@@ -36,6 +35,7 @@ from node.store.migrations.ladder import LADDER, Step, steps_from
 from node.store.migrations.stage import Stage
 from node.store.pages import BadPage, check_file
 from node.store.schema import SCHEMA_VERSION, refuse_other_schema, sealed, unseal
+from node.store.version import stored_schema
 from node.store.whole import lengthened
 
 OWED_KEY: Final = b"migration"

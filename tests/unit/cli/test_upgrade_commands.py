@@ -9,10 +9,10 @@ from node import __version__
 from node.cli.upgrade_steps import Known, steps_of
 from node.lock import DirectoryLock
 from node.paths import resolve_paths
-from node.store.environment import stored_schema
 from node.store.folder import current_path
 from node.store.migrations import climb, snapshots_of
 from node.store.schema import SCHEMA_VERSION
+from node.store.version import stored_schema
 from tests.fixtures.stores import SCHEMAS, unpack
 from tests.unit.cli.standin import Mnemesh, StandIn
 from tests.unit.store.rig import MAP_BYTES, entropy

@@ -12,7 +12,6 @@ import pytest
 from crdt.digest import checksum
 from node.errors import DowngradeRefused, Exit
 from node.store import Store, StoreDamaged
-from node.store.environment import stored_schema
 from node.store.errors import StoreTooOld
 from node.store.folder import current_path, drop_replaced, set_aside_stores, sweep
 from node.store.migrations import (
@@ -33,6 +32,7 @@ from node.store.migrations.step_1_to_2 import standing
 from node.store.projection import index_rows, stored_facts
 from node.store.rows import count_name, decode_count, decode_place, encode_standing
 from node.store.schema import SCHEMA_VERSION, name_of, sealed, unseal
+from node.store.version import stored_schema
 from tests.fixtures.stores import SCHEMAS, answers, packed, unpack
 from tests.unit.store.rig import MAP_BYTES, entropy
 from tests.unit.store.rig_migrations import Dump, change, dump, opened

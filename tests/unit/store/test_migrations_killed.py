@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from node import failpoints
-from node.store.environment import stored_schema
 from node.store.migrations import climb, snapshots_of
 from node.store.schema import SCHEMA_VERSION
+from node.store.version import stored_schema
 from tests.fixtures.stores import SCHEMAS, unpack
 from tests.unit.store.rig import MAP_BYTES
 from tests.unit.store.rig_migrations import dump
