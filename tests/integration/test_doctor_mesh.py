@@ -10,6 +10,7 @@ from node.settings.toml_file import write_config
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until, until_level
 from tests.integration.rig_commands import mnemesh
+from tests.integration.rig_doctor import note_backup
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +40,13 @@ def severe(node: RealNode) -> list[tuple[str, str, str]]:
     ]
 
 
+def backed_up(nodes: list[RealNode]) -> list[RealNode]:
+    """The same nodes, each with a note of a backup."""
+    for node in nodes:
+        note_backup(node)
+    return nodes
+
+
 def configure(node: RealNode, **sections: dict[str, object]) -> None:
     """Write the configuration anew and have it read."""
     write_config(node.data_dir / "config.toml", sections)
@@ -50,6 +58,9 @@ def test_a_healthy_mesh_of_three_is_well(found: Found) -> None:
     nodes = found(3)
     until_level(nodes)
     for node in nodes:
+        (never,) = severe(node)
+        assert never == ("backups", "warning", "this node was never backed up")
+        note_backup(node)
         until(lambda node=node: not severe(node), "all is well", seen=lambda n=node: severe(n))
         ran = mnemesh("doctor", "--json", node=node)
         assert ran.code == 0, ran.out
@@ -62,6 +73,9 @@ def test_a_healthy_mesh_of_three_is_well(found: Found) -> None:
             "peers",
             "quorum",
             "store",
+            "backups",
+            "host",
+            "time",
             "governance",
             "pending",
             "exposure",
@@ -70,11 +84,13 @@ def test_a_healthy_mesh_of_three_is_well(found: Found) -> None:
         words = [f["text"] for f in examined(node)["governance"]]
         assert len(words) == 1
         assert words[0].startswith("no system administrator was ever named")
+        ran = mnemesh("doctor", node=node)
+        assert (ran.code, ran.out) == (0, ""), "silent"
 
 
 @pytest.mark.slow
 def test_every_weakened_switch_is_told_everywhere_and_goes_with_a_reload(found: Found) -> None:
-    one, two, three = nodes = found(3)
+    one, two, three = nodes = backed_up(found(3))
     until_level(nodes)
     for section, part, key, value in SWITCHES:
         name = f"{part}.{key}"
@@ -112,6 +128,7 @@ def test_a_mode_that_the_mesh_refuses_is_told_and_not_taken(found: Found) -> Non
     write_config(three.data_dir / "config.toml", {})
     for node in nodes:
         node.spawn()
+    backed_up(nodes)
     for node in nodes:
         node.wait_alive()
         until(node.ready, f"{node.name} serves")
@@ -135,7 +152,7 @@ def test_a_mode_that_the_mesh_refuses_is_told_and_not_taken(found: Found) -> Non
 
 @pytest.mark.slow
 def test_faults_of_a_member_show_on_the_others(found: Found) -> None:
-    one, two, three = nodes = found(3)
+    one, two, three = nodes = backed_up(found(3))
     until_level(nodes)
     three.kill()
     until(lambda: one.links() == {"node-2"}, "node-3 is gone")
@@ -167,7 +184,7 @@ def test_faults_of_a_member_show_on_the_others(found: Found) -> None:
 
 
 def test_a_configuration_that_broke_and_a_key_that_opened_are_told(found: Found) -> None:
-    (one,) = found(1)
+    (one,) = backed_up(found(1))
     until(one.ready, "it serves")
     assert not severe(one)
     config = one.data_dir / "config.toml"
