@@ -75,6 +75,7 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         "Who belongs to the mesh, and who may connect.",
         {
             "fingerprint": "members:show_fingerprint",
+            "certificate": "certificate:certificate",
             "allow": "members:allow",
             "deny": "members:deny",
             "join": "join:join",
@@ -177,7 +178,12 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
     ),
     "config": (
         "The configuration file.",
-        {"migrate": "config:migrate"},
+        {
+            "check": "config:check",
+            "show": "config:show",
+            "schema": "config:schema",
+            "migrate": "config:migrate",
+        },
     ),
     "upgrade": (
         "From one version to the next: what it takes, a rehearsal, and the way back.",

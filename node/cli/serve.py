@@ -7,16 +7,14 @@ refused before the node opens its store or a socket; how the process ended is wr
 
 import errno
 import gc
-import inspect
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
@@ -25,6 +23,7 @@ from node.cli.faults import as_node_error
 from node.cli.options import AsJson, ConfigFile, DataDir, KeyDir, paths_of
 from node.cli.output import Output, facts_table, print_json
 from node.cli.process import serve_command, spawn, wait_listening
+from node.cli.setting_options import flags_of, with_settings
 from node.cli.setup import make_folders
 from node.errors import DiskError, Exit, NodeError, Refused
 from node.facts import LastExit
@@ -32,7 +31,6 @@ from node.lock import DirectoryLock, find_holder, held_error
 from node.logs import make_log
 from node.paths import Paths
 from node.settings import (
-    TABLE,
     Material,
     Settings,
     check_quorum_possible,
@@ -42,52 +40,11 @@ from node.settings import (
     read_api_key,
 )
 from node.settings.endpoint import check_collector
-from node.settings.parse import core_type
 from transport.errors import TransportError
 from transport.identity import NodeKey
 
-_METAVARS: Final = {int: "N", float: "SECONDS", Path: "FILE"}
 
-
-def _option_of(row: Any) -> inspect.Parameter:
-    text = row.about.help
-    if row.default not in (None, (), ""):
-        text = f"{text.rstrip('.')} (default {row.default})."
-    metavar = {"--quorum-peers": "URL,URL", "--host": "ADDR", "--port": "PORT"}.get(row.about.flag)
-    option = typer.Option(
-        row.about.flag,
-        help=f"{text} (env {row.env})",
-        metavar=metavar or _METAVARS.get(core_type(row), "TEXT"),
-        show_default=False,
-    )
-    return inspect.Parameter(
-        _parameter_name(row.about.flag),
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[str | None, option],
-    )
-
-
-def _parameter_name(flag: str) -> str:
-    return "set_" + flag.lstrip("-").replace("-", "_")
-
-
-_FLAGS: Final = {_parameter_name(row.about.flag): row for row in TABLE if row.about.flag}
-
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace `**given` of a command by one option per setting that has a flag."""
-    own = [
-        parameter
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    generated = [_option_of(row) for row in _FLAGS.values()]
-    command.__signature__ = inspect.Signature([*generated, *own])  # type: ignore[attr-defined]  # PEP 362 allows it
-    return command
-
-
-@_with_settings
+@with_settings
 def serve(
     *,
     detach: Annotated[
@@ -105,7 +62,7 @@ def serve(
     line wins, then the environment, then the file.
     """
     paths = paths_of(data_dir, key_dir, config)
-    flags = {_FLAGS[name].name: text for name, text in given.items() if text is not None}
+    flags = flags_of(given)
     settings = load_settings(
         paths,
         environ=os.environ,

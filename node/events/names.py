@@ -224,6 +224,11 @@ def hook_events(asked: str) -> tuple[str, ...]:
     return (asked,) if any(row.name == asked for row in TABLE) else ()
 
 
+def hook_spellings() -> tuple[str, ...]:
+    """Every name that a hook may ask for, in every spelling."""
+    return tuple(dict.fromkeys((*HOOK_NAMES, *_CANONICAL)))
+
+
 def asked_names(field: str, given: Any) -> list[str]:
     """The names in a filter, as they were given: a list, or text with commas.
 

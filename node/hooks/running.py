@@ -5,14 +5,12 @@ promised. A failure is told and counted; whether it refuses is what the operator
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from node.errors import ConfigError
 from node.events.webhooks.guard import Resolver
 from node.events.webhooks.sending import SIGNATURE, Try, send, signature
 from node.hooks.command import CommandFailed, run
@@ -20,7 +18,7 @@ from node.hooks.verdict import Outcome, Verdict, of_exit, of_status
 from node.memory.times import format_ms
 from node.metrics import Metrics
 from node.settings.hook_tables import Hook
-from node.settings.material import check_secret_modes
+from node.settings.starting import check_hook, hook_secret
 
 _ANSWER_BYTES_MAX: Final = 64 * 1024
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -66,8 +64,8 @@ class Runner:
         self.hook = hook
         self.around = around
         self._room = asyncio.Semaphore(hook.table.at_once_max)
-        self._secret = _secret_of(hook)
-        _check_program(hook)
+        check_hook(hook)
+        self._secret = hook_secret(hook)
         self.complained = b""
 
     async def run(self, document: Mapping[str, Any]) -> Verdict:
@@ -136,28 +134,3 @@ class Runner:
             "MNEMESH_HOOK": self.hook.name,
             "MNEMESH_HOOK_EVENT": event,
         }
-
-
-def _check_program(hook: Hook) -> None:
-    command = hook.table.command
-    if command and not os.access(command[0], os.X_OK):
-        raise ConfigError(
-            f"[hooks.{hook.name}] command {command[0]} cannot be run",
-            why="there is no such program, or it is not executable",
-            fix=f"Put it there and run: chmod +x {command[0]}",
-        )
-
-
-def _secret_of(hook: Hook) -> str:
-    file = hook.table.secret_file
-    if file is None:
-        return ""
-    try:
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", "") or "it is not UTF-8 text"
-        raise ConfigError(f"[hooks.{hook.name}] cannot read {file}", why=reason) from error
-    check_secret_modes(file)
-    if not secret:
-        raise ConfigError(f"[hooks.{hook.name}] {file} is empty")
-    return secret

@@ -20,7 +20,8 @@ from node.settings.parse import Unfit, from_toml
 
 SECTION: Final = "hooks"
 HOOKS_MAX: Final = 32
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+NAME_PATTERN: Final = "[a-z0-9][a-z0-9_-]{0,39}"
+_NAME: Final = re.compile(NAME_PATTERN)
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEFORE: Final = "before_"
 OPEN: Final = "open"
@@ -82,11 +83,13 @@ class Hook:
         name: of its table.
         table: what stands in it.
         events: the rows of `node.events.names.TABLE` that it wants.
+        given: the keys that its table has.
     """
 
     name: str
     table: HookTable
     events: frozenset[str] = field(default_factory=frozenset)
+    given: frozenset[str] = field(default_factory=frozenset, compare=False)
 
     @property
     def asked(self) -> frozenset[str]:
@@ -137,7 +140,7 @@ def _read(name: str, body: Mapping[str, Any], folder: Path, refuse: Refuse) -> H
             raise refuse(name, key, what, _BY_KEY[key].about.help) from error
     table = HookTable(**values)
     _check_target(name, table, refuse)
-    return Hook(name=name, table=table, events=_events(name, table, refuse))
+    return Hook(name=name, table=table, events=_events(name, table, refuse), given=frozenset(body))
 
 
 def _check_target(name: str, table: HookTable, refuse: Refuse) -> None:

@@ -186,7 +186,7 @@ def render_config(values: Mapping[str, Mapping[str, object]]) -> str:
             continue
         lines += ["", f"[{section}]"]
         for key, value in body.items():
-            lines += [f"# {_KNOWN[section, key].about.help}", f"{key} = {_literal(value)}"]
+            lines += [f"# {_KNOWN[section, key].about.help}", f"{key} = {literal(value)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -195,17 +195,18 @@ def _hook_lines(tables: Mapping[str, Any]) -> list[str]:
     for name, body in tables.items():
         lines += ["", f"[{HOOKS}.{name}]"]
         for key, value in body.items():
-            lines += [f"# {_HOOK_KEYS[key].about.help}", f"{key} = {_literal(value)}"]
+            lines += [f"# {_HOOK_KEYS[key].about.help}", f"{key} = {literal(value)}"]
     return lines
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
+    """A value as a file has it (TOML 1.0)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_literal(part) for part in value) + "]"
+        return "[" + ", ".join(literal(part) for part in value) + "]"
     # JSON strings are TOML basic strings, but for DEL, which TOML wants escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
