@@ -31,6 +31,8 @@ class Self:
         admins: agents that its founding names as system administrators.
         ops_max: most operations in a bundle.
         bundle_bytes_max: size at which an open bundle is closed, although the disk is busy.
+        taken_bytes_max: largest bundle that is taken from others; what would fit no message when it
+            is passed on would be known to some members for ever and to the others never.
     """
 
     node_id: NodeId
@@ -45,3 +47,4 @@ class Self:
     joins: bool = False
     ops_max: int = 4096
     bundle_bytes_max: int = 2 * 2**20
+    taken_bytes_max: int = 4 * 2**20 - 1024

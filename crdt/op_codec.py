@@ -29,6 +29,12 @@ DEPTH_MAX: Final = 40
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1
 _MEMORY: Final = "memory"
+# Of msgpack: a number with its mark, the length in front of a text. A dot is two numbers and, once,
+# an actor; the rest of a row are lists, kind, stamp, and the idempotency key.
+_NUMBER_BYTES: Final = 9
+_PREFIX_BYTES: Final = 5
+_DOT_BYTES: Final = 2 * _NUMBER_BYTES + 64
+_HEADER_BYTES: Final = 96
 _NOTHING: Final[frozenset[str]] = frozenset()
 _PLAIN: Final = frozenset({str, int, bool, bytes, type(None)})
 KINDS: Final = {int(kind): kind for kind in Kind}
@@ -127,6 +133,38 @@ def encode_ops(ops: Sequence[Op]) -> bytes:
     named = [table.flat(dots) for dots in heads]
     packed: bytes = _pack([list(table.index), named, rows])
     return packed
+
+
+def weight(op: Op) -> int:
+    """An upper bound of the bytes that an operation takes in a bundle, mostly a close one.
+
+    What is closed by it fits a message of the wire, whatever the texts are written in. Heads weigh
+    apart, for they stand in a bundle once.
+    """
+    dots = len(op.births) + len(op.supersedes) + 1
+    size = _HEADER_BYTES + _DOT_BYTES * dots + _bytes_of(op.collection) + _bytes_of(op.id)
+    size += _bytes_of(op.owner) + _bytes_of(op.namespace) + _bytes_of(op.agent)
+    for name in op.removed:
+        size += _bytes_of(name)
+    for name, value in op.set.items():
+        size += _bytes_of(name)
+        kind = type(value)
+        if kind is str:
+            size += _bytes_of(value)
+        elif kind is int or kind is float or kind is bool or value is None:
+            size += _NUMBER_BYTES
+        else:
+            size += len(_pack(value))
+    return size
+
+
+def weight_of_heads(heads: Sequence[Dot]) -> int:
+    """The same for the governance dots that operations saw."""
+    return _NUMBER_BYTES + _DOT_BYTES * len(heads)
+
+
+def _bytes_of(text: str) -> int:
+    return _PREFIX_BYTES + (len(text) if text.isascii() else len(text.encode()))
 
 
 def decode_ops(data: bytes, actor: Actor, first: int) -> tuple[Op, ...]:

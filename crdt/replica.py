@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from crdt.admission import Fit, fit
 from crdt.applying import Applying
-from crdt.bundle import NO_PREV, Bundle, cluster_hash, read_bundle, seal_bundle
+from crdt.bundle import NO_PREV, Bundle, BundleError, cluster_hash, read_bundle, seal_bundle
 from crdt.clock import Clock
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot, lane_of
 from crdt.genesis import Standing, decode_standing, encode_standing
@@ -25,13 +25,13 @@ from crdt.mint import Author, operation
 from crdt.minting import minted
 from crdt.notes import Note
 from crdt.op import Draft, Idempotency, Kind, Op, Value, record_key
-from crdt.op_codec import OpError, check_op
+from crdt.op_codec import OpError, check_op, weight, weight_of_heads
 from crdt.overlay import Overlay
 from crdt.pending import Pending, decode_pending
 from crdt.pending_table import PendingTable
 from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply
-from crdt.request import permit, weight
+from crdt.request import permit
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
 
 
@@ -61,6 +61,7 @@ class Replica:
         self.minted_bytes = 0
         self._open: dict[bytes, tuple[list[Op], list[bytes | None]]] = {}
         self._open_bytes = 0
+        self._open_heads: tuple[Dot, ...] | None = None
         self._sealed: list[Bundle] = []
         self._standing_unsaved = standing is None
         self._joined_unsaved = False
@@ -119,6 +120,8 @@ class Replica:
         Raises:
             crdt.bundle.BundleError: the bytes are no bundle, or break a limit.
         """
+        if len(data) > self.me.taken_bytes_max:
+            raise BundleError("too_large", f"{len(data)} bytes could not be passed on")
         return read_bundle(data, cluster=self.cluster, ops_max=self.me.ops_max)
 
     def fit(self, bundle: Bundle) -> Fit:
@@ -212,13 +215,17 @@ class Replica:
 
     def _roll(self, ops: Sequence[Op]) -> None:
         """Close what is open when one request more would not fit into the same bundle."""
-        size = sum(weight(op) for op in ops)
-        if len(ops) > self.me.ops_max or size > self.me.bundle_bytes_max * 3 // 2:
+        heads = ops[0].heads
+        size, shared = sum([weight(op) for op in ops]), weight_of_heads(heads)
+        if len(ops) > self.me.ops_max or size + shared > self.me.bundle_bytes_max * 3 // 2:
             raise OpError("the request is larger than a bundle; send it in parts")
         if self._open:
             count = sum([len(opened) for opened, _ in self._open.values()]) + len(ops)
             if count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max:
                 self._seal_all()
+        if heads is not self._open_heads:  # operations that saw the same share it
+            self._open_heads = heads
+            size += shared
         self._open_bytes += size
         self.minted_bytes += size
 
@@ -311,7 +318,7 @@ class Replica:
             opened = self._open.pop(lane, None)
             if opened is not None:
                 self._sealed.append(self._seal_open(lane, *opened))
-        self._open_bytes = 0
+        self._open_bytes, self._open_heads = 0, None
 
     def _seal_open(self, lane: bytes, ops: list[Op], keys: list[bytes | None]) -> Bundle:
         actor = self.own[lane]

@@ -113,12 +113,3 @@ def together(verdict: Verdict, approver: Any) -> Verdict:
     if verdict.answer is not Answer.ALLOW:
         return verdict
     return Verdict(answer=Answer.PENDING, approver=approver)
-
-
-def weight(op: Op) -> int:
-    """Roughly how many bytes an operation takes; texts are what grows."""
-    size = 200 + 16 * len(op.set)
-    for value in op.set.values():
-        if type(value) is str:
-            size += len(value)
-    return size

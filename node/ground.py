@@ -27,6 +27,8 @@ from transport.identity import NodeKey, verify
 
 # What a node takes of a page at once: about two milliseconds of its event loop.
 _SLICE_BYTES: Final = 64 * 1024
+# What stands around the bundles in a message of the wire, and more.
+_PAGE_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ def _self(ground: Ground) -> Self:
         joins=ground.founding.joins,
         ops_max=limits.bundle_ops_max,
         bundle_bytes_max=limits.bundle_bytes_max * 2 // 3,
+        taken_bytes_max=limits.message_bytes_max - _PAGE_BYTES,
     )
 
 

@@ -102,9 +102,11 @@ async def _bundles(target: Target, victim: Victim, through: list[str]) -> None:
         if not await refused(link, victim, many.seal(*ops, keep=False)):
             through.append(f"{victim.name}: a bundle of 1025 operations")
         large = member.new_line()
-        op = large.create("large", member.heads, content=target.marker * 220_000)
+        # It fits a frame, and would fit none with what stands around it when it is passed on.
+        content = (target.marker * _FRAME)[: _FRAME - 900]
+        op = large.create("large", member.heads, content=content)
         if not await refused(link, victim, large.seal(op, keep=False)):
-            through.append(f"{victim.name}: a bundle of more than 3 MiB")
+            through.append(f"{victim.name}: a bundle that could not be passed on")
 
 
 async def _requests(target: Target, victim: Victim, through: list[str]) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,7 +26,7 @@ from crdt.effects import (
     Stage,
 )
 from node import failpoints
-from node.errors import IntegrityError
+from node.errors import DiskFull, IntegrityError
 from node.logs import EventLog
 from node.replication.believing import Believing
 from node.replication.engine import Engine
@@ -40,6 +41,8 @@ from node.store.snapshot import FrozenStore, freeze
 T = TypeVar("T")
 
 _IDLE_SECONDS: Final = 300.0
+_COPIES_MAX: Final = 3
+_SPARE_BYTES: Final = 64 * 1024 * 1024
 
 
 class SnapshotWorks:
@@ -73,6 +76,7 @@ class SnapshotWorks:
         self._loop = asyncio.get_running_loop()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._frozen: dict[bytes, tuple[FrozenStore, float]] = {}
+        self._freezing = asyncio.Lock()
         self._incoming: Incoming | None = None
         self._epoch = 0
         self._believing = Believing(
@@ -124,25 +128,41 @@ class SnapshotWorks:
 
     async def _freeze(self, effect: Freeze) -> None:
         """Freeze a copy, or take one that still reaches, and offer it."""
-        snapshot = self._usable()
-        if snapshot is None:
-            folder = new_folder(self._data_dir, "frozen", os.urandom)
-            store, epoch = self._engine.store, self._epoch
-            try:
-                made = await self._in_worker(lambda: _frozen(store, folder))
-            except Exception as error:  # noqa: BLE001 - a full disk, a damaged row: others have one
-                self._log("snapshot_failed", error=str(error))
-                return
-            if epoch != self._epoch:  # of a file that was to leave nothing behind
-                await self._in_worker(made.close)
-                await self._freeze(effect)
-                return
-            snapshot = made.id
-            self._frozen[snapshot] = (made, self._loop.time())
-            self._log("snapshot_started", direction="out", records=0)
+        # One at a time: whoever asks a thousand times meanwhile gets the one that is made.
+        async with self._freezing:
+            snapshot = self._usable() or await self._copied()
+        if snapshot is None or snapshot not in self._frozen:
+            return
         copy = self._frozen[snapshot][0]
         self._believing.offer(effect.link, snapshot, copy.clock, copy.digest)
         self._engine.exchange.catchup.frozen(effect.link, effect.number, snapshot)
+
+    async def _copied(self) -> bytes | None:
+        """Freeze a copy; None when the disk has no room for it or fails."""
+        while True:
+            folder = new_folder(self._data_dir, "frozen", os.urandom)
+            store, epoch = self._engine.store, self._epoch
+            try:
+                check_room(self._data_dir, store.size_bytes())
+                made = await self._in_worker(partial(_frozen, store, folder))
+            except Exception as error:  # noqa: BLE001 - a full disk, a damaged row: others have one
+                self._log("snapshot_failed", error=str(error))
+                return None
+            if epoch == self._epoch:
+                break
+            await self._in_worker(made.close)  # of a file that was to leave nothing behind
+        while len(self._frozen) >= _COPIES_MAX:
+            self._drop(min(self._frozen, key=lambda name: self._frozen[name][1]))
+        self._drop(made.id)
+        self._frozen[made.id] = (made, self._loop.time())
+        self._log("snapshot_started", direction="out", records=0)
+        return made.id
+
+    def _drop(self, snapshot: bytes) -> None:
+        """Remove a copy, if it is there; who was receiving it asks again."""
+        held = self._frozen.pop(snapshot, None)
+        if held is not None:
+            self._worker.submit(held[0].close)
 
     def _usable(self) -> bytes | None:
         floors = {actor: row.floor for actor, row in self._engine.replica.actors.items()}
@@ -169,8 +189,7 @@ class SnapshotWorks:
             rows, following = await self._in_worker(read)
         except Exception as error:  # noqa: BLE001 - whoever asked turns to another one
             self._log("snapshot_failed", error=str(error))
-            if self._frozen.pop(effect.snapshot, None) is not None:
-                self._worker.submit(copy.close)
+            self._drop(effect.snapshot)
             return
         self._engine.exchange.catchup.served(
             effect.link, effect.number, effect.snapshot, rows, following
@@ -179,10 +198,9 @@ class SnapshotWorks:
     def sweep(self) -> None:
         """Remove frozen copies that nobody has asked for lately."""
         now = self._loop.time()
-        for snapshot, (copy, used) in list(self._frozen.items()):
+        for snapshot, (_, used) in list(self._frozen.items()):
             if now - used > _IDLE_SECONDS:
-                del self._frozen[snapshot]
-                self._worker.submit(copy.close)
+                self._drop(snapshot)
 
     def drop_copies(self) -> None:
         """Remove every copy of a state: what an erasure left in them goes too.
@@ -324,6 +342,21 @@ class SnapshotWorks:
             copy.close()
         if self._incoming is not None:
             self._incoming.close()
+
+
+def check_room(folder: Path, size_bytes: int) -> None:
+    """Make sure that a copy leaves room for what agents write meanwhile.
+
+    Raises:
+        DiskFull: it would not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size_bytes + _SPARE_BYTES:
+        raise DiskFull(
+            "there is no room for a copy of the store",
+            why=f"it takes up to {size_bytes} bytes, {free} are free",
+            fix="Free space on the node's disk; peers are served from the log meanwhile",
+        )
 
 
 def _frozen(store: Store, folder: Path) -> FrozenStore:

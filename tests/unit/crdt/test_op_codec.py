@@ -39,6 +39,26 @@ def test_actors_and_heads_are_written_once_a_bundle() -> None:
     assert data.count(actor("b", b"g")) == 1
 
 
+@pytest.mark.parametrize(
+    "op",
+    [
+        FULL,
+        VOTE,
+        FULL._replace(set={"content": "\N{SNOWMAN}" * 100_000}),
+        FULL._replace(set={"metadata": {str(n): n for n in range(2_000)}}),
+        FULL._replace(set={f"tags/{'t' * 100}{n}": True for n in range(50)}),
+        FULL._replace(id="é" * 100, namespace="\N{SNOWMAN}" * 600, agent="é" * 200),
+        FULL._replace(supersedes=frozenset(dot(f"s{n}", 2**40) for n in range(300))),
+        FULL._replace(removed=frozenset("x" * n for n in range(1, 300))),
+    ],
+)
+def test_an_operation_takes_no_more_than_its_weight(op: Op) -> None:
+    for count in (1, 7):
+        ops = [op._replace(dot=dot("a", 4 + n)) for n in range(count)]
+        heads = c.weight_of_heads(op.heads)
+        assert len(c.encode_ops(ops)) <= sum(map(c.weight, ops)) + heads
+
+
 def spoiled(place: int, value: Any) -> bytes:
     actors, heads, rows = msgpack.unpackb(c.encode_ops([FULL]))
     rows[0][place] = value

@@ -61,10 +61,45 @@ def test_a_request_too_many_closes_what_is_open() -> None:
     node.write(draft(Kind.CREATE, "r1"), draft(Kind.CREATE, "r2"))
     node.write(draft(Kind.CREATE, "r3"), draft(Kind.CREATE, "r4"))
     assert [(b.first, b.last) for b in node.commit()] == [(1, 2), (3, 4)]
-    node.started(bundle_bytes_max=1000)
+    node.started(bundle_bytes_max=1500)
     node.create("r5", title="x" * 900)
     node.create("r6", title="x" * 900)
     assert len(node.commit()) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"content": "\N{SNOWMAN}" * 2_000},
+        {"metadata": {str(n): n for n in range(1_000)}},
+        {"content": "x" * 6_000},
+        {},
+    ],
+)
+def test_what_is_minted_at_once_fits_a_message_whatever_it_is_written_in(
+    fields: dict[str, Any],
+) -> None:
+    node = Node("a").found()
+    node.started(bundle_bytes_max=40_000, taken_bytes_max=60_000 + 1_024)
+    for number in range(400):
+        node.create(f"r{number}", **fields)
+    bundles = node.commit()
+    assert sum(len(bundle.ops) for bundle in bundles) == 400
+    assert max(len(bundle.data) for bundle in bundles) < 60_000
+    for bundle in bundles:
+        assert node.replica.read_bundle(bundle.data).ops == bundle.ops
+
+
+def test_a_bundle_that_could_not_be_passed_on_is_not_taken() -> None:
+    node = Node("a").found()
+    node.create("r", content="x" * 3_000)
+    (bundle,) = node.commit()
+    node.started(taken_bytes_max=len(bundle.data))
+    assert node.replica.read_bundle(bundle.data).ops == bundle.ops
+    node.started(taken_bytes_max=len(bundle.data) - 1)
+    with pytest.raises(BundleError) as caught:
+        node.replica.read_bundle(bundle.data)
+    assert caught.value.reason == "too_large"
 
 
 def test_no_process_mints_under_the_actor_of_another() -> None:

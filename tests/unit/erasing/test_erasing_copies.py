@@ -1,6 +1,8 @@
 """Copies of a store go with a rewrite: frozen ones, half received ones, replaced ones."""
 
 import asyncio
+import dataclasses
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,10 +10,12 @@ from typing import Any, cast
 import pytest
 
 from crdt.effects import Freeze, Stage
+from node.errors import DiskFull
 from node.replication.engine import Engine
-from node.replication.snapshots import SnapshotWorks
+from node.replication.snapshots import SnapshotWorks, check_room
 from node.store.folder import drop_replaced, open_current, set_aside_stores, swap
 from node.store.snapshot import START, freeze
+from node.store.store import Store
 from tests.unit.erasing.rig import RealMaker
 from tests.unit.store.rig import MAP_BYTES, T0_MS, entropy, open_store
 
@@ -53,34 +57,43 @@ async def until(state: Any) -> None:
             await asyncio.sleep(0.005)
 
 
+def works_over(
+    data_dir: Path,
+    store: Store,
+    maker: RealMaker,
+    rounds: Rounds,
+    tasks: set[asyncio.Task[None]],
+) -> SnapshotWorks:
+    """The works of a node that has no peers but those that a test speaks for."""
+    engine = SimpleNamespace(
+        store=store,
+        replica=SimpleNamespace(actors=dict(maker.actors), genesis=SimpleNamespace(id=bytes(32))),
+        me=SimpleNamespace(key=bytes(32), sign=lambda _: bytes(64)),
+        asides={},
+        on_alarm=[],
+        record=lambda *_, **__: None,
+        send_aside=lambda *_: None,
+        exchange=SimpleNamespace(catchup=rounds),
+        now_ms=lambda: 0,
+        pump=lambda: None,
+    )
+    return SnapshotWorks(
+        engine=cast("Engine", engine),
+        data_dir=data_dir,
+        map_bytes=MAP_BYTES,
+        chunk_bytes=100,
+        log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
+        spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
+    )
+
+
 def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
     async def story() -> None:
         store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
         maker.create("a", content="words")
         store.commit(maker.take())
         rounds, tasks = Rounds(), set[asyncio.Task[None]]()
-        engine = SimpleNamespace(
-            store=store,
-            replica=SimpleNamespace(
-                actors=dict(maker.actors), genesis=SimpleNamespace(id=bytes(32))
-            ),
-            me=SimpleNamespace(key=bytes(32), sign=lambda _: bytes(64)),
-            asides={},
-            on_alarm=[],
-            record=lambda *_, **__: None,
-            send_aside=lambda *_: None,
-            exchange=SimpleNamespace(catchup=rounds),
-            now_ms=lambda: 0,
-            pump=lambda: None,
-        )
-        works = SnapshotWorks(
-            engine=cast("Engine", engine),
-            data_dir=data_dir,
-            map_bytes=MAP_BYTES,
-            chunk_bytes=100,
-            log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
-            spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
-        )
+        works = works_over(data_dir, store, maker, rounds, tasks)
         works.carry(Freeze(1, 1))
         await until(lambda: rounds.offered)
         other = open_store(data_dir.parent / "other")
@@ -109,33 +122,60 @@ def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
     asyncio.run(story())
 
 
+def test_who_asks_a_thousand_times_is_offered_one_copy(data_dir: Path) -> None:
+    async def story() -> None:
+        store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
+        maker.create("a")
+        store.commit(maker.take())
+        rounds, tasks = Rounds(), set[asyncio.Task[None]]()
+        works = works_over(data_dir, store, maker, rounds, tasks)
+        for number in range(1_000):
+            works.carry(Freeze(1, number))
+        await asyncio.gather(*tasks)
+        assert len(rounds.offered) == 1_000
+        assert len(set(rounds.offered)) == 1
+        assert len(folders(data_dir, "frozen")) == 1
+        works.close()
+        store.close()
+
+    asyncio.run(story())
+
+
+def test_copies_are_few_however_often_the_log_is_cut_beneath_them(data_dir: Path) -> None:
+    async def story() -> None:
+        store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
+        rounds, tasks = Rounds(), set[asyncio.Task[None]]()
+        works = works_over(data_dir, store, maker, rounds, tasks)
+        for number in range(12):
+            maker.create(f"r{number}")
+            store.commit(maker.take())
+            (actor,) = (one for one in maker.actors if maker.actors[one].seq)
+            row = maker.actors[actor]
+            works._engine.replica.actors[actor] = dataclasses.replace(row, floor=row.seq)
+            works.carry(Freeze(1, number))
+            await asyncio.gather(*tasks)
+        assert len(set(rounds.offered)) == 12
+        await until(lambda: len(folders(data_dir, "frozen")) <= 3)
+        works.close()
+        store.close()
+
+    asyncio.run(story())
+
+
+def test_no_copy_takes_the_last_room_of_a_disk(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    check_room(tmp_path, free // 2)
+    with pytest.raises(DiskFull, match="no room for a copy"):
+        check_room(tmp_path, free)
+
+
 def test_a_copy_that_was_being_frozen_is_frozen_again(data_dir: Path) -> None:
     async def story() -> None:
         store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
         maker.create("a")
         store.commit(maker.take())
         rounds, tasks = Rounds(), set[asyncio.Task[None]]()
-        engine = SimpleNamespace(
-            store=store,
-            replica=SimpleNamespace(
-                actors=dict(maker.actors), genesis=SimpleNamespace(id=bytes(32))
-            ),
-            me=SimpleNamespace(key=bytes(32), sign=lambda _: bytes(64)),
-            asides={},
-            on_alarm=[],
-            record=lambda *_, **__: None,
-            send_aside=lambda *_: None,
-            exchange=SimpleNamespace(catchup=rounds),
-            now_ms=lambda: 0,
-        )
-        works = SnapshotWorks(
-            engine=cast("Engine", engine),
-            data_dir=data_dir,
-            map_bytes=MAP_BYTES,
-            chunk_bytes=100,
-            log=lambda *_, **__: None,  # type: ignore[arg-type]  # tells nobody
-            spawn=lambda work: tasks.add(asyncio.get_running_loop().create_task(work)),
-        )
+        works = works_over(data_dir, store, maker, rounds, tasks)
         works.carry(Freeze(1, 1))
         await asyncio.sleep(0)  # it has begun, and cannot have ended: nobody has looked
         works.drop_copies()
