@@ -8,7 +8,7 @@ from typing import Final
 from node.doctor import finding as say
 from node.doctor.facts import Facts, ListenerFact
 from node.doctor.finding import CRITICAL, INFO, WARNING, Finding, Kind, kind
-from node.doctor.steps import node_command, reload_now, restart, set_to
+from node.doctor.steps import reload_now, restart, set_to
 from node.doctor.switches import weakened
 from node.settings.hook_tables import CLOSED, Hook
 from node.settings.hook_tables import OPEN as OPEN_ON_FAILURE
@@ -36,7 +36,8 @@ NO_KEY: Final = kind(
     INFO,
     means="A plain listener on loopback demands nothing: every user and every program of this "
     "machine has all rights here.",
-    do="`mnemesh init` makes a key; [admin] api_key_file names another one.",
+    do="`mnemesh init` makes a key. For a node that was never initialised draw one, and name its "
+    "file in [admin] api_key_file.",
 )
 CERTIFICATE_ONLY: Final = kind(
     "certificate-opens-all",
@@ -135,10 +136,7 @@ def _listener(facts: Facts, listener: ListenerFact) -> list[Finding]:
     if listener.key:
         return []
     at = listener.address
-    fix = (
-        f"Make a key: {node_command(facts, 'key create --agent-id AGENT --role ROLE')}; "
-        f"{restart(facts)}"
-    )
+    fix = _make_key(facts)
     if listener.loopback and not listener.tls:
         return [NO_KEY(f"{at} demands no API key: every user of this machine may come in", fix=fix)]
     if listener.tls:
@@ -146,6 +144,15 @@ def _listener(facts: Facts, listener: ListenerFact) -> list[Finding]:
         severity = INFO if listener.loopback else WARNING
         return [CERTIFICATE_ONLY(text, fix=fix, severity=severity)]
     return [OPEN(f"{at} is open to the network without TLS and key", fix=fix)]
+
+
+def _make_key(facts: Facts) -> str:
+    """How the operator gets a key; one given out to an agent would lock the operator out."""
+    if facts.settings is None:
+        return "Make a key: mnemesh init"
+    file = str(facts.settings.paths.api_key)
+    draw = f"`umask 077; head -c 24 /dev/urandom | base64 > {file}`"
+    return f"Make a key: {draw}. {set_to(facts, 'admin.api_key_file', file)}"
 
 
 def foreign(facts: Facts) -> list[Finding]:
