@@ -386,4 +386,19 @@ PLANTED: Final = (
         meaning="a file replaced under a reader of another process is read one commit too early",
         watch=Watch(property=("tests/unit/store/test_store_outside_reader.py",)),
     ),
+    Planted(
+        name="71-migration-of-an-unread-snapshot",
+        meaning="a store is migrated although nobody read the snapshot of it",
+        watch=Watch(property=("tests/unit/store/test_migrations.py",)),
+    ),
+    Planted(
+        name="72-migration-forgets-deletions",
+        meaning="what was deleted leaves the feed with a migration, and indexes never hear of it",
+        watch=Watch(property=("tests/property/test_migrations.py",)),
+    ),
+    Planted(
+        name="73-migrated-store-is-used-unread",
+        meaning="a migrated store is used although the reading of it was cut short",
+        watch=Watch(property=("tests/unit/store/test_migrations.py",)),
+    ),
 )
