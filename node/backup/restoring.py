@@ -312,7 +312,7 @@ def _put_in_place(
         verified=wish.verify,
         founder=wish.founder,
         # An earlier restore that has not pulled yet holds on, should this one die here.
-        begun=recovering(data_dir) is not None,
+        begun=_is_recovering(data_dir),
     )
     note_restored(data_dir, note)
     wish.step("noted")
@@ -330,6 +330,18 @@ def _put_in_place(
         put=put,
         schema=schema,
     )
+
+
+def _is_recovering(data_dir: Path) -> bool:
+    """Whether the store that is live was restored and has not pulled."""
+    note = recovering(data_dir)
+    if note is None or note.begun:
+        return note is not None
+    try:
+        live = current_path(data_dir)
+    except StoreDamaged:
+        return False
+    return live is not None and live.name == note.store
 
 
 def live_name(built: Path) -> str:
