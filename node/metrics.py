@@ -131,6 +131,7 @@ KNOWN_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
         *("agent_signature_missing", "agent_signature_bad", "agent_nonce_replay"),
     ),
     "handshake_failures_total": tuple(refusal.value for refusal in Refusal),
+    "frames_rejected_total": ("greeting_twin",),
     "ops_applied_total": ("applied",),
     "store_rewrites_total": ("done", "failed"),
 }
