@@ -369,6 +369,18 @@ PLANTED: Final = (
         ),
     ),
     Planted(
+        name="33-letters-are-weighed-not-bytes",
+        meaning="what is minted at once is measured in letters, and may fit no message",
+        watch=Watch(
+            property=("tests/unit/crdt/test_replica.py", "tests/unit/crdt/test_op_codec.py")
+        ),
+    ),
+    Planted(
+        name="34-every-question-freezes-a-copy",
+        meaning="each question for a snapshot makes a copy of the store",
+        watch=Watch(property=("tests/unit/erasing/test_erasing_copies.py",)),
+    ),
+    Planted(
         name="61-flipped-backup-is-restored",
         meaning="a file of a backup is restored although it is not the one that was signed",
         watch=Watch(property=("tests/property/test_backup_flips.py",)),
