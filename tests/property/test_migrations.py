@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crdt.dot import DATA, PRIVATE, Dot
@@ -57,7 +57,9 @@ def played(path: Path, steps: list[tuple[Any, ...]]) -> Maker:
 
 @pytest.mark.skipif(SCHEMA_VERSION != 2, reason="turning back is written for schema 2")
 @given(STEPS)
-@settings(max_examples=15, deadline=None)
+@example([(what, "id0", DATA, "n1", None, "") for what in ("create", "commit", "delete")])
+@example([(what, "id1", PRIVATE, "", T0_MS + 5, "x") for what in ("create", "commit", "edit")])
+@settings(max_examples=12, deadline=None)
 def test_forward_after_back_is_where_it_was(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         data_dir = Path(name)
