@@ -12,14 +12,13 @@ old store before the swap, on the restored one after it.
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import lmdb
 
-from crdt.genesis import decode_standing
+from node.backup.belonging import Target, check_is_ours
 from node.backup.copying import Progress, check_room, no_progress, sync_file
 from node.backup.earlier import earlier_at, is_earlier
 from node.backup.folder import Found, check_files, look, manifest_in
@@ -27,35 +26,18 @@ from node.backup.manifest import DATA, BadBackup, Manifest
 from node.backup.notes import Restored, give_to_owner, note_restored, recovering
 from node.backup.taking import SETTINGS, Step, no_step
 from node.backup.verifying import check_contents, check_hash, contents_of, readable, schema_of
-from node.errors import IntegrityError, NodeError, Refused, UsageError
-from node.founding import read_join_note
+from node.errors import IntegrityError, Refused, UsageError
 from node.store.environment import DATA_FILE
 from node.store.errors import CorruptRecord, StoreDamaged
 from node.store.folder import current_path, install, new_folder
-from node.store.schema import SCHEMA_VERSION, TABLE_NAMES, refuse_other_schema, sealed, unseal
-from node.store.writing import GENESIS_KEY, STORE_ID_KEY
+from node.store.schema import SCHEMA_VERSION, TABLE_NAMES, refuse_other_schema, sealed
+from node.store.writing import STORE_ID_KEY
 from transport.secret_files import sync_folder
 
 _DBS_MAX: Final = len(TABLE_NAMES) + 8
 _STORE_ID_BYTES: Final = 8
 _CHUNK_BYTES: Final = 4 << 20
 _FILE_MODE: Final = 0o600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a store is restored to.
-
-    Attributes:
-        data_dir: of the node; its lock is held.
-        node_id: of the node whose key is there, hex; empty when there is none.
-        places: {path below `node/` of a backup: where that file belongs}; put only where
-            nothing is.
-    """
-
-    data_dir: Path
-    node_id: str
-    places: dict[str, Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,51 +162,6 @@ def _manifest(one: Found, *, verify: bool) -> Manifest:
     if manifest.contents.schema > SCHEMA_VERSION:
         refuse_other_schema(one.path, manifest.contents.schema)
     return manifest
-
-
-def check_is_ours(target: Target, manifest: Manifest, *, of_another: bool) -> None:
-    """Make sure that a backup is of this node and its mesh.
-
-    Raises:
-        Refused: it is not, and nobody said that this is meant.
-    """
-    if of_another:
-        return
-    fix = "Name the folder of this node's backups; if it is meant, add --of-another-node"
-    if target.node_id and manifest.node_id != target.node_id:
-        raise Refused(
-            "it is a backup of another node",
-            why=f"of {manifest.name or manifest.node_id}, and the key here is that of "
-            f"{target.node_id}",
-            fix=fix,
-        )
-    mesh = genesis_here(target.data_dir)
-    if mesh and manifest.contents.genesis and manifest.contents.genesis != mesh:
-        raise Refused(
-            "it is a backup of another mesh",
-            why=f"its mesh is {manifest.contents.cluster!r}",
-            fix=fix,
-        )
-
-
-def genesis_here(data_dir: Path) -> str:
-    """The mesh that a data directory belongs to, hex; empty when it belongs to none yet."""
-    note = read_join_note(data_dir / "join.json")
-    if note is not None:
-        return note.genesis.id.hex()
-    with suppress(NodeError, lmdb.Error, OSError, ValueError):
-        path = current_path(data_dir)
-        if path is not None and (path / DATA_FILE).exists():
-            return _genesis_of(path)
-    return ""
-
-
-def _genesis_of(path: Path) -> str:
-    options = {"readonly": True, "lock": False, "create": False, "max_dbs": _DBS_MAX}
-    with lmdb.open(str(path), **options) as env, env.begin() as txn:  # type: ignore[arg-type]  # by name
-        value = txn.get(GENESIS_KEY, db=env.open_db(b"meta", txn=txn, create=False))
-    standing = None if value is None else decode_standing(unseal("meta", GENESIS_KEY, value))
-    return "" if standing is None else standing.genesis.id.hex()
 
 
 # --- beside the live store -----------------------------------------------------------------

@@ -10,16 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from node.backup.belonging import Target, check_is_ours
 from node.backup.earlier import earlier_at, is_earlier
 from node.backup.folder import found
 from node.backup.manifest import facts_of
 from node.backup.notes import forget_restored, recovering
 from node.backup.restoring import (
     Outcome,
-    Target,
     Wish,
     candidates,
-    check_is_ours,
     restore,
     restore_earlier,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from crdt.dot import PRIVATE
 from crdt.genesis import Standing, encode_standing
 from crdt.governance import Genesis
-from node.backup.restoring import Target
+from node.backup.belonging import Target
 from node.backup.taking import Source, Taken, take
 from node.store.folder import current_path, open_current
 from node.store.store import Store
