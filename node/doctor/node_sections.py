@@ -136,14 +136,15 @@ CERTIFICATE_EXPIRED: Final = kind(
     "certificate-expired",
     CRITICAL,
     means="The certificate of this node is not valid any more: nobody links with it.",
-    do="Make a new one, allow its fingerprint on every member, put it in place, reload.",
+    do="Renew it: `mnemesh node certificate renew` says which members do not let the next one in. "
+    "One that you brought is yours to renew: allow it on every member, put it in place, reload.",
 )
 CERTIFICATE_EXPIRES: Final = kind(
     "certificate-expires",
     WARNING,
     CRITICAL,
     means="The certificate of this node ends in less than 30 days (warning), or 7 (critical).",
-    do="Replace it in time; nothing pauses when both are allowed for a while.",
+    do="Renew it in time, as above; nothing pauses.",
 )
 CERTIFICATE_MISMATCH: Final = kind(
     "certificate-key-mismatch",
@@ -309,6 +310,16 @@ def _key(key: KeyFact) -> list[Finding]:
     return [KEY_READABLE(text, fix=f"`chmod 600 {key.path}`")]
 
 
+def _renew(facts: Facts) -> str:
+    if facts.settings is not None and facts.settings.listen.tls_cert is None:
+        # It is not used before every member lets it in, and names those that do not.
+        return f"Renew it: {node_command(facts, 'node certificate renew')}"
+    return (
+        "Make a new certificate, let every member allow its fingerprint first, put it in place, "
+        f"{reload_now(facts)}"
+    )
+
+
 def _certificate(facts: Facts, about: IdentityFacts) -> list[Finding]:
     out = []
     if about.certificate_trouble:
@@ -327,10 +338,7 @@ def _certificate(facts: Facts, about: IdentityFacts) -> list[Finding]:
     if about.certificate_expires_ms is None:
         return out
     days = (about.certificate_expires_ms - facts.now_ms) / _MS_PER_DAY
-    fix = (
-        "Make a new certificate, let every member allow its fingerprint first, put it in place, "
-        f"{reload_now(facts)}"
-    )
+    fix = _renew(facts)
     if days <= 0:
         out.append(CERTIFICATE_EXPIRED("the certificate has expired", fix=fix))
     elif days < _EXPIRY_WARNING_DAYS:

@@ -404,19 +404,16 @@ CASES = [
         name="certificate-expires",
         plant=certificate(age_days=_LIFE_DAYS - 20),
         wanted=(("identity", "warning", "expires in"),),
-        by_hand=renewed,
     ),
     Case(
         name="certificate-expires-soon",
         plant=certificate(age_days=_LIFE_DAYS - 4),
         wanted=(("identity", "critical", "expires in"),),
-        by_hand=renewed,
     ),
     Case(
         name="certificate-expired",
         plant=certificate(age_days=_LIFE_DAYS + 4),
         wanted=(("identity", "critical", "has expired"),),
-        by_hand=renewed,
     ),
     Case(
         name="certificate-key-mismatch",
