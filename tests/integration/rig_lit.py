@@ -95,6 +95,12 @@ class Watched:
         """Let a fault last until what must be lit is, heal it, and hold all to the table."""
         row = table()[fault]
         assert row.played, f"the table does not say that {fault} is played"
+        began = time.monotonic()
+
+        def told(what: str, lit: set[str]) -> None:
+            names = ", ".join(sorted(lit)) or "nothing"
+            print(f"{fault}: {what} after {time.monotonic() - began:.0f} s: {names}", flush=True)
+
         await self.until_dark(f"before {fault}")
         seen = self.seen[fault] = set()
 
@@ -106,6 +112,7 @@ class Watched:
         await self.until(lit, f"{fault}: {sorted(row.must)} light", _LIGHTS_S)
         lasts = time.monotonic() + _LASTS_S
         await self.until(lambda: lit() and time.monotonic() > lasts, fault, _LIGHTS_S)
+        told("lit", seen)
         stray = seen - row.must - row.may
         assert not stray, f"{fault}: {sorted(stray)} must stay dark; lit were {sorted(seen)}"
         await end()
@@ -117,8 +124,10 @@ class Watched:
             return row.after <= left
 
         await self.until(over, f"{fault}: {sorted(row.after)} light afterwards", _LIGHTS_S)
+        told("lit afterwards", left)
         assert left <= allowed, f"after {fault}: {sorted(left - allowed)} must stay dark"
         await self.until_dark(f"after {fault}")
+        told("dark", set())
 
     async def until(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait for a state, with a deadline."""

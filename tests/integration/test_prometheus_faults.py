@@ -32,20 +32,16 @@ from tests.integration.rig_prometheus import needs_prometheus
 pytestmark = [pytest.mark.integration, pytest.mark.slow, needs_prometheus]
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-PLAYED: set[str] = set()
 _LAST = 2
 
 
 def playing(folder: Path, *groups: Callable[[Watched], Awaitable[None]], **options: object) -> None:
-    """Play faults one after the other on one mesh, and keep in mind which."""
+    """Play faults one after the other on one mesh."""
 
     async def run() -> None:
         async with watched(folder, **options) as mesh:  # type: ignore[arg-type]
             for group in groups:
                 await group(mesh)
-            PLAYED.update(mesh.seen)
-            for fault, seen in mesh.seen.items():
-                print(f"{fault}: {', '.join(sorted(seen)) or '-'}")
 
     trio.run(run)
 
