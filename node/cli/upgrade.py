@@ -31,7 +31,7 @@ from node.store.migrations import climb, go_back, snapshots_of, steps_from
 from node.store.migrations.before import DBS_MAX, room_needed
 from node.store.migrations.checking import check_today
 from node.store.migrations.going_back import prove_snapshot
-from node.store.schema import SCHEMA_VERSION
+from node.store.schema import SCHEMA_VERSION, refuse_other_schema
 from node.store.version import DATA_FILE, stored_schema
 
 _LAG_SEEN: Final = "lag_ops"
@@ -166,6 +166,8 @@ def _store_facts(paths: Paths) -> Data:
     if store is None or not (store / DATA_FILE).exists():
         return said
     schema = stored_schema(store)
+    if schema is not None and schema > SCHEMA_VERSION:
+        refuse_other_schema(store, schema)
     steps = steps_from(SCHEMA_VERSION if schema is None else schema)
     size = (store / DATA_FILE).stat().st_size
     free = shutil.disk_usage(store).free

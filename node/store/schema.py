@@ -132,8 +132,8 @@ def refuse_other_schema(path: Path, found: int) -> None:
     if found < SCHEMA_VERSION:
         raise StoreTooOld(
             f"the store in {path} has schema {found}, this program reads {SCHEMA_VERSION}",
-            fix="Install the older version again, or remove the file CURRENT beside the folder "
-            "and let the node rebuild from its peers; the store was left untouched",
+            fix="Start the node, which brings it up to date after a snapshot of it (see mnemesh "
+            "upgrade plan); the store was left untouched",
         )
 
 

@@ -11,12 +11,12 @@ from node.lock import DirectoryLock
 from node.paths import resolve_paths
 from node.store.folder import current_path
 from node.store.migrations import climb, snapshots_of
-from node.store.schema import SCHEMA_VERSION
+from node.store.schema import SCHEMA_VERSION, sealed
 from node.store.version import stored_schema
 from tests.fixtures.stores import SCHEMAS, unpack
 from tests.unit.cli.standin import Mnemesh, StandIn
 from tests.unit.store.rig import MAP_BYTES, entropy
-from tests.unit.store.rig_migrations import dump
+from tests.unit.store.rig_migrations import change, dump
 
 OLD_CONFIG = 'schema_version = 1\n[logging]\nfile = "x"  # mine\n'
 
@@ -104,6 +104,14 @@ def test_the_steps_keep_their_order_whatever_is_known() -> None:
     )
     assert [step.name for step in steps_of(known)][-2:] == ["next", "back"]
     assert "mnemesh upgrade back --from /x/y.bak" in steps_of(known)[-1].commands
+
+
+def test_a_plan_for_a_newer_store_is_refused(mnemesh: Mnemesh, tmp_path: Path) -> None:
+    home = tmp_path / "node"
+    newer = sealed(b"schema", b"%d" % (SCHEMA_VERSION + 1))
+    change(unpack(SCHEMA_VERSION, home), "meta", b"schema", newer)
+    for command in ("plan", "check"):
+        assert mnemesh("upgrade", command, "--data-dir", home).code == 7
 
 
 # -- check -----------------------------------------------------------------------------------
