@@ -14,7 +14,7 @@ from node.backup.belonging import Target, check_is_ours
 from node.backup.earlier import earlier_at, is_earlier
 from node.backup.folder import found
 from node.backup.manifest import facts_of
-from node.backup.notes import forget_restored, recovering
+from node.backup.notes import forget_restored, give_to_owner, recovering
 from node.backup.restoring import (
     Outcome,
     Wish,
@@ -78,6 +78,7 @@ def restore_store(  # noqa: PLR0913 -- the options of a command are its paramete
         of_another=of_another,
     )
     with DirectoryLock(paths.lock):
+        give_to_owner(paths.lock, paths.data_dir)
         target = _target(paths)
         if dry_run:
             _tell_plan(out, target, source, wanted, wish)
