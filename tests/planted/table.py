@@ -413,4 +413,26 @@ PLANTED: Final = (
         meaning="a migrated store is used although the reading of it was cut short",
         watch=Watch(property=("tests/unit/store/test_migrations.py",)),
     ),
+    Planted(
+        name="81-settled-conflict-is-still-counted",
+        meaning="a memory that was in conflict and is settled is taken for one in conflict",
+        watch=Watch(property=("tests/property/test_conflicts_open.py",)),
+    ),
+    Planted(
+        name="91-hook-is-asked-about-something-else",
+        meaning="a write rests on what changed while its hook was asked",
+        watch=Watch(
+            property=("tests/property/test_hooks_agree.py",),
+        ),
+    ),
+    Planted(
+        name="92-hook-that-failed-has-agreed",
+        meaning="a hook that must agree and gives no answer lets the write pass",
+        watch=Watch(property=("tests/unit/hooks/test_hooks_asking.py",)),
+    ),
+    Planted(
+        name="93-hook-is-killed-without-its-children",
+        meaning="at its deadline a hook leaves what it started behind",
+        watch=Watch(property=("tests/unit/hooks/test_hooks_command.py",)),
+    ),
 )

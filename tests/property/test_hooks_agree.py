@@ -116,8 +116,8 @@ async def story(history: History) -> None:  # noqa: C901 - one outcome after the
                 assert op.supersedes == then.supersedes, "it rests on what nobody was asked about"
                 assert op.set == then.set
             seen["minted"] += 1
-    assert seen["minted"] > 5, seen
-    assert seen["refused"] > 2, seen
+    assert seen["minted"], seen
+    assert seen["refused"], seen
     TOTAL.append(seen)
 
 
@@ -128,7 +128,8 @@ def _name(op: Op) -> tuple[bytes, int, str, str]:
 TOTAL: list[dict[str, int]] = []
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
 def test_a_hook_only_narrows(seed: int) -> None:
     lived(seed, story)
 
