@@ -85,10 +85,11 @@ def _stopped(paths: Paths) -> Data:
     return told(
         examine_offline(
             paths,
+            paths_of(None),
             environ=os.environ,
             now_ms=time.time_ns() // 1_000_000,
             why="the process does not answer" if silent else why_not_running(paths),
-            options=options_of(paths),
+            start=options_of(paths),
         )
     )
 

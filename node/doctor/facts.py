@@ -28,6 +28,7 @@ class NodeFacts:
         last_exit: exit code of the process before this one; 0 when it ended well or is unknown.
         killed: whether the process before this one ended without a word.
         options: what leads a command to its folder, after a space; empty for the usual one.
+        start: what `mnemesh serve` wants beside; all of its places, after a space each.
         log: where its words go, for people to read; empty when that is unknown.
         faults: folder of the faults that this process obeys; empty in a service.
         wrong_orders: what lies there and can never be carried out.
@@ -42,6 +43,7 @@ class NodeFacts:
     last_exit: int = 0
     killed: bool = False
     options: str = ""
+    start: str = ""
     log: str = ""
     faults: str = ""
     wrong_orders: tuple[str, ...] = ()

@@ -29,13 +29,12 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def options_of(paths: Paths, usual: Paths) -> str:
-    """The options, after a space each, that lead a command to these places."""
-    if paths == usual:
-        return ""
-    given = {"--data-dir": paths.data_dir}
-    if paths.key_dir != paths.data_dir / "keys":
-        given["--key-dir"] = paths.key_dir
-    return "".join(f" {option} {shlex.quote(str(path))}" for option, path in given.items())
+    """What leads every command to a data folder, after a space; there it finds the rest."""
+    return (
+        ""
+        if paths.data_dir == usual.data_dir
+        else f" --data-dir {shlex.quote(str(paths.data_dir))}"
+    )
 
 
 def killed(paths: Paths, *, since_ms: int) -> bool:

@@ -194,7 +194,7 @@ def node(facts: Facts) -> list[Finding]:
     about = facts.node
     out = []
     if not about.running:
-        start = node_command(facts, "serve --detach")
+        start = f"`mnemesh serve --detach{about.start}`"
         out.append(NOT_RUNNING(f"no node runs here: {about.trouble}", fix=f"Start it: {start}"))
     elif about.trouble:
         out.append(

@@ -15,6 +15,7 @@ from node.doctor.folder_seen import (
     identity_of,
     killed,
     last_exit_of,
+    options_of,
     store_of,
     with_notes,
     writable_by_others,
@@ -30,16 +31,17 @@ from transport.errors import TransportError
 
 
 def examine_offline(
-    paths: Paths, *, environ: Mapping[str, str], now_ms: int, why: str, options: str = ""
+    paths: Paths, usual: Paths, *, environ: Mapping[str, str], now_ms: int, why: str, start: str
 ) -> list[Section]:
     """The sections that need no process.
 
     Args:
         paths: where the node keeps its things.
+        usual: where a node does that nobody told.
         environ: the process environment.
         now_ms: wall clock, milliseconds since the epoch.
         why: in words, why no node can be reached.
-        options: what leads a command to these places, after a space.
+        start: what leads `mnemesh serve` to these places, after a space.
     """
     node = with_notes(
         NodeFacts(
@@ -48,7 +50,8 @@ def examine_offline(
             trouble=why,
             last_exit=last_exit_of(paths),
             killed=killed(paths, since_ms=now_ms),
-            options=options,
+            options=options_of(paths, usual),
+            start=start,
             log=str(paths.log) if paths.log.exists() else "",
         ),
         paths,
