@@ -14,13 +14,14 @@ from node.cli.client import Client, running_target
 from node.cli.options import AsJson, DataDir, paths_of
 from node.cli.output import Output, facts_table
 from node.cli.wording import counted
-from node.errors import IntegrityError, UsageError
+from node.errors import IntegrityError, NodeError, UsageError
 from node.integrity.stopped import scrub_stopped
 from node.lock import find_holder
 from node.paths import Paths
 
 _PATH: Final = "/api/v1/integrity"
 _PAUSE_SECONDS: Final = 0.2
+_ANEW_SECONDS: Final = 60.0
 
 Data = dict[str, Any]
 
@@ -76,16 +77,34 @@ def scrub(
 
 def _running(out: Output, paths: Paths, *, repair: bool) -> Data:
     client = Client(running_target(paths))
-    before = client.call("GET", _PATH).data["passes"]
+    before: Data = client.call("GET", _PATH).data
     data: Data = client.call("POST", f"{_PATH}/scrub", body={"repair": repair}).data
     with out.progress() as progress:
         task = progress.add_task("the node reads its store", total=1.0)
-        while data["running"] or data["passes"] == before:
+        while data["store"] == before["store"] and (
+            data["running"] or data["passes"] == before["passes"]
+        ):
             progress.update(task, completed=data["done_ratio"])
             time.sleep(_PAUSE_SECONDS)
-            data = client.call("GET", _PATH).data
+            data = _state(paths)
         progress.update(task, completed=1.0)
+    if data["store"] != before["store"]:
+        out.say("a page was damaged: the store was set aside, and the node joins again")
     return data
+
+
+def _state(paths: Paths) -> Data:
+    """What the node says; while it begins anew over another store it is waited for."""
+    deadline = time.monotonic() + _ANEW_SECONDS
+    while True:
+        try:
+            data: Data = Client(running_target(paths)).call("GET", _PATH).data
+        except NodeError:
+            if time.monotonic() >= deadline or find_holder(paths.lock) is None:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return data
 
 
 def _stopped(out: Output, data_dir: Path) -> Data:

@@ -39,6 +39,7 @@ def told(facts: IntegrityFacts) -> dict[str, Any]:
     """The facts as JSON."""
     return {
         "whole": facts.whole,
+        "store": facts.store,
         "scrub_interval_hours": facts.scrub_interval_hours,
         "last_pass_at": None if facts.last_pass_ms is None else format_ms(facts.last_pass_ms),
         "last_pass_rows": facts.last_pass_rows,

@@ -12,6 +12,7 @@ class IntegrityFacts:
     """The integrity of one node's store.
 
     Attributes:
+        store: id of the store; another one after it was set aside or replaced.
         scrub_interval_hours: how often the store is read through by itself; 0 for never.
         last_pass_ms: when a full pass over the store ended last, milliseconds since the epoch;
             None when none ever did in this data directory.
@@ -28,6 +29,7 @@ class IntegrityFacts:
         trouble: why the last repair did not come to its end; empty when it did.
     """
 
+    store: str = ""
     scrub_interval_hours: float
     last_pass_ms: int | None = None
     last_pass_rows: int = 0

@@ -337,6 +337,7 @@ class Keeping:
             left[error.table] = left.get(error.table, 0) + 1
         walk = self._walk
         return IntegrityFacts(
+            store=self._engine.store.store_id,
             scrub_interval_hours=self._live.settings.integrity.scrub_interval_hours,
             last_pass_ms=self._note.last_pass_ms or None,
             last_pass_rows=self._note.last_pass_rows,

@@ -9,15 +9,15 @@ join again and again.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from crdt.governance import Genesis
 from node.errors import IntegrityError
-from node.founding import JoinNote, read_join_note
+from node.founding import DEFAULT_CLUSTER, JoinNote, read_join_note
 from node.logs import EventLog
 from node.peers.dialling import PEER_PATH, link_limits
-from node.peers.greeting import GreetingRefused, check_same_mesh, read_greeting
+from node.peers.greeting import GreetingRefused, read_greeting
 from node.peers.trust import TrustKeeper
 from node.settings import Settings, find_material
 from node.settings.checks import reach_of
@@ -25,7 +25,6 @@ from node.store import CorruptRecord, StoreDamaged
 from node.store.folder import set_aside
 from transport.dial import dial
 from transport.errors import TransportError
-from transport.link import LinkClosed
 
 _REACH_SECONDS: Final = 15.0
 _DIAL_SECONDS: Final = 4.0
@@ -85,9 +84,9 @@ async def peer_in_reach(
     Nothing is said to it: its greeting, the first thing on every link, proves who it is. What is
     not there yet, as after a power cut of the whole room, is waited for, `seconds` at most.
     """
-    note = read_join_note(settings.paths.join)
+    note = read_join_note(settings.paths.join) or _founded(settings)
     material = find_material(settings, environ)
-    if note is None or not note.urls or material.tls_cert is None:
+    if not note.urls or material.tls_cert is None:
         return None
     listed = material.allowlist or settings.paths.allowlist
     trust = TrustKeeper(
@@ -95,30 +94,42 @@ async def peer_in_reach(
     )
     deadline = clock() + seconds
     while True:
+        last = clock() >= deadline
         for url in note.urls:
-            name = await _greeted(settings, trust, note, url)
-            if name is not None:
-                return name
-        if clock() >= deadline:
+            try:
+                name = await _greeted(settings, trust, note, url)
+            except (TransportError, GreetingRefused, TimeoutError, OSError) as error:
+                if last:
+                    log("peer_unreachable", url=url, reason=str(error) or type(error).__name__)
+            else:
+                if name is not None:
+                    return name
+        if last:
             return None
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _greeted(settings: Settings, trust: TrustKeeper, note: JoinNote, url: str) -> str | None:
     way = reach_of(settings).get(url, url)
-    with suppress(TransportError, LinkClosed, GreetingRefused, TimeoutError, OSError):
-        async with dial(
-            f"{way}{PEER_PATH}",
-            trust.contexts()[1],
-            limits=link_limits(settings.limits),
-            connect_s=_DIAL_SECONDS,
-        ) as link:
-            own, theirs = link.own_certificate_fingerprint, link.peer_certificate_fingerprint
-            async with asyncio.timeout(_GREETING_SECONDS):
-                first = await link.receive()
-            if own is None or theirs is None or len(first) != 1:
-                return None
-            greeting = read_greeting(first[0], own_certificate=own, peer_certificate=theirs)
-            check_same_mesh(note.genesis, greeting.genesis)
-            return greeting.name if greeting.settled else None
-    return None
+    async with dial(
+        f"{way}{PEER_PATH}",
+        trust.contexts()[1],
+        limits=link_limits(settings.limits),
+        connect_s=_DIAL_SECONDS,
+    ) as link:
+        own, theirs = link.own_certificate_fingerprint, link.peer_certificate_fingerprint
+        async with asyncio.timeout(_GREETING_SECONDS):
+            first = await link.receive()
+        if own is None or theirs is None or len(first) != 1:
+            return None
+        greeting = read_greeting(first[0], own_certificate=own, peer_certificate=theirs)
+        mine, shown = note.genesis, greeting.genesis
+        same = mine.cluster == shown.cluster and {*mine.founders} <= {*shown.founders}
+        return greeting.name if same and greeting.settled else None
+
+
+def _founded(settings: Settings) -> JoinNote:
+    """What the settings say of the mesh, where it was founded by them and nothing was noted yet."""
+    peers = settings.quorum.peers
+    cluster = settings.federation.cluster or DEFAULT_CLUSTER
+    return JoinNote(genesis=Genesis(cluster=cluster, founders=peers), urls=peers)
