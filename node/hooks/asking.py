@@ -18,11 +18,15 @@ from node.errors import Draining, HookFailed, HookRefused, WriteError
 from node.events.moments import BEFORE_RECALL, BEFORE_SEARCH
 from node.hooks.items import Item, of_governance, of_member, of_ops, of_reading, of_vote
 from node.hooks.running import Runner
+from node.hooks.together import Together
 from node.hooks.verdict import Outcome, Verdict
 from node.live import Tasks
 from node.settings.hook_tables import OPEN
 
 _READING = frozenset({BEFORE_RECALL, BEFORE_SEARCH})
+
+_ONE_BY_ONE = "sync"
+"""The action of pushes of foreign peers, whose items are written each on its own."""
 
 _Call = tuple[Runner, list[tuple[int, str]]]
 """A hook, and the places and events of the items that it is asked about."""
@@ -43,6 +47,10 @@ class Asking:
         self._runners = [one for one in runners if one.hook.asked]
         self._tasks = tasks
         self._reader = reader
+        self._together = Together(
+            lambda items, caller, action: self.ask(items, caller=caller, action=action),
+            tasks.spawn,
+        )
         wanted = {event for one in self._runners for event in one.hook.asked}
         self.about_writes = bool(wanted - _READING)
         self.about_reads = bool(wanted & _READING)
@@ -51,7 +59,11 @@ class Asking:
         self, ops: Sequence[Op], *, caller: Caller, action: str
     ) -> asyncio.Future[None] | None:
         """Ask about changes of records; None when nobody wants to know."""
-        return self.ask(of_ops(ops, action, self._reader), caller=caller, action=action)
+        items = of_ops(ops, action, self._reader)
+        if action != _ONE_BY_ONE or self._tasks.group is None:
+            return self.ask(items, caller=caller, action=action)
+        wanted = any(_wanted(one, items)[1] for one in self._runners)
+        return self._together.ask(items, caller, action) if wanted else None
 
     def votes(
         self, pending: Dot, held: Pending, *, yes: bool, reason: str, caller: Caller

@@ -13,6 +13,7 @@ from node.http.routes import API
 from tests.integration.conftest import Found
 from tests.integration.rig import until_level
 from tests.integration.rig_ingest import ingested
+from tests.integration.rig_mcp import called
 from tests.integration.rig_push import Pusher
 from tests.integration.test_one_gate import NEW, _furnished, _lanes, _samples
 
@@ -70,6 +71,15 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
     runs = len(seen.read_text().splitlines())
     node.ask("POST", "/memories/bulk", [{**NEW, "title": str(n)} for n in range(1000)])
     assert len(seen.read_text().splitlines()) == runs + 1, "a thousand items are one run"
+    runs += 1
+    rows = [{**NEW, "id": f"pushed-{n}", "agent_id": f"ai:{n % 9}"} for n in range(200)]
+    pushed = pusher.push({"memories": rows})["results"]
+    assert {row["status"] for row in pushed} == {"refused"}
+    assert len(seen.read_text().splitlines()) == runs + 1, "so are those of a push"
+    said = called(node, "memory_store", {"title": "t", "content": "c"})
+    assert said["isError"]
+    assert REASON in str(said), said
+    assert node.mesh()["clock"] == before, "something was minted behind the hooks"
     shut.unlink()
     assert node.store("open again")["id"]
 
