@@ -52,6 +52,7 @@ class Session:
         link: the source.
         number: of the Want that is open; answers to others are stale.
         heard_ms: when the source last moved it on.
+        before: how many bundles had been taken in all when it began.
         skip: actors that did not fit on this session's pages; asked for no more.
         snapshot: the snapshot being fetched, when the log no longer reaches.
         page: the page of which a part has been taken.
@@ -62,6 +63,7 @@ class Session:
     link: int
     number: int
     heard_ms: int
+    before: int = 0
     skip: set[Actor] = field(default_factory=set)
     snapshot: bytes = b""
     page: _AtHand | None = None
@@ -103,7 +105,7 @@ class CatchUp:
         peer = self.exchange.peers[link]
         peer.pulling = False
         self.sessions += 1
-        self.session = Session(link, 0, self.exchange.now_ms)
+        self.session = Session(link, 0, self.exchange.now_ms, self.bundles_taken)
         self._want(peer, self.session)
 
     def _want(self, peer: Peer, session: Session) -> None:
@@ -135,8 +137,12 @@ class CatchUp:
         self.exchange.level()
 
     def _done(self) -> None:
-        self.session = None
-        self._offered_by.clear()
+        session, self.session = self.session, None
+        if session is None or self.bundles_taken > session.before:
+            self._offered_by.clear()
+        elif session.link in self.exchange.peers:
+            # Nothing of its log fits here: it need not be asked for it once more.
+            self._offered_by.add(self.exchange.peers[session.link].node_id)
         self.exchange.stream.holding.retry()
         self.exchange.drop_strangers()
         self.exchange.level()
@@ -339,7 +345,7 @@ class CatchUp:
     def begin_anew(self, peer: Peer, session: Session) -> None:
         """What was fetched has nothing new any more: ask the same source for what has."""
         self.exchange.effects.append(Discard(session.link, session.snapshot))
-        self.session = Session(session.link, 0, self.exchange.now_ms)
+        self.session = Session(session.link, 0, self.exchange.now_ms, self.bundles_taken)
         self._want(peer, self.session)
 
     def leave(self, peer: Peer, actors: set[Actor]) -> None:

@@ -67,6 +67,17 @@ def test_a_log_is_sought_before_a_snapshot_is_taken() -> None:
     assert not said(me, 3, m.Want)
 
 
+def test_whose_log_does_not_fit_is_not_asked_for_it_again_and_again() -> None:
+    me, _ = offered("w")
+    offer(me, 1)
+    session = me.exchange.catchup.session
+    assert session is not None
+    me.exchange.receive(2, encode(m.Page(session.number, [], last=True)))
+    me.exchange.catchup.start(1)
+    offer(me, 1)
+    assert len(said(me, 1, m.Fetch)) == 1
+
+
 def test_a_snapshot_becomes_no_store_before_it_was_examined_and_confirmed() -> None:
     me, _ = offered("w")
     offer(me, 1)
