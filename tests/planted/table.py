@@ -419,6 +419,16 @@ PLANTED: Final = (
         watch=Watch(property=("tests/property/test_conflicts_open.py",)),
     ),
     Planted(
+        name="86-doctor-ends-at-the-first-bad-section",
+        meaning="the doctor looks no further when one section is critical",
+        watch=Watch(property=("tests/unit/doctor/test_doctor_sections.py",)),
+    ),
+    Planted(
+        name="87-doctor-believes-any-answer",
+        meaning="what a member says to another question, or without being asked, is believed",
+        watch=Watch(property=("tests/unit/doctor/test_doctor_telling.py",)),
+    ),
+    Planted(
         name="91-hook-is-asked-about-something-else",
         meaning="a write rests on what changed while its hook was asked",
         watch=Watch(
