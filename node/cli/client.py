@@ -74,7 +74,7 @@ class Target:
 
     Attributes:
         url: base address, http or https.
-        fingerprint: SHA-256 of the certificate that https must show, lowercase hex.
+        fingerprint: pin of the certificate that https must show, or of its key.
         api_key: presented with each request; empty when there is none.
         client_cert: shown over https where there is no API key.
         client_key: its private key.
@@ -87,6 +87,15 @@ class Target:
     client_cert: str = ""
     client_key: str = ""
     key_dir: str = ""
+
+
+def _has_key(der: bytes, pin: str) -> bool:
+    if ":" not in pin:
+        return False
+    # Only now: few pins are of keys, and every command would pay for it.
+    from transport.pins import admits  # noqa: PLC0415 -- see above
+
+    return admits({pin}, der)
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
@@ -102,11 +111,13 @@ class _PinnedConnection(http.client.HTTPSConnection):
             context.load_cert_chain(target.client_cert, target.client_key)
         super().__init__(host, port, timeout=timeout, context=context)
         self._pin = target.fingerprint
+        self.shown = ""
 
     def connect(self) -> None:
         super().connect()
         shown = self.sock.getpeercert(binary_form=True) or b""
-        if hashlib.sha256(shown).hexdigest() != self._pin:
+        self.shown = hashlib.sha256(shown).hexdigest()
+        if self.shown != self._pin and not _has_key(shown, self._pin):
             self.close()
             raise Unreachable(
                 f"another certificate answers at {self.host}:{self.port}",
@@ -241,6 +252,25 @@ class Client:
             ) from error
         finally:
             connection.close()
+
+    def shown_fingerprint(self) -> str:
+        """SHA-256 of the certificate that https shows now, once it was found to be the pinned one.
+
+        Raises:
+            Unreachable: nobody answers, or somebody else does.
+        """
+        connection = _PinnedConnection(
+            self._host, self._port, target=self._target, timeout=_TIMEOUT_SECONDS
+        )
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(
+                f"no answer from {self._target.url}", why=str(error) or type(error).__name__
+            ) from error
+        finally:
+            connection.close()
+        return connection.shown
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls:

@@ -24,6 +24,7 @@ from node.cli.output import Output, facts_table, table
 from node.errors import Refused, UsageError
 from node.paths import Paths
 from transport.errors import PublicKeyError
+from transport.pins import is_key_pin
 from transport.secret_files import replace_file
 
 IdentityOf = Annotated[
@@ -138,6 +139,10 @@ def import_public(
     out, paths = Output(as_json=as_json), paths_of(data_dir, key_dir)
     ident, key = checked_id(agent_id), read_public_key(pub)
     wanted = parse_fingerprint(fingerprint) if fingerprint is not None else None
+    if wanted is not None and is_key_pin(wanted):
+        raise UsageError(
+            "--fingerprint names a key", why="a push is known by the certificate of its sender"
+        )
     _check_enrolment(_read(paths), ident, key, wanted, force=force)
     data: dict[str, Any] = {
         "agent_id": ident,

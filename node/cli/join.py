@@ -37,6 +37,7 @@ from transport import allowlist
 from transport.certificate import der_of, fingerprint, load_der
 from transport.identity import NodeKey
 from transport.peer_certificates import PeerCertificates
+from transport.pins import is_key_pin
 
 _PROOF_TAG = b"mnemesh-join\x00"
 
@@ -63,7 +64,9 @@ def join(
     *,
     sponsor: Annotated[
         str,
-        typer.Option("--fingerprint", metavar="HEX", help="Fingerprint of that member."),
+        typer.Option(
+            "--fingerprint", metavar="PIN", help="Fingerprint of that member, or spki: and its key."
+        ),
     ],
     data_dir: DataDir = None,
     key_dir: KeyDir = None,
@@ -80,7 +83,8 @@ def join(
         data = {"dry_run": True, "url": address, "fingerprint": newcomer.fingerprint}
         out.answer(data, f"would ask {address} to let {newcomer.name} in")
         return
-    answer = ask_to_join(newcomer, address, wanted)
+    shown = shown_by(address, wanted)
+    answer = ask_to_join(newcomer, address, shown, pin=wanted)
     told = signal_node(paths, signal.SIGHUP) is not None
     members = answer.get("members", [])
     data = {
@@ -97,7 +101,7 @@ def join(
             table(("NAME", "URL", "FINGERPRINT"), rows),
         ],
     )
-    _hint(out, newcomer, members, wanted, running=told)
+    _hint(out, newcomer, members, shown, running=told)
 
 
 def describe(paths: Paths) -> Newcomer:
@@ -167,7 +171,18 @@ def check_empty(paths: Paths) -> None:
     )
 
 
-def ask_to_join(newcomer: Newcomer, url: str, sponsor: str) -> dict[str, Any]:
+def shown_by(url: str, pin: str) -> str:
+    """The fingerprint of the certificate behind a pin; a pin of a key has to be looked up there.
+
+    Raises:
+        Unreachable: nobody answers, or somebody with another key.
+    """
+    if not is_key_pin(pin):
+        return pin
+    return Client(Target(url=url, fingerprint=pin)).shown_fingerprint()
+
+
+def ask_to_join(newcomer: Newcomer, url: str, sponsor: str, *, pin: str = "") -> dict[str, Any]:
     """Ask a member to add this node and keep its answer.
 
     Raises:
@@ -177,12 +192,12 @@ def ask_to_join(newcomer: Newcomer, url: str, sponsor: str) -> dict[str, Any]:
     paths = newcomer.paths
     listed = allowlist_path(paths)
     listed.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    allowlist.add(listed, sponsor)
+    allowlist.add(listed, pin or sponsor)
     answer = _request(newcomer, url, sponsor)
     data = answer.data if isinstance(answer.data, dict) else {}
     if "members" not in data:
         raise NodeError(f"the answer of {url} cannot be read", fix="Is it a mnemesh node?")
-    _keep_sponsor(data, paths, listed, sponsor)
+    _keep_sponsor(data, paths, listed, sponsor, pin or sponsor)
     paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_note(paths.join, {**data, "sponsor": {"url": url, "fingerprint": sponsor}})
     return data
@@ -264,12 +279,12 @@ def join_body(newcomer: Newcomer, sponsor: str) -> dict[str, str]:
     }
 
 
-def _keep_sponsor(data: dict[str, Any], paths: Paths, listed: Path, sponsor: str) -> None:
+def _keep_sponsor(data: dict[str, Any], paths: Paths, listed: Path, sponsor: str, pin: str) -> None:
     for member in data["members"]:
         pem = str(member.get("certificate") or "").encode()
         # Only the one the operator vouched for; the others are for the operator to allow.
         if member.get("fingerprint") == sponsor and pem and fingerprint(der_of(pem)) == sponsor:
-            allowlist.add(listed, sponsor, str(member.get("name", "")).replace("#", ""))
+            allowlist.add(listed, pin, str(member.get("name", "")).replace("#", ""))
             PeerCertificates(paths.peers).add(pem, allowlist.load(listed))
 
 

@@ -25,9 +25,14 @@ from transport.certificate import fingerprint, load_der
 from transport.errors import AllowlistError
 from transport.identity import NodeKey
 from transport.peer_certificates import PeerCertificates
+from transport.pins import admits
 
 FingerprintText = Annotated[
-    str, typer.Argument(metavar="FINGERPRINT", help="SHA-256 of a certificate, as hex.")
+    str,
+    typer.Argument(
+        metavar="FINGERPRINT",
+        help="SHA-256 of a certificate, as hex; or spki: and that of its public key.",
+    ),
 ]
 _ID_CHARS_MIN = 6
 _DIGESTS: dict[object, str] = {True: "agrees", False: "DIFFERS"}
@@ -49,7 +54,7 @@ def allowlist_path(paths: Paths) -> Path:
 
 
 def parse_fingerprint(text: str) -> str:
-    """A fingerprint in its one spelling.
+    """A fingerprint, or the pin of a key, in its one spelling.
 
     Raises:
         UsageError: it is none.
@@ -101,7 +106,7 @@ def allow(
         out.answer({"dry_run": True, "fingerprint": wanted}, f"would allow {wanted} in {path}")
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if certificate is not None and fingerprint(load_der(certificate)) != wanted:
+    if certificate is not None and not admits({wanted}, load_der(certificate)):
         raise UsageError(f"{certificate} is another certificate", why="its fingerprint differs")
     changed = allowlist.add(path, wanted, name)
     if certificate is not None:
