@@ -381,6 +381,32 @@ PLANTED: Final = (
         watch=Watch(property=("tests/unit/erasing/test_erasing_copies.py",)),
     ),
     Planted(
+        name="35-what-one-alone-claims-is-adopted",
+        meaning="a snapshot is adopted although members are there that do not claim as much",
+        watch=Watch(
+            property=("tests/unit/crdt/test_weighing.py",),
+            integration=("tests/integration/test_hostile_snapshot.py",),
+        ),
+    ),
+    Planted(
+        name="36-governance-of-a-snapshot-needs-no-signature",
+        meaning="governance is taken from a snapshot whoever signed it",
+        watch=Watch(
+            property=("tests/unit/crdt/test_proving.py",),
+            integration=("tests/integration/test_hostile_snapshot.py",),
+        ),
+    ),
+    Planted(
+        name="37-rows-that-the-witness-lacks-are-not-asked-about",
+        meaning="a snapshot may hold records that no other member has",
+        watch=Watch(property=("tests/property/test_compared_snapshots.py",)),
+    ),
+    Planted(
+        name="38-rows-are-compared-by-their-names",
+        meaning="a snapshot may hold other content under a name that is known",
+        watch=Watch(property=("tests/property/test_compared_snapshots.py",)),
+    ),
+    Planted(
         name="61-flipped-backup-is-restored",
         meaning="a file of a backup is restored although it is not the one that was signed",
         watch=Watch(property=("tests/property/test_backup_flips.py",)),
