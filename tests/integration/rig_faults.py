@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from node.failpoints import FIRED, VARIABLE
+from node.store.folder import current_path
+from node.store.schema import SCHEMA_VERSION
+from node.store.version import stored_schema
 from tests.integration.rig import RealNode, content_hash, until, until_level
 from tests.integration.rig_hooks import Receiver
 from tests.integration.rig_mesh import list_of
 from tests.integration.rig_signed import bound, send
+from tests.unit.store.rig_migrations import turn_back
 
 SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "storage": {
@@ -124,6 +128,19 @@ def _restart(stage: Stage) -> None:
         node.stop()
     node.process = None
     node.spawn()
+
+
+def _migrate(stage: Stage) -> None:
+    """The first starts over a store as an older program would have left it."""
+    first = stage.nodes[0]
+    if ended(first) is None:
+        first.stop()
+    first.process = None
+    store = current_path(first.data_dir)
+    assert store is not None
+    if stored_schema(store) == SCHEMA_VERSION:
+        turn_back(store)
+    first.spawn()
 
 
 def _write(stage: Stage) -> None:
@@ -240,6 +257,12 @@ DEEDS: Final[Mapping[str, Deed]] = {
     "certificate.read": _restart,
     "store.open": _restart,
     "store.schema": _restart,
+    "migration.snapshot": _migrate,
+    "migration.copied": _migrate,
+    "migration.saved": _migrate,
+    "migration.step": _migrate,
+    "migration.stepped": _migrate,
+    "migration.proven": _migrate,
     "start.facts": _restart,
     "shutdown.drain": _stop,
     "shutdown.close": _stop,

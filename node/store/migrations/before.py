@@ -7,6 +7,7 @@ thrown away. Of one store and one pair of schemas the newest is kept.
     <store>.pre-migration-v<from>-to-v<to>-<token>.bak    one LMDB data file
 """
 
+import errno
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import Final
 import lmdb
 
 from node import failpoints
-from node.errors import NodeError, Refused
+from node.errors import DiskError, NodeError, Refused
 from node.store.environment import DATA_FILE
 from node.store.folder import BEFORE_MIGRATION
 from node.store.migrations.checking import check_digest
@@ -72,6 +73,7 @@ def take(
 
     Raises:
         MigrationRefused: it cannot be written, or what was written is not a sound store.
+        DiskError: the disk said EIO; the store was left untouched.
     """
     token = entropy(_TOKEN_BYTES).hex()
     schemas = f"{steps[0].source}-to-v{steps[-1].target}"
@@ -90,6 +92,12 @@ def take(
     except (lmdb.Error, OSError, NodeError, BadPage) as error:
         with suppress(OSError):
             part.unlink()
+        if errno.EIO in {getattr(error, "errno", 0), getattr(error, "code", 0)}:
+            raise DiskError(
+                f"the disk failed while a snapshot of the store in {store} was taken",
+                why=str(error),
+                fix="Check the disk before the next start; the store was left untouched",
+            ) from error
         raise MigrationRefused(
             f"no sound snapshot of the store in {store} could be taken before its migration",
             why=str(error),

@@ -14,10 +14,18 @@ from node.store.schema import TABLE_NAMES, sealed
 
 Dump = dict[str, dict[bytes, bytes]]
 _DBS = 64
+_MAP_BYTES = 1 << 30
 
 
 def opened(store: Path, *, readonly: bool = False) -> lmdb.Environment:
-    return lmdb.open(str(store), max_dbs=_DBS, create=False, readonly=readonly, lock=not readonly)
+    return lmdb.open(
+        str(store),
+        map_size=_MAP_BYTES,
+        max_dbs=_DBS,
+        create=False,
+        readonly=readonly,
+        lock=not readonly,
+    )
 
 
 def dump(store: Path, *, subdir: bool = True) -> Dump:
