@@ -49,7 +49,7 @@ def files_of(backup: Path) -> list[Path]:
     return sorted(path for path in backup.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("flips", [120, pytest.param(FLIPS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [80, pytest.param(FLIPS, marks=pytest.mark.slow)])
 def test_flips_and_none_is_restored(made: tuple[Home, Path], flips: int) -> None:
     home, backup = made
     seed = random.SystemRandom().getrandbits(64)
@@ -109,7 +109,7 @@ MISHAPS: list[Callable[[Path, float], None]] = [cut, grow, lose, gain, point_els
     which=st.integers(0, 3),
     share=st.floats(0, 1, exclude_max=True),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_whatever_else_befalls_it(
     made: tuple[Home, Path], mishap: Callable[[Path, float], None], which: int, share: float
 ) -> None:
