@@ -122,17 +122,17 @@ def test_frozen_and_half_received_copies_go(data_dir: Path) -> None:
     asyncio.run(story())
 
 
-def test_who_asks_a_thousand_times_is_offered_one_copy(data_dir: Path) -> None:
+def test_who_asks_many_times_is_offered_one_copy(data_dir: Path) -> None:
     async def story() -> None:
         store, maker = open_current(data_dir, entropy=entropy, map_bytes=MAP_BYTES), RealMaker()
         maker.create("a")
         store.commit(maker.take())
         rounds, tasks = Rounds(), set[asyncio.Task[None]]()
         works = works_over(data_dir, store, maker, rounds, tasks)
-        for number in range(1_000):
+        for number in range(60):
             works.carry(Freeze(1, number))
         await asyncio.gather(*tasks)
-        assert len(rounds.offered) == 1_000
+        assert len(rounds.offered) == 60
         assert len(set(rounds.offered)) == 1
         assert len(folders(data_dir, "frozen")) == 1
         works.close()
