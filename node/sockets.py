@@ -21,7 +21,7 @@ from node.peers.trust import TrustKeeper
 from node.replication.engine import Engine
 from node.settings import Listeners, Material, Settings, is_wildcard
 from node.settings.checks import Address
-from transport.listener import Listener, ListenerLimits, ListenerTls
+from transport.listener import Listener, ListenerLimits
 from transport.refusals import Refusal
 
 # Probes are few and short; strangers may have no more than that either.
@@ -134,15 +134,8 @@ async def open_doors(
         connections_max=settings.limits.connections_max,
         connections_per_address_max=settings.limits.connections_per_address_max,
     )
-    trust: TrustKeeper | None = None
-    tls: ListenerTls | None = None
-    if listeners.tls:
-        # The own list may not be there yet: the first `node allow` makes it under a running node.
-        listed = material.allowlist or settings.paths.allowlist
-        trust = TrustKeeper(
-            material=replace(material, allowlist=listed), peers=settings.paths.peers, log=log
-        )
-        tls = trust.contexts()[0]
+    trust = _trust(settings, material, log) if listeners.tls else None
+    tls = trust.contexts()[0] if trust is not None else None
 
     def refused(refusal: Refusal, address: str) -> None:
         metrics.counter("handshake_failures_total", refusal.value).inc()
@@ -186,6 +179,14 @@ async def open_doors(
     if trust is not None:
         doors.url = settings.listen.advertise or f"https://{_dialable(main.addresses[0])}"
     return doors
+
+
+def _trust(settings: Settings, material: Material, log: EventLog) -> TrustKeeper:
+    # The own list may not be there yet: the first `node allow` makes it under a running node.
+    listed = material.allowlist or settings.paths.allowlist
+    return TrustKeeper(
+        material=replace(material, allowlist=listed), peers=settings.paths.peers, log=log
+    )
 
 
 def _probe_listener(doors: OpenDoors, address: Address) -> Listener:

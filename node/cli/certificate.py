@@ -79,7 +79,11 @@ class Refusal:
 
 def certificate(
     action: Annotated[
-        str, typer.Argument(metavar="[show|renew]", help="Show it, or make the next one.")
+        str,
+        typer.Argument(
+            metavar="[show|pin|renew]",
+            help="Show it, print the pin of its key alone, or make the next one.",
+        ),
     ] = "show",
     *,
     new_key: Annotated[
@@ -98,10 +102,14 @@ def certificate(
     paths = paths_of(data_dir, key_dir)
     if action == "show":
         _show(paths, out)
+    elif action == "pin":
+        path = load_settings(paths, environ=os.environ).listen.tls_cert or paths.tls_cert
+        pin = key_pin(load_der(path))
+        out.answer({"key_pin": pin}, pin)
     elif action == "renew":
         _renew(paths, out, new_key=new_key, force=force, dry_run=dry_run)
     else:
-        raise UsageError(f"{action!r} is neither show nor renew", fix="Run it with --help")
+        raise UsageError(f"{action!r} is none of show, pin and renew", fix="Run it with --help")
 
 
 def _show(paths: Paths, out: Output) -> None:
