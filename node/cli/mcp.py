@@ -5,6 +5,7 @@ start. It opens no store; it asks the running node, as every command does.
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,7 +83,15 @@ def serve(  # noqa: PLR0913, PLR0917 -- the options of a command are its paramet
 
     paths = paths_of(data_dir, key_dir, config)
     find = _far(url, fingerprint, api_key_file) if url else near(paths)
-    asyncio.run(serve_stdio(_profile(paths, profile), find, agent_id))
+    shown, anonymous = _profile(paths, profile), url is None and _anonymous(paths)
+    asyncio.run(serve_stdio(shown, find, agent_id, anonymous=anonymous))
+
+
+def _anonymous(paths: Paths) -> bool:
+    """Whether programs that name nobody stay nameless at the node of this folder."""
+    from node.settings import load_settings  # noqa: PLC0415 -- the table of all settings
+
+    return load_settings(paths, environ=os.environ).identity.anonymize_default
 
 
 def _profile(paths: Paths, named: str | None) -> str:

@@ -60,6 +60,7 @@ class McpFace:
         settings: of the section, asked anew each time.
         router: all routes of the API.
         spawn: runs a task that the node owns.
+        anonymous: whether programs that name nobody stay nameless, asked anew each time.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class McpFace:
         settings: "Callable[[], Mcp]",
         router: "Router",
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        anonymous: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._router = router
         self._spawn = spawn
+        self._anonymous = anonymous
         self._opening = asyncio.Lock()
         self._open: dict[str, _Open] = {}
         self._dispatchers: dict[int, tuple[Door, Dispatcher]] = {}
@@ -146,7 +149,8 @@ class McpFace:
         from node.mcp.server import client_name  # noqa: PLC0415 -- see `_start`
 
         call: Call = context.request.scope[_CALL]  # type: ignore[union-attr]  # HTTP brings one
-        return Inner(self._dispatcher(call), call, agent_of(client_name(context)))
+        agent = agent_of(client_name(context), anonymous=self._anonymous())
+        return Inner(self._dispatcher(call), call, agent)
 
     def _dispatcher(self, call: "Call") -> Dispatcher:
         """That of the listener through which a call came."""

@@ -74,7 +74,7 @@ class Inner:
     Args:
         dispatcher: of the listener through which the caller came.
         outer: the caller's request.
-        agent: in whose name, where the caller names nobody.
+        agent: in whose name, where the caller names nobody; empty for nobody's.
     """
 
     def __init__(self, dispatcher: "Dispatcher", outer: "Call", agent: str) -> None:
@@ -109,7 +109,7 @@ class Inner:
         headers = CIMultiDict(
             (name, outer.headers[name]) for name in _CARRIED if name in outer.headers
         )
-        if AGENT not in headers and not outer.grant.agent_id:
+        if self._agent and AGENT not in headers and not outer.grant.agent_id:
             headers[AGENT] = self._agent
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key

@@ -17,4 +17,9 @@ def open_mcp(live: Live, tasks: Tasks) -> McpFace:
         live: the settings in force.
         tasks: owns what runs.
     """
-    return McpFace(lambda: live.settings.mcp, Router(TABLE), tasks.spawn)
+    return McpFace(
+        lambda: live.settings.mcp,
+        Router(TABLE),
+        tasks.spawn,
+        lambda: live.settings.identity.anonymize_default,
+    )

@@ -44,7 +44,7 @@ class Way:
     def client(self, agent: str, *, signs: bool) -> AsyncClient:
         """A client that speaks in the name of an agent."""
         options = Options(**self.options)
-        options["agent_id"] = agent
+        options["agent_id"] = agent or None
         options["retry"] = _RETRY
         if signs:
             options["identity_file"] = self.key_of(agent)

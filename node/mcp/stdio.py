@@ -12,18 +12,21 @@ from node.mcp.reach import Find, Reach
 from node.mcp.server import Context, build_server, client_name
 
 
-async def serve_stdio(profile: str, find: Find, agent: str | None) -> None:
+async def serve_stdio(
+    profile: str, find: Find, agent: str | None, *, anonymous: bool = False
+) -> None:
     """Serve until stdin ends.
 
     Args:
         profile: which tools to show.
         find: looks the node up.
         agent: in whose name; from the name of the client when None.
+        anonymous: in nobody's name, when None.
     """
     reach = Reach(find)
 
     def api_of(context: Context) -> Api:
-        return reach.speaking_as(agent or agent_of(client_name(context)))
+        return reach.speaking_as(agent or agent_of(client_name(context), anonymous=anonymous))
 
     server = build_server(profile, api_of)
     try:

@@ -71,6 +71,12 @@ class Identity:
     sans: tuple[str, ...] = setting(
         (), help="Names and addresses that `init` wrote into the certificate."
     )
+    anonymize_default: bool = setting(
+        False,
+        reload=True,
+        help="Leave a program that uses the tools and names no agent without a name, instead of "
+        "naming it by what it calls itself.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,10 +60,12 @@ class Tools:
     Attributes:
         world: the node.
         settings: of the section; tests change them before the first request.
+        anonymous: whether programs that name nobody stay nameless.
     """
 
     world: World
     settings: Mcp
+    anonymous: bool = False
 
     @property
     def url(self) -> str:
@@ -103,7 +105,7 @@ async def serve(start: Started) -> AsyncIterator[Served]:
             tasks.close()
 
     async def one(*, settings: Mcp = Mcp(), **fields: Any) -> Tools:  # noqa: B008 -- frozen
-        face = McpFace(lambda: made.settings, Router(TABLE), tasks.spawn)
+        face = McpFace(lambda: made.settings, Router(TABLE), tasks.spawn, lambda: made.anonymous)
         parts = {**fields.pop("parts", {}), "mcp": face}
         made = Tools(await start(parts=parts, **fields), settings)
         return made

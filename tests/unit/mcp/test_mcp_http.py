@@ -152,6 +152,18 @@ async def test_who_names_nobody_is_named_after_the_program(serve: Served) -> Non
     assert told["agent_id"] == "ai:probe"
 
 
+async def test_who_names_nobody_stays_nameless_where_that_is_wanted(serve: Served) -> None:
+    made = await serve()
+    made.anonymous = True
+    ident = await opened(made.world)
+    reply = await called(made.world, ident, "memory_store", title="t", content="c")
+    told = reply.json["result"]["structuredContent"]
+    assert told["agent_id"].startswith("anonymous:")
+    async with made.far(x_agent_id="ai:alice") as client:
+        named = await client.call_tool("memory_store", {"title": "t", "content": "c"})
+        assert named.structured_content["agent_id"] == "ai:alice"
+
+
 async def test_what_is_private_stays_hidden_from_other_callers(serve: Served) -> None:
     made = await serve()
     async with made.far(x_agent_id="ai:alice") as client:

@@ -161,3 +161,7 @@ def test_an_intent_chooses_the_family_whose_words_it_shares(
 )
 def test_a_program_that_names_nobody_keeps_one_name(program: str, agent: str) -> None:
     assert agent_of(program) == agent
+
+
+def test_a_program_that_shall_have_no_name_has_none() -> None:
+    assert agent_of("Claude Code", anonymous=True) == ""
