@@ -59,7 +59,7 @@ def played(path: Path, steps: list[tuple[Any, ...]]) -> Maker:
 @given(STEPS)
 @example([(what, "id0", DATA, "n1", None, "") for what in ("create", "commit", "delete")])
 @example([(what, "id1", PRIVATE, "", T0_MS + 5, "x") for what in ("create", "commit", "edit")])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_forward_after_back_is_where_it_was(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         data_dir = Path(name)

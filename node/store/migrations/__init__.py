@@ -18,7 +18,12 @@ forms of the schema before it moved into that step, and a fixture of it in
 """
 
 from node.store.migrations.before import MigrationRefused, snapshots_of
-from node.store.migrations.climbing import Climbed, climb, drop_old_incoming
+from node.store.migrations.climbing import (
+    Climbed,
+    MigrationUnsound,
+    climb,
+    drop_old_incoming,
+)
 from node.store.migrations.going_back import go_back
 from node.store.migrations.ladder import LADDER, Step, steps_from
 
@@ -26,6 +31,7 @@ __all__ = [
     "LADDER",
     "Climbed",
     "MigrationRefused",
+    "MigrationUnsound",
     "Step",
     "climb",
     "drop_old_incoming",

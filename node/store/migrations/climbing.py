@@ -20,7 +20,7 @@ import lmdb
 import msgpack
 
 from node import failpoints
-from node.errors import DiskError, NodeError
+from node.errors import DiskError, Exit, NodeError
 from node.store.environment import (
     DATA_FILE,
     MAP_BYTES_DEFAULT,
@@ -44,6 +44,17 @@ OWED_KEY: Final = b"migration"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 Tell = Callable[..., None]
 """Takes the name of an event and its facts."""
+
+
+class MigrationUnsound(NodeError):  # noqa: N818 - it says what is, like its siblings
+    """What a migration wrote reads back otherwise.
+
+    No `IntegrityError`: nobody shall set the store aside and go on without a person, who has a
+    sound snapshot to go back to.
+    """
+
+    exit_code = Exit.INTEGRITY
+    code = "migration_unsound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +95,8 @@ def climb(
 
     Raises:
         DowngradeRefused, StoreTooOld, MigrationRefused: the store was left untouched.
-        StoreDamaged: it cannot be read, or what the steps made of it is not sound.
+        StoreDamaged: it cannot be read.
+        MigrationUnsound: what the steps made of it is not what is on the disk.
         DiskError: the disk failed; the store is as before or as after a step.
     """
     store = current_path(data_dir)
@@ -206,7 +218,7 @@ def _prove(env: lmdb.Environment, store: Path) -> tuple[int, Path]:
     """Read the whole store, then take the mark away; returns the schema before and the snapshot.
 
     Raises:
-        StoreDamaged: it is not sound.
+        MigrationUnsound: it is not sound.
     """
     with env.begin() as txn:
         meta = env.open_db(b"meta", txn=txn, create=False)
@@ -218,7 +230,7 @@ def _prove(env: lmdb.Environment, store: Path) -> tuple[int, Path]:
         with env.begin() as txn:
             check_today(env, txn)
     except (NodeError, lmdb.Error, BadPage) as error:
-        raise StoreDamaged(
+        raise MigrationUnsound(
             f"the store in {store} is not sound after its migration, and is not used",
             why=str(error),
             fix=f"Put the snapshot in its place: mnemesh upgrade back --from {snapshot}, then "

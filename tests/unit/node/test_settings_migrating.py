@@ -199,7 +199,7 @@ LINES = st.lists(
     st.sampled_from(["", "file_bytes_max = 8192  # big"]),
     st.sampled_from(["", "schema_version = 1\n"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_was_said_is_said_and_other_lines_stay(
     above: list[str], between: list[str], path_line: str, size_line: str, version: str
 ) -> None:

@@ -10,13 +10,14 @@ import lmdb
 import pytest
 
 from crdt.digest import checksum
-from node.errors import DowngradeRefused, Exit
+from node.errors import DowngradeRefused, Exit, IntegrityError
 from node.store import Store, StoreDamaged
 from node.store.errors import StoreTooOld
 from node.store.folder import current_path, drop_replaced, set_aside_stores, sweep
 from node.store.migrations import (
     LADDER,
     MigrationRefused,
+    MigrationUnsound,
     Step,
     climb,
     climbing,
@@ -342,9 +343,11 @@ def test_what_reads_back_unsound_is_not_used_and_can_be_put_back(
             raise StoreDamaged("a page is not what was written")
 
     monkeypatch.setattr(climbing, "check_today", second)
-    with pytest.raises(StoreDamaged, match="upgrade back"):
+    with pytest.raises(MigrationUnsound, match="upgrade back") as unsound:
         up(tmp_path)
-    with pytest.raises(StoreDamaged, match="not used"):  # nor by the next start
+    assert unsound.value.exit_code == Exit.INTEGRITY
+    assert not isinstance(unsound.value, IntegrityError), "nobody sets such a store aside alone"
+    with pytest.raises(MigrationUnsound, match="not used"):  # nor by the next start
         up(tmp_path)
     monkeypatch.undo()
     (snapshot,) = snapshots_of(tmp_path)
