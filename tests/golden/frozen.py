@@ -14,7 +14,20 @@ from crdt.messages import decode
 from crdt.op import Idempotency, Kind
 from crdt.pending import Pending, Vote, encode_pending
 from crdt.record_codec import encode as encode_record
+from node.replication.comparing import (
+    Answer,
+    ClockPart,
+    Heard,
+    Keys,
+    Opened,
+    Question,
+    Range,
+    Rows,
+)
+from node.replication.comparing import encode as encode_aside
+from node.replication.manifest import Manifest
 from node.replication.tokens import encode_token
+from node.store.roster import Said
 from tests.property.hostile import SigningNode, good_messages, greeting
 from tests.unit.crdt.rig import Side, dot, draft, linked
 from tests.unit.crdt.test_record import BORN, EDIT, GONE, OTHER, after
@@ -66,9 +79,30 @@ def frozen() -> dict[str, str]:
         "standing": author.disk.genesis,
         "token": encode_token({dot("a").actor: 3, dot("b").actor: 2**53 - 1}).encode(),
     }
+    for said in asides():
+        out[f"aside {type(said).__name__}"] = encode_aside(said)
+    out["aside Manifest"] = Manifest(
+        snapshot=b"snap",
+        key=author.key.public,
+        genesis=bytes(32),
+        clock=bytes(16),
+        digest=7,
+        now_ms=9,
+    ).signed(author.key.sign)
     for message in good_messages():
         out[f"message {type(decode(message)).__name__}"] = message
     return {name: data.hex() for name, data in out.items()}
+
+
+def asides() -> Iterator[Question | Answer]:
+    """One of each kind of word about a snapshot."""
+    yield ClockPart(number=1, place=0, part=0, parts=1, clock={dot("a").actor: 3})
+    yield Range(number=1, place=2, kind=b"r", after=b"da", upto=b"db", sum=bytes(32))
+    yield Keys(number=1, place=3, keys=(b"dmemory/r",))
+    yield Heard(number=1, place=0)
+    yield Opened(number=1, place=0, fits=True)
+    rows = (Said(b"dmemory/r", b"w" * 16, 1),)
+    yield Rows(number=1, place=2, same=False, reached=b"db", rows=rows)
 
 
 # --- a story ---------------------------------------------------------------------

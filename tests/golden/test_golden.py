@@ -10,10 +10,13 @@ from crdt.pending import decode_pending
 from crdt.record_codec import decode as decode_record
 from crdt.record_codec import encode as encode_record
 from node.peers.greeting import read_greeting
+from node.replication.comparing import decode_answer, decode_question
+from node.replication.manifest import read_manifest
 from node.replication.tokens import decode_token
 from tests.golden.frozen import BYTES, STORY, frozen, story
 from tests.property.hostile import CERTIFICATES
 from tests.unit.crdt.test_messages import ONE_OF_EACH
+from transport.identity import verify
 
 GOLDEN: dict[str, str] = json.loads(BYTES.read_text(encoding="utf-8"))
 READERS = {
@@ -25,6 +28,8 @@ READERS = {
         data, own_certificate=CERTIFICATES[0], peer_certificate=CERTIFICATES[1]
     ),
     "token": lambda data: decode_token(data.decode()),
+    "aside Manifest": lambda data: read_manifest(data, verify),
+    "aside": lambda data: decode_question(data) or decode_answer(data),
 }
 
 

@@ -51,7 +51,17 @@ LAST_CAUGHT: dict[str, tuple[int, ...]] = {
     "strongest": (36, 44, 79),
     "usurp": (123, 2, 92),
     "earlyseal": (238, 77, 229, 236),
+    "believed": (7, 12),
+    "unproven": (10, 7),
 }
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_world_with_a_forger_of_snapshots_breaks_and_heals(seed: int) -> None:
+    """A founder was away until the log was gone; another one forges what it offers."""
+    world = run(seed, sleeper="c", rogue="a")
+    assert world.step_no > 400
+    assert not world.stat["alarm_snapshot_disputed"]
 
 
 @pytest.mark.parametrize("seed", range(EVERYDAY))
