@@ -7,6 +7,7 @@ A reload puts other hooks in force at once; where one of them cannot run, the ol
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from node.hooks.asking import Asking
 from node.hooks.following import Following
 from node.hooks.hooks import Hooks
 from node.hooks.running import Runner, Surroundings
+from node.hooks.seldom import Seldom
 from node.hooks.telling import Telling
 from node.live import Live, Tasks
 from node.noted import LAST_BACKUP
@@ -181,7 +183,7 @@ def open_hooks(
         environ=os.environ,
         resolver=SystemResolver(),
         metrics=engine.metrics,
-        log=ground.log,
+        log=Seldom(ground.log, time.monotonic),
     )
     trust = ground.doors.trust
     note = ground.settings.paths.data_dir / LAST_BACKUP
