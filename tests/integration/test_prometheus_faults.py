@@ -20,6 +20,7 @@ from chaos.faults.copies import lose
 from chaos.hostile import equivocation
 from chaos.hostile.impostor import impersonate, key_of
 from chaos.hostile.target import Papers, Target, Victim
+from chaos.mesh import Mesh
 from chaos.network.places import run_tool
 from crdt.digest import move, weight
 from crdt.op import record_key
@@ -108,18 +109,34 @@ async def deaths(on: Watched) -> None:
         await mesh.until_linked()
         on.live.add(_LAST)
 
+    await on.play("F17", kill, start)
+    await on.play("F20", pause, go_on)
+
+
+async def loss(on: Watched) -> None:
+    mesh = on.mesh
+    process = mesh.nodes[_LAST]
+
     async def lose_all() -> None:
-        await kill()
+        on.live.discard(_LAST)
+        await mesh.kill(_LAST)
         kept = frozenset({"keys", "config.toml", "last_backup.json"})
         await trio.to_thread.run_sync(lose, process.data_dir, kept)
 
-    await on.play("F17", kill, start)
-    await on.play("F20", pause, go_on)
+    async def start() -> None:
+        await mesh.start(_LAST)
+        await mesh.until_linked()
+        on.live.add(_LAST)
+
     await on.play("F39", lose_all, start)
 
 
 def test_nodes_that_end(tmp_path: Path) -> None:
     playing(tmp_path, deaths)
+
+
+def test_a_disk_that_is_lost(tmp_path: Path) -> None:
+    playing(tmp_path, loss)
 
 
 # --- disks, clocks and notes ----------------------------------------------------------------------
@@ -203,38 +220,47 @@ def test_clocks_and_backups(tmp_path: Path) -> None:
 # --- who may come in ------------------------------------------------------------------------------
 
 
-async def papers(on: Watched) -> None:  # noqa: C901 - a deed for each fault and its end
-    mesh = on.mesh
+def shown(mesh: Mesh, pair: Pair) -> None:
+    """Let the last node serve with another certificate, which all know."""
     process = mesh.nodes[_LAST]
     own = process.pair
+    for path, fresh in ((own.key, pair.key), (own.certificate, pair.certificate)):
+        path.with_suffix(".next").write_bytes(fresh.read_bytes())
+        path.with_suffix(".next").chmod(0o600)
+        path.with_suffix(".next").replace(path)
+    for node in mesh.nodes:
+        with node.allowlist.open("a") as listed:
+            listed.write(f"{pair.fingerprint} {process.name}-{pair.fingerprint[:8]}\n")
+        node.signal(signal.SIGHUP)
 
-    def shown(pair: Pair) -> None:
-        """Let a node serve with another certificate that all know."""
-        for path, fresh in ((own.key, pair.key), (own.certificate, pair.certificate)):
-            path.with_suffix(".next").write_bytes(fresh.read_bytes())
-            path.with_suffix(".next").chmod(0o600)
-            path.with_suffix(".next").replace(path)
-        for node in mesh.nodes:
-            with node.allowlist.open("a") as listed:
-                listed.write(f"{pair.fingerprint} {process.name}-{pair.fingerprint[:8]}\n")
-            node.signal(signal.SIGHUP)
 
-    def lasting(days: float) -> Pair:
-        end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
-        return make_pair(mesh.folder / "more", f"for-{days:g}-days", not_after=end)
+def lasting(mesh: Mesh, days: float) -> Pair:
+    """A certificate for that node that ends in so many days."""
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    return make_pair(mesh.folder / "more", f"for-{days:g}-days", not_after=end)
+
+
+async def papers(on: Watched) -> None:
+    mesh = on.mesh
+
+    async def guess() -> None:
+        for number in range(80):
+            await mesh.client.ask(0, "GET", f"/stats?api_key={number}")
 
     async def nearly_over() -> None:
-        shown(lasting(10))
-
-    async def over() -> None:
-        shown(lasting(-1))
-        mesh.wires.reset(0, _LAST)
-        mesh.wires.reset(1, _LAST)
+        shown(mesh, lasting(mesh, 10))
 
     async def renewed() -> None:
-        shown(lasting(365))
+        shown(mesh, lasting(mesh, 365))
         await mesh.until_linked()
 
+    await on.play("somebody guesses keys", guess, nothing)
+    await on.play("the certificate nears its end", nearly_over, renewed)
+
+
+async def turned_away(on: Watched) -> None:
+    mesh = on.mesh
+    process = mesh.nodes[_LAST]
     lists: dict[str, str] = {}
 
     async def removed() -> None:
@@ -250,14 +276,21 @@ async def papers(on: Watched) -> None:  # noqa: C901 - a deed for each fault and
             node.signal(signal.SIGHUP)
         await mesh.until_linked()
 
-    async def guess() -> None:
-        for number in range(80):
-            await mesh.client.ask(0, "GET", f"/stats?api_key={number}")
+    async def over() -> None:
+        shown(mesh, lasting(mesh, -1))
+        mesh.wires.reset(0, _LAST)
+        mesh.wires.reset(1, _LAST)
 
-    await on.play("somebody guesses keys", guess, nothing)
-    await on.play("the certificate nears its end", nearly_over, renewed)
+    async def renewed() -> None:
+        shown(mesh, lasting(mesh, 365))
+        await mesh.until_linked()
+
     await on.play("F36", removed, listed)
     await on.play("F34", over, renewed)
+
+
+def test_members_that_are_turned_away(tmp_path: Path) -> None:
+    playing(tmp_path, turned_away)
 
 
 def test_papers(tmp_path: Path) -> None:
@@ -392,6 +425,13 @@ async def lies(on: Watched) -> None:
         await mesh.until_linked()
         on.live.add(_LAST)
 
+    await on.play("F44", two_histories, start_anew)
+
+
+async def differs(on: Watched) -> None:
+    mesh = on.mesh
+    process = mesh.nodes[_LAST]
+
     async def damage() -> None:
         on.live.clear()
         await mesh.until_level([0, 1, 2])
@@ -408,12 +448,15 @@ async def lies(on: Watched) -> None:
         await mesh.until_linked()
         on.live.update((0, 1, 2))
 
-    await on.play("F44", two_histories, start_anew)
     await on.play("a member holds another state under the same clock", damage, rebuild)
 
 
-def test_members_that_lie(tmp_path: Path) -> None:
+def test_a_member_with_two_histories(tmp_path: Path) -> None:
     playing(tmp_path, lies)
+
+
+def test_a_member_with_another_state(tmp_path: Path) -> None:
+    playing(tmp_path, differs)
 
 
 def test_every_fault_that_is_said_to_be_played_is() -> None:
