@@ -471,4 +471,29 @@ PLANTED: Final = (
         meaning="at its deadline a hook leaves what it started behind",
         watch=Watch(property=("tests/unit/hooks/test_hooks_command.py",)),
     ),
+    Planted(
+        name="94-listed-key-admits-every-key",
+        meaning="as soon as a list names one key, every certificate is on it",
+        watch=Watch(property=("tests/unit/transport/test_pins.py",)),
+    ),
+    Planted(
+        name="95-authority-is-not-asked",
+        meaning="a listed certificate gets in though the operator's authority did not sign it",
+        watch=Watch(property=("tests/integration/test_certificates_table.py",)),
+    ),
+    Planted(
+        name="96-request-log-tells-the-address",
+        meaning="the line of a request holds its address, and with it what somebody looked for",
+        watch=Watch(property=("tests/unit/http/test_http_request_log.py",)),
+    ),
+    Planted(
+        name="97-private-write-is-traced-to-peers",
+        meaning="peers are told of the traces of writes that stay on this node",
+        watch=Watch(property=("tests/unit/telemetry/test_tracing.py",)),
+    ),
+    Planted(
+        name="98-certificate-is-told-once",
+        meaning="that a certificate ends soon is told once and never again",
+        watch=Watch(property=("tests/unit/node/test_expiry.py",)),
+    ),
 )
