@@ -181,7 +181,6 @@ def test_a_member_that_lost_its_key_comes_back_as_another(tmp_path: Path) -> Non
     replacement = newcomer(tmp_path, "c")
     try:
         first.start()
-        second.start()
         until(first.ready, "a serves")
         join(first, second)
         kept = stored(second, 3)
@@ -195,6 +194,7 @@ def test_a_member_that_lost_its_key_comes_back_as_another(tmp_path: Path) -> Non
         replacement.start()
         assert len(replacement.held()) == 3
         assert refusal(replacement) == "recovering"
+        replacement.stop()
         told("node", "remove", "b", "--force", "--yes", node=first)
         join(first, replacement)
         until(lambda: writes(replacement), "it has pulled", seen=replacement.tail)
@@ -205,7 +205,10 @@ def test_a_member_that_lost_its_key_comes_back_as_another(tmp_path: Path) -> Non
 
 
 def join(sponsor: RealNode, newcomer: RealNode) -> None:
+    """As an operator does, who starts the newcomer when it was admitted."""
     told("node", "allow", newcomer.fingerprint, "--name", newcomer.name, node=sponsor)
+    told("node", "allow", sponsor.fingerprint, "--name", sponsor.name, node=newcomer)
     told("node", "join", sponsor.url, "--fingerprint", sponsor.fingerprint, node=newcomer)
+    newcomer.start()
     until(lambda: newcomer.name in sponsor.links(), "they are linked", seen=newcomer.tail)
     until(newcomer.ready, f"{newcomer.name} serves")
