@@ -276,13 +276,17 @@ async def turned_away(on: Watched) -> None:
             node.signal(signal.SIGHUP)
         await mesh.until_linked()
 
+    async def start_with(days: float) -> None:
+        await process.stop()
+        mesh.client.forget(_LAST)
+        shown(mesh, lasting(mesh, days))
+        await mesh.start(_LAST)
+
     async def over() -> None:
-        shown(mesh, lasting(mesh, -1))
-        mesh.wires.reset(0, _LAST)
-        mesh.wires.reset(1, _LAST)
+        await start_with(-1)
 
     async def renewed() -> None:
-        shown(mesh, lasting(mesh, 365))
+        await start_with(365)
         await mesh.until_linked()
 
     await on.play("F36", removed, listed)
