@@ -98,7 +98,8 @@ class Adoption:
             key, data = standing.key, proven(standing)
             if data is None:
                 raise JoinRefused("a snapshot holds a record without content")
-            places.append((key, encode_place(key, int.from_bytes(at, "big"), 0)))
+            if not self._incoming.indexed:
+                places.append((key, encode_place(key, int.from_bytes(at, "big"), 0)))
             memory = stored_facts(key, data, self._table.approved(key))
             if memory is not None:
                 for table, row, value in index_rows(key, name_of(key), memory):

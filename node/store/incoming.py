@@ -76,6 +76,9 @@ class Incoming:
         path: its folder; what another snapshot left there is removed.
         snapshot_id: the `FrozenStore.id` that the source told.
         map_bytes: size of the memory map.
+
+    Attributes:
+        indexed: whether the table of where each record stands was made already.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Incoming:
     ) -> None:
         self.path = path
         self.snapshot_id = snapshot_id
-        self._indexed = False
+        self.indexed = False
         self.environment = Environment(path, map_bytes=map_bytes)
         if self._meta(_SNAPSHOT_KEY) != snapshot_id:
             self.environment.close()
@@ -274,7 +277,7 @@ class Incoming:
         Raises:
             JoinRefused: a record was sent twice.
         """
-        if self._indexed:
+        if self.indexed:
             return
         for window in self.windows():
             rows = sorted(
@@ -285,7 +288,7 @@ class Incoming:
                 lambda txn, rows=rows: self._put_records(txn, rows)  # type: ignore[misc]  # bound now
             )
         self.check_distinct()
-        self._indexed = True
+        self.indexed = True
 
     def _put_records(self, txn: Transaction, rows: list[tuple[bytes, bytes]]) -> None:
         with txn.cursor(db=self.environment.tables.records) as cursor:

@@ -25,8 +25,9 @@ from node.replication.engine import Engine
 from node.replication.witness import Witness
 from node.store import Store
 from node.store.incoming import Incoming
+from node.store.joining import build_join
 from node.store.snapshot import freeze
-from tests.unit.store.rig import MAP_BYTES, Maker, actor, memory, open_store
+from tests.unit.store.rig import MAP_BYTES, T0_MS, Maker, actor, entropy, memory, open_store
 
 ASKER, ASKED = b"a" * 32, b"b" * 32
 Forge = Callable[[Batch], Batch]
@@ -149,8 +150,21 @@ def test_an_honest_snapshot_is_the_same_however_far_the_witness_went_on(
     found = compare(store, incoming)
     assert found.word is Word.SAME
     assert found.moved <= 2 * steps + 2
-    for one in (store, source, incoming):
+    # It becomes the store of a node without one although it was read in order of key before.
+    own, target = open_store(tmp_path / "own"), tmp_path / "next"
+    built = build_join(own, incoming, target, entropy=entropy, now_ms=T0_MS, map_bytes=MAP_BYTES)
+    made = open_store(built.path)
+    assert made.head.digest == source.head.digest
+    assert all(made.record(key) == source.record(key) for key in shared_keys(source))
+    for one in (store, source, own, made):
         one.close()
+
+
+def shared_keys(store: Store) -> list[bytes]:
+    """The records of a store that are in its snapshots."""
+    env = store.environment
+    keys = env.read(lambda txn: [bytes(key) for key, _ in txn.cursor(db=env.tables.records)])
+    return [key for key in keys if key[:1] == DATA]
 
 
 def without(batch: Batch, key: bytes) -> Batch:
