@@ -6,8 +6,9 @@ ended; after a kill it is missing or older than the start. Both are replaced in 
 """
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,6 +56,13 @@ class ListenerFacts:
     def write(self, path: Path) -> None:
         """Put the note in place, readable by the owner alone."""
         write_note(path, asdict(self))
+
+    @classmethod
+    def show(cls, path: Path, fingerprint: str) -> None:
+        """Note that this process shows another certificate from now on."""
+        noted = cls.read(path)
+        if noted is not None and noted.pid == os.getpid() and noted.fingerprint != fingerprint:
+            replace(noted, fingerprint=fingerprint).write(path)
 
     @classmethod
     def read(cls, path: Path) -> Self | None:

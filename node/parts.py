@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from node.alarms import Alarms
@@ -18,6 +19,7 @@ from node.auth.opening import open_credentials
 from node.backup.recovering import Recovery, open_recovery
 from node.erasing.opening import ErasingSide, open_erasing
 from node.events.side import EventSide, open_events
+from node.facts import ListenerFacts
 from node.foreign.side import ForeignSide, open_foreign
 from node.founding import read_join_note
 from node.gate import Gate
@@ -109,7 +111,12 @@ class Parts:
 
     def swap(self, listening: ListenerTls, dialling: ClientTls) -> int:
         """Put new TLS contexts in force everywhere; returns how many connections ended."""
-        return self.doors.main.swap(listening) + self.dialling.swap(dialling)
+        aborted = self.doors.main.swap(listening) + self.dialling.swap(dialling)
+        if self.doors.trust is not None:
+            with suppress(OSError):  # it is for the command line; the node goes on without
+                facts = self.live.settings.paths.facts
+                ListenerFacts.show(facts, self.doors.trust.fingerprint)
+        return aborted
 
     def apply(self, settings: Settings) -> None:
         """Put reloaded settings in force.

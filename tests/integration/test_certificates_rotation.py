@@ -206,6 +206,11 @@ def test_the_command_renews_only_what_every_member_lets_in(tmp_path: Path) -> No
         assert shown["fingerprint"] != one.fingerprint
         until(lambda: shows(two, two.fingerprint) and one.links() >= {"b"}, "it goes on")
         assert one.store("after the first")["quorum_acks"] >= 2
+        # The command line knows, from the note beside the store, what the node shows now.
+        until(
+            lambda: told("node", "fingerprint", node=one)["fingerprint"] == shown["fingerprint"],
+            "the note follows",
+        )
         # The second is known by its certificate: it has to be let in first.
         refused = mnemesh("node", "certificate", "renew", "--new-key", node=two)
         assert refused.code == 4, refused.err

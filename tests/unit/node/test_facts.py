@@ -1,5 +1,7 @@
 """Notes for the command line: whole, private, and forgiving to read."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from node.facts import LastExit, ListenerFacts
@@ -47,3 +49,15 @@ def test_facts_of_a_later_version_are_read_too(tmp_path: Path) -> None:
 def test_the_last_exit_survives_the_file(tmp_path: Path) -> None:
     LastExit(code=10, at_ms=3, what="EIO").write(tmp_path / "x")
     assert LastExit.read(tmp_path / "x") == LastExit(code=10, at_ms=3, what="EIO")
+
+
+def test_the_note_follows_the_certificate_of_its_own_process_alone(tmp_path: Path) -> None:
+    path = tmp_path / "listener.json"
+    ListenerFacts.show(path, "ef")
+    assert not path.exists()
+    replace(FACTS, pid=os.getpid()).write(path)
+    ListenerFacts.show(path, "ef")
+    assert ListenerFacts.read(path) == replace(FACTS, pid=os.getpid(), fingerprint="ef")
+    FACTS.write(path)
+    ListenerFacts.show(path, "ef")
+    assert ListenerFacts.read(path) == FACTS
