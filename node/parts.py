@@ -9,8 +9,9 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from node.agents_side import Core, open_agents_side
 from node.alarms import Alarms
 from node.audit.opening import open_audit
 from node.audit.side import AuditSide
@@ -18,20 +19,16 @@ from node.auth.credentials import Credentials
 from node.auth.opening import open_credentials
 from node.backup.recovering import Recovery, open_recovery
 from node.erasing.opening import ErasingSide, open_erasing
-from node.events.side import EventSide, open_events
+from node.events.side import EventSide
 from node.facts import ListenerFacts
-from node.foreign.side import ForeignSide, open_foreign
+from node.foreign.side import ForeignSide
 from node.founding import read_join_note
-from node.gate import Gate
 from node.ground import Ground, build_engine, build_gate
-from node.hooks.side import HookSide, open_hooks
-from node.http_side import access_ledger, make_services, open_for_http
+from node.hooks.side import HookSide
 from node.integrity.keeping import Keeping
 from node.integrity.opening import open_keeping
 from node.lifecycle.housekeeping import Housekeeping
-from node.lifecycle.opening import open_forgetting, open_housekeeping
 from node.live import Live, Tasks
-from node.mcp.opening import open_mcp
 from node.metrics import Metrics
 from node.noted import Noted, open_noted
 from node.oversight import Oversight, build_oversight
@@ -40,17 +37,15 @@ from node.peers.greeting import Greeting
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
 from node.quota.keeping import QuotaKeeping, open_quotas
-from node.quota.quotas import Quotas
-from node.recall.opening import RecallSide, recall_of
+from node.recall.opening import RecallSide
 from node.replication.engine import Engine
 from node.replication.gauge import Readiness
 from node.replication.observer import Observer
-from node.replication.reader import StoreReader
 from node.replication.snapshots import SnapshotWorks
 from node.replication.upkeep import Upkeep
 from node.settings import Settings
 from node.sockets import OpenDoors
-from node.telemetry.opening import funnel_maker, open_tracing
+from node.telemetry.opening import open_tracing
 from node.telemetry.tracing import Tracing
 from transport.dialler import Dialler
 from transport.listener import ListenerTls
@@ -182,7 +177,7 @@ def build_parts(
         failed: told once when the disk failed; the node ends.
         start_over: ends this life of the node and begins the next.
     """
-    settings, doors, log = ground.settings, ground.doors, ground.log
+    settings, log = ground.settings, ground.log
     live, tasks, alarms = Live(settings), Tasks(), Alarms(log, ground.metrics)
     engine = build_engine(ground, alarms, failed)
     tracing = open_tracing(settings, engine)
@@ -197,16 +192,17 @@ def build_parts(
     oversight = build_oversight(ground, live, tasks, engine, links, gate)
     oversight.audited_by(audit.record, audit.facts)
     oversight.doctor.dials = dialling.troubles
+    oversight.doctor.integrity = integrity.facts
     credentials = _credentials(ground, live, engine)
     audit.looks_at(credentials)
-    upkeep, foreign, events, hooks, recall, keeping = _agents_side(
-        ground,
-        live,
-        tasks,
-        engine,
-        links,
-        snapshots,
-        gate,
+    core = Core(
+        ground=ground,
+        live=live,
+        tasks=tasks,
+        engine=engine,
+        links=links,
+        snapshots=snapshots,
+        gate=gate,
         credentials=credentials,
         quotas=quotas,
         oversight=oversight,
@@ -215,34 +211,41 @@ def build_parts(
         integrity=integrity,
         tracing=tracing,
     )
+    return _assembled(core, dialling, start_over)
+
+
+def _assembled(core: Core, dialling: Dialling, start_over: Callable[[], None]) -> Parts:
+    """Everything that runs, once the agents' side stands on the core."""
+    ground, engine, side = core.ground, core.engine, open_agents_side(core)
+    doors = ground.doors
     parts = Parts(
-        live=live,
+        live=core.live,
         doors=doors,
         metrics=ground.metrics,
-        tasks=tasks,
+        tasks=core.tasks,
         engine=engine,
         readiness=engine.readiness,
-        snapshots=snapshots,
-        upkeep=upkeep,
-        observer=Observer(engine, log, ground.now_ms),
-        links=links,
-        mesh=oversight.mesh,
-        oversight=oversight,
-        credentials=credentials,
-        quotas=QuotaKeeping(quotas, spawn=tasks.spawn, log=log),
-        audit=audit,
-        recovery=open_recovery(ground, engine, audit.record),
-        foreign=foreign,
-        erasing=erasing,
-        integrity=integrity,
-        events=events,
-        hooks=hooks,
-        recall=recall,
-        housekeeping=keeping,
+        snapshots=core.snapshots,
+        upkeep=side.upkeep,
+        observer=Observer(engine, ground.log, ground.now_ms),
+        links=core.links,
+        mesh=core.oversight.mesh,
+        oversight=core.oversight,
+        credentials=core.credentials,
+        quotas=QuotaKeeping(core.quotas, spawn=core.tasks.spawn, log=ground.log),
+        audit=core.audit,
+        recovery=open_recovery(ground, engine, core.audit.record),
+        foreign=side.foreign,
+        erasing=core.erasing,
+        integrity=core.integrity,
+        events=side.events,
+        hooks=side.hooks,
+        recall=side.recall,
+        housekeeping=side.housekeeping,
         dialling=dialling,
-        noted=open_noted(settings.paths.data_dir, ground.metrics, tasks, engine),
-        dialler=dialling.attach(links, doors.trust) if doors.trust is not None else None,
-        tracing=tracing,
+        noted=open_noted(ground.settings.paths.data_dir, ground.metrics, core.tasks, engine),
+        dialler=dialling.attach(core.links, doors.trust) if doors.trust is not None else None,
+        tracing=core.tracing,
         start_over=start_over,
     )
     doors.ready = lambda: parts.mesh.ready() is None
@@ -286,82 +289,6 @@ def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
     engine.snapshots = snapshots
     snapshots.resume()
     return snapshots
-
-
-def _agents_side(  # noqa: PLR0913 - it is composed once, of exactly these parts
-    ground: Ground,
-    live: Live,
-    tasks: Tasks,
-    engine: Engine,
-    links: PeerLinks,
-    snapshots: SnapshotWorks,
-    gate: Gate,
-    *,
-    credentials: Credentials,
-    quotas: Quotas,
-    oversight: Oversight,
-    audit: AuditSide,
-    erasing: ErasingSide,
-    integrity: Keeping,
-    tracing: Tracing | None,
-) -> tuple[Upkeep, ForeignSide, EventSide, HookSide, RecallSide, Housekeeping]:
-    """Funnel, reader and HTTP servers; the upkeep of what they fill, and the foreign peers."""
-    reader = StoreReader(engine)
-    funnel = funnel_maker(tracing)(
-        engine=engine,
-        gate=gate,
-        reader=reader,
-        readiness=engine.readiness,
-        timeout_ms=live.quorum_timeout_ms,
-        in_flight_max=ground.settings.limits.writes_in_flight_max,
-        entropy=os.urandom,
-    )
-    oversight.govern_through(funnel)
-    quotas.reads(funnel.reader)
-    access = access_ledger(engine)
-    services = make_services(
-        live,
-        funnel=funnel,
-        oversight=oversight,
-        access=access,
-        engine=engine,
-        credentials=credentials,
-        quotas=quotas,
-        audit=audit,
-        log=ground.log,
-        tracing=tracing,
-    )
-    foreign = open_foreign(ground, live, tasks, engine, oversight.mesh, services)
-    oversight.doctor.foreign = foreign.facts
-    events = open_events(ground, live, tasks, engine, funnel.reader, services.governing)
-    services = replace(
-        services,
-        foreign=foreign.foreign,
-        events=events.events,
-        erasing=erasing.erasing,
-        integrity=integrity,
-    )
-    hooks = open_hooks(ground, live, tasks, engine, funnel, services.governing, events.events.bell)
-    services = replace(services, hooks=hooks.hooks)
-    ledger = open_forgetting(ground.settings.paths.data_dir, engine)
-    services = replace(services, mcp=open_mcp(live, tasks), forgetting=ledger)
-    recall = recall_of(ground, engine, erasing, funnel.reader)
-    services = replace(services, recall=recall.recall, alike=recall.recall.alike)
-    open_for_http(live, services, ground.doors, ground.api_key, links)
-    upkeep = Upkeep(
-        engine=engine,
-        lags=oversight.lags,
-        cutter=erasing.cutter,
-        snapshots=snapshots,
-        access=access,
-        reader=reader,
-        settings=ground.settings.storage,
-        data_dir=ground.settings.paths.data_dir,
-        log=ground.log,
-        now_ms=ground.now_ms,
-    )
-    keeping = open_housekeeping(live, tasks, engine, services)
-    return upkeep, foreign, events, hooks, recall, keeping
 
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:

@@ -363,6 +363,11 @@ CASES = [
         filled={"DIR": "HERE/backups"},
     ),
     Case(
+        name="scrub-off",
+        plant=set_at_start("integrity", "scrub_interval_hours", "0"),
+        wanted=(("scrub", "warning", "never read through by itself"),),
+    ),
+    Case(
         name="store-set-aside",
         plant=aside,
         wanted=(("store", "warning", "a store was set aside"),),
