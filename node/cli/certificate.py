@@ -14,7 +14,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -23,7 +23,7 @@ from node.cli.client import Client, running_facts, running_target
 from node.cli.members import allowlist_path, fetch_mesh
 from node.cli.options import AsJson, DataDir, DryRun, KeyDir, options_of, paths_of
 from node.cli.output import Output
-from node.cli.process import signal_node
+from node.cli.process import signal_node, wait_for
 from node.errors import NodeError, Refused, UsageError
 from node.facts import read_note
 from node.paths import Paths
@@ -44,8 +44,9 @@ from transport.certificate import (
 from transport.pins import admits, key_pin
 from transport.secret_files import read_secret, replace_file
 
-_SECONDS: float = 5.0
-_PUBLIC = 0o644
+_SECONDS: Final = 5.0
+_SHOWN_SECONDS: Final = 15.0
+_PUBLIC: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +176,8 @@ def _renew(paths: Paths, out: Output, *, new_key: bool, force: bool, dry_run: bo
         raise _not_let_in(refusals, made, settings.identity.name, paths, new_key=new_key)
     _put_in_force(files, following)
     told = signal_node(paths, signal.SIGHUP) is not None
+    if told:
+        _wait_shown(paths, made["fingerprint"])
     data = {
         **made,
         "replaced": fingerprint(old),
@@ -190,6 +193,25 @@ def _renew(paths: Paths, out: Output, *, new_key: bool, force: bool, dry_run: bo
     out.answer(data, lines)
     if fingerprint(old) != made["fingerprint"]:
         out.say(f"On the members that list it: mnemesh node deny {fingerprint(old)}")
+
+
+def _wait_shown(paths: Paths, wanted: str) -> None:
+    """Wait until the running node shows a certificate.
+
+    Raises:
+        NodeError: it does not in time.
+    """
+
+    def shown() -> bool | None:
+        facts = running_facts(paths)
+        return True if facts is None or facts.fingerprint == wanted else None
+
+    if wait_for(shown, _SHOWN_SECONDS) is None:
+        raise NodeError(
+            "the new certificate is in its place, and the node does not show it yet",
+            why=f"it was told {_SHOWN_SECONDS:g} s ago",
+            fix="See its log for allowlist_refused; it tries again by itself",
+        )
 
 
 def _check_own(paths: Paths, settings: Settings, files: Files) -> None:
