@@ -6,7 +6,7 @@ asked for; the store before it stays, aside. Afterwards it is said what the oper
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -183,19 +183,23 @@ def _tell(out: Output, paths: Paths, target: Target, outcome: Outcome, wish: Wis
     out.answer(data, [facts_table(rows), *to_do])
 
 
+_AS_NEW: Final = (
+    "join an empty folder (mnemesh init, mnemesh node join) and the members fill it. Where no "
+    "member is left, this store can be read: mnemesh init, mnemesh serve, mnemesh export"
+)
+
+
 def _to_do(paths: Paths, target: Target, outcome: Outcome, wish: Wish) -> list[str]:
     options = options_of(paths)
     lines = []
     made = outcome.manifest
     if not target.node_id:
         lines.append(
-            "The node's key is not here. Bring it back with mnemesh identity restore; without it "
-            f"this is a new member: mnemesh init{options}, then mnemesh node join{options}"
+            "The node's key is not here. Bring it back with mnemesh identity restore. Without it "
+            f"this is a new member: {_AS_NEW}"
         )
     elif made is not None and made.node_id != target.node_id:
-        lines.append(
-            f"The backup is of another node, so this is a new member: mnemesh node join{options}"
-        )
+        lines.append(f"The backup is of another node: to be a member, {_AS_NEW}")
     if outcome.schema != SCHEMA_VERSION:
         lines.append(f"The store has schema {outcome.schema} and is migrated at the next start.")
     if wish.founder:
