@@ -14,6 +14,7 @@ from node.errors import ConfigError, LooseModes
 from node.hooks.command import OUT_BYTES_MAX
 from node.hooks.running import Runner
 from node.hooks.verdict import Outcome, Verdict
+from tests.integration.rig import until
 from tests.unit.hooks.hooked import declared, script, surroundings
 
 
@@ -82,15 +83,7 @@ async def test_at_its_deadline_all_of_it_is_killed(tmp_path: Path) -> None:
     assert verdict.outcome is Outcome.TIMEOUT
     assert time.monotonic() - began < 5
     for pid in map(int, pids.read_text().split()):
-        assert ended(pid), f"process {pid} lives on"
-
-
-def ended(pid: int) -> bool:
-    """Whether a process comes to its end within a few seconds."""
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not alive(pid)
+        until(lambda pid=pid: not alive(pid), f"process {pid} ends", 5)
 
 
 def alive(pid: int) -> bool:
