@@ -14,7 +14,7 @@ import pytest
 
 from node.metrics import TABLE
 from tests.integration.rig import RealNode, until, until_linked
-from tests.integration.rig_governance import cut_off
+from tests.integration.rig_governance import KEEPER, cut_off, fresh_space, set_policy
 from tests.integration.rig_mesh import founded, heal, start_all
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -156,13 +156,10 @@ def test_refusals_are_counted(mesh: list[RealNode]) -> None:
     one = mesh[0]
     assert one.ask("GET", "/stats", host="evil.example").status == 403
     becomes(one, "auth_rejected_total", reason="host")
-    private = one.tell(
-        "POST", "/memories", {"title": "t", "content": "c", "scope": "private"}, x_agent_id="ai:a"
-    )
-    refused = one.ask("PUT", f"/memories/{private['id']}", {"title": "u"}, x_agent_id="ai:b")
-    assert refused.status in {403, 404}
-    mine = one.tell("POST", "/memories", {"title": "t", "content": "c"}, x_agent_id="ai:a")
-    refused = one.ask("DELETE", f"/memories/{mine['id']}", x_agent_id="ai:b")
+    space = fresh_space()
+    set_policy(one, space, write="owner", delete="owner")
+    mine = one.store("t", namespace=space, agent_id=KEEPER)
+    refused = one.ask("DELETE", f"/memories/{mine['id']}", x_agent_id="bob")
     assert refused.status == 403, refused
     becomes(one, "governance_decisions_total", effect="deny")
     becomes(one, "gate_refused_total")

@@ -308,6 +308,9 @@ async def governed(on: Watched) -> None:
     text = config.read_text()
 
     async def hold() -> None:
+        person = {"agent_id": "hana", "agent_type": "human"}
+        answer = await mesh.client.ask(0, "POST", "/agents", person)
+        assert answer.status < 300, answer
         rules = {"governance": {"write": "approve"}}
         answer = await mesh.client.ask(0, "POST", f"/namespaces/{space}/standard", rules)
         assert answer.status < 300, answer
@@ -320,7 +323,8 @@ async def governed(on: Watched) -> None:
     async def decide() -> None:
         listed = await mesh.client.ask(0, "GET", "/pending")
         for one in listed.body["pending"]:
-            answer = await mesh.client.ask(0, "POST", f"/pending/{one['id']}/reject", {})
+            path = f"/pending/{one['id']}/reject"
+            answer = await mesh.client.ask(0, "POST", path, {}, headers={"x-agent-id": "hana"})
             assert answer.status < 300, answer
 
     async def weaken() -> None:
@@ -420,13 +424,15 @@ async def lies(on: Watched) -> None:
         await equivocation.attack(target, rng)
 
     async def start_anew() -> None:
+        await mesh.start(_LAST)
+        await mesh.until_linked()
         for node in (0, 1):  # the proof is told until a node is started again
             on.live.discard(node)
             await mesh.nodes[node].stop()
+            mesh.client.forget(node)
             await mesh.start(node)
+            await mesh.until_linked()
             on.live.add(node)
-        await mesh.start(_LAST)
-        await mesh.until_linked()
         on.live.add(_LAST)
 
     await on.play("F44", two_histories, start_anew)
