@@ -130,10 +130,11 @@ class Believing:
         if peer is None or session is None or session.weighing is None:
             return
         node, clock = peer.node_id, session.weighing.clock
+        member = session.weighing.state.members.get(node)  # a newcomer knows none of its own
         found = await self._confirming.compare(effect.witness, clock, incoming, self._worker)
         self._log(
             "snapshot_compared",
-            peer=self._name(node),
+            peer=member.name if member is not None else self._name(node),
             word=found.word.value,
             rows=found.rows,
             moved=found.moved,
