@@ -19,8 +19,8 @@ FLAGS = {
     "--host", "--port", "--data-dir", "--config", "--quorum-writes", "--quorum-peers", "--reach",
     "--quorum-timeout-ms", "--tls-cert", "--tls-key", "--mtls-allowlist", "--quorum-client-cert",
     "--quorum-client-key", "--quorum-ca-cert", "--catchup-interval-secs", "--name", "--advertise",
-    "--agent-listen", "--probe-listen", "--cluster", "--detach", "--key-dir", "--log-level", "--json",
-    "--help",
+    "--agent-listen", "--probe-listen", "--cluster", "--detach", "--key-dir", "--log-level",
+    "--json", "--help",
 }  # fmt: skip
 
 Node = Callable[[Settings], int]
