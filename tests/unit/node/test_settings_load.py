@@ -59,6 +59,7 @@ def test_every_setting_is_read_from_the_environment_and_from_the_file(paths: Pat
     }
     special = {
         "listen.agent_listen": ("127.0.0.1:1", '"127.0.0.1:1"'),
+        "listen.probe": ("127.0.0.1:1", '"127.0.0.1:1"'),
         "listen.advertise": ("https://a:1", '"https://a:1"'),
         "quorum.reach": ("https://a:1=https://b:2", '["https://a:1=https://b:2"]'),
         "quorum.peers": ("https://a:1,https://b:2", '["https://a:1", "https://b:2"]'),
