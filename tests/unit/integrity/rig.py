@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,10 +141,8 @@ def walk_roads(store: Store, truth: Truth, actors: list[Actor], folder: Path) ->
 
 
 def _try(road: Callable[[], object]) -> None:
-    try:
+    with suppress(CorruptRecord, StoreDamaged, BelowFloor):
         road()
-    except (CorruptRecord, StoreDamaged, BelowFloor):
-        pass
 
 
 def _listed(store: Store, right: Callable[[str, bytes, bytes | None], None]) -> None:
