@@ -30,6 +30,7 @@ RULES: Final = SHIPPED / "mnemesh.rules.yml"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RANGE: Final = re.compile(r"\[(\d+)([smhd])\]")
 _LEAST_RANGE_S: Final = 8
+_LEAST_HOLD_S: Final = 3
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
@@ -77,7 +78,7 @@ def hurried(rules: str, factor: float, thresholds: Mapping[str, str]) -> str:
     for group in told["groups"]:
         for rule in group["rules"]:
             if "for" in rule:
-                rule["for"] = f"{max(round(seconds_of(rule['for']) / factor), 1)}s"
+                rule["for"] = f"{max(round(seconds_of(rule['for']) / factor), _LEAST_HOLD_S)}s"
     return yaml.safe_dump(told, sort_keys=False)
 
 
