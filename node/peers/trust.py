@@ -7,6 +7,7 @@ force and says so. Certificates of allowed peers are learned once and kept.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ class TrustKeeper:
         self._stamp = self._file_stamp()
         self._refused = ""  # why the last reload failed
         self._met: dict[str, bytes] = {}
+        self._in_force: tuple[ListenerTls, ClientTls] | None = None
         self.allowlist = self._read()
         self._admitted = self._trust().admitted
 
@@ -155,7 +157,8 @@ class TrustKeeper:
             on_certificate=self.met,
         )
         listening = ListenerTls(context=context, allowed=trust.admitted, on_certificate=self.met)
-        return listening, ClientTls.make(self._client, trust)
+        self._in_force = listening, ClientTls.make(self._client, trust)
+        return self._in_force
 
     def met(self, der: bytes) -> None:
         """An allowed certificate showed up for the first time; keep it, off the handshake.
@@ -216,11 +219,7 @@ class TrustKeeper:
         try:
             failpoints.hit("allowlist.reload")
             self.allowlist = self._read()
-            # Whatever fails from here on: who was taken off the list is out already.
-            self._admitted = self.allowlist.pins | {
-                self._server.fingerprint,
-                self._client.fingerprint,
-            }
+            self._admitted = self._resolved()
             material = self._material
             if material.tls_cert is not None and material.tls_key is not None:
                 failpoints.hit("certificate.read")
@@ -230,6 +229,7 @@ class TrustKeeper:
             aborted = self._renew()
         except TransportError as error:
             self._refused = str(error)
+            self._narrow()
             if not again or self._refused != refused:
                 self._log("allowlist_refused", error=self._refused)
             return
@@ -242,8 +242,25 @@ class TrustKeeper:
         self._admitted = self._trust().admitted
         if self._swap is None:
             return 0
-        listening, dialling = self.contexts()
-        return self._swap(listening, dialling)
+        return self._swap(*self.contexts())
+
+    def _resolved(self) -> frozenset[str]:
+        """Who is admitted by the list as it is now; without what cannot be read, fewer."""
+        try:
+            return self._trust().admitted
+        except TransportError:
+            own = {self._server.fingerprint, self._client.fingerprint}
+            return self.allowlist.pins | own
+
+    def _narrow(self) -> None:
+        """Whatever else failed: who was taken off the list is out, on open connections too."""
+        if self._swap is None or self._in_force is None:
+            return
+        listening, dialling = self._in_force
+        fewer = listening.allowed & self._admitted
+        if fewer != listening.allowed:
+            self._in_force = replace(listening, allowed=fewer), replace(dialling, allowed=fewer)
+            self._swap(*self._in_force)
 
     def _file_stamp(self) -> Stamp:
         path = self._material.allowlist

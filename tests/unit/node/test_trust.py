@@ -1,5 +1,6 @@
 """The allowlist of a running node: a change is in force, also when the first look at it failed."""
 
+import asyncio
 import datetime as dt
 import os
 from pathlib import Path
@@ -11,8 +12,11 @@ from node.peers import trust as trusting
 from node.peers.trust import TrustKeeper
 from node.settings import Material
 from transport import allowlist
-from transport.certificate import make_certificate
-from transport.errors import AllowlistError
+from transport.certificate import make_certificate, renew_certificate
+from transport.errors import AllowlistError, NotAllowlistedError
+from transport.listener import ListenerTls
+from transport.pinned import ClientTls
+from transport.pins import key_pin
 
 OTHER = "ab" * 32
 
@@ -88,3 +92,68 @@ async def test_what_is_shown_is_known_without_its_file(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").unlink()
     assert (trust.expires_at, trust.names) == (expires, names)
     assert trust.certificate_of(trust.fingerprint) is not None
+
+
+async def test_a_key_on_the_list_lets_its_certificates_in_as_they_come(tmp_path: Path) -> None:
+    trust = keeper(tmp_path, Told())
+    now = dt.datetime.now(dt.UTC)
+    first = make_certificate("peer", ["peer.example"], now, os.urandom)
+    again = renew_certificate(first.certificate_pem, first.key_pem, now, os.urandom)
+    stranger = make_certificate("peer", ["peer.example"], now, os.urandom)
+    allowlist.add(tmp_path / "allowlist", key_pin(first.der), "peer")
+    trust.reload()
+    assert not trust.allows(first.fingerprint), "nobody has seen it yet"
+    for one in (first, again):
+        trust.met(one.der)
+        assert trust.allows(one.fingerprint), "at once: its first request may be here already"
+    await asyncio.sleep(0)
+    assert trust.certificate_of(again.fingerprint) == again.der
+    assert (tmp_path / "peers" / f"{again.fingerprint}.pem").exists()
+    # A certificate that nobody listed is not kept, whoever told of it.
+    with pytest.raises(NotAllowlistedError):
+        trust.introduce(stranger.certificate_pem)
+    assert not trust.allows(stranger.fingerprint)
+    # Off the list: every certificate of the key is out, those in memory too.
+    allowlist.remove(tmp_path / "allowlist", key_pin(first.der))
+    trust.reload()
+    assert not trust.allows(first.fingerprint)
+    assert not trust.allows(again.fingerprint)
+    # And known from the folder after a restart.
+    allowlist.add(tmp_path / "allowlist", key_pin(first.der), "peer")
+    later = keeper_again(tmp_path)
+    assert later.allows(again.fingerprint)
+
+
+def keeper_again(folder: Path) -> TrustKeeper:
+    for name in ("tls.crt", "tls.key"):
+        (folder / name).unlink()
+    return keeper(folder, Told())
+
+
+async def test_a_list_that_shrinks_counts_though_the_certificates_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    trust = keeper(tmp_path, Told())
+    kept = make_certificate("kept", ["kept.example"], dt.datetime.now(dt.UTC), os.urandom)
+    allowlist.add(tmp_path / "allowlist", OTHER)
+    allowlist.add(tmp_path / "allowlist", key_pin(kept.der))
+    in_force: list[frozenset[str]] = []
+
+    def swap(listening: ListenerTls, dialling: ClientTls) -> int:
+        assert listening.allowed == dialling.allowed
+        in_force.append(listening.allowed)
+        return 0
+
+    trust.on_change(swap)
+    trust.reload()
+    trust.met(kept.der)
+    await asyncio.sleep(0)
+    assert in_force[-1] >= {OTHER, kept.fingerprint}
+    # In the middle of a rotation that went wrong.
+    (tmp_path / "tls.crt").write_text("not a certificate")
+    allowlist.remove(tmp_path / "allowlist", OTHER)
+    trust.reload()
+    assert not trust.allows(OTHER)
+    assert OTHER not in in_force[-1], "its connections have ended"
+    assert kept.fingerprint in in_force[-1], "nobody else lost theirs"
+    assert trust.allows(trust.fingerprint), "and the node keeps the certificate that it has"
