@@ -20,7 +20,7 @@ from node.store.errors import CorruptRecord
 from node.store.mending import Mends
 from node.store.proving import Given, Needs, is_whole, needs_of, proven_of
 from node.store.relations import Relations
-from node.store.repair_log import arrival_of, put_bundles
+from node.store.repair_log import arrival_of, lines_hold, put_bundles
 from node.store.rows import (
     NO_WEIGHT,
     Head,
@@ -134,6 +134,7 @@ def heal(
     if given is not None:
         work.take(healed.needs, given)
         healed.needs = needs_of(txn, tables, bad, known.head.digest)
+    work.strays(healed.needs)
     if healed.rows:
         put_head(txn, tables, healed.head)
     return healed
@@ -180,6 +181,16 @@ class _Repair:
     def _drop(self, table: str, key: bytes) -> None:
         if self._txn.delete(key, db=getattr(self._tables, table)):
             self.healed.rows += 1
+
+    def strays(self, needs: Needs) -> None:
+        """Drop unreadable entries of the log to which nothing leads, once no line lacks any."""
+        logs = [error for error in needs.hopeless if error.table in _LOGS]
+        if not logs or needs.bundles:
+            return
+        if lines_hold(self._txn, self._tables, self._known.actors):
+            for error in logs:
+                self._drop(error.table, error.key)
+                needs.hopeless.remove(error)
 
     # --- a whole row whose neighbours are not -------------------------------------------------
 

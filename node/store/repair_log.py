@@ -76,6 +76,21 @@ def put_bundles(
     return put
 
 
+def lines_hold(txn: Transaction, tables: Tables, actors: Hashes) -> bool:
+    """Whether the log has every bundle of every line, from where the line begins to its end."""
+    reached: dict[bytes, int] = {}
+    for key, at in txn.cursor(db=tables.log_index):
+        actor, last = key[:ACTOR_BYTES], int.from_bytes(key[ACTOR_BYTES:], "big")
+        entry = _entry(txn, tables, actor[:1], at)
+        before = reached.get(actor)
+        if entry is None or (entry.actor, entry.last) != (actor, last):
+            return False
+        if before is not None and entry.first != before + 1:
+            return False
+        reached[actor] = last
+    return all(actor in actors and actors[actor].seq == last for actor, last in reached.items())
+
+
 def _hash_of(
     txn: Transaction, tables: Tables, lost: Lost, actors: Hashes, *, cluster: bytes, ops_max: int
 ) -> bytes | None:

@@ -27,6 +27,7 @@ from node.store.erasures import REWRITTEN_KEY, Rows, is_clear, put_erasures
 from node.store.errors import NoRoom, StoreBusy
 from node.store.noting import Note, Notes
 from node.store.schema import TABLE_NAMES, Transaction, number, sealed
+from node.store.scrub import verify_row
 from node.store.store import Store
 from transport.secret_files import sync_folder
 
@@ -117,6 +118,7 @@ class Rewrite:
         Raises:
             NoRoom: the disk has no room for a second file; nothing was changed.
             RewriteStopped: the store is being closed.
+            CorruptRecord: a row is damaged: a scrub comes first.
         """
         self._step("copy")
         size = self._env.size_bytes()
@@ -141,6 +143,8 @@ class Rewrite:
             rows = iter(txn.cursor(db=getattr(self._env.tables, name)))
             while chunk := _chunk(rows):
                 self._check()
+                for key, value in chunk:
+                    verify_row(name, key, value)
                 target.write(lambda to, chunk=chunk, name=name: _append(to, target, name, chunk))  # type: ignore[misc]  # bound now
                 self._rows += len(chunk)
                 unsynced += sum(len(value) for _, value in chunk)
