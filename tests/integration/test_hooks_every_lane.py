@@ -11,7 +11,7 @@ import pytest
 
 from node.http.routes import API
 from tests.integration.conftest import Found
-from tests.integration.rig import until_level
+from tests.integration.rig import RealNode, until_level
 from tests.integration.rig_ingest import ingested
 from tests.integration.rig_mcp import called
 from tests.integration.rig_push import Pusher
@@ -34,6 +34,10 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
     hook = {"on": ["before_write"], "command": [str(script)], "timeout_ms": 10_000}
     node, other = found(2, config={"hooks": {"guard": hook}})
     until_level([node, other])
+    told = node.tell("GET", "/capabilities")["hooks"]
+    guard = {"name": "guard", "events": ["before_write"], "on_failure": "closed"}
+    assert (told["enabled"], told["declared"]) == (True, [guard])
+    assert "before_write" in told["events"]
     known = _furnished(node)
     pusher = Pusher.enrolled(node, tmp_path / "peer")
     until_level([node, other])
@@ -58,14 +62,22 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
             said = (403, answer["results"][0]["error"].partition(":")[0])
             assert answer["results"][0]["status"] == "refused"
         elif name == ("POST", "/mesh/join"):
-            status, told = pusher.join()
-            said = (status, told.get("error"))
+            status, answered = pusher.join()
+            said = (status, answered.get("error"))
         else:
             untried.append(name)
             continue
         assert said == (403, "hook_refused"), f"{name} goes round the hooks: {said}"
     assert not untried, f"lanes without a sample here: {untried}"
     assert node.mesh()["clock"] == before, "something was minted behind the hooks"
+    _many_are_one_run(node, pusher, seen)
+    assert node.mesh()["clock"] == before, "something was minted behind the hooks"
+    shut.unlink()
+    assert node.store("open again")["id"]
+
+
+def _many_are_one_run(node: RealNode, pusher: Pusher, seen: Path) -> None:
+    """Ask for much at once, of a node whose hook refuses everything."""
     many = node.ask("POST", "/memories/bulk", [{**NEW, "title": str(n)} for n in range(1000)])
     assert many.status == 403
     runs = len(seen.read_text().splitlines())
@@ -79,9 +91,6 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
     said = called(node, "memory_store", {"title": "t", "content": "c"})
     assert said["isError"]
     assert REASON in str(said), said
-    assert node.mesh()["clock"] == before, "something was minted behind the hooks"
-    shut.unlink()
-    assert node.store("open again")["id"]
 
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
