@@ -165,7 +165,9 @@ def scraping(folder: Path, config: str, rules: str | None = None) -> Any:
     (folder / RULES.name).write_text(RULES.read_text() if rules is None else rules)
     promtool("check", "config", folder / "prometheus.yml")
     (port,) = free_ports(1)
+    dying = shutil.which("setpriv")  # with a harness that is killed
     words = [
+        *((dying, "--pdeathsig", "KILL", "--") if dying else ()),
         *(str(shutil.which("prometheus")), f"--config.file={folder / 'prometheus.yml'}"),
         *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"),
         "--log.level=warn",
