@@ -1,7 +1,8 @@
 """One hook that can be run: its line, its deadline, and what becomes of a failure.
 
 Law: waiting for a turn counts as running, so a request waits for a hook no longer than it was
-promised. A failure is told and counted; whether it refuses is what the operator said.
+promised. A run ends in a verdict, whatever it met: it runs among the tasks of the node, which an
+exception would end. A failure is told and counted; whether it refuses is what the operator said.
 """
 
 import asyncio
@@ -75,7 +76,25 @@ class Runner:
             document: what it is told, beside what every run is told.
         """
         around, table, began = self.around, self.hook.table, asyncio.get_running_loop().time()
-        body = orjson.dumps(
+        try:
+            body = self._body(document)
+            async with asyncio.timeout(table.timeout_ms / 1000):
+                async with self._room:
+                    verdict = await self._once(str(document.get("event", "")), body)
+        except TimeoutError:
+            verdict = Verdict(
+                outcome=Outcome.TIMEOUT, why=f"it gave no answer within {table.timeout_ms} ms"
+            )
+        except Exception as error:  # noqa: BLE001 - what one hook says or is told ends no node
+            verdict = Verdict(outcome=Outcome.FAILED, why=f"a defect: {type(error).__name__}")
+        seconds = asyncio.get_running_loop().time() - began
+        around.metrics.histogram("hook_run_seconds", self.hook.name).observe(seconds)
+        around.metrics.counter("hook_runs_total", self.hook.name, verdict.outcome.value).inc()
+        return verdict
+
+    def _body(self, document: Mapping[str, Any]) -> bytes:
+        around = self.around
+        return orjson.dumps(
             {
                 "hook": self.hook.name,
                 "node": {"node_id": around.node_id, "name": around.name},
@@ -84,18 +103,6 @@ class Runner:
             },
             default=repr,
         )
-        try:
-            async with asyncio.timeout(table.timeout_ms / 1000):
-                async with self._room:
-                    verdict = await self._once(str(document.get("event", "")), body)
-        except TimeoutError:
-            verdict = Verdict(
-                outcome=Outcome.TIMEOUT, why=f"it gave no answer within {table.timeout_ms} ms"
-            )
-        seconds = asyncio.get_running_loop().time() - began
-        around.metrics.histogram("hook_run_seconds", self.hook.name).observe(seconds)
-        around.metrics.counter("hook_runs_total", self.hook.name, verdict.outcome.value).inc()
-        return verdict
 
     async def _once(self, event: str, body: bytes) -> Verdict:
         table = self.hook.table

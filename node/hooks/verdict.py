@@ -17,6 +17,8 @@ REASON_CHARS_MAX: Final = 500
 _NO: Final = 1
 _FORBIDDEN: Final = 403
 _OK: Final = range(200, 300)
+# More digits are no place in any document, and a number of thousands is costly to read.
+_PLACE_DIGITS_MAX: Final = 9
 
 
 class Outcome(StrEnum):
@@ -94,7 +96,7 @@ def _read(said: bytes) -> tuple[str, Mapping[int, str]]:
         items = {
             int(place): _clean(str(reason))
             for place, reason in (listed.items() if isinstance(listed, dict) else ())
-            if place.isascii() and place.isdigit()
+            if place.isascii() and place.isdigit() and len(place) <= _PLACE_DIGITS_MAX
         }
         given = value.get("reason")
         return _clean(given) if isinstance(given, str) else "", items

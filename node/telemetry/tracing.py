@@ -122,7 +122,9 @@ class Tracing:
                 try:
                     value = yield awaited
                     step = work.send
-                except Exception as error:  # noqa: BLE001 - whatever it is, it belongs inside
+                except GeneratorExit:
+                    raise  # nobody goes on with it: it is closed below
+                except BaseException as error:  # noqa: BLE001 - a cancellation belongs inside, too
                     step, value = work.throw, error
         finally:
             work.close()

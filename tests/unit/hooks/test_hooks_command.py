@@ -43,6 +43,12 @@ async def test_it_gets_no_variable_but_the_promised_ones(tmp_path: Path) -> None
     assert not names & {"MNEMESH_SECRET", "OTHER"}
 
 
+async def test_a_document_that_cannot_be_written_is_a_failure_and_no_defect_of_the_node() -> None:
+    hook = declared("check", "after_store")
+    verdict = await Runner(hook, surroundings()).run({"event": "memory_store", "why": "\udcff"})
+    assert verdict.outcome is Outcome.FAILED
+
+
 async def test_no_shell_reads_its_arguments(tmp_path: Path) -> None:
     seen, trap = tmp_path / "seen", tmp_path / "trap"
     argument = f"$(touch {trap}); `touch {trap}` && x"

@@ -19,6 +19,7 @@ from node.hooks.verdict import REASON_CHARS_MAX, Outcome, of_exit, of_status
         (1, b"", Outcome.FAILED, ""),
         (1, b"   \n", Outcome.FAILED, ""),
         (1, b"{}", Outcome.FAILED, ""),
+        (1, b'{"items": {"' + b"9" * 5000 + b'": "too long to be a place"}}', Outcome.FAILED, ""),
         (2, b"usage", Outcome.FAILED, ""),
         (127, b"", Outcome.FAILED, ""),
         (-9, b"no", Outcome.FAILED, ""),

@@ -153,6 +153,20 @@ async def test_the_span_at_hand_is_that_of_the_request_in_every_step() -> None:
     assert tracing.current is None
 
 
+async def test_a_wait_that_gives_up_inside_a_traced_request_is_its_own_affair() -> None:
+    async def answer(_call: Any, _found: Any) -> Any:
+        try:
+            async with asyncio.timeout(0):  # it ends its wait by a cancellation
+                await asyncio.get_running_loop().create_future()
+        except TimeoutError:
+            return SimpleNamespace(status=503)
+
+    spans = FakeSpans()
+    call: Any = SimpleNamespace(path="/x", method="GET", headers={}, route=None)
+    result = await Tracing(spans).around(answer)(call, None)
+    assert (result.status, spans.made[0].failed) == (503, "503")
+
+
 async def test_a_request_that_is_cancelled_ends_its_span() -> None:
     spans = FakeSpans()
     tracing = Tracing(spans)
