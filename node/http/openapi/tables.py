@@ -9,6 +9,7 @@ from node.http.openapi.erase_shapes import ERASE_SHAPES
 from node.http.openapi.event_shapes import EVENT_SHAPES
 from node.http.openapi.governance_shapes import GOVERNANCE_SHAPES
 from node.http.openapi.graph_shapes import GRAPH_SHAPES
+from node.http.openapi.integrity_shapes import INTEGRITY_SHAPES
 from node.http.openapi.lifecycle_shapes import LIFECYCLE_SHAPES
 from node.http.openapi.mcp_shapes import MCP_SHAPES
 from node.http.openapi.memory_shapes import MEMORY_SHAPES
@@ -18,6 +19,7 @@ from node.http.openapi.shapes import Shapes
 
 _TABLES: Final = (
     ERASE_SHAPES,
+    INTEGRITY_SHAPES,
     EVENT_SHAPES,
     GOVERNANCE_SHAPES,
     GRAPH_SHAPES,
