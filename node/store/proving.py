@@ -7,6 +7,7 @@ or, one by one, when the damaged row still says its weight. Private records are 
 no other node.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from crdt.dot import ACTOR_BYTES, PRIVATE
 from crdt.overlay import pending_key
 from node.store.errors import CorruptRecord
 from node.store.rows import NO_WEIGHT, is_of, key_dot, key_in, record_place
-from node.store.schema import LOG_NAMES, NUMBER_BYTES, Tables, Transaction, number
+from node.store.schema import KEY_BYTES_MAX, LOG_NAMES, NUMBER_BYTES, Tables, Transaction, number
 from node.store.scrub import verify_row
 
 _LOGS: Final = tuple(LOG_NAMES.values())
@@ -188,10 +189,22 @@ def _need_bundle(needs: Needs, at: bytes, row: bytes) -> None:
         needs.bundles.append(lost)
 
 
+def _need_standing(txn: Transaction, tables: Tables, at: bytes, needs: Needs) -> None:
+    """A row of the feed that cannot be read: of the record that leads to it, else nobody's."""
+    row = txn.get(at, b"", db=tables.feed)
+    key = key_in(row)
+    place = txn.get(key, b"", db=tables.records) if 0 < len(key) <= KEY_BYTES_MAX else b""
+    with suppress(CorruptRecord, IndexError, struct.error):
+        if place and record_place(key, place).position == int.from_bytes(at, "big"):
+            needs.records[key] = row[:CHECKSUM_BYTES]
+            return
+    needs.nobodys.add(at)
+
+
 def _need_row(txn: Transaction, tables: Tables, error: CorruptRecord, needs: Needs) -> None:
     table, key = error.table, error.key
     if table == "feed":
-        needs.nobodys.add(key)
+        _need_standing(txn, tables, key, needs)
     elif table == "pending":
         needs.pending.add(key)
     elif table == "idempotency":
