@@ -407,6 +407,21 @@ PLANTED: Final = (
         watch=Watch(property=("tests/property/test_compared_snapshots.py",)),
     ),
     Planted(
+        name="41-record-is-shown-unchecked",
+        meaning="a record read by its id is not held to its checksum",
+        watch=Watch(property=("tests/property/test_integrity_bits.py",)),
+    ),
+    Planted(
+        name="42-repair-takes-what-does-not-add-up",
+        meaning="a damaged record is replaced by whatever a peer answers",
+        watch=Watch(property=("tests/property/test_integrity_bits.py",)),
+    ),
+    Planted(
+        name="43-page-keys-are-not-held-to-their-order",
+        meaning="pages of the store whose keys are out of order count as sound",
+        watch=Watch(property=("tests/unit/integrity/test_integrity_pages.py",)),
+    ),
+    Planted(
         name="61-flipped-backup-is-restored",
         meaning="a file of a backup is restored although it is not the one that was signed",
         watch=Watch(property=("tests/property/test_backup_flips.py",)),
@@ -495,20 +510,5 @@ PLANTED: Final = (
         name="98-certificate-is-told-once",
         meaning="that a certificate ends soon is told once and never again",
         watch=Watch(property=("tests/unit/node/test_expiry.py",)),
-    ),
-    Planted(
-        name="41-record-is-shown-unchecked",
-        meaning="a record read by its id is not held to its checksum",
-        watch=Watch(property=("tests/property/test_integrity_bits.py",)),
-    ),
-    Planted(
-        name="42-repair-takes-what-does-not-add-up",
-        meaning="a damaged record is replaced by whatever a peer answers",
-        watch=Watch(property=("tests/property/test_integrity_bits.py",)),
-    ),
-    Planted(
-        name="43-page-keys-are-not-held-to-their-order",
-        meaning="pages of the store whose keys are out of order count as sound",
-        watch=Watch(property=("tests/unit/integrity/test_integrity_pages.py",)),
     ),
 )
