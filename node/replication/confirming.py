@@ -102,7 +102,8 @@ class Confirming:
         if answer is None or answer.number != self._number:
             return
         if isinstance(answer, Heard):
-            self._heard.set()
+            if (link, 0) in self._open:
+                self._heard.set()
             return
         future = self._open.pop((link, answer.place), None)
         if future is not None and not future.done():

@@ -1,11 +1,13 @@
 """Answers members that ask whether a snapshot of another one is what this node holds.
 
-Law: it tells checksums to members, never content, and keeps one inquiry a link. It reads on a
-thread of its own, of the disk alone. What it cannot tell for certain it says so; what is asked
+Law: it tells checksums to members, never content and nothing of the private lane, and keeps one
+inquiry a link and few questions, whatever number they have. It reads on a thread of its own, of the
+disk alone. What it cannot tell for certain it says so; what is asked
 beyond bounds is not answered.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,7 +46,6 @@ class _Inquiry:
     number: int
     parts: dict[int, Clock] = field(default_factory=dict)
     horizon: Horizon | None = None
-    waiting: int = 0
 
 
 class Witness:
@@ -65,6 +66,8 @@ class Witness:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="witness")
         self._spawn = spawn
         self._asked: dict[int, _Inquiry] = {}
+        self._waiting = Counter[int]()
+        """Questions of a link that have no answer yet, of whatever inquiry."""
         engine.asides[ASK_TOPIC] = self.on_ask
 
     def close(self) -> None:
@@ -81,7 +84,7 @@ class Witness:
         held = self._asked.get(link)
         if held is None or held.number < question.number:
             held = self._asked[link] = _Inquiry(question.number)
-        if held.number != question.number or held.waiting >= _WAITING_MAX:
+        if held.number != question.number or self._waiting[link] >= _WAITING_MAX:
             return
         if isinstance(question, ClockPart):
             if not held.parts:
@@ -93,7 +96,7 @@ class Witness:
                 return
         elif held.horizon is None:
             return
-        held.waiting += 1
+        self._waiting[link] += 1
         self._spawn(self._answer(link, held, question))
 
     async def _answer(self, link: int, held: _Inquiry, question: Question) -> None:
@@ -104,7 +107,9 @@ class Witness:
             self._asked.pop(link, None)  # who asked hears nothing more, and asks another one
             return
         finally:
-            held.waiting -= 1
+            self._waiting[link] -= 1
+            if not self._waiting[link]:
+                del self._waiting[link]
         if answer is not None:
             self._engine.send_aside(SAY_TOPIC, encode(answer), link)
             self._engine.flush()

@@ -156,10 +156,13 @@ class Horizon:
         )
 
     def asked(self, keys: Iterable[bytes]) -> list[Said]:
-        """What there is of these records now, and whether what there was went beyond the clock."""
+        """What there is of these records now, and whether what there was went beyond the clock.
+
+        Nothing is said of records of the private lane: not even that they are there.
+        """
 
         def look(txn: Transaction) -> list[Said]:
-            return [self._asked(txn, key) for key in keys]
+            return [self._asked(txn, key) for key in keys if key[:1] != PRIVATE]
 
         return self._env.read_long(look)
 
