@@ -236,7 +236,7 @@ def _is_usable(following: Files, old: bytes, *, new_key: bool) -> bool:
     if not following.there:
         return False
     der = load_der(following.certificate)
-    return (key_pin(der) != key_pin(old)) == new_key and expires_at(der) > expires_at(old)
+    return (key_pin(der) != key_pin(old)) == new_key and expires_at(der) >= expires_at(old)
 
 
 def _make_next(files: Files, following: Files, settings: Settings, *, new_key: bool) -> None:
