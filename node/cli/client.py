@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 from node.cli.options import options_of
-from node.errors import Exit, NodeError, Unreachable
+from node.errors import Exit, NodeError, Refused, Unreachable
 from node.facts import LastExit, ListenerFacts
 from node.lock import find_holder
 from node.paths import Paths
@@ -33,6 +33,10 @@ _EXITS: Final = {
     405: Exit.USAGE,
     413: Exit.USAGE,
     429: Exit.REFUSED,
+}
+_NAMED_EXITS: Final[dict[object, Exit]] = {
+    "quorum_not_met": Exit.QUORUM,
+    Refused.code: Exit.REFUSED,
 }
 
 
@@ -63,9 +67,9 @@ class Answer:
 
 
 def _exit_of(answer: Answer) -> Exit:
-    if isinstance(answer.data, dict) and answer.data.get("error") == "quorum_not_met":
-        return Exit.QUORUM
-    return _EXITS.get(answer.status, Exit.ERROR)
+    said = answer.data.get("error") if isinstance(answer.data, dict) else None
+    # Codes that are named go before their status: 409 alone may be anything.
+    return _NAMED_EXITS.get(said) or _EXITS.get(answer.status, Exit.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +294,7 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
     return Answer(status=response.status, headers=headers, data=data)
 
 
+_UNMINTED: Final = "Nothing was changed; bring members back, mnemesh node list shows who is away"
 _FIXES: Final = {
     "quorum_not_met": "The write is stored on this node and spreads later; see mnemesh node list",
     "joining": "The node is still learning the state of its mesh; try again in a moment",
@@ -307,8 +312,12 @@ def explain(answer: Answer) -> AnswerError:
     data = answer.data if isinstance(answer.data, dict) else {}
     code = str(data.get("error", f"the node answered {answer.status}"))
     if code == "quorum_not_met":
-        what = f"{data.get('got')} of {data.get('needed')} needed members hold the write"
-        return AnswerError(answer, what, why=str(data.get("reason", "")), fix=_FIXES[code])
+        why, held = str(data.get("reason", "")), f"of {data.get('needed')} needed members"
+        if data.get("got") == 0:  # not even this node: it was not minted
+            return AnswerError(answer, f"0 {held} would hold it", why=why, fix=_UNMINTED)
+        return AnswerError(
+            answer, f"{data.get('got')} {held} hold the write", why=why, fix=_FIXES[code]
+        )
     detail = str(data.get("detail", "") or "")
     if answer.status == http.HTTPStatus.UNAUTHORIZED and not code.startswith("agent_"):
         return AnswerError(answer, code, fix="Check the API key file of the node")
