@@ -17,7 +17,7 @@ from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, IdempotencyRow, LoggedBundle
 from crdt.view import NothingPending, shown, view
 from node.errors import NodeError
-from node.store import JoinRefused, LogRule, Store
+from node.store import CorruptRecord, JoinRefused, LogRule, Store
 from node.store.projection import Facts, facts, stored_facts
 from node.store.rows import (
     Head,
@@ -244,7 +244,9 @@ def test_no_flipped_bit_goes_unseen(tmp_path: Path) -> None:
     store.commit(maker.take())
     store.flush_access({key: (1, 1)})
     before = _everything(store)
-    silent = []
+    silent: list[object] = []
+    told: list[object] = []
+    store.environment.on_damage = told.append
     for name in TABLE_NAMES:
         table = getattr(store.tables, name)
         rows = store.environment.read(lambda txn, t=table: list(txn.cursor(db=t)))
@@ -253,8 +255,10 @@ def test_no_flipped_bit_goes_unseen(tmp_path: Path) -> None:
                 spoilt = bytearray(value)
                 spoilt[bit // 8] ^= 1 << bit % 8
                 _put(store, table, row_key, bytes(spoilt))
+                told.clear()
                 try:
-                    if _everything(store) != before:
+                    # What is left out, so that the rest may be read, is told to who mends it.
+                    if _everything(store) != before and not told:
                         silent.append((name, row_key, bit))
                 except NodeError:
                     pass
@@ -266,6 +270,13 @@ def test_no_flipped_bit_goes_unseen(tmp_path: Path) -> None:
 
 def _put(store: Store, table: Any, key: bytes, value: bytes) -> None:
     store.environment.write(lambda txn: txn.put(key, value, db=table))
+
+
+def _page(store: Store) -> Any:
+    page = store.page({}, 10**6)
+    if not page.complete:  # cut before what is damaged: the next one would say so
+        raise CorruptRecord("log", b"", "a page ends early")
+    return page
 
 
 def _everything(store: Store) -> Any:
@@ -283,7 +294,7 @@ def _everything(store: Store) -> Any:
         [lists.access(k) for k in keys],
         feed.after(0, 99),
         [feed.history(k, 9) for k in (*keys, b"dmemory/b")],
-        store.page({}, 10**6),
+        _page(store),
         store.tail(actor(PRIVATE), 0, 10**6),
         store.idempotent(b"s" * 16),
     )
