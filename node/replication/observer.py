@@ -2,15 +2,21 @@
 
 Law: events are differences between two looks at the same state; nothing on the hot path pays
 for them, and nothing is said twice.
+
+A store that was empty when this process began, and in which peers have put what an earlier
+process of this node wrote, replaces one that was lost: that is counted as a new store, as the
+swap of a snapshot is, for it depends on the peers alone which of the two fills it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from crdt.dot import node_of
 from crdt.governance_state import Member
 from node.clock import Clock
 from node.logs import EventLog
 from node.replication.engine import Engine
+from node.store import Store
 
 
 def forget_stranger(engine: Engine, name: str) -> None:
@@ -40,11 +46,14 @@ class Observer:
     _skewed: bool = False
     _refused: bool = False
     _taken: int = 0
+    _empty: Store | None = None
 
     def __post_init__(self) -> None:
         """What holds at the start is no news."""
         self._joined = self.engine.replica.joined
         self._members = self.engine.replica.governance.now.members
+        replica = self.engine.replica
+        self._empty = None if replica.clock else self.engine.store
 
     def look(self) -> None:
         """Tell what changed since the last look."""
@@ -53,6 +62,7 @@ class Observer:
         self._quorum()
         self._catch_up()
         self._clock()
+        self._refilled()
 
     def _standing(self) -> None:
         replica = self.engine.replica
@@ -106,7 +116,20 @@ class Observer:
             event = "clock_skewed" if self._skewed else "clock_recovered"
             self.log(event, skew_ms=heartbeat.skew_ms())
         ahead = self.clock.ahead_ms
+        self.engine.metrics.gauge("clock_jump_refused_seconds").set(ahead / 1000)
         if bool(ahead) is not self._refused:
             self._refused = bool(ahead)
             if ahead:
                 self.log("clock_jump_refused", ahead_ms=ahead)
+
+    def _refilled(self) -> None:
+        if self._empty is None:
+            return
+        engine, replica = self.engine, self.engine.replica
+        if engine.store is not self._empty:  # a swap, which is counted where it is done
+            self._empty = None
+            return
+        drawn, own = replica.own.values(), engine.me.node_id
+        if any(node_of(actor) == own and actor not in drawn for actor in replica.clock):
+            self._empty = None
+            engine.metrics.counter("store_changes_total").inc()

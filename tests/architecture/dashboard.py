@@ -251,7 +251,10 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel(
                 title="Clock of the peer minus the own one",
-                asks={"{{instance}} and {{peer}}": "mnemesh_clock_skew_secondsOF"},
+                asks={
+                    "{{instance}} and {{peer}}": "mnemesh_clock_skew_secondsOF",
+                    "{{instance}} does not follow": "mnemesh_clock_jump_refused_secondsOF",
+                },
                 unit="s",
             ),
             Panel(

@@ -191,6 +191,9 @@ async def clocks_and_notes(on: Watched) -> None:
     mesh = on.mesh
     process = mesh.nodes[_LAST]
 
+    async def leap() -> None:
+        process.order("clock", "3600000")
+
     async def skewed() -> None:
         await process.stop()  # one that runs refuses such a jump
         mesh.client.forget(_LAST)
@@ -211,6 +214,7 @@ async def clocks_and_notes(on: Watched) -> None:
 
     fresh = noted(time.time())
     await on.play("a test build in service", nothing, nothing)
+    await on.play("a clock leaps and the mesh does not follow", leap, right)
     await on.play("F30", skewed, right)
     await on.play("no backup for two days", noted(time.time() - 2 * 86400), fresh)
     await on.play("never backed up", forget, fresh)

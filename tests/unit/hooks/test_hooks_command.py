@@ -62,6 +62,17 @@ async def test_a_no_has_its_reason(tmp_path: Path) -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.REFUSED, "not today")
 
 
+async def test_every_run_is_counted_by_how_it_ended_and_timed(tmp_path: Path) -> None:
+    around = surroundings(PATH=os.environ["PATH"])
+    for text in ("exit 0", "echo no; exit 1", "exit 3"):
+        hook = declared("check", "before_store", command=(script(tmp_path, text),))
+        await Runner(hook, around).run({"event": "before_store"})
+    page = around.metrics.render(process=False).decode()
+    for outcome in ("ok", "refused", "failed"):
+        assert f'hook_runs_total{{hook="check",outcome="{outcome}"}} 1.0' in page
+    assert 'hook_run_seconds_count{hook="check"} 3.0' in page
+
+
 async def test_a_command_that_does_not_read_is_no_trouble(tmp_path: Path) -> None:
     hook = declared("check", "before_store", command=(script(tmp_path, "exit 0"),))
     verdict = await Runner(hook, surroundings()).run({"event": "e", "much": "x" * 1_000_000})

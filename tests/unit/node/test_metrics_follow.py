@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from node.audit.side import AuditSide
 from node.metrics import KNOWN_VALUES, TABLE, Metrics
+from node.process.side import ProcessSide
 
 
 def test_what_the_chain_counts_is_counted_once() -> None:
@@ -31,6 +32,18 @@ def test_what_the_chain_counts_is_counted_once() -> None:
     AuditSide.measure(side)
     assert shown("audit_dropped_total 5.0")
     assert shown('audit_entries_total{event="policy_set"} 3.0')
+
+
+def test_lines_that_the_log_lost_are_counted_once() -> None:
+    metrics, log = Metrics(), SimpleNamespace(lost_lines=4, tend=lambda: None)
+    side = ProcessSide(
+        cast("Any", None), cast("Any", SimpleNamespace(metrics=metrics)), cast("Any", log)
+    )
+    for lost, shown in ((4, 4), (4, 4), (7, 7)):
+        log.lost_lines = lost
+        side._tend_log()
+        page = metrics.render(process=False).decode()
+        assert f"\nmnemesh_log_lines_lost_total {shown:.1f}\n" in page
 
 
 def test_known_values_are_on_the_page_before_their_first_event() -> None:
