@@ -141,7 +141,7 @@ def build_oversight(
         clock=ground.now_ms,
         last_exit=last_exit_of(paths),
         killed=killed(paths, since_ms=_BEGAN_MS),
-        refused=links.refused,
+        refused=links.refusals.standing,
     )
     switches = Switches(metrics=ground.metrics, log=ground.log)
     switches.tell(ground.settings)

@@ -95,11 +95,25 @@ def create(  # noqa: PLR0913 -- the options of a command are its parameters
     if file is not None and source is not None:
         raise UsageError("--out and --from exclude each other", why="the key is in a file already")
     drawn = None if source is None else read_secret(source).decode(errors="replace").strip()
+    _make(out, paths, wish, drawn, file, source, dry_run=dry_run)
+
+
+def _make(
+    out: Output,
+    paths: Paths,
+    wish: KeyWish,
+    drawn: str | None,
+    file: Path | None,
+    source: Path | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Make the key that was wished for, or take the drawn one, and say where it is."""
     now_ms = time.time_ns() // 1_000_000
     if dry_run:
         _, grant = make_key(_read(paths), wish, now_ms=now_ms, entropy=os.urandom, drawn=drawn)
-        facts = {**_facts(grant, now_ms), "id": None, "name": name or None}
-        out.answer({"dry_run": True, **facts}, f"would make a key with the role {role}")
+        facts = {**_facts(grant, now_ms), "id": None, "name": wish.name or None}
+        out.answer({"dry_run": True, **facts}, f"would make a key with the role {wish.role}")
         return
     with rewriting(keys_path(paths)) as put:
         ring = _read(paths)

@@ -8,7 +8,6 @@ more; a receiver stops reading while the disk is behind.
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,8 +24,8 @@ from node.peers.greeting import (
     check_same_mesh,
     encode_greeting,
     read_greeting,
-    told,
 )
+from node.peers.refusals import Refusals, reason_of
 from node.replication.engine import Engine
 from node.replication.observer import forget_stranger
 from transport.frames import FrameError
@@ -42,17 +41,8 @@ class OnLink(Protocol):
 
 
 _GREETING_SECONDS: Final = 5.0
-_WORD: Final = re.compile(r"[a-z_]{1,24}")
-_PHRASE: Final = re.compile(r"[a-z_]{1,24}( [a-z_]{1,24}){0,7}")
 _PROBE_SECONDS: Final = 1.5
 _PROBE_STEP_SECONDS: Final = 0.05
-_REFUSED_PAUSE_SECONDS: Final = 2.0
-# Nothing but the operator can change these.
-_PAUSES: Final = {"self": 60.0, "wrong_cluster": 15.0, "wrong_mesh": 5.0, "twin": 5.0}
-# A mesh that is being founded or joined refuses a greeting now and then; that passes.
-_PASSING: Final = frozenset({"wrong_cluster", "wrong_mesh"})
-_PASSING_TIMES: Final = 3
-_REFUSED_TOLD_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -123,7 +113,7 @@ class PeerLinks:
         self._live: dict[int, Connection] = {}
         self._shown: dict[bytes, str] = {}
         self.failures: dict[str, int] = {}
-        self._refused: dict[str, tuple[int, float]] = {}  # reason -> how often, and when last
+        self.refusals = Refusals(engine.metrics, log, self._loop.time)
 
     @property
     def connections(self) -> list[Connection]:
@@ -145,21 +135,6 @@ class PeerLinks:
         for number in list(self._live):
             self.close(number, reason)
 
-    def refused(self) -> list[str]:
-        """Reasons for which greetings are refused, here or by a peer, until nobody tries again."""
-        now = self._loop.time()
-        return [
-            reason
-            for reason, (times, at) in self._refused.items()
-            if now - at < _PAUSES[reason] * 1.5 + _REFUSED_TOLD_SECONDS
-            and (reason not in _PASSING or times >= _PASSING_TIMES)
-        ]
-
-    def _note_refused(self, reason: str) -> None:
-        if reason in _PAUSES:
-            times, _ = self._refused.get(reason, (0, 0.0))
-            self._refused[reason] = (times + 1, self._loop.time())
-
     # --- one link ----------------------------------------------------------------
 
     async def run(self, link: Link, *, dialled: bool) -> float:
@@ -174,39 +149,15 @@ class PeerLinks:
             greeting = await self._exchange_greetings(link)
             await self._make_room(greeting, dialled=dialled)
         except GreetingRefused as refused:
-            self._refuse(refused)
+            pause = self.refusals.refuse(refused)
             await link.close(f"{refused.reason}: {refused.detail}"[:120])
-            return _PAUSES.get(refused.reason, _REFUSED_PAUSE_SECONDS)
+            return pause
         except TimeoutError:
             link.abort("no greeting")
             return 0.0
         except LinkClosed as closed:
-            self._log_closed_early(closed)
-            return _REFUSED_PAUSE_SECONDS if closed.detail else 0.0
+            return self.refusals.closed_early(closed)
         return await self._serve(link, greeting, dialled=dialled)
-
-    def _refuse(self, refused: GreetingRefused) -> None:
-        reason = refused.reason
-        if reason == "duplicate":
-            return
-        self._note_refused(reason)
-        if reason == "self":
-            self._log("self_in_peers")
-            return
-        event = {"twin": "twin_detected", "protocol": "peer_incompatible"}.get(
-            reason, "peer_refused"
-        )
-        self._engine.metrics.counter("frames_rejected_total", f"greeting_{reason}").inc()
-        self._log(event, reason=reason, detail=refused.detail)
-
-    def _log_closed_early(self, closed: LinkClosed) -> None:
-        if closed.detail.startswith("twin"):
-            self._note_refused("twin")
-            self._log("twin_detected", reason="refused_by_peer", detail=_reason(closed))
-        elif closed.reason == "closed_by_peer" and not closed.detail.startswith(
-            ("duplicate", "self")
-        ):
-            self._log("peer_refused", reason="refused_by_peer", detail=_reason(closed))
 
     async def _exchange_greetings(self, link: Link) -> Greeting:
         own, theirs = link.own_certificate_fingerprint, link.peer_certificate_fingerprint
@@ -289,7 +240,7 @@ class PeerLinks:
             with engine.fatal(LinkClosed):
                 await self._receive(held)
         except LinkClosed as closed:
-            reason = _reason(closed, _PHRASE)
+            reason = reason_of(closed, phrase=True)
             self._count_bad_frame(greeting, closed)
         finally:
             sender.cancel()
@@ -297,8 +248,7 @@ class PeerLinks:
             self._end(held)
             forget_stranger(engine, greeting.name)
             if reason.startswith("twin"):
-                self._note_refused("twin")
-                self._log("twin_detected", reason="refused_by_peer", detail=reason)
+                self.refusals.twin(reason)
             self._log("peer_disconnected", peer=greeting.name, reason=reason)
         return 0.0
 
@@ -407,11 +357,3 @@ class PeerLinks:
             engine.pump()
             while engine.backlog_bytes > self._backlog_bytes_max:
                 await engine.disk_moved()
-
-
-def _reason(closed: LinkClosed, known: re.Pattern[str] = _WORD) -> str:
-    """Why a link ended; of what the peer said only what comes first, for it may say anything."""
-    if closed.reason != "closed_by_peer" or not closed.detail:
-        return closed.detail or closed.reason
-    word = closed.detail.partition(":")[0]
-    return word if known.fullmatch(word) else told(closed.detail)

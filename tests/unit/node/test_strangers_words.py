@@ -4,7 +4,7 @@ import pytest
 
 from crdt.governance import Genesis
 from node.peers.greeting import GreetingRefused, check_same_mesh
-from node.peers.links import _PHRASE, _reason
+from node.peers.refusals import reason_of
 from transport.link import LinkClosed
 
 MARK = "zqx-what-a-stranger-said"
@@ -43,16 +43,16 @@ def test_the_same_mesh_is_no_refusal() -> None:
     ],
 )
 def test_of_a_goodbye_the_first_word_is_told(closed: LinkClosed, said: str) -> None:
-    assert _reason(closed) == said
+    assert reason_of(closed) == said
 
 
 def test_a_goodbye_that_is_no_word_is_told_by_size_and_hash() -> None:
-    told = _reason(LinkClosed("closed_by_peer", MARK))
+    told = reason_of(LinkClosed("closed_by_peer", MARK))
     assert MARK not in told
     assert told.startswith(f"{len(MARK)} characters, sha256 ")
 
 
 def test_of_a_member_a_short_phrase_is_told() -> None:
     closed = LinkClosed("closed_by_peer", "it asks for more than it reads")
-    assert _reason(closed, _PHRASE) == closed.detail
-    assert _reason(closed) != closed.detail
+    assert reason_of(closed, phrase=True) == closed.detail
+    assert reason_of(closed) != closed.detail
