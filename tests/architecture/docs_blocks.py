@@ -57,7 +57,8 @@ class Block:
 @cache
 def documents() -> tuple[str, ...]:
     """Every document that people read, from the root of the repository."""
-    paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+    paths = [ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md")]
+    paths += (ROOT / "docs").rglob("*.md")
     paths += (ROOT / "deploy").rglob("*.md")
     return tuple(sorted(str(path.relative_to(ROOT)) for path in paths))
 
