@@ -67,8 +67,11 @@ def check_is_ours(target: Target, manifest: Manifest, *, of_another: bool) -> No
 def genesis_here(data_dir: Path) -> str:
     """The mesh that a data directory belongs to, hex; empty when it belongs to none yet."""
     note = read_join_note(data_dir / "join.json")
-    if note is not None:
-        return note.genesis.id.hex()
+    return genesis_of_store(data_dir) if note is None else note.genesis.id.hex()
+
+
+def genesis_of_store(data_dir: Path) -> str:
+    """The mesh that the live store of a data directory says it is of, hex; empty without one."""
     with suppress(NodeError, lmdb.Error, OSError, ValueError):
         path = current_path(data_dir)
         if path is not None and (path / DATA_FILE).exists():

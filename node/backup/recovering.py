@@ -1,8 +1,9 @@
 """What a restored node may not do yet, and what ends that.
 
 Law: a node whose store was restored reads, and mints nothing for anybody, until it has pulled.
-That is: a ready member is linked that is not restored itself, and no linked member is ahead of
-this node's disk. When every other member is linked, says that it was restored too, and has the
+That is: a ready member is linked that is not restored itself, no linked member is ahead of
+this node's disk, and by what it has then it is a member: a store that was restored under another
+key joins first. When every other member is linked, says that it was restored too, and has the
 very clock of this disk, then all there is has been joined, and there is nobody else to ask. A
 member alone in its mesh has nothing to pull; an operator may say that a node is the one to
 begin from. The note on the disk outlives the process, so a restart changes nothing of this.
@@ -128,6 +129,8 @@ class Recovery:
         others = self._others()
         if not others:
             return "alone"
+        if me not in state.members:
+            return ""
         ready = {
             link: peer
             for link, peer in exchange.peers.items()

@@ -3,19 +3,25 @@
 Law: nothing is sent before the member's certificate has the fingerprint that the operator
 gave; the newcomer then proves its certificate (by TLS) and its signing key (by a signature
 that names both certificates, so it is worth nothing anywhere else). What the member answers
-is kept for the next start. A store that belongs to a mesh is never joined to another one.
+is kept for the next start. A store that belongs to a mesh is never joined to another one; one
+that was restored under a new key may come back to its own, for it takes no write before it has
+pulled, and every operation in it is known by the dot of who wrote it.
 """
 
 import os
 import shlex
 import signal
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from crdt.governance import Genesis
+from node.backup.belonging import genesis_of_store
+from node.backup.notes import recovering
 from node.cli.client import Answer, Client, Target, explain, running_facts, running_target
 from node.cli.members import allowlist_path, fetch_mesh, parse_fingerprint
 from node.cli.options import AsJson, DataDir, DryRun, KeyDir, options_of, paths_of
@@ -50,6 +56,7 @@ class Newcomer:
         name: what people will call it.
         url: address that peers are told.
         fingerprint: of the certificate it serves with.
+        mesh: that the restored store belongs to which it brings, hex; empty when it brings none.
     """
 
     paths: Paths
@@ -57,6 +64,7 @@ class Newcomer:
     url: str
     fingerprint: str
     material: Material
+    mesh: str = ""
 
 
 def join(
@@ -77,8 +85,7 @@ def join(
     out = Output(as_json=as_json)
     paths = paths_of(data_dir, key_dir)
     wanted, address = parse_fingerprint(sponsor), clean_url(url, "the address")
-    newcomer = describe(paths)
-    check_empty(paths)
+    newcomer = replace(describe(paths), mesh=check_empty(paths))
     if dry_run:
         data = {"dry_run": True, "url": address, "fingerprint": newcomer.fingerprint}
         out.answer(data, f"would ask {address} to let {newcomer.name} in")
@@ -145,8 +152,11 @@ def dialable_url(settings: Settings) -> str:
     return f"https://{Address(host=host, port=settings.listen.port)}"
 
 
-def check_empty(paths: Paths) -> None:
-    """Refuse when the store belongs to a mesh already.
+def check_empty(paths: Paths) -> str:
+    """Refuse when the store belongs to a mesh already, unless it was restored and not begun with.
+
+    Returns:
+        The mesh that a restored store belongs to, hex; empty when there is none.
 
     Raises:
         Refused: joining would throw memories away.
@@ -156,12 +166,17 @@ def check_empty(paths: Paths) -> None:
         members = len(fetch_mesh(client).get("members", []))
         stored = client.call("GET", "/api/v1/stats").data.get("total", 0)
         if members <= 1 and not stored:
-            return
+            return ""
         why = f"the running node is one of {members} members and holds {stored} memories"
     elif paths.current.exists():
+        restored = recovering(paths.data_dir)
+        if restored is not None and not restored.founder:
+            mesh = genesis_of_store(paths.data_dir)
+            if mesh:
+                return mesh
         why = "it was started before and founded a mesh of its own"
     else:
-        return
+        return ""
     aside = shlex.quote(f"{paths.data_dir}.old")
     raise Refused(
         f"{paths.data_dir} already holds a store",
@@ -197,10 +212,26 @@ def ask_to_join(newcomer: Newcomer, url: str, sponsor: str, *, pin: str = "") ->
     data = answer.data if isinstance(answer.data, dict) else {}
     if "members" not in data:
         raise NodeError(f"the answer of {url} cannot be read", fix="Is it a mnemesh node?")
+    if newcomer.mesh:
+        _check_mesh(data, newcomer.mesh, url)
     _keep_sponsor(data, paths, listed, sponsor, pin or sponsor)
     paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_note(paths.join, {**data, "sponsor": {"url": url, "fingerprint": sponsor}})
     return data
+
+
+def _check_mesh(data: dict[str, Any], mesh: str, url: str) -> None:
+    """A version that knows nothing of stores that are brought along did not compare."""
+    with suppress(KeyError, TypeError):
+        told = data["genesis"]
+        genesis = Genesis(cluster=told["cluster"], founders=tuple(told["founders"]))
+        if genesis.id.hex() == mesh:
+            return
+    raise Refused(
+        f"the restored store is not of the mesh of {url}",
+        why="what two meshes hold is never mixed",
+        fix="Join with an empty folder; on that member, mnemesh node remove takes this node out",
+    )
 
 
 def _request(newcomer: Newcomer, url: str, sponsor: str) -> Answer:
@@ -276,6 +307,7 @@ def join_body(newcomer: Newcomer, sponsor: str) -> dict[str, str]:
         "public_key": key.public.hex(),
         "proof": key.sign(message).hex(),
         "fingerprint": newcomer.fingerprint,
+        **({"mesh": newcomer.mesh} if newcomer.mesh else {}),
     }
 
 

@@ -184,8 +184,9 @@ def _tell(out: Output, paths: Paths, target: Target, outcome: Outcome, wish: Wis
 
 
 _AS_NEW: Final = (
-    "join an empty folder (mnemesh init, mnemesh node join) and the members fill it. Where no "
-    "member is left, this store can be read: mnemesh init, mnemesh serve, mnemesh export"
+    "join with it (mnemesh init where there is no key, mnemesh node join) and it takes writes "
+    "when it has pulled; an empty folder does as well, for the members fill it. Where no member "
+    "is left, this store can be read: mnemesh serve, mnemesh export"
 )
 
 

@@ -110,6 +110,7 @@ class Membership:
 
         Raises:
             ValueError: the proof does not hold.
+            node.errors.Refused: it brings a store of another mesh.
             node.errors.WriteError: this node cannot add members now, or the gate refuses.
         """
         if self._trust is None:
@@ -122,6 +123,12 @@ class Membership:
         replica = self._engine.replica
         if not found(replica, self._engine.now_ms()):
             raise errors.Joining("this node has not caught up with its mesh yet")
+        if request.get("mesh", replica.genesis.id.hex()) != replica.genesis.id.hex():
+            self._refused("mesh", peer_fingerprint)
+            raise errors.Refused(
+                "the store of the newcomer belongs to another mesh",
+                fix="Join with an empty folder, or ask a member of that mesh",
+            )
         if node_id not in replica.governance.now.members:
             self._gate.check(caller, Change(action="admit", subject=name))
             if await self._agreed(BEFORE_MEMBER_ADD, name, node_id, caller):

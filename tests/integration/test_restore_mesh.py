@@ -175,32 +175,60 @@ def test_an_operator_may_say_that_there_is_nobody_to_pull_from(
     check_equal(nodes, promised)
 
 
-def test_a_store_under_another_key_is_there_to_be_read(tmp_path: Path) -> None:
-    """Without the key of its node a backup reads and writes nothing; a join takes no such store."""
+def test_a_store_under_another_key_is_read_and_comes_back_as_a_new_member(tmp_path: Path) -> None:
+    """Without the key of its node a backup writes nothing, until its mesh took that node in."""
     first, second = newcomer(tmp_path, "a"), newcomer(tmp_path, "b")
-    replacement = newcomer(tmp_path, "c")
+    replacement, alien = newcomer(tmp_path, "c"), newcomer(tmp_path, "d")
     try:
         first.start()
         until(first.ready, "a serves")
         join(first, second)
-        kept = stored(second, 3)
+        kept, gone = stored(second, 3), stored(second, 2)
         backup(second, tmp_path / "kept")
+        until_level([first, second])
+        for ident in gone:
+            first.tell("DELETE", f"/memories/{ident}")
+        second.kill()
+        told("node", "remove", "b", "--force", "--yes", node=first)
+        kept |= stored(first, 2)
         refused = mnemesh("restore", "--from", tmp_path / "kept", "--yes", node=replacement)
         assert refused.code == 4, "it is a backup of another node"
         done = restore(replacement, tmp_path / "kept", "--of-another-node")
-        assert any("mnemesh export" in line for line in done["to_do"])
+        assert any("mnemesh node join" in line for line in done["to_do"])
         replacement.start()
-        assert replacement.held() == kept
+        assert set(gone) < set(replacement.held())
         assert refusal(replacement) == "recovering"
+        before = actors(replacement)
         replacement.stop()
-        told("node", "allow", replacement.fingerprint, "--name", "c", node=first)
-        told("node", "allow", first.fingerprint, "--name", "a", node=replacement)
-        target = ("node", "join", first.url, "--fingerprint", first.fingerprint)
-        assert mnemesh(*target, node=replacement).code == 4
-        check_equal([first, second], kept)
+        # Another mesh does not take it, and has nobody more in it.
+        alien.start()
+        until(alien.ready, "d serves")
+        alien.store("of another mesh")
+        told("node", "allow", replacement.fingerprint, "--name", "c", node=alien)
+        told("node", "allow", alien.fingerprint, "--name", "d", node=replacement)
+        target = ("node", "join", alien.url, "--fingerprint", alien.fingerprint)
+        ran = mnemesh(*target, node=replacement)
+        assert (ran.code, "another mesh" in ran.err) == (4, True), ran
+        assert [member["name"] for member in alien.mesh()["members"]] == ["d"]
+        join(first, replacement)
+        until(lambda: writes(replacement), "it has pulled", seen=replacement.tail)
+        assert [event["how"] for event in replacement.events("store_recovered")] == ["pulled"]
+        fresh = replacement.store("as a new member")
+        assert str(fresh["durability"]["dot"]).rpartition(":")[0] not in before
+        check_equal([first, replacement], kept)
+        for node in (first, replacement):
+            assert not set(gone) & set(node.held()), "what was deleted came back"
+            assert told("verify", node=node)["chain_holds"]
+        states = {"a": "self", "c": "ready"}
+        until(lambda: standing(first) == states, "c counts", seen=lambda: standing(first))
     finally:
-        for node in (first, second, replacement):
+        for node in (first, second, replacement, alien):
             node.clean_up()
+
+
+def standing(node: RealNode) -> dict[str, str]:
+    """Members by name, as a node sees them."""
+    return {member["name"]: member["state"] for member in node.mesh()["members"]}
 
 
 def join(sponsor: RealNode, newcomer: RealNode) -> None:

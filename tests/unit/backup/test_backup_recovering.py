@@ -122,6 +122,21 @@ def test_a_member_that_was_not_restored_ends_it_once_nothing_is_ahead(world: Wor
     assert ahead.node_id == THIRD
 
 
+def test_who_is_no_member_by_what_it_pulled_has_not_pulled_enough(tmp_path: Path) -> None:
+    """A store under another key: its mesh takes nothing from who was not let in."""
+    world = World(tmp_path, (SECOND, THIRD))
+    world.restored()
+    one = world.start()
+    world.link(1, SECOND, mine=5)
+    one.on_aside(SECOND, 1, b"0")
+    one.watch()
+    assert world.waits
+    members = world.engine.replica.governance.now.members
+    members[ME] = members[SECOND]
+    one.watch()
+    assert world.how == ["pulled"]
+
+
 def test_who_has_not_answered_is_not_believed_until_it_must_have_heard(world: World) -> None:
     one = world.start()
     peer = world.link(1, SECOND, mine=5)
