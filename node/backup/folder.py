@@ -9,6 +9,7 @@ the number that is kept; never the last valid one, never one that does not hold,
 """
 
 import calendar
+import errno
 import fcntl
 import os
 import re
@@ -108,8 +109,7 @@ def manifest_in(path: Path) -> Manifest:
         BadBackup: there is none that holds, or it is that of another backup.
     """
     try:
-        with (path / MANIFEST).open("rb") as file:
-            data = file.read(MANIFEST_BYTES_MAX + 1)
+        data = _read_file(path / MANIFEST, MANIFEST_BYTES_MAX + 1)
     except OSError as error:
         why = error.strerror or str(error)
         raise BadBackup(f"it has no {MANIFEST} that can be read", why=why) from error
@@ -117,6 +117,15 @@ def manifest_in(path: Path) -> Manifest:
     if manifest.id != path.name:
         raise BadBackup(f"its {MANIFEST} is that of another backup", why=manifest.id[:80])
     return manifest
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    """The beginning of a file; a link, or a pipe that would be waited for, is none."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read(most)
 
 
 def check_files(path: Path, manifest: Manifest) -> None:
@@ -189,6 +198,16 @@ def _is_left(path: Path) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def created_ms(there: list[Found], node_id: str, now_ms: int) -> int:
+    """When a new backup of a node is said to be made, milliseconds since the epoch.
+
+    Now, or just after the last one, where a clock went back: it is the newest all the same, so it
+    is the one that is restored, and not the first one that is pruned.
+    """
+    mine = [one.manifest for one in there if one.manifest and one.manifest.node_id == node_id]
+    return max([now_ms, *(manifest.created_ms + 1 for manifest in mine)])
 
 
 def surplus(there: list[Found], node_id: str, keep: int, coming: int = 0) -> list[Found]:

@@ -23,6 +23,7 @@ DATA: Final = "data.mdb"
 FORMAT: Final = "mnemesh-backup-1"
 MANIFEST_BYTES_MAX: Final = 4 << 20
 _MARK: Final = b"mnemesh backup manifest 1\0"
+_NUMBER_MAX: Final = 2**63
 _PARTS: Final = {"backup", "public_key", "signature"}
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
@@ -174,7 +175,7 @@ def _manifest(body: dict[str, Any]) -> Manifest:
     try:
         contents = _typed(Contents, body.pop("contents"))
         files = tuple(_typed(FileFact, one) for one in body.pop("files"))
-        manifest = Manifest(contents=contents, files=files, **body)
+        manifest = _typed(Manifest, {**body, "contents": contents, "files": files})
     except (TypeError, KeyError, AttributeError) as error:
         raise _bad("it lacks what a manifest says") from error
     paths = [file.path for file in manifest.files]
@@ -187,7 +188,21 @@ def _typed(kind: type[T], row: object) -> T:
     wanted = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # both are dataclasses
     if not isinstance(row, dict) or row.keys() != wanted:
         raise TypeError(f"{kind.__name__} has other parts")
+    for field in fields(kind):  # type: ignore[arg-type]  # as above
+        if not _fits(field.type, row[field.name]):
+            raise TypeError(f"{kind.__name__} has another {field.name}")
     return kind(**row)
+
+
+def _fits(wanted: object, value: object) -> bool:
+    """Whether a value is of its kind; anybody may sign anything under a key of his own."""
+    if wanted is int:
+        return type(value) is int and 0 <= value < _NUMBER_MAX
+    if wanted is str:
+        return type(value) is str
+    if wanted == Mapping[str, int]:
+        return isinstance(value, dict) and all(_fits(int, one) for one in value.values())
+    return True  # parts that were made by this program, typed
 
 
 def _is_below(path: str) -> bool:

@@ -9,6 +9,7 @@ To be done with the directory lock held. What dies on the way leaves a node that
 old store before the swap, on the restored one after it.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -240,7 +241,7 @@ def _put_in_place(
     schema = schema_of(built)
     renamed_store(built, os.urandom)
     wish.step("marked")
-    put = tuple(_put_files(target, one.path, manifest))
+    put = tuple(_put_files(target, one.path, manifest, verify=wish.verify))
     note = Restored(
         at_ms=wish.now_ms,
         backup=one.id,
@@ -286,17 +287,26 @@ def live_name(built: Path) -> str:
     return f"store-{built.name.rpartition('-')[2]}"
 
 
-def _put_files(target: Target, path: Path, manifest: Manifest | None) -> Iterator[str]:
-    """Files of the node, where there is none; nothing is replaced."""
-    names = [] if manifest is None else [file.path for file in manifest.files]
-    for name in names:
+def _put_files(
+    target: Target, path: Path, manifest: Manifest | None, *, verify: bool
+) -> Iterator[str]:
+    """Files of the node, where there is none; nothing is replaced.
+
+    Raises:
+        BadBackup: one was exchanged since it was verified.
+    """
+    for file in () if manifest is None else manifest.files:
+        name = file.path
         below = name.removeprefix(f"{SETTINGS}/")
         place = target.places.get(below) or _peer_place(target, below)
         if below == name or place is None or place.exists():
             continue
+        data = (path / name).read_bytes()
+        if verify and hashlib.sha256(data).hexdigest() != file.sha256:
+            raise BadBackup("a file of it was exchanged while it was read", why=name)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _new_file(place) as out:
-            out.write((path / name).read_bytes())
+            out.write(data)
         sync_file(place)
         sync_folder(place.parent)
         give_to_owner(place, target.data_dir)

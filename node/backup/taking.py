@@ -15,7 +15,18 @@ from typing import Final
 
 from node import __version__
 from node.backup.copying import Progress, cannot_write, hot_copy, no_progress, sync_file
-from node.backup.folder import PART, Found, found, held, leftovers, name_of, remove, surplus, walk
+from node.backup.folder import (
+    PART,
+    Found,
+    created_ms,
+    found,
+    held,
+    leftovers,
+    name_of,
+    remove,
+    surplus,
+    walk,
+)
 from node.backup.manifest import MANIFEST, RUNNING, STOPPED, Contents, Manifest, signed
 from node.backup.notes import LastBackup, note_backup
 from node.backup.verifying import contents_of, fact_of, readable, schema_of
@@ -98,10 +109,11 @@ def take(
     began = time.monotonic()
     try:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        part = folder / (name_of(now_ms, os.urandom(_ENTROPY_BYTES)) + PART)
+        created = created_ms(found(folder), source.key.node_id.hex(), now_ms)
+        part = folder / (name_of(created, os.urandom(_ENTROPY_BYTES)) + PART)
         part.mkdir(mode=_FOLDER_MODE)
         with held(part):
-            path, manifest = _make(source, part, now_ms, progress, step)
+            path, manifest = _make(source, part, created, progress, step)
     except OSError as error:
         raise cannot_write(folder, error) from error
     untold = _note(source.data_dir, path, now_ms)
@@ -118,7 +130,7 @@ def take(
 
 
 def _make(
-    source: Source, part: Path, now_ms: int, progress: Progress, step: Step
+    source: Source, part: Path, created: int, progress: Progress, step: Step
 ) -> tuple[Path, Manifest]:
     try:
         step("begun")
@@ -127,7 +139,7 @@ def _make(
         contents = _whole(part, progress)
         _copy_files(source, part)
         step("collected")
-        manifest = _describe(source, part, contents, now_ms)
+        manifest = _describe(source, part, contents, created)
         for folder in sorted({path.parent for path in walk(part)}):
             sync_folder(folder)
         _write(part / MANIFEST, signed(manifest, source.key.public, source.key.sign))
@@ -198,12 +210,12 @@ def _write(path: Path, data: bytes) -> None:
     sync_file(path)
 
 
-def _describe(source: Source, part: Path, contents: Contents, now_ms: int) -> Manifest:
+def _describe(source: Source, part: Path, contents: Contents, created: int) -> Manifest:
     files = sorted((fact_of(part, path) for path in walk(part)), key=lambda file: file.path)
     return Manifest(
         id=part.name.removesuffix(PART),
-        created_ms=now_ms,
-        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ms / 1000)),
+        created_ms=created,
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created / 1000)),
         version=__version__,
         node_id=source.key.node_id.hex(),
         name=source.name,
