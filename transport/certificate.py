@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,6 +37,7 @@ __all__ = [
     "names_of",
     "pem_of",
     "renew_certificate",
+    "signed_by_itself",
     "subject_of",
 ]
 
@@ -317,6 +319,16 @@ def check_pin(der: bytes) -> None:
             "vouch for every certificate it signs: make one with basicConstraints=CA:FALSE, or "
             "name the authority with --quorum-ca-cert"
         )
+
+
+def signed_by_itself(der: bytes) -> bool:
+    """Whether whoever made a certificate had the key in it: the key of a member is no secret."""
+    try:
+        certificate = _parsed(der)
+        certificate.verify_directly_issued_by(certificate)
+    except (CertificateError, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:

@@ -1,7 +1,9 @@
 """Learning an allowed certificate inside the very handshake that presents it.
 
 Law: a certificate becomes trusted here only if it, or its key, was on the allowlist before it came,
-and only for the context at hand; whether its holder has the key is still for TLS to find out.
+and only for the context at hand; whether its holder has the key is still for TLS to find out. One
+that is known by its key alone has to be signed by that key: else whoever has seen the key could
+make such certificates without end, and each would stay.
 
 An operator passes fingerprints on, not files. OpenSSL, however, wants the certificate itself in
 its trust store, and the `ssl` module offers no verification callback. It does offer the message
@@ -13,7 +15,7 @@ fails its handshake: the peer then has to introduce itself, or be dialled, first
 import ssl
 from collections.abc import Callable
 
-from transport.certificate import check_pin
+from transport.certificate import check_pin, fingerprint, signed_by_itself
 from transport.errors import CertificateError
 from transport.pins import admits
 
@@ -80,6 +82,8 @@ def learn_in_handshake(
         leaf = leaf_of(data)
         if leaf is None or not admits(unlearned, leaf):
             return
+        if fingerprint(leaf) not in unlearned and not signed_by_itself(leaf):
+            return  # only its key is allowed, and anybody may have put that into it
         try:
             check_pin(leaf)
             context.load_verify_locations(cadata=leaf)

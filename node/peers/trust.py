@@ -170,14 +170,16 @@ class TrustKeeper:
         if digest in self._met:
             return
         while len(self._met) >= _MET_MAX:
-            del self._met[next(iter(self._met))]
+            oldest = next(iter(self._met))
+            del self._met[oldest]
+            self._admitted -= {oldest} - self.allowlist.pins
         self._met[digest] = der
         self._admitted |= {digest}
         self._loop.call_soon_threadsafe(self._keep, der)
 
     def _keep(self, der: bytes) -> None:
         try:
-            self._certificates.add_der(der, self.allowlist)
+            self._certificates.add_der(der, self.allowlist, proven=True)
             self._renew()
         except TransportError as error:
             self._log("allowlist_refused", error=str(error))
