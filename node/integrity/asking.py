@@ -2,12 +2,14 @@
 
 Law: one piece of at most `PIECE_BYTES` is under way at a time, each with a deadline; who does not
 answer is passed over for the next peer. An answer says nothing by itself: what becomes of it is
-decided where it has to prove itself (`node.store.proving`). A node answers what any snapshot or
-page of it would hold, never of the private lane, and so many pieces a second.
+decided where it has to prove itself (`node.store.proving`). A node answers members, with what any
+snapshot or page of it would hold, never of the private lane. It spends so much of a second on one
+link and no more: what is asked beyond that waits for the next second, one question a link.
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -19,12 +21,15 @@ from node.store import Store
 from node.store.paging import read_entry
 from node.store.proving import Given, Needs
 from node.store.schema import NUMBER_BYTES, Transaction, unseal
+from node.store.snapshot import shared_request
 
 TOPIC: Final = "integrity"
 PIECE_BYTES: Final = 48 * 1024
 _WHOLE_BYTES_MAX: Final = 64 * 1024 * 1024
 _ANSWER_SECONDS: Final = 3.0
 _PIECES_PER_SECOND: Final = 1000
+_WORK_SECONDS: Final = 0.1
+_KEPT_MAX: Final = 4
 _PIECES_AT_ONCE: Final = 100
 _PAUSE_SECONDS: Final = 0.2
 _ASK, _SAY = 0, 1
@@ -48,6 +53,25 @@ class Piece(NamedTuple):
     data: bytes
 
 
+class Vouching:
+    """Whether two members say the same.
+
+    Args:
+        others: how many members there are besides this node.
+    """
+
+    def __init__(self, others: int) -> None:
+        self._others = others
+        self._said: set[tuple[NodeId, bytes]] = set()
+
+    def heard(self, node: NodeId, given: Given) -> Given:
+        """What a member said, and whether another one has said it too, or nobody else could."""
+        words = given.words
+        agreed = any(other != node and said == words for other, said in self._said)
+        self._said.add((node, words))
+        return replace(given, vouched=agreed or self._others <= 1)
+
+
 class Asking:
     """Both sides of the exchange, over one engine.
 
@@ -61,7 +85,10 @@ class Asking:
         self._seconds = seconds
         self._number = 0
         self._waiting: tuple[NodeId, asyncio.Future[Piece]] | None = None
-        self._given: dict[int, tuple[int, int]] = {}
+        self._given: dict[int, _Share] = {}
+        self._later: dict[int, list[Any]] = {}
+        self._kept: dict[int, tuple[bytes, bytes, bytes]] = {}
+        """By link: what it is being told piece by piece, read once; few of them."""
         engine.asides[TOPIC] = self.on_aside
 
     def peers(self) -> list[tuple[int, NodeId]]:
@@ -142,26 +169,72 @@ class Asking:
             waiting = self._waiting
             if waiting is not None and waiting[0] == node and not waiting[1].done():
                 waiting[1].set_result(Piece(*row[1:]))
-        elif row[0] == _ASK and _fits(row[1:], int, bytes, bytes, int) and self._may(link):
-            number, kind, key, offset = row[1:]
-            try:
-                found = _answer(self._engine.store, kind, key)
-            except NodeError:
-                return  # it is damaged here too: another one has it
-            total = _NONE if found is None else len(found)
-            part = b"" if found is None else found[offset : offset + PIECE_BYTES]
-            answer: bytes = _pack([_SAY, number, total, part])
-            self._engine.send_aside(TOPIC, answer, link)
-            self._engine.soon()
+        elif (
+            row[0] == _ASK
+            and _fits(row[1:], int, bytes, bytes, int)
+            and node in self._engine.replica.governance.now.members
+        ):
+            if self._share(link).used_up:
+                if link not in self._later:
+                    asyncio.get_running_loop().call_later(1.0, self._take_up, link)
+                self._later[link] = row
+            else:
+                self._tell(link, *row[1:])
 
-    def _may(self, link: int) -> bool:
-        """Whether this link has not had its share of this second."""
+    def _take_up(self, link: int) -> None:
+        """The second is over: answer what was asked last."""
+        row = self._later.pop(link)
+        if link in self._engine.exchange.peers and not self._engine.store.environment.closing:
+            self._tell(link, *row[1:])
+
+    def _tell(self, link: int, number: int, kind: bytes, key: bytes, offset: int) -> None:
+        """Answer one question, and count what it took."""
+        loop, share = asyncio.get_running_loop(), self._share(link)
+        began = loop.time()
+        try:
+            found = self._found(link, kind, key, offset)
+        except NodeError:
+            return  # it is damaged here too: another one has it
+        finally:
+            share.pieces += 1
+            share.seconds += loop.time() - began
+        total = _NONE if found is None else len(found)
+        part = b"" if found is None else found[max(offset, 0) :][:PIECE_BYTES]
+        answer: bytes = _pack([_SAY, number, total, part])
+        self._engine.send_aside(TOPIC, answer, link)
+        self._engine.soon()
+
+    def _found(self, link: int, kind: bytes, key: bytes, offset: int) -> bytes | None:
+        """What is asked for; the pieces of one answer are of one look at the store."""
+        kept = self._kept.pop(link, None)
+        if offset > 0 and kept is not None and kept[:2] == (kind, key):
+            found: bytes | None = kept[2]
+        else:
+            found = _answer(self._engine.store, kind, key)
+        if found is not None and len(found) > max(offset, 0) + PIECE_BYTES:
+            while len(self._kept) >= _KEPT_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[link] = (kind, key, found)
+        return found
+
+    def _share(self, link: int) -> "_Share":
+        """What this link has had of this second."""
         second = self._engine.now_ms() // 1000
-        before, count = self._given.get(link, (second, 0))
-        count = count + 1 if before == second else 1
-        self._given = {n: held for n, held in self._given.items() if held[0] == second}
-        self._given[link] = (second, count)
-        return count <= _PIECES_PER_SECOND
+        self._given = {n: held for n, held in self._given.items() if held.second == second}
+        return self._given.setdefault(link, _Share(second))
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one link has had of one second."""
+
+    second: int
+    pieces: int = 0
+    seconds: float = 0.0
+
+    @property
+    def used_up(self) -> bool:
+        return self.pieces >= _PIECES_PER_SECOND or self.seconds >= _WORK_SECONDS
 
 
 def _answer(store: Store, kind: bytes, key: bytes) -> bytes | None:
@@ -171,13 +244,14 @@ def _answer(store: Store, kind: bytes, key: bytes) -> bytes | None:
         rows = store.load_pending()
         packed: bytes = _pack({key: body for key, body in rows.items() if key[:1] != PRIVATE})
         return packed
+    if kind == REQUEST and key:
+        value = store.environment.read(lambda txn: txn.get(key, db=tables.idempotency))
+        shared = None if value is None else shared_request(key, value)
+        return None if shared is None else unseal("idempotency", key, shared)
     if not key or key[:1] == PRIVATE:
         return None
     if kind == RECORD:
         return store.record(key)
-    if kind == REQUEST:
-        value = store.environment.read(lambda txn: txn.get(key, db=tables.idempotency))
-        return None if value is None else unseal("idempotency", key, value)
     if kind == BUNDLE and len(key) == ACTOR_BYTES + NUMBER_BYTES:
         actor, last = key[:ACTOR_BYTES], int.from_bytes(key[ACTOR_BYTES:], "big")
 

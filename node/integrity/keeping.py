@@ -21,7 +21,7 @@ from crdt.genesis import Standing, encode_standing
 from crdt.memo import Memo
 from crdt.op import RECORD_KINDS
 from node.errors import IntegrityError, NodeError, Unavailable
-from node.integrity.asking import Asking
+from node.integrity.asking import Asking, Vouching
 from node.integrity.facts import IntegrityFacts
 from node.integrity.note import ScrubNote
 from node.integrity.walking import Stopped, Walk, Walker
@@ -253,9 +253,12 @@ class Keeping:
 
     async def _from_peers(self, store: Store, bad: list[CorruptRecord], needs: Needs) -> bool:
         """Ask one after the other; whether one of them gave something that proved right."""
+        vouching = Vouching(len(self._engine.replica.governance.now.members) - 1)
         for link, node in self._asking.peers():
             given = await self._asking.ask(link, node, needs)
-            if given is not None and (await self._heal(store, bad, {}, given)).rows:
+            if given is None:
+                continue
+            if (await self._heal(store, bad, {}, vouching.heard(node, given))).rows:
                 return True
         return False
 

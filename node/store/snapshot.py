@@ -252,7 +252,8 @@ def _governance(key: bytes, value: bytes) -> bytes:
     return value
 
 
-def _request(key: bytes, value: bytes) -> bytes | None:
+def shared_request(key: bytes, value: bytes) -> bytes | None:
+    """A stored row of a request as others may know it; None when all of it was private."""
     row, ms = decode_idempotency(unseal("idempotency", key, value))
     dots = tuple(dot for dot in row.dots if dot.actor[:1] != PRIVATE)
     if not dots:
@@ -275,6 +276,6 @@ _READERS: Final[dict[bytes, tuple[str, _Reader]]] = {
     ACTORS: ("actors", _actor),
     ERASURES: ("erasures", _erasure),
     GOVERNANCE_LOG: ("log_governance", _governance),
-    IDEMPOTENCY: ("idempotency", _request),
+    IDEMPOTENCY: ("idempotency", shared_request),
     PENDING: ("pending", _held),
 }
