@@ -187,14 +187,23 @@ def test_promtool_takes_the_configurations(tmp_path: Path, name: str) -> None:
 def test_the_cases_notice_an_alert_that_is_never_lit_and_one_that_always_is(
     tmp_path: Path,
 ) -> None:
-    for path in CASES:
-        shutil.copy(path, tmp_path)
-    for name in {alert.name for alert in alerts()}:
+    """Each alert by its own cases: all cases for each of them would take a quarter of an hour."""
+    rules = (SHIPPED / "mnemesh.rules.yml").read_text()
+    cases = {path.name: yaml.safe_load(path.read_text()) for path in CASES}
+    for name in sorted({alert.name for alert in alerts()}):
+        files = []
+        for file, told in cases.items():
+            own = [case for case in told["tests"] if case["name"].split()[0] == name]
+            if own:
+                (tmp_path / file).write_text(yaml.safe_dump(told | {"tests": own}))
+                files.append(tmp_path / file)
+        (tmp_path / "mnemesh.rules.yml").write_text(rules)
+        promtool("test", "rules", *files)
         for broken in ("vector(1) > 2", "vector(1)"):
-            told = yaml.safe_load((SHIPPED / "mnemesh.rules.yml").read_text())
+            told = yaml.safe_load(rules)
             for rule in (rule for group in told["groups"] for rule in group["rules"]):
                 if rule["alert"] == name:
                     rule["expr"] = broken
             (tmp_path / "mnemesh.rules.yml").write_text(yaml.safe_dump(told))
             with pytest.raises(AssertionError, match="FAILED"):
-                promtool("test", "rules", *(tmp_path / path.name for path in CASES))
+                promtool("test", "rules", *files)
