@@ -5,8 +5,10 @@ raised. No line is kept for longer than the days that were asked for, nor more t
 in so many files. Another program may rotate the file too: `reopen` goes on in a new one.
 """
 
+import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -113,10 +115,10 @@ class LogFile:
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._path, flags, _MODE)
+        descriptor = os.open(self._path, flags | os.O_NONBLOCK, _MODE)
         try:
+            status = _of_file(descriptor)
             os.fchmod(descriptor, _MODE)
-            status = os.fstat(descriptor)
             self._size = status.st_size
             self._began = self._first_stamp(descriptor, status.st_mtime)
         except OSError:
@@ -160,6 +162,14 @@ class LogFile:
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _of_file(descriptor: int) -> os.stat_result:
+    """The status of what is open; a pipe is refused, for a full one makes its writer wait."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    return status
 
 
 def _move(old: Path, new: Path) -> None:

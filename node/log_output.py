@@ -23,6 +23,12 @@ def _place(key: str) -> int:
     return _FIRST.get(key, len(_FIRST))
 
 
+def _shown(value: object) -> str:
+    """Any value in letters that any line can hold."""
+    text = value if isinstance(value, str) else repr(value)
+    return text.encode(errors="backslashreplace").decode()
+
+
 class Output:
     """A structlog sink.
 
@@ -62,7 +68,11 @@ class Output:
     def msg(self, **event: Any) -> None:
         """Write one line; a stream that nobody reads any more loses it and stops nothing."""
         ordered = {key: event[key] for key in sorted(event, key=_place)}
-        line = orjson.dumps(ordered, default=str).decode()
+        try:
+            line = orjson.dumps(ordered, default=str).decode()
+        except TypeError:  # a name on a disk that is no UTF-8, a number beyond 64 bits
+            ordered = {key: _shown(value) for key, value in ordered.items()}
+            line = orjson.dumps(ordered).decode()
         # A renderer takes out of the mapping what it has shown.
         shown = self._pretty(None, "", dict(ordered)) if self._pretty else line
         with suppress(OSError, ValueError):

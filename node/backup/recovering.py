@@ -86,7 +86,7 @@ class Recovery:
         """A peer asks whether this node was restored, or says it of itself."""
         if data == _ASK:
             self._tell(_YES if self._engine.readiness.recovering else _NO, link)
-        elif data in {_YES, _NO}:
+        elif data in {_YES, _NO} and self._engine.readiness.recovering:  # else nobody looks
             self._said[link] = data == _YES
 
     def _tell(self, data: bytes, link: int | None = None) -> None:

@@ -15,7 +15,7 @@ from node.settings.load import Settings
 from node.settings.sections import TABLE
 
 BLOT: Final = "***"
-_INSIDE: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_INSIDE: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,10 +53,11 @@ def test_show_for_people_may_leave_the_defaults_out(
     ]
 
 
+@pytest.mark.parametrize("secret", ["ann:hunter2", "ann:p@hunter2", "hunter2@"])
 def test_what_is_secret_in_an_address_is_blotted_out(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], secret: str
 ) -> None:
-    (here / "config.toml").write_text('[llm]\nurl = "https://ann:hunter2@example.org/v1"\n')
+    (here / "config.toml").write_text(f'[llm]\nurl = "https://{secret}@example.org/v1"\n')
     _, out, err = ran(capsys, "show", "--origin", "--data-dir", str(here))
     assert "***@example.org" in out
     assert "hunter2" not in out + err

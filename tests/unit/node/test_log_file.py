@@ -49,6 +49,15 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     assert file.lost_total == 1
 
 
+def test_a_pipe_is_no_file_and_nobody_waits_for_who_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "node.log"
+    os.mkfifo(path)
+    file = made(path)
+    for _ in range(3):
+        assert not file.write("x" * 900)
+    assert "no file" in file.trouble
+
+
 def test_any_lines_in_any_sizes_stay_within_the_bounds_and_in_order(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")

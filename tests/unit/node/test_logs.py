@@ -94,6 +94,24 @@ def test_pretty_is_for_people_and_carries_no_colours_off_a_terminal() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("style", ["json", "pretty"])
+@pytest.mark.parametrize(
+    "value",
+    ["\udcff of a disk", 2**80, {1: "x"}, b"\xff", "a\x1b[2Jb\nnode_started level=info"],
+)
+def test_any_value_makes_one_line_and_moves_no_terminal(
+    value: object, style: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "node.log"
+    log, stream = logged(Logging(format=style, path=path, structured=style == "json"))
+    log("peer_unreachable", reason=value)
+    for text in (stream.getvalue(), path.read_text(encoding="utf-8")):
+        assert len(text.splitlines()) == 1
+        assert text.strip().isprintable()
+        assert "peer_unreachable" in text
+    log.close()
+
+
 def test_every_event_has_a_level_and_a_meaning() -> None:
     for name, (level, meaning) in EVENTS.items():
         assert level in ("debug", "info", "warning", "error", "critical"), name
