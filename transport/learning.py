@@ -2,8 +2,8 @@
 
 Law: a certificate becomes trusted here only if it, or its key, was on the allowlist before it came,
 and only for the context at hand; whether its holder has the key is still for TLS to find out. One
-that is known by its key alone has to be signed by that key: else whoever has seen the key could
-make such certificates without end, and each would stay.
+that is known by its key alone and is not signed by that key can be made by whoever has seen the
+key: of those a context takes a few, and nobody is told before the handshake has proven them.
 
 An operator passes fingerprints on, not files. OpenSSL, however, wants the certificate itself in
 its trust store, and the `ssl` module offers no verification callback. It does offer the message
@@ -19,7 +19,11 @@ from transport.certificate import check_pin, fingerprint, signed_by_itself
 from transport.errors import CertificateError
 from transport.pins import admits
 
-__all__ = ["can_learn", "leaf_of", "learn_in_handshake"]
+__all__ = ["DOUBTFUL_MAX", "can_learn", "leaf_of", "learn_in_handshake"]
+
+DOUBTFUL_MAX = 256
+"""Certificates of an allowed key that somebody else signed which a context trusts for their
+handshake; the contexts are made anew whenever the list or what is known of it changes."""
 
 _CONTENT_HANDSHAKE = 22
 _MESSAGE_CERTIFICATE = 11
@@ -57,13 +61,16 @@ def learn_in_handshake(
     Args:
         context: of a server; its trust store grows by what is allowed and nothing else.
         unlearned: pins of certificates that are not in the store yet, and of allowed keys.
-        on_certificate: told the DER of each, every time it comes; must not raise.
+        on_certificate: told the DER of each that is sure to be its owner's, every time it comes; of
+            the others the listener tells after the handshake. Must not raise.
 
     Returns:
         Whether this Python can do it.
     """
     if _hook is None:
         return False
+
+    doubtful: set[str] = set()
 
     def on_message(  # the interpreter's own signature
         _connection: object,
@@ -82,14 +89,19 @@ def learn_in_handshake(
         leaf = leaf_of(data)
         if leaf is None or not admits(unlearned, leaf):
             return
-        if fingerprint(leaf) not in unlearned and not signed_by_itself(leaf):
-            return  # only its key is allowed, and anybody may have put that into it
+        # Where only its key is allowed, anybody may have put that into it.
+        owned = fingerprint(leaf) in unlearned or signed_by_itself(leaf)
+        if not owned and len(doubtful) >= DOUBTFUL_MAX:
+            return
         try:
             check_pin(leaf)
             context.load_verify_locations(cadata=leaf)
         except (CertificateError, ssl.SSLError):
             return  # the handshake goes on and fails, as for any unknown certificate
-        on_certificate(leaf)
+        if owned:
+            on_certificate(leaf)
+        else:
+            doubtful.add(fingerprint(leaf))
 
     _hook.__set__(context, on_message)
     return True
