@@ -164,6 +164,7 @@ class MeshFacts:
         own: what this node answers to the question that it asks the others.
         fingerprint: of this node's certificate.
         refused: reasons for which a link was refused in the last minutes.
+        removed: whether this node was taken out of the membership.
     """
 
     members: tuple[MemberFact, ...]
@@ -175,6 +176,7 @@ class MeshFacts:
     own: Told | None = None
     fingerprint: str = ""
     refused: tuple[str, ...] = ()
+    removed: bool = False
 
     @property
     def me(self) -> MemberFact | None:

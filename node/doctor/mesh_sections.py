@@ -52,6 +52,13 @@ NO_QUORUM: Final = kind(
     "503 quorum_not_met.",
     do="Bring members back. Remove for good only those that will not return.",
 )
+REMOVED: Final = kind(
+    "removed",
+    CRITICAL,
+    means="This node was taken out of the mesh. It reads what it has, takes no writes, and is "
+    "linked to nobody.",
+    do="Stop it. To come back it joins with an empty store, as any newcomer.",
+)
 QUORUM_IMPOSSIBLE: Final = kind(
     "quorum-impossible",
     CRITICAL,
@@ -87,7 +94,14 @@ ALLOWLIST_KINDS: Final[tuple[Kind, ...]] = (
     NOT_ALLOWED,
     OUTSIDER,
 )
-QUORUM_KINDS: Final[tuple[Kind, ...]] = (NO_QUORUM, QUORUM_IMPOSSIBLE, W_ONE, ONE_MORE, ANY_ONE)
+QUORUM_KINDS: Final[tuple[Kind, ...]] = (
+    NO_QUORUM,
+    REMOVED,
+    QUORUM_IMPOSSIBLE,
+    W_ONE,
+    ONE_MORE,
+    ANY_ONE,
+)
 
 
 def allowlist(facts: Facts) -> list[Finding]:
@@ -149,6 +163,13 @@ def quorum(facts: Facts) -> list[Finding]:
     mesh = facts.mesh
     if mesh is None:
         return []
+    if mesh.removed:  # whose quorum it is missing is no question any more
+        return [
+            REMOVED(
+                "this node was taken out of the mesh: it takes no writes and is linked to nobody",
+                fix=f"{node_command(facts, 'stop')}; to come back, let it join with an empty store",
+            )
+        ]
     said = f"{mesh.reach} of {mesh.n} members in reach, a write needs {mesh.w}"
     if mesh.w > mesh.n:
         return [

@@ -274,6 +274,9 @@ class Doctor:
             own=self.told(),
             fingerprint=trust.fingerprint if trust is not None else "",
             refused=tuple(self.refused()),
+            removed=any(
+                one.standing == "retired" and one.node_id == status.node_id for one in status.others
+            ),
         )
 
     def _store(self, settings: Settings) -> StoreFacts:

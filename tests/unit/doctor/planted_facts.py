@@ -192,6 +192,7 @@ MESH: Final[list[Row]] = [
     ("other-mesh", {"mesh": mesh_with(refused=("wrong_mesh",))}, WARNING, "wrong_mesh"),
     ("loopback-advertised", {"mesh": mesh_with(members=apart())}, WARNING, "127.0.0.1:9077"),
     ("no-quorum", {"mesh": mesh_with(reach=1)}, CRITICAL, "not confirmed"),
+    ("removed", {"mesh": mesh_with(reach=0, removed=True)}, CRITICAL, "taken out"),
     ("quorum-impossible", {"mesh": mesh_with(w=4, w_is_set=True)}, CRITICAL, "none is ever"),
     ("writes-one", {"mesh": mesh_with(w=1, w_is_set=True)}, WARNING, "lost"),
     ("one-more-stops", {"mesh": mesh_with(reach=2)}, WARNING, "one more"),
