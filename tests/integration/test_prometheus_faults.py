@@ -195,6 +195,7 @@ async def clocks_and_notes(on: Watched) -> None:
         process.order("clock", "3600000")
 
     async def skewed() -> None:
+        on.live.discard(_LAST)  # what it mints before it hears of a peer waits for that hour
         await process.stop()  # one that runs refuses such a jump
         mesh.client.forget(_LAST)
         process.order("clock", "3600000")
@@ -202,6 +203,8 @@ async def clocks_and_notes(on: Watched) -> None:
 
     async def right() -> None:
         process.clear_orders()
+        await mesh.until_linked()
+        on.live.add(_LAST)
 
     def noted(at: float) -> Callable[[], Awaitable[None]]:
         async def note() -> None:
