@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from crdt.governance import Genesis
+from node.backup.notes import Restored, note_restored
 from node.paths import resolve_paths
 from tests.unit.cli.standin import Mnemesh, StandIn, facts_of, handler_of
 from transport import allowlist
@@ -194,6 +196,43 @@ def test_a_store_that_has_a_mesh_is_not_joined_to_another(
     assert ran.code == 4
     assert "already holds a store" in ran.err
     assert sponsor.node.asked == []
+
+
+@pytest.mark.parametrize("founder", [False, True])
+def test_a_restored_store_that_says_of_no_mesh_that_it_is_its_own_joins_none(
+    mnemesh: Mnemesh, home: Path, sponsor: Sponsor, *, founder: bool
+) -> None:
+    (home / "CURRENT").write_text("store-1", encoding="utf-8")
+    note = Restored(
+        at_ms=1, backup="b", of_node="", store="store-1", verified=True, founder=founder
+    )
+    note_restored(home, note)
+    assert join(mnemesh, home, sponsor).code == 4
+    assert sponsor.node.asked == []
+
+
+@pytest.mark.parametrize(("mesh", "code"), [("m", 0), ("other", 4)])
+def test_a_restored_store_is_brought_to_its_own_mesh_alone(
+    mnemesh: Mnemesh,
+    home: Path,
+    sponsor: Sponsor,
+    monkeypatch: pytest.MonkeyPatch,
+    mesh: str,
+    code: int,
+) -> None:
+    (home / "CURRENT").write_text("store-1", encoding="utf-8")
+    note_restored(
+        home,
+        Restored(at_ms=1, backup="b", of_node="", store="store-1", verified=True, founder=False),
+    )
+    own = Genesis(cluster="m", founders=("node:aa",)).id.hex()
+    monkeypatch.setattr("node.cli.join.genesis_of_store", lambda _path: own)
+    sponsor.allows(own_fingerprint(mnemesh, home))
+    genesis = {"cluster": mesh, "founders": ["node:aa"]}
+    answer = {"cluster": mesh, "genesis": genesis, "members": []}
+    sponsor.node.on("POST", "/api/v1/mesh/join", 200, answer)
+    assert join(mnemesh, home, sponsor).code == code
+    assert (home / "join.json").exists() is (code == 0), "the next start knows of no other mesh"
 
 
 def test_a_running_node_with_memories_is_not_joined_to_another(
