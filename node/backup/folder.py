@@ -237,6 +237,8 @@ def remove(path: Path) -> None:
             path.rename(part)
             sync_folder(path.parent)
         shutil.rmtree(part)
+    except FileNotFoundError:
+        return  # another backup that ran at the same time was faster
     except OSError as error:
         raise NodeError(
             f"cannot remove {path}",

@@ -5,10 +5,11 @@ that a start would end with.
 """
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from node.errors import ConfigError
+from node.errors import ConfigError, LooseModes
 from node.settings.checks import check_quorum_possible
 from node.settings.endpoint import check_collector, check_url, read_key
 from node.settings.hook_tables import Hook
@@ -50,7 +51,7 @@ def check_hook(hook: Hook) -> None:
 
     Raises:
         ConfigError: one of them is not there.
-        node.errors.LooseModes: others can read the secret.
+        node.errors.LooseModes: others can read the secret, or everybody can change the program.
     """
     _check_program(hook)
     hook_secret(hook)
@@ -64,6 +65,25 @@ def _check_program(hook: Hook) -> None:
             why="there is no such program, or it is not executable",
             fix=f"Put it there and run: chmod +x {command[0]}",
         )
+    if command:
+        _check_nobody_else_writes(hook, Path(command[0]))
+
+
+def _check_nobody_else_writes(hook: Hook, program: Path) -> None:
+    """Whoever can change a program that the node runs is the node: nobody at all must not be able.
+
+    A folder in which everybody may rename files does as well; one with the sticky bit, as /tmp,
+    does not.
+    """
+    real = program.resolve()
+    for path in (real, real.parent, program.parent):
+        mode = path.stat().st_mode
+        if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+            raise LooseModes(
+                f"[hooks.{hook.name}] command {program}: {path} can be written by every user",
+                why="the node would run what anybody puts there",
+                fix=f"Run: chmod o-w {path}",
+            )
 
 
 def hook_secret(hook: Hook) -> str:

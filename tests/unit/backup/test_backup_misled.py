@@ -1,6 +1,7 @@
 """A clock that went back, and a folder that others write to while it is read."""
 
 import os
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from node.backup.folder import found
 from node.backup.manifest import DATA, MANIFEST, signed
 from node.backup.notes import last_backup
 from node.backup.restoring import Wish, restore
+from node.backup.taking import take
 from node.errors import IntegrityError
 from tests.unit.backup.rig import MINUTE_MS, NOW_MS, Home
 
@@ -136,3 +138,15 @@ def test_what_is_put_in_place_is_what_was_verified(home: Home, kept: Path) -> No
     assert not listed.exists()
     assert home.held() == before
     assert (path / DATA).is_file()
+
+
+def test_two_that_prune_at_once_are_in_nobodys_way(home: Home, kept: Path) -> None:
+    gone = [home.backup(kept, at).path for at in range(3)]
+
+    def faster(step: str) -> None:
+        if step == "prune":
+            for path in gone:
+                shutil.rmtree(path, ignore_errors=True)
+
+    taken = take(home.source(), kept, keep=1, now_ms=NOW_MS + 10 * MINUTE_MS, step=faster)
+    assert [one.path for one in found(kept)] == [taken.path]

@@ -146,3 +146,22 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
         Runner(hook, surroundings())
     secret.chmod(0o600)
     Runner(hook, surroundings())
+
+
+@pytest.mark.parametrize("where", ["the program", "its folder", "behind a link"])
+def test_a_program_that_everybody_can_change_is_not_run(tmp_path: Path, where: str) -> None:
+    folder = tmp_path / "hooks"
+    folder.mkdir()
+    path = Path(script(folder, "exit 0"))
+    named = tmp_path / "link" if where == "behind a link" else path
+    if named != path:
+        named.symlink_to(path)
+    loose = folder if where == "its folder" else path
+    Runner(declared("check", "before_store", command=(str(named),)), surroundings())
+    loose.chmod(0o777)
+    with pytest.raises(LooseModes, match="every user") as refused:
+        Runner(declared("check", "before_store", command=(str(named),)), surroundings())
+    assert str(loose) in refused.value.fix
+    folder.chmod(0o1777)  # as /tmp: nobody can take away what is another's
+    path.chmod(0o755)
+    Runner(declared("check", "before_store", command=(str(named),)), surroundings())
