@@ -15,17 +15,17 @@ from typing import Final
 
 import lmdb
 
-from crdt.digest import digest_text, move, weight
+from crdt.digest import digest_text
 from crdt.dot import PRIVATE, actor_text
 from crdt.genesis import decode_standing
-from crdt.overlay import pending_key
 from node.backup.copying import Progress, no_progress
 from node.backup.folder import check_files, manifest_in
 from node.backup.manifest import BadBackup, Contents, FileFact, Manifest
 from node.store import whole
 from node.store.environment import DATA_FILE, SCHEMA_KEY
 from node.store.errors import CorruptRecord, StoreDamaged
-from node.store.rows import Head, decode_actor, decode_head, key_dot, read_standing
+from node.store.proving import digest_of
+from node.store.rows import Head, decode_actor, decode_head, read_standing
 from node.store.schema import (
     SCHEMA_VERSION,
     TABLE_NAMES,
@@ -35,7 +35,7 @@ from node.store.schema import (
     refuse_other_schema,
     unseal,
 )
-from node.store.scrub import START, Position, scrub
+from node.store.scrub import in_pieces
 from node.store.writing import GENESIS_KEY, HEAD_KEY, STORE_ID_KEY
 
 _DBS_MAX: Final = len(TABLE_NAMES) + 8
@@ -198,7 +198,11 @@ def contents_of(folder: Path, progress: Progress = no_progress) -> Contents:
 
 def _contents(txn: Transaction, tables: Tables, progress: Progress) -> Contents:
     rows = {name: int(txn.stat(getattr(tables, name))["entries"]) for name in TABLE_NAMES}
-    _scrub(txn, tables, sum(rows.values()), progress)
+    total = sum(rows.values())
+    for error in in_pieces(
+        txn, tables, _ROWS_PER_STEP, lambda part: progress(int(part * total), total)
+    ):
+        raise error
 
     def meta(key: bytes) -> bytes | None:
         value = txn.get(key, db=tables.meta)
@@ -206,7 +210,7 @@ def _contents(txn: Transaction, tables: Tables, progress: Progress) -> Contents:
 
     stored = meta(HEAD_KEY)
     head = Head() if stored is None else decode_head(stored)
-    digest, records = _sum(txn, tables)
+    digest = digest_of(txn, tables)
     if digest != head.digest:
         raise CorruptRecord("meta", HEAD_KEY, "the records do not add up to its digest")
     clock, private = _clock(txn, tables)
@@ -219,36 +223,9 @@ def _contents(txn: Transaction, tables: Tables, progress: Progress) -> Contents:
         clock=clock,
         private_operations=private,
         digest=digest_text(digest),
-        records=records,
+        records=sum(bool(read_standing(at, row).data) for at, row in txn.cursor(db=tables.feed)),
         rows=rows,
     )
-
-
-def _scrub(txn: Transaction, tables: Tables, total: int, progress: Progress) -> None:
-    position: Position | None = START
-    done = 0
-    while position is not None:
-        piece = scrub(txn, tables, position, _ROWS_PER_STEP)
-        if piece.bad:
-            raise piece.bad[0]
-        done += _ROWS_PER_STEP
-        progress(min(done, total), total)
-        position = piece.following
-
-
-def _sum(txn: Transaction, tables: Tables) -> tuple[int, int]:
-    """The digest of what is there, and how many records live; rows are verified already."""
-    digest = records = 0
-    for at, value in txn.cursor(db=tables.feed):
-        standing = read_standing(at, value)
-        records += bool(standing.data)
-        if standing.key[:1] != PRIVATE:
-            digest = move(digest, 0, int.from_bytes(standing.weight, "big"))
-    for key, value in txn.cursor(db=tables.pending):
-        if key[:1] != PRIVATE:
-            row = unseal("pending", key, value)
-            digest = move(digest, 0, weight(pending_key(key_dot(key)), row))
-    return digest, records
 
 
 def _clock(txn: Transaction, tables: Tables) -> tuple[dict[str, int], int]:

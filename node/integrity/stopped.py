@@ -25,7 +25,7 @@ from node.store.schema import (
     refuse_other_schema,
     unseal,
 )
-from node.store.scrub import START, Position, scrub
+from node.store.scrub import in_pieces
 from node.store.writing import HEAD_KEY
 
 _SLICE_ROWS: Final = 2_000
@@ -76,14 +76,7 @@ def _rows(path: Path, told: Callable[[float], None]) -> tuple[int, list[CorruptR
             version = unseal("meta", SCHEMA_KEY, txn.get(SCHEMA_KEY, b"", db=tables.meta))
             refuse_other_schema(path, int(version))
             total = sum(txn.stat(getattr(tables, name))["entries"] for name in TABLE_NAMES)
-            position: Position | None = START
-            done = 0
-            while position is not None:
-                found = scrub(txn, tables, position, _SLICE_ROWS)
-                bad += found.bad
-                position = found.following
-                done += _SLICE_ROWS
-                told(min(done / max(total, 1), 1.0))
+            bad += in_pieces(txn, tables, _SLICE_ROWS, told)
             if not bad and not _adds_up(txn, tables):
                 bad.append(CorruptRecord("meta", b"digest", "what is stored is not its digest"))
     return total, bad

@@ -16,24 +16,13 @@ from crdt.dot import PRIVATE
 from node.store.errors import CorruptRecord
 from node.store.rows import decode_place, key_in, proven, read_standing, record_place
 from node.store.schema import Tables, Transaction, number, unseal
+from node.store.scrub import SEALED
 
 _SHARED_BYTES_MAX: Final = 1024
 _OWN_BYTES_MAX: Final = 16 * 1024
 """Longer rows are not tried: every bit costs a checksum over all of them. A row that peers have
 too is sooner had from them."""
 
-SEALED: Final = (
-    "meta",
-    "actors",
-    "log_governance",
-    "log_data",
-    "log_private",
-    "pending",
-    "idempotency",
-    "counts",
-    "access",
-    "erasures",
-)
 PLACED: Final = ("records", "gone_at")
 _LEAD_BYTES: Final = 600  # checksum, short check, time, length and key of a row of the feed
 Row = tuple[bytes, bytes]

@@ -6,7 +6,7 @@ first, then to the rows that belong to it (`node.store.relations`).
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from node.store.errors import CorruptRecord
@@ -84,6 +84,31 @@ def scrub_all(txn: Transaction, tables: Tables) -> None:
         raise error
 
 
+def in_pieces(
+    txn: Transaction, tables: Tables, rows: int, told: Callable[[float], object]
+) -> Iterator[CorruptRecord]:
+    """Verify every row of one transaction, piece by piece; what is damaged, as it is found.
+
+    Args:
+        txn: a transaction.
+        tables: handles.
+        rows: of a piece.
+        told: how far it is, 0 to 1, after each piece.
+
+    Raises:
+        lmdb.CorruptedError: a whole page is damaged.
+    """
+    total = sum(txn.stat(getattr(tables, name))["entries"] for name in TABLE_NAMES)
+    position: Position | None = START
+    done = 0
+    while position is not None:
+        piece = scrub(txn, tables, position, rows)
+        yield from piece.bad
+        position = piece.following
+        done += rows
+        told(min(done / max(total, 1), 1.0))
+
+
 _Verify = Callable[[str, bytes, bytes], object]
 
 
@@ -117,22 +142,22 @@ def _standing(_: str, at: bytes, value: bytes) -> None:
     proven(read_standing(at, value))
 
 
+SEALED: Final = (
+    "meta",
+    "actors",
+    "log_governance",
+    "log_data",
+    "log_private",
+    "pending",
+    "idempotency",
+    "counts",
+    "access",
+    "erasures",
+)
+"""Tables whose rows begin with their checksum (`node.store.schema.sealed`)."""
+
 _VERIFY: Final[dict[str, _Verify]] = {
-    **dict.fromkeys(
-        (
-            "meta",
-            "actors",
-            "log_governance",
-            "log_data",
-            "log_private",
-            "pending",
-            "idempotency",
-            "counts",
-            "access",
-            "erasures",
-        ),
-        unseal,
-    ),
+    **dict.fromkeys(SEALED, unseal),
     **dict.fromkeys(("idx_time", "idx_expiry", "idx_archive"), pointed),
     "idx_ns": _leads,
     "feed": _standing,
