@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format sim planted scale chaos chaos-smoke fuzz bench bench-full bench-recall soak wheel lock clean
+.PHONY: help demo test test-more test-all check format sim planted scale chaos chaos-smoke fuzz bench bench-full bench-recall soak wheel lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ demo: $(READY) ## watch a three-node mesh store, lose a node, keep its promise a
 	@$(BIN)/mnemesh demo
 
 test: $(READY) ## the everyday tests, under three minutes
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not thorough"
+
+test-more: $(READY) ## what CI runs besides: stories of minutes of real nodes
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "thorough and not slow"
 
 test-all: $(READY) ## every test, the slow ones too
 	@$(BIN)/python -m pytest -n 2

@@ -37,9 +37,9 @@ _STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")
 
 def _told() -> list[Any]:
     """The stories; those beyond what a new user reads first are for test-all."""
-    first = {"README.md", "docs/tutorial.md"}
+    marks = {"README.md": (), "docs/tutorial.md": (pytest.mark.thorough,)}
     return [
-        document if document in first else pytest.param(document, marks=pytest.mark.slow)
+        pytest.param(document, marks=marks.get(document, (pytest.mark.slow,)))
         for document in _STORIES
     ]
 

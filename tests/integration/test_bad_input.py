@@ -16,7 +16,7 @@ from tests.integration.rig import (
 )
 from tests.integration.rig_mesh import founded, list_of, self_signed
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

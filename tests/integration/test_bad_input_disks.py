@@ -14,7 +14,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import check_equal, content_hash, until, until_linked
 from tests.integration.rig_mesh import founded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.integration.rig_rooms import (
     world,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 SMALL = ("--class", "F06,F13", "--cycles", "2", "--seed", "11", "--nodes", "3")
 LONG = ("--class", "F06,F13", "--cycles", "50", "--seed", "11", "--nodes", "3")

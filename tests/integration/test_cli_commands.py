@@ -23,7 +23,7 @@ from node.facts import LastExit
 from node.paths import resolve_paths
 from tests.integration.rig import clean_environment, free_ports, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from tests.integration.rig import RealNode, until, until_level, until_linked
 from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_traces import erasure, traces, until_clear, until_gone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 FIRST, SECOND, NOTE = "zanzibar-quagga-1", "zanzibar-quagga-2", "zanzibar-quagga-3"
 OWNER = "ai:walrus"
 EVERYTHING = (FIRST, SECOND, NOTE)

@@ -26,7 +26,7 @@ from tests.integration.rig_faults import (
 from tests.integration.rig_hooks import receiving
 from tests.integration.rig_mesh import founded, start_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 # What a defect or a failing disk at these places costs is one answer, one delivery, one round of
 # what is derived; at all others it costs the process, which ends with 1 or 10.

@@ -13,7 +13,7 @@ from tests.integration.rig import RealNode, check_equal, until, until_linked
 from tests.integration.rig_faults import arm, ended, fired, order, revive
 from tests.integration.rig_mesh import start_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 def accepted(node: RealNode) -> bool:

@@ -30,7 +30,7 @@ from tests.integration.rig import RealNode, check_equal
 from tests.integration.rig_mesh import founded, list_of, start_all
 from transport import allowlist
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 # Deadlines are the nodes' own; short ones make the same attack take less time.
 QUICK = {
     "limits": {"headers_timeout_ms": 700, "body_timeout_ms": 1200, "handshake_timeout_ms": 1000}

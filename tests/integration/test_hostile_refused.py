@@ -15,7 +15,7 @@ from tests.integration.rig_mesh import founded
 from tests.integration.rig_push import Pusher
 from tests.integration.rig_routes import ASKS, Name, Sample, furnished, samples, writing
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 _DEEP = 100_000
 _BODY_MAX = 2 * 1024 * 1024

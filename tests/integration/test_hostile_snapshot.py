@@ -23,7 +23,7 @@ from tests.integration.rig_mesh import founded
 from tests.integration.test_hostile_peer import QUICK, World, besieged, victim
 from tests.integration.test_mesh_disk import lose_store
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 CONFIG = {"limits": {**QUICK["limits"], "session_timeout_ms": 3000}}
 
 

@@ -18,7 +18,7 @@ from tests.integration.rig_commands import told
 from tests.integration.rig_ingest import Socket, answers, connected, ingested
 from tests.integration.rig_routes import lone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 def _one(ident: str, **fields: Any) -> dict[str, Any]:

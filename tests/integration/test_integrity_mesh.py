@@ -20,7 +20,7 @@ from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_routes import lone
 from tests.integration.test_mesh_disk import write
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 INTEGRITY = 5
 
 

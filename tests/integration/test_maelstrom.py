@@ -16,7 +16,7 @@ from chaos.maelstrom.play import Play, StartError
 from chaos.maelstrom.verdict import report
 from chaos.maelstrom.workload import WORKLOADS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 PROGRAM = str(Path(__file__).with_name("rig_maelstrom_program.py"))
 ROOT = Path(__file__).parents[2]

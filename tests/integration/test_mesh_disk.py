@@ -19,7 +19,7 @@ from tests.integration.rig import (
     until_linked,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 SHORT_LOG: Mapping[str, Mapping[str, Any]] = {
     "storage": {
         "log_bytes_max": 1 << 20,

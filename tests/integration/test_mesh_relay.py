@@ -10,7 +10,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode
 from tests.integration.rig_kills import kill_all, kill_at_random, kill_one
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 NARROW = {"federation": {"full_fanout_max": 0, "relay_extra": 0}}
 """A writer pushes to as many as the quorum takes, and the rest hears of it by way of those."""

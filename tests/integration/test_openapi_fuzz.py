@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.rig import RealNode, clean_environment
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 _LEFT_OUT = "stream|mesh/remove|federation/peers|metrics|doctor|verify|auto_tag|expand_query"
 _CHECKS = (

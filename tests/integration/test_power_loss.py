@@ -15,6 +15,7 @@ from chaos.power.syscalls import missing
 from chaos.power.writelog import Data, Incomplete, Names, Op, Sync, WriteLog
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.integration,
     pytest.mark.skipif(bool(missing()), reason=missing() or "strace is there"),
 ]

@@ -34,6 +34,8 @@ from tests.property.memory_histories import (
 from tests.property.test_governance_planted import Patch, planted
 from tests.unit.recall.test_recall_feeding import Store, running
 
+pytestmark = pytest.mark.thorough
+
 DEEDS = {
     **CHANGES, "flush": 4, "kill_index": 1, "rebuild": 1, "restart_both": 1, "lose_store": 1,
 }  # fmt: skip

@@ -27,6 +27,8 @@ from node.store.snapshot import DIGEST_KEY, END, META, RECORDS, START, Row, enco
 from node.store.snapshot import decode_rows as rows_of
 from tests.unit.store.rig import MAP_BYTES, T0_MS, Maker, actor, entropy, open_store
 
+pytestmark = pytest.mark.thorough
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["create", "edit", "delete", "archive", "hold", "govern", "commit"]),

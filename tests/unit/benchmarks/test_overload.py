@@ -8,6 +8,8 @@ import pytest
 from tests.benchmarks.openloop import Tally, check, drive, spread, told
 from tests.benchmarks.overload import judged
 
+pytestmark = pytest.mark.thorough
+
 SPEC = {
     "key": "k",
     "prefix": "t",
