@@ -59,7 +59,10 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     "store_repaired": ("warning", "damaged rows were made whole; says how many with a peer's help"),
     "records_quarantined": ("critical", "damaged records are not served until they are whole"),
     "life_restarted": ("warning", "damage was met while applying; the node begins anew over it"),
-    "store_unaided": ("critical", "the store is damaged and no peer is in reach: it was left alone"),
+    "store_unaided": (
+        "critical",
+        "the store is damaged and no peer is in reach: it was left alone",
+    ),
     "log_truncated": ("info", "log that all members hold, or beyond the limits, is gone"),
     "maintenance_failed": ("warning", "a round of maintenance failed and will be tried again"),
     # recall

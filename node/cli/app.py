@@ -76,7 +76,6 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
         {
             "fingerprint": "members:show_fingerprint",
             "certificate": "certificate:certificate",
-            "certificate": "certificate:certificate",
             "allow": "members:allow",
             "deny": "members:deny",
             "join": "join:join",
