@@ -16,9 +16,11 @@ import lmdb
 from node.errors import NodeError
 from node.store.environment import DATA_FILE
 from node.store.folder import new_folder, swap
-from node.store.migrations.before import MigrationRefused, check_snapshot, schema_of
+from node.store.migrations.before import DBS_MAX, MigrationRefused, check_snapshot, schema_of
+from node.store.migrations.checking import check_today
 from node.store.migrations.ladder import steps_from
-from node.store.pages import BadPage
+from node.store.pages import BadPage, check_file
+from node.store.schema import SCHEMA_VERSION, TABLE_NAMES, open_tables, refuse_other_schema
 from transport.secret_files import sync_folder
 
 
@@ -27,7 +29,7 @@ def prove_snapshot(file: Path) -> tuple[int, int]:
 
     Raises:
         MigrationRefused: it is none, or not sound.
-        StoreTooOld: no step of this program reads it.
+        StoreTooOld, DowngradeRefused: this program reads no store of that schema.
     """
     schema = schema_of(file)
     if schema is None or not file.is_file():
@@ -35,14 +37,32 @@ def prove_snapshot(file: Path) -> tuple[int, int]:
             f"{file} is no snapshot of a migration",
             fix="See mnemesh upgrade plan for those that there are",
         )
+    if schema > SCHEMA_VERSION:
+        refuse_other_schema(file, schema)
+    steps = steps_from(schema)
     try:
-        return schema, check_snapshot(file, steps_from(schema)[0])
+        # The program that is gone back to may be the one that is asked: then it has no step there.
+        return schema, check_snapshot(file, steps[0]) if steps else _check_today(file)
     except (NodeError, lmdb.Error, BadPage) as error:
         raise MigrationRefused(
             f"{file} is not sound; nothing was changed",
             why=str(error),
             fix="Take another snapshot, or let the node rebuild from its peers",
         ) from error
+
+
+def _check_today(file: Path) -> int:
+    """Read a file of today's schema as a whole; returns how many rows it has."""
+    check_file(file)
+    with (
+        lmdb.open(
+            str(file), subdir=False, readonly=True, lock=False, max_dbs=DBS_MAX, create=False
+        ) as env,
+        env.begin() as txn,
+    ):
+        check_today(env, txn)
+        tables = open_tables(env, txn, create=False)
+        return sum(int(txn.stat(getattr(tables, name))["entries"]) for name in TABLE_NAMES)
 
 
 def go_back(data_dir: Path, file: Path, *, now_ms: int, entropy: Callable[[int], bytes]) -> Path:
@@ -55,7 +75,8 @@ def go_back(data_dir: Path, file: Path, *, now_ms: int, entropy: Callable[[int],
         entropy: gives that many random bytes.
 
     Raises:
-        MigrationRefused, StoreTooOld: the snapshot cannot be used; nothing was changed.
+        MigrationRefused, StoreTooOld, DowngradeRefused: the snapshot cannot be used; nothing was
+            changed.
         OSError: the disk; nothing was changed.
     """
     prove_snapshot(file)
