@@ -17,12 +17,37 @@ OPERATIONS: Final = (
     Planted(
         name="42-repair-takes-what-does-not-add-up",
         meaning="a damaged record is replaced by whatever a peer answers",
-        watch=Watch(property=("tests/property/test_integrity_bits.py",)),
+        watch=Watch(
+            property=(
+                "tests/property/test_repair_forgery.py",
+                "tests/property/test_integrity_bits.py",
+            )
+        ),
     ),
     Planted(
         name="43-page-keys-are-not-held-to-their-order",
         meaning="pages of the store whose keys are out of order count as sound",
         watch=Watch(property=("tests/unit/integrity/test_integrity_pages.py",)),
+    ),
+    Planted(
+        name="44-sum-proves-any-number-of-pieces",
+        meaning="many rows from one peer are taken because their checksums add up",
+        watch=Watch(property=("tests/property/test_repair_forgery.py",)),
+    ),
+    Planted(
+        name="45-witness-tells-of-private-records",
+        meaning="a member that names a private record is told what its checksum is",
+        watch=Watch(property=("tests/unit/node/test_witness.py",)),
+    ),
+    Planted(
+        name="46-key-on-the-list-is-a-licence",
+        meaning="a certificate that a stranger made around an allowed key is kept on the disk",
+        watch=Watch(property=("tests/unit/transport/test_forged_certificates.py",)),
+    ),
+    Planted(
+        name="47-clock-that-went-back-prunes-the-newest",
+        meaning="after the clock went back a new backup is the oldest, and is pruned at once",
+        watch=Watch(property=("tests/unit/backup/test_backup_misled.py",)),
     ),
     Planted(
         name="61-flipped-backup-is-restored",
