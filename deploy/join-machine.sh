@@ -4,18 +4,25 @@
 #
 #     join-machine.sh --wheel dist/mnemesh-*.whl --lock requirements.lock --name node-b \
 #         --advertise https://node-b.example:9077 [--join https://node-a.example:9077 --fingerprint HEX] \
-#         [--allow HEX=node-a]... [--admin AGENT]
+#         [--allow PIN=node-a]... [--admin AGENT]
 #
 # Without --join it founds a mesh. With it, the sponsor has to allow this machine first: the first run ends by
 # printing the fingerprint to be allowed there, and the next run joins.
 #
 #     --root DIR        install below DIR and start nothing, to look at what it would do or to make an image
 #     --python PYTHON   3.11 or newer; python3 when left out
-set -eu
+set -euf
 umask 022
 
 root='' python=python3 wheel='' lock='' name='' advertise='' sponsor='' fingerprint='' allowed='' admin=''
+plain() {
+  case $2 in '' | *[!A-Za-z0-9._:=+/-]*)
+    echo "join-machine.sh: $1 '$2': a name is made of letters, digits, '.', '_' and '-'" >&2; exit 2 ;;
+  esac
+}
 while [ $# -gt 0 ]; do
+  [ $# -ge 2 ] || { echo "join-machine.sh: $1 has no value" >&2; exit 2; }
+  case $1 in --name | --allow) plain "$1" "$2" ;; esac
   case $1 in
     --root) root=$2 ;; --python) python=$2 ;; --wheel) wheel=$2 ;; --lock) lock=$2 ;; --name) name=$2 ;;
     --advertise) advertise=$2 ;; --join) sponsor=$2 ;; --fingerprint) fingerprint=$2 ;;
@@ -65,12 +72,12 @@ mnemesh=$venv/bin/mnemesh
 # Its identity: once.
 if [ ! -e "$data/config.toml" ]; then
   as_node "$mnemesh" init --name "$name" --advertise "$advertise" ${admin:+--admin "$admin"}
-  # Peers come by the address of this machine, agents by loopback.
-  sed -i 's/^\[listen\]$/[listen]\nhost = "0.0.0.0"\nagent_listen = "127.0.0.1:9078"/' "$data/config.toml"
-  chown mnemesh:mnemesh "$data/config.toml"
+  # Peers come by the address of this machine, agents by loopback. As the user of the node: root follows no link
+  # that this user could put there.
+  as_node sed -i 's/^\[listen\]$/[listen]\nhost = "0.0.0.0"\nagent_listen = "127.0.0.1:9078"/' "$data/config.toml"
 fi
 for one in $allowed; do
-  as_node "$mnemesh" node allow "${one%%=*}" --name "${one#*=}"
+  as_node "$mnemesh" node allow "${one%=*}" --name "${one##*=}"
 done
 
 # Its units.

@@ -308,6 +308,11 @@ def test_a_machine_is_made_a_node_once_however_often_it_is_asked(open_folder: Pa
     assert (lacking.returncode, "--lock is missing" in lacking.stderr) == (2, True)
     wrong = run("--frob", "x", **given)
     assert (wrong.returncode, "unknown option --frob" in wrong.stderr) == (2, True)
+    for option, value in (("name", "a b"), ("allow", "5f=a; id"), ("allow", "*"), ("name", "")):
+        odd = run(**{**given, option: value})
+        assert (odd.returncode, "a name is made of" in odd.stderr) == (2, True), value
+    short = run("--name")
+    assert (short.returncode, "--name has no value" in short.stderr) == (2, True)
     assert not root.exists()
 
     there_before = _user_exists()
@@ -317,11 +322,16 @@ def test_a_machine_is_made_a_node_once_however_often_it_is_asked(open_folder: Pa
         data = root / "var" / "lib" / "mnemesh"
         key = (data / "keys" / "node.key").read_bytes()
         assert "installs" in first.stdout
-        again = run("--allow", f"{'5f' * 32}=node-a", **given)
+        pin = "spki:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="
+        again = run("--allow", f"{'5f' * 32}=node-a", "--allow", f"{pin}=node-c", **given)
         assert again.returncode == 0, again.stderr
         assert "installs" not in again.stdout
         assert (data / "keys" / "node.key").read_bytes() == key
-        assert "node-a" in (data / "keys" / "allowlist").read_text()
+        allowlist = (data / "keys" / "allowlist").read_text()
+        assert "node-a" in allowlist
+        assert "spki:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 node-c" in (
+            allowlist
+        )
         config = (data / "config.toml").read_text()
         assert config.count('agent_listen = "127.0.0.1:9078"') == 1
         assert (root / "etc/systemd/system/mnemesh-backup.timer").exists()
