@@ -199,8 +199,8 @@ def test_a_member_that_is_away_shows(mesh: list[RealNode]) -> None:
     three.kill()
     falls(one, "peer_up", peer=three.name)
     becomes(one, "peer_consecutive_failures", peer=three.name)
-    ident = one.store("to be erased")["id"]
-    one.tell("POST", "/forget", {"ids": [ident]}, x_agent_id=one.get(ident)["agent_id"])
+    ident = one.store("to be erased", agent_id=KEEPER)["id"]
+    one.tell("POST", "/forget", {"ids": [ident]}, x_agent_id=KEEPER)
     becomes(one, "erasures_outstanding")
     assert two.process is not None
     two.process.send_signal(signal.SIGSTOP)

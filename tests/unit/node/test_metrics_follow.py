@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from node.audit.side import AuditSide
+from node.integrity.keeping import Keeping
 from node.metrics import KNOWN_VALUES, TABLE, Metrics
 from node.process.side import ProcessSide
 
@@ -44,6 +45,27 @@ def test_lines_that_the_log_lost_are_counted_once() -> None:
         side._tend_log()
         page = metrics.render(process=False).decode()
         assert f"\nmnemesh_log_lines_lost_total {shown:.1f}\n" in page
+
+
+def test_records_that_are_set_apart_show_until_they_are_whole() -> None:
+    metrics = Metrics()
+    some = SimpleNamespace(records={b"one": 1, b"two": 2}, private=True)
+    none = SimpleNamespace(records={}, private=False)
+    keeping = cast(
+        "Any",
+        SimpleNamespace(
+            _engine=SimpleNamespace(metrics=metrics),
+            _needs=none,
+            _tries=0,
+            _loop=SimpleNamespace(time=lambda: 0.0),
+            _log=lambda *_, **__: None,
+            _why=lambda _needs: "",
+        ),
+    )
+    for left, needs, shown in ((["damage"], some, 2), ([], none, 0)):
+        Keeping._settle(keeping, cast("Any", left), cast("Any", needs))
+        page = metrics.render(process=False).decode()
+        assert f"\nmnemesh_records_quarantined {shown:.1f}\n" in page
 
 
 def test_known_values_are_on_the_page_before_their_first_event() -> None:
