@@ -1,10 +1,11 @@
 """Asking peers for what was damaged here, and answering them.
 
-Law: one piece of at most `PIECE_BYTES` is under way at a time, each with a deadline; who does not
-answer is passed over for the next peer. An answer says nothing by itself: what becomes of it is
-decided where it has to prove itself (`node.store.proving`). A node answers members, with what any
-snapshot or page of it would hold, never of the private lane. It spends so much of a second on one
-link and no more: what is asked beyond that waits for the next second, one question a link.
+Law: one piece of at most `PIECE_BYTES` is under way at a time, each with a deadline, and all with
+another; who does not answer, or little by little, is passed over for the next peer. An answer says
+nothing by itself: what becomes of it is decided where it has to prove itself
+(`node.store.proving`). A node answers members, with what any snapshot or page of it would hold,
+never of the private lane. It spends so much of a second on one link and no more: what is asked
+beyond that waits for the next second, one question a link.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ TOPIC: Final = "integrity"
 PIECE_BYTES: Final = 48 * 1024
 _WHOLE_BYTES_MAX: Final = 64 * 1024 * 1024
 _ANSWER_SECONDS: Final = 3.0
+_ALL_SECONDS: Final = 300.0
 _PIECES_PER_SECOND: Final = 1000
 _WORK_SECONDS: Final = 0.1
 _KEPT_MAX: Final = 4
@@ -99,23 +101,24 @@ class Asking:
     # --- asking ------------------------------------------------------------------
 
     async def ask(self, link: int, node: NodeId, needs: Needs) -> Given | None:
-        """Fetch everything that is needed from one peer; None when it does not answer."""
+        """Fetch everything that is needed from one peer; None when it is silent or slow."""
         records: dict[bytes, bytes | None] = {}
         requests: dict[bytes, bytes | None] = {}
         bundles: dict[tuple[bytes, int], bytes] = {}
         pending: Pending | None = None
         try:
-            for key in needs.shared:
-                records[key] = await self._fetch(link, node, RECORD, key)
-            for scope in sorted(needs.requests):
-                requests[scope] = await self._fetch(link, node, REQUEST, scope)
-            for lost in needs.bundles:
-                name = lost.actor + lost.last.to_bytes(NUMBER_BYTES, "big")
-                data = await self._fetch(link, node, BUNDLE, name)
-                if data is not None:
-                    bundles[lost.actor, lost.last] = data
-            if needs.pending:
-                pending = _pending(await self._fetch(link, node, PENDING, b""))
+            async with asyncio.timeout(_ALL_SECONDS):
+                for key in needs.shared:
+                    records[key] = await self._fetch(link, node, RECORD, key)
+                for scope in sorted(needs.requests):
+                    requests[scope] = await self._fetch(link, node, REQUEST, scope)
+                for lost in needs.bundles:
+                    name = lost.actor + lost.last.to_bytes(NUMBER_BYTES, "big")
+                    data = await self._fetch(link, node, BUNDLE, name)
+                    if data is not None:
+                        bundles[lost.actor, lost.last] = data
+                if needs.pending:
+                    pending = _pending(await self._fetch(link, node, PENDING, b""))
         except TimeoutError:
             return None
         return Given(records=records, pending=pending, bundles=bundles, requests=requests)
@@ -134,7 +137,9 @@ class Asking:
             whole += piece.data
             if len(whole) == piece.total:
                 return bytes(whole)
-            if not piece.data or not len(whole) < piece.total <= _WHOLE_BYTES_MAX:
+            # All but the last piece are full: who answers byte by byte answers for ever.
+            full = len(piece.data) == PIECE_BYTES
+            if not full or not len(whole) < piece.total <= _WHOLE_BYTES_MAX:
                 raise TimeoutError
 
     async def _piece(self, link: int, node: NodeId, kind: bytes, key: bytes, offset: int) -> Piece:

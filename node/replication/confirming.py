@@ -3,7 +3,8 @@
 Law: all kinds of rows that the digest or an approval rests on are compared, those that the snapshot
 lacks as well: a range is the same only when both sides have the same rows in it. What differs must
 have changed at the witness beyond the snapshot's clock, by its own account; one row that did not
-is enough against the snapshot. A witness that never answers is told apart from one that began to.
+is enough against the snapshot. A witness that never answers is told apart from one that began to,
+and one that takes for ever is given up.
 """
 
 import asyncio
@@ -43,6 +44,9 @@ from node.store.snapshot import PENDING, RECORDS
 SEGMENT_ROWS: Final = 512
 SILENT_S: Final = 5.0
 ANSWER_S: Final = 10.0
+PATIENCE_S: Final = 60.0
+ROW_S: Final = 0.001
+"""So long, and so much longer for each row, a witness may take for all of its answers together."""
 _AHEAD: Final = 8
 _ALL: Final = b""
 
@@ -193,6 +197,7 @@ class _Comparison:
         self._incoming = incoming
         self._out = out
         self._place = 0
+        self._began = asyncio.get_running_loop().time()
         self._sealing: set[bytes] = set()
         self._missing: list[Entry] = []
 
@@ -235,7 +240,10 @@ class _Comparison:
         return self._confirming.range(self._link, self._place, task)
 
     async def _answer(self, future: "asyncio.Future[Answer]") -> Rows:
-        async with asyncio.timeout(ANSWER_S):
+        # Who answers each question at the last moment, and row by row, would be asked for days.
+        spent = asyncio.get_running_loop().time() - self._began
+        left = PATIENCE_S + ROW_S * (self._out.rows + self._out.moved) - spent
+        async with asyncio.timeout(max(min(ANSWER_S, left), 0.0)):
             answer = await future
         if not isinstance(answer, Rows):
             raise _UnableError

@@ -278,3 +278,16 @@ def test_who_never_answers_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert compare(store, incoming, deaf=True).word is Word.SILENT
     for each in (store, source, incoming):
         each.close()
+
+
+def test_who_takes_for_ever_over_its_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirming, "SEGMENT_ROWS", 1)
+    monkeypatch.setattr(confirming, "ROW_S", 0.0)
+    monkeypatch.setattr(confirming, "PATIENCE_S", 0.0)  # as after hours of answers that came late
+    store, source, _ = story(5, tmp_path)
+    incoming = received(source, tmp_path)
+    assert compare(store, incoming).word is Word.UNABLE
+    for each in (store, source, incoming):
+        each.close()

@@ -23,7 +23,7 @@ from node.integrity.asking import (
 )
 from node.replication.engine import Engine
 from node.store import Store
-from node.store.proving import Given
+from node.store.proving import Given, Needs
 from node.store.rows import decode_idempotency
 from tests.unit.crdt.rig import Node
 from tests.unit.integrity.rig import fill, kept, rows, stop
@@ -190,3 +190,47 @@ def test_two_members_who_say_the_same_vouch_for_it_and_one_who_says_it_twice_doe
     assert not any(said.heard(STRANGER, other).vouched for other in others)
     assert said.heard(STRANGER, given).vouched
     assert Vouching(1).heard(MEMBER, given).vouched  # nobody else could say it
+
+
+class Asked:
+    """What the asking side uses of an engine, with a peer that answers as told."""
+
+    def __init__(self, answer: Callable[[int], list[Any]]) -> None:
+        self.asides: dict[str, Callable[[NodeId, int, bytes], None]] = {}
+        self.questions = 0
+        self._answer = answer
+
+    def send_aside(self, topic: str, data: bytes, link: int | None = None) -> None:
+        _, number, _, _, offset = msgpack.unpackb(data)
+        self.questions += 1
+        said = msgpack.packb([1, number, *self._answer(offset)])
+        asyncio.get_running_loop().call_soon(self.asides[topic], MEMBER, link, said)
+
+    def soon(self) -> None:
+        """What is said is on its way."""
+
+
+async def test_an_answer_in_pieces_is_put_together() -> None:
+    whole = random.Random(2).randbytes(3 * PIECE_BYTES + 7)
+    peer = Asked(lambda offset: [len(whole), whole[offset : offset + PIECE_BYTES]])
+    given = await Asking(cast("Engine", peer)).ask(1, MEMBER, Needs(records={b"dr": bytes(16)}))
+    assert given is not None
+    assert (given.records, peer.questions) == ({b"dr": whole}, 4)
+
+
+@pytest.mark.parametrize("piece", [b"", b"x", bytes(PIECE_BYTES - 1), bytes(PIECE_BYTES + 1)])
+async def test_who_answers_little_by_little_is_not_waited_for(piece: bytes) -> None:
+    peer = Asked(lambda _offset: [64 * 1024 * 1024, piece])
+    asked = Asking(cast("Engine", peer)).ask(1, MEMBER, Needs(records={b"dr": bytes(16)}))
+    assert await asked is None
+    assert peer.questions == 1
+
+
+async def test_who_takes_its_time_for_each_piece_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "_ALL_SECONDS", 0.05)
+    peer = Asked(lambda _offset: [1, b"x"])
+    needs = Needs(records={b"d%d" % n: bytes(16) for n in range(10**5)})
+    assert await Asking(cast("Engine", peer)).ask(1, MEMBER, needs) is None
+    assert peer.questions < 10**5
