@@ -178,6 +178,7 @@ def test_lanes_that_change_nothing_are_no_lanes() -> None:
     assert quiet == {
         ("POST", "/federation/peers"),  # whom this node bridges to: its operator's, not shared
         ("DELETE", "/federation/peers"),
+        ("POST", "/integrity/scrub"),  # this node looks at its own disk
         ("POST", "/session/start"),  # draws a name and stores nothing
         ("POST", "/kg/query"),  # questions whose words do not fit an address
         ("POST", "/recall"),
