@@ -5,7 +5,8 @@ a pointer, is held to what it stands for: every table that was derived from reco
 log is what deriving it again would give, row by row and both ways.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import ClassVar, Final
 
 from crdt.dot import ACTOR_BYTES
 from crdt.pending import decode_pending
@@ -42,6 +43,8 @@ INDEXES: Final = ("idx_time", "idx_ns", "idx_expiry", "idx_archive")
 UNLINKED: Final = "a row is missing or wrong in"
 _SEAL_BYTES: Final = 16
 
+_Look = Callable[["Relations", str, bytes, bytes], None]
+
 
 class Relations:
     """Looks at one state.
@@ -55,22 +58,6 @@ class Relations:
         self._txn = txn
         self._tables = tables
         self._waiting = _approvals(txn, tables)
-        self._look: Final = {
-            "records": self._record,
-            "feed": self._feed,
-            "gone": self._gone,
-            "gone_at": self._gone_at,
-            "idx_time": self._index,
-            "idx_ns": self._index,
-            "idx_expiry": self._index,
-            "idx_archive": self._index,
-            "log_governance": self._log,
-            "log_data": self._log,
-            "log_private": self._log,
-            "log_index": self._log_index,
-            "idempotency": self._request,
-            "idempotency_at": self._request_at,
-        }
 
     def verify(self, table: str, key: bytes, value: bytes) -> None:
         """Hold a row, whose own checksum holds, to what belongs to it.
@@ -78,9 +65,9 @@ class Relations:
         Raises:
             CorruptRecord: something does not belong together.
         """
-        look = self._look.get(table)
+        look = self._looks.get(table)
         if look is not None:
-            look(table, key, value)
+            look(self, table, key, value)
 
     def expected(self, key: bytes, data: bytes) -> dict[tuple[str, bytes], bytes] | None:
         """The index rows of a record: {(table, key): value}; None when nobody can tell.
@@ -201,6 +188,25 @@ class Relations:
         scope = row[NUMBER_BYTES:]
         if value or self._txn.get(scope, db=self._tables.idempotency) is None:
             raise CorruptRecord(table, row, "it is about no request")
+
+    # Functions, not methods of the instance: one that held those would live, and with it its
+    # transaction and a place among the readers of the store, until garbage is looked for.
+    _looks: ClassVar[dict[str, _Look]] = {
+        "records": _record,
+        "feed": _feed,
+        "gone": _gone,
+        "gone_at": _gone_at,
+        "idx_time": _index,
+        "idx_ns": _index,
+        "idx_expiry": _index,
+        "idx_archive": _index,
+        "log_governance": _log,
+        "log_data": _log,
+        "log_private": _log,
+        "log_index": _log_index,
+        "idempotency": _request,
+        "idempotency_at": _request_at,
+    }
 
 
 def _approvals(txn: Transaction, tables: Tables) -> PendingTable | None:
