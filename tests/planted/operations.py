@@ -50,6 +50,11 @@ OPERATIONS: Final = (
         watch=Watch(property=("tests/unit/backup/test_backup_misled.py",)),
     ),
     Planted(
+        name="48-scrub-keeps-its-places",
+        meaning="pieces of a scrub hold their places among the readers until garbage is looked for",
+        watch=Watch(property=("tests/unit/store/test_store_reader_slots.py",)),
+    ),
+    Planted(
         name="61-flipped-backup-is-restored",
         meaning="a file of a backup is restored although it is not the one that was signed",
         watch=Watch(property=("tests/property/test_backup_flips.py",)),
