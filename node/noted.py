@@ -7,17 +7,14 @@ alert can tell from any moment. The notes are written by others: the backup, the
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
+from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.facts import read_note
 from node.live import Tasks
 from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
 from node.metrics import Metrics
 from node.replication.engine import Engine
 from node.store.feed import Changed
-
-LAST_BACKUP: Final = "last_backup.json"
-RECOVERING: Final = "recovering.json"
 
 
 @dataclass(slots=True)

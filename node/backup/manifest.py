@@ -82,7 +82,8 @@ class Manifest:
 
     Attributes:
         id: name of its folder.
-        created_ms: when the copy was made, milliseconds since the epoch.
+        created_ms: when the copy was made, milliseconds since the epoch; just after the one before
+            of its node, where a clock went back.
         created_at: the same for people, RFC 3339.
         version: of the program that made it.
         node_id: of the node it was made of, hex.

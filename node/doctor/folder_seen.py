@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.doctor.facts import IdentityFacts, KeyFact, NodeFacts
 from node.doctor.machine_facts import BackupFacts, StoreFacts
 from node.facts import LastExit, ListenerFacts, read_note
@@ -21,8 +22,6 @@ from transport.certificate import expires_at, fingerprint, load_der
 from transport.errors import LooseModeError, TransportError
 from transport.tls import OwnCertificate
 
-_BACKUP_NOTE: Final = "last_backup.json"
-_RECOVERING_NOTE: Final = "recovering.json"
 _REPLACED: Final = "replaced"
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -60,12 +59,12 @@ def last_exit_of(paths: Paths) -> int:
 
 def with_notes(node: NodeFacts, paths: Paths) -> NodeFacts:
     """What notes in the folder say beside."""
-    return replace(node, recovering=(paths.data_dir / _RECOVERING_NOTE).exists())
+    return replace(node, recovering=(paths.data_dir / RECOVERING).exists())
 
 
 def backup_of(paths: Paths) -> BackupFacts:
     """The last backup that succeeded."""
-    note = read_note(paths.data_dir / _BACKUP_NOTE) or {}
+    note = read_note(paths.data_dir / LAST_BACKUP) or {}
     at_ms: Any = note.get("at_ms")
     if type(at_ms) is not int:
         return BackupFacts()

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from node.backup.notes import LAST_BACKUP
 from node.contracts import Governing, Reader
 from node.events.event_name import Road
 from node.events.feed import Bell
@@ -29,7 +30,6 @@ from node.hooks.running import Runner, Surroundings
 from node.hooks.seldom import Seldom
 from node.hooks.telling import Telling
 from node.live import Live, Tasks
-from node.noted import LAST_BACKUP
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.settings import Settings

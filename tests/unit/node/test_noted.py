@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.live import Tasks
 from node.memory.conflicts_open import OpenConflicts
 from node.metrics import Metrics
-from node.noted import LAST_BACKUP, RECOVERING, LastBackup, Noted
+from node.noted import LastBackup, Noted
 
 
 def test_the_last_backup_is_read_when_its_note_changes(tmp_path: Path) -> None:
