@@ -80,6 +80,7 @@ class Keeping:
         self._left: list[CorruptRecord] = []
         self._needs = Needs()
         self._corrupt = self._repaired = self._passes = self._asked = 0
+        self._queued: set[bool] = set()
         self._tries = 0
         self._trouble = ""
         self._urgent = False
@@ -148,7 +149,13 @@ class Keeping:
     # --- passes ------------------------------------------------------------------
 
     def begin(self, *, repair: bool) -> None:
-        """Begin a pass at full speed; `facts` tells how far it is."""
+        """Begin a pass at full speed; `facts` tells how far it is.
+
+        One that was asked for and has not begun yet serves whoever asks for the same again.
+        """
+        if repair in self._queued:
+            return
+        self._queued.add(repair)
         self._asked += 1
         self._spawn(self._by_itself(repair=repair, hurry=True, asked=True))
 
@@ -173,6 +180,7 @@ class Keeping:
             StoreDamaged: a page is damaged; the node starts over, or ends.
         """
         async with self._lock:
+            self._queued.discard(repair)
             store = self._engine.store
             if self._engine.exchange.catchup.joining:
                 raise Unavailable("the store is being replaced", fix="Try again in a moment")
