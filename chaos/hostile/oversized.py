@@ -102,9 +102,11 @@ async def _bundles(target: Target, victim: Victim, through: list[str]) -> None:
         if not await refused(link, victim, many.seal(*ops, keep=False)):
             through.append(f"{victim.name}: a bundle of 1025 operations")
         large = member.new_line()
-        # It fits a frame, and would fit none with what stands around it when it is passed on.
-        content = (target.marker * _FRAME)[: _FRAME - 900]
+        # It fits a message, and would fit none with what stands around it when it is passed on.
+        content = target.marker * (_FRAME // len(target.marker))
         op = large.create("large", member.heads, content=content)
+        spare = len(large.seal(op, keep=False).data) - (_FRAME - 500)
+        op = large.create("large", member.heads, content=content[:-spare])
         if not await refused(link, victim, large.seal(op, keep=False)):
             through.append(f"{victim.name}: a bundle that could not be passed on")
 
