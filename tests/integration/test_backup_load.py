@@ -13,16 +13,28 @@ from node.backup.drilling import drill
 from node.backup.folder import look
 from node.backup.taking import Source, take
 from node.backup.verifying import verify_backup
-from tests.integration.rig import RealNode, until
+from node.settings.toml_file import write_config
+from tests.integration.rig import RealNode, running, until
 from tests.integration.rig_commands import told
+from tests.integration.rig_routes import lone
 from tests.unit.backup.rig import MINUTE_MS, NOW_MS
 from transport.identity import NodeKey
 
 pytestmark = pytest.mark.integration
 
 
+_ROWS_MAX = 4_000
+_SETTINGS = {
+    "storage": {"log_bytes_max": 1 << 20, "log_bytes_min": 0, "maintenance_interval_secs": 0.1}
+}
+
+
 class Load:
-    """Writers that never pause; `promised` counts what was acknowledged."""
+    """Writers that never pause; `promised` counts what was acknowledged.
+
+    What is stored does not grow beyond a bound, for a backup takes as long as its store is large:
+    beyond it memories are written anew, and the log is cut meanwhile.
+    """
 
     def __init__(self, node: RealNode) -> None:
         self._node = node
@@ -32,10 +44,19 @@ class Load:
 
     def write(self, writer: int) -> None:
         number = 0
+        ids: list[str] = []
         while not self._stop.is_set():
             number += 1
-            items = [{"title": f"{writer} {number} {n}", "content": "x" * 300} for n in range(10)]
-            reply = self._node.ask("POST", "/memories/bulk", items, timeout=60)
+            if self.promised < _ROWS_MAX:
+                items = [
+                    {"title": f"{writer} {number} {n}", "content": "x" * 300} for n in range(10)
+                ]
+                reply = self._node.ask("POST", "/memories/bulk", items, timeout=60)
+                ids += reply.body.get("ids", [])
+            else:
+                path = f"/memories/{ids[number % len(ids)]}"
+                reply = self._node.ask("PUT", path, {"content": f"{number} " * 60}, timeout=60)
+                items = []
             if reply.status >= 300:
                 self.failures.append(json.dumps(reply.body)[:200])
                 return
@@ -54,6 +75,15 @@ class Load:
             for thread in threads:
                 thread.join(60)
         assert not self.failures
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
+    one = lone(tmp_path_factory.mktemp("lone"))
+    one.data_dir.mkdir(mode=0o700)
+    write_config(one.data_dir / "config.toml", _SETTINGS)
+    with running(one):
+        yield one
 
 
 def source_of(node: RealNode) -> Source:
