@@ -23,7 +23,7 @@ from transport.identity import NodeKey
 pytestmark = pytest.mark.integration
 
 
-_ROWS_MAX = 4_000
+_ROWS_MAX = 2_000
 _SETTINGS = {
     "storage": {"log_bytes_max": 1 << 20, "log_bytes_min": 0, "maintenance_interval_secs": 0.1}
 }
