@@ -24,7 +24,9 @@ DEPLOY: Final = ROOT / "deploy"
 UNITS: Final = sorted((DEPLOY / "systemd").iterdir())
 SERVICES: Final = [path for path in UNITS if path.suffix == ".service"]
 KUBERNETES: Final = DEPLOY / "kubernetes"
-SCRIPTS: Final = sorted(DEPLOY.rglob("*.sh"))
+SCRIPTS: Final = sorted(
+    [*DEPLOY.rglob("*.sh"), *(DEPLOY / "debian").glob("p*t*"), DEPLOY / "debian" / "prerm"]
+)
 NODE_SCHEMA: Final = "1.30"
 _CONTAINERS_USER: Final = 9077
 

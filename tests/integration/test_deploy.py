@@ -345,3 +345,43 @@ def test_a_machine_is_made_a_node_once_however_often_it_is_asked(open_folder: Pa
 
 def _user_exists() -> bool:
     return subprocess.run(["getent", "passwd", "mnemesh"], check=False).returncode == 0
+
+
+# -- a package ------------------------------------------------------------------------------
+
+
+@needs("dpkg-deb", "dpkg")
+def test_the_package_has_debians_layout_and_brings_the_command(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("mnemesh-*.whl")
+    made = subprocess.run(
+        [
+            *(str(DEPLOY / "debian" / "build-package.sh"), "--wheel", str(wheel)),
+            *("--lock", str(ROOT / "requirements.lock"), "--out", str(tmp_path / "out")),
+            *("--python", sys.executable),
+        ],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    (package,) = (tmp_path / "out").glob("mnemesh_*.deb")
+    root = tmp_path / "root"
+    subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
+    assert root.stat().st_mode & 0o777 == 0o755
+    assert os.access(root / "usr/bin/mnemesh", os.X_OK)
+    unit = (root / "usr/lib/systemd/system/mnemesh.service").read_text()
+    assert "ExecStart=/usr/bin/mnemesh serve\n" in unit
+    assert "EnvironmentFile=-/etc/default/mnemesh\n" in unit
+    assert (root / "etc/default/mnemesh").exists()
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "node", "version"],
+        env=clean_environment() | {"PYTHONPATH": str(root / "usr/lib/mnemesh")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout.split()[-1]) == (0, wheel.name.split("-")[1]), ran.stderr
