@@ -31,6 +31,8 @@ from tests.unit.crdt import test_stream as streaming
 from tests.unit.http import test_http_strict_json as reading
 from tests.unit.node import test_pressure as pressing
 
+pytestmark = pytest.mark.thorough
+
 # --- records ---------------------------------------------------------------------
 
 
