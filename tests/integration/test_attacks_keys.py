@@ -18,7 +18,7 @@ from tests.integration.rig import RealNode, Reply, until
 from tests.integration.rig_governance import decide, held, set_policy
 from tests.integration.rig_mesh import founded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 NEW: dict[str, Any] = {"title": "t", "content": "c"}
 NONCES = itertools.count()

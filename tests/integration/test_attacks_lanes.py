@@ -12,7 +12,7 @@ from tests.integration.rig_governance import fresh_space, held, set_policy
 from tests.integration.rig_mesh import founded
 from tests.integration.rig_push import Pusher
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 MALLORY, ALICE, ROOT = {"X_Agent_Id": "mallory"}, {"X_Agent_Id": "alice"}, {"X_Agent_Id": "root"}
 SERIAL = itertools.count()

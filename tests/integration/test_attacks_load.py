@@ -10,7 +10,7 @@ from tests.integration.rig import RealNode, running
 from tests.integration.rig_governance import set_policy
 from tests.integration.rig_mesh import founded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 HELD = 2000
 STREAMS = 40

@@ -19,7 +19,7 @@ from tests.integration.rig_hooks import receiving
 from tests.integration.rig_mcp import called
 from tests.integration.rig_mesh import founded
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 SECRET = "signs-what-is-sent-4711"  # noqa: S105 - a text to look for
 ALICE, MALLORY = {"x_agent_id": "alice"}, {"x_agent_id": "mallory"}

@@ -19,7 +19,7 @@ from tests.integration.rig_mcp import called
 from tests.integration.rig_mesh import founded
 from tests.integration.test_attacks_keys import Keys
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 ROOT = {"x_agent_id": "root"}
 ZOE, MAL = {"x_agent_id": "zoe"}, {"x_agent_id": "mal"}

@@ -20,7 +20,7 @@ from tests.integration.rig import RealNode, Reply, until
 from tests.integration.rig_mcp import call_of, opened, posted
 from tests.integration.rig_mesh import founded
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 ALICE, MALLORY = {"x_agent_id": "alice"}, {"x_agent_id": "mallory"}
 SLOWEST_SECONDS = 1.5

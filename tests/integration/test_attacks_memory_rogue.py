@@ -21,7 +21,7 @@ from tests.integration.rig_forger import Forger
 from tests.integration.rig_hooks import receiving
 from tests.integration.rig_mesh import founded, start_all
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 ALICE = {"x_agent_id": "alice"}
 HUGE, DEEP = 2**62, -(2**62)

@@ -15,7 +15,7 @@ from tests.integration.rig import RealNode, running, until
 from tests.integration.rig_hooks import Receiver, receiving
 from tests.integration.rig_mesh import founded
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 SECRET = "xylographist"  # noqa: S105 - a word to look for
 ALICE, MALLORY = {"x_agent_id": "alice"}, {"x_agent_id": "mallory"}

@@ -11,7 +11,7 @@ from tests.integration.rig import RealNode, Reply, until_level
 from tests.integration.rig_governance import set_policy
 from tests.integration.rig_mesh import founded, start_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 SECRET = "a-word-that-is-nobody-elses"  # noqa: S105 - a text to look for
 ALICE, MALLORY, FRIEND = {"X_Agent_Id": "alice"}, {"X_Agent_Id": "mallory"}, {"X_Agent_Id": "fay"}

@@ -22,7 +22,7 @@ from tests.integration.rig_mesh import founded, start_all
 from tests.integration.rig_rogue import Rogue
 from transport.identity import NodeKey
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 ROOT = {"X_Agent_Id": "root"}
 KEY = NodeKey.generate(os.urandom).public.hex()
 

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_linked
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 AGAIN = {"id": "again", "title": "again", "content": "text"}
 AHEAD = (

@@ -18,7 +18,7 @@ from transport.frames import encode
 from transport.identity import NodeKey
 from transport.websocket import WebSocketLink
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 REJECTED = "mnemesh_frames_rejected_total"
 # Tests in which good bundles come along with the bad ones.
 LETS_IN = {

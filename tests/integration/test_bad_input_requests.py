@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.rig import RealNode
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 @pytest.mark.parametrize(

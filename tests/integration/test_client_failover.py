@@ -13,7 +13,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, content_hash, until, until_linked
 from tests.integration.rig_mesh import cut
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 PATIENT = Retry(total=30.0, attempt=5.0, connect=1.0, first_pause=0.1, longest_pause=0.5)
 
 

@@ -12,7 +12,7 @@ from node.client import AsyncClient, BadArgument, Client
 from node.client.langgraph import MnemeshStore
 from tests.integration.rig import RealNode, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 @pytest.fixture

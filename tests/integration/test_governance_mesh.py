@@ -18,7 +18,7 @@ from tests.integration.rig_governance import (
 )
 from tests.integration.rig_mesh import heal
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 def test_a_tightened_policy_binds_all_others_within_two_seconds(four: list[RealNode]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.rig import RealNode
 from tests.integration.rig_routes import lone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 PROTOCOL = "2025-06-18"
 
 

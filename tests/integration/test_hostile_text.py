@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.rig import RealNode, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.thorough, pytest.mark.integration, pytest.mark.slow]
 
 HOSTILE = {
     "right to left": "\u202egnp.exe\u202c",

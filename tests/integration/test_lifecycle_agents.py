@@ -10,7 +10,7 @@ from tests.integration.rig_governance import cut_off
 from tests.integration.rig_mesh import heal
 from tests.integration.rig_traces import traces, until_clear
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 ALICE, BOB, EVE = "ai:alice", "ai:bob", "ai:eve"
 HERS: Final = "zanzibar-quagga"
 HIS: Final = "okapi-lagoon"

@@ -9,7 +9,7 @@ from node.mcp.profiles import tools_of
 from tests.integration.rig import RealNode
 from tests.integration.test_mcp_clients import over_http
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 RULES = {"write": "approve", "promote": "any", "delete": "any", "approver": {"agent": "ai:b"}}
 

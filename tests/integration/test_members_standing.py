@@ -17,7 +17,7 @@ from tests.integration.rig_commands import mnemesh, newcomer, told
 from tests.integration.rig_mesh import list_of
 from transport import allowlist
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 CUT_SECONDS = 1.0
 

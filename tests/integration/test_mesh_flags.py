@@ -8,7 +8,7 @@ import pytest
 from tests.integration.rig import RealNode, check_equal, ended, until
 from tests.integration.rig_mesh import Authority, founded, start_all
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 FOUR = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]
 
 

@@ -12,7 +12,7 @@ from tests.integration.rig import RealNode, check_equal, until, until_level, unt
 from tests.integration.rig_mesh import Authority, Pair, list_of, self_signed
 from transport import allowlist
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 
 def knock(node: RealNode, pair: Pair | None, path: str = "/api/v1/health") -> int | None:

@@ -13,7 +13,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, check_equal, until, until_level, until_linked
 from tests.integration.rig_traces import traces
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 
 SECRET = "the-heron-stands-in-the-reeds"  # noqa: S105 - a text to look for
 LATER = "and-flies-off-at-noon"
