@@ -12,7 +12,16 @@ from collections.abc import Sequence
 
 def main() -> None:
     """Entry point of the console script and of `python -m node`."""
-    sys.exit(run(sys.argv[1:]))
+    if sys.argv[1:2] != ["serve"]:
+        sys.exit(run(sys.argv[1:]))
+    from node.process.leaving import Leaving  # noqa: PLC0415 -- a node alone has threads to wait for
+
+    leaving, code = Leaving(), 1
+    try:
+        code = run(sys.argv[1:])
+    finally:
+        leaving.begin(code)
+    sys.exit(code)
 
 
 def run(args: Sequence[str]) -> int:
