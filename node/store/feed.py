@@ -7,7 +7,6 @@ reaches without a gap.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -98,9 +97,11 @@ class Feed:
                 break
             for at, value in rows:
                 position = int.from_bytes(at, "big")
-                with suppress(CorruptRecord), self._env.telling():
+                try:
                     standing = read_standing(at, value)
                     out.append(Changed(position, standing.key, proven(standing)))
+                except CorruptRecord as error:
+                    self._env.on_damage(error)
         return out
 
     def _rows(self, txn: Transaction, position: int, limit: int) -> Iterator[tuple[bytes, bytes]]:

@@ -5,7 +5,6 @@ keys are fetched page by page, so a slow reader holds neither old pages nor the 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Final
 
 from crdt.hlc import STAMP_MAX
@@ -95,9 +94,9 @@ class Lists:
     def _target(self, table: str, row: bytes, value: bytes) -> bytes | None:
         """The record key in a row; None when the row is damaged, which is told and made whole."""
         try:
-            with self._env.telling():
-                return pointed(table, row, value)
-        except CorruptRecord:
+            return pointed(table, row, value)
+        except CorruptRecord as error:
+            self._env.on_damage(error)
             return None
 
     def with_prefix(self, prefix: bytes, limit: int) -> list[bytes]:
@@ -117,8 +116,11 @@ class Lists:
             table = self._env.tables.counts
             out: dict[tuple[str, str], int] = {}
             for key, value in txn.cursor(db=table):
-                with suppress(CorruptRecord), self._env.telling():
+                try:
                     namespace, tier, held = decode_count(unseal("counts", key, value))
+                except CorruptRecord as error:
+                    self._env.on_damage(error)
+                else:
                     out[namespace, tier] = held
             return out
 
@@ -127,9 +129,11 @@ class Lists:
     def access(self, key: bytes) -> tuple[int, int]:
         """How often a record was read here, and when last (milliseconds); (0, 0) for never."""
         value = self._env.read(lambda txn: txn.get(key, db=self._env.tables.access))
-        with suppress(CorruptRecord), self._env.telling():
+        try:
             return (0, 0) if value is None else decode_access(unseal("access", key, value))
-        return 0, 0  # a counter of this node alone: it begins anew
+        except CorruptRecord as error:
+            self._env.on_damage(error)
+            return 0, 0  # a counter of this node alone: it begins anew
 
     def _paged(
         self, fetch: Callable[[bytes, int], Callable[[Transaction], list[Row]]], at: bytes

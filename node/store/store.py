@@ -118,8 +118,11 @@ class Store:
             CorruptRecord: they are not what was written.
         """
         found = self._env.read(lambda txn: read_record(txn, self._env.tables, key))
-        with self._env.telling():
+        try:
             return None if found is None else record_in(key, found[1])
+        except CorruptRecord as error:
+            self._env.on_damage(error)
+            raise
 
     def page(self, clock: Mapping[Actor, int], limit_bytes: int) -> Page:
         """Bundles beyond a clock: governance first, then in order of arrival, never private.
@@ -159,8 +162,11 @@ class Store:
         value = self._env.read(lambda txn: txn.get(scope, db=self._env.tables.idempotency))
         if value is None:
             return None
-        with self._env.telling():
+        try:
             return decode_idempotency(unseal("idempotency", scope, value))[0]
+        except CorruptRecord as error:
+            self._env.on_damage(error)
+            raise
 
     def load(self) -> Loaded:
         """Everything that the core keeps in memory.
