@@ -21,8 +21,9 @@ import lmdb
 from node.backup.notes import give_to_owner
 from node.errors import NodeError, UsageError
 from node.store.environment import DATA_FILE
-from node.store.errors import NoRoom, StoreBusy, StoreDamaged
+from node.store.errors import StoreBusy, StoreDamaged
 from node.store.folder import current_path
+from node.store.room import check_room
 from node.store.schema import TABLE_NAMES
 
 LOCK_FILE: Final = "lock.mdb"
@@ -30,7 +31,6 @@ _TRIES: Final = 5
 _DBS_MAX: Final = len(TABLE_NAMES) + 8
 _ROOM_BYTES: Final = 1 << 28
 _LOOK_SECONDS: Final = 0.05
-_SPARE_BYTES: Final = 16 << 20
 _JOIN_SECONDS: Final = 60.0
 
 Progress = Callable[[int, int], None]
@@ -169,22 +169,6 @@ def _copy_watched(env: lmdb.Environment, target: Path, total: int, progress: Pro
     if failed:
         raise failed[0]
     progress(total, total)
-
-
-def check_room(folder: Path, wanted: int) -> None:
-    """Make sure that the disk of a folder takes that many bytes and some more.
-
-    Raises:
-        NoRoom: it does not.
-    """
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
-    if free < wanted + _SPARE_BYTES:
-        raise NoRoom(
-            f"there is no room for a copy of the store in {folder}",
-            why=f"it takes {wanted} bytes, and {free} are free",
-            fix="Free some space, or name a folder on another disk; nothing was changed",
-        )
 
 
 def sync_file(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import lmdb
 
 from node.backup.belonging import Target, check_is_ours
-from node.backup.copying import Progress, check_room, no_progress, sync_file
+from node.backup.copying import Progress, no_progress, sync_file
 from node.backup.earlier import earlier_at, is_earlier
 from node.backup.folder import Found, check_files, look, manifest_in
 from node.backup.manifest import DATA, BadBackup, Manifest
@@ -31,6 +31,7 @@ from node.errors import IntegrityError, Refused, UsageError
 from node.store.environment import DATA_FILE
 from node.store.errors import CorruptRecord, StoreDamaged
 from node.store.folder import current_path, install, new_folder
+from node.store.room import check_room
 from node.store.schema import SCHEMA_VERSION, TABLE_NAMES, refuse_other_schema, sealed
 from node.store.writing import STORE_ID_KEY
 from transport.secret_files import sync_folder

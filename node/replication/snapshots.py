@@ -26,7 +26,7 @@ from crdt.effects import (
     Stage,
 )
 from node import failpoints
-from node.errors import DiskFull, IntegrityError
+from node.errors import IntegrityError
 from node.logs import EventLog
 from node.replication.believing import Believing
 from node.replication.engine import Engine
@@ -36,6 +36,7 @@ from node.store.errors import JoinRefused
 from node.store.folder import incoming_folders, new_folder, open_current, swap
 from node.store.incoming import Incoming
 from node.store.joining import Built, build_join
+from node.store.room import check_room
 from node.store.snapshot import FrozenStore, freeze
 
 T = TypeVar("T")
@@ -143,7 +144,7 @@ class SnapshotWorks:
             folder = new_folder(self._data_dir, "frozen", os.urandom)
             store, epoch = self._engine.store, self._epoch
             try:
-                check_room(self._data_dir, store.size_bytes())
+                check_room(self._data_dir, store.size_bytes(), spare_bytes=_SPARE_BYTES)
                 made = await self._in_worker(partial(_frozen, store, folder))
             except Exception as error:  # noqa: BLE001 - a full disk, a damaged row: others have one
                 self._log("snapshot_failed", error=str(error))
@@ -342,21 +343,6 @@ class SnapshotWorks:
             copy.close()
         if self._incoming is not None:
             self._incoming.close()
-
-
-def check_room(folder: Path, size_bytes: int) -> None:
-    """Make sure that a copy leaves room for what agents write meanwhile.
-
-    Raises:
-        DiskFull: it would not.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < size_bytes + _SPARE_BYTES:
-        raise DiskFull(
-            "there is no room for a copy of the store",
-            why=f"it takes up to {size_bytes} bytes, {free} are free",
-            fix="Free space on the node's disk; peers are served from the log meanwhile",
-        )
 
 
 def _frozen(store: Store, folder: Path) -> FrozenStore:

@@ -31,6 +31,7 @@ from tests.architecture.docs_blocks import (
     text_of,
 )
 from tests.architecture.docs_shell import Stage
+from tests.architecture.wheel import wheel_in
 
 _STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")})
 
@@ -149,22 +150,11 @@ def test_no_command_or_option_is_stale(document: str) -> None:
                 assert option in known, f"{document}: {' '.join(words)} has no {option}"
 
 
-def _wheel(folder: Path) -> Path:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
 def test_the_wheel_installs_and_brings_the_command(tmp_path: Path) -> None:
     # Dependencies come from the environment at hand; the slow test below fetches them.
     target = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    wheel = _wheel(tmp_path)
+    wheel = wheel_in(tmp_path)
     subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, capture_output=True)
     run = subprocess.run(
         [sys.executable, str(target / "bin" / "mnemesh"), "version", "--json"],
@@ -185,7 +175,7 @@ def test_the_wheel_installs_the_documented_way(block: Block, tmp_path: Path) -> 
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not on this machine")
     (tmp_path / "dist").mkdir()
-    _wheel(tmp_path / "dist")
+    wheel_in(tmp_path / "dist")
     bin_folder = tmp_path / "bin"
     # The index to fetch from is the reader's own; only what is installed goes elsewhere.
     own = {

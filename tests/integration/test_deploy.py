@@ -26,6 +26,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.docs_blocks import ROOT
+from tests.architecture.wheel import wheel_in
 from tests.integration.rig import (
     RealNode,
     clean_environment,
@@ -172,7 +173,6 @@ def test_a_node_asks_for_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
     unit = (DEPLOY / "systemd" / "mnemesh.service").read_text(encoding="utf-8")
     trace = tmp_path / "trace"
     node = newcomer(tmp_path, "a")
-    (probe,) = free_ports(1)
     command = ["strace", "-f", "-qq", "-o", str(trace), shutil.which("python3") or "", "-V"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0, "no ptrace"
     with running(node):
@@ -193,7 +193,6 @@ def test_a_node_asks_for_no_call_that_the_unit_forbids(tmp_path: Path) -> None:
     assert {"openat", "sendto"} & used
     assert used - _allowed(unit) == set()
     assert not re.search(r"PROT_WRITE\|PROT_EXEC|PROT_EXEC\|PROT_WRITE", text)
-    assert probe
 
 
 def _traced(pid: int) -> bool:
@@ -283,9 +282,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs the system's Python")
 def test_a_machine_is_made_a_node_once_however_often_it_is_asked(open_folder: Path) -> None:
     tmp_path = open_folder
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("mnemesh-*.whl")
+    wheel = wheel_in(tmp_path)
     root = tmp_path / "root"
     given: dict[str, object] = {
         "wheel": wheel,
@@ -352,9 +349,7 @@ def _user_exists() -> bool:
 
 @needs("dpkg-deb", "dpkg")
 def test_the_package_has_debians_layout_and_brings_the_command(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("mnemesh-*.whl")
+    wheel = wheel_in(tmp_path)
     made = subprocess.run(
         [
             *(str(DEPLOY / "debian" / "build-package.sh"), "--wheel", str(wheel)),

@@ -12,8 +12,9 @@ import pytest
 from crdt.effects import Freeze, Stage
 from node.errors import DiskFull
 from node.replication.engine import Engine
-from node.replication.snapshots import SnapshotWorks, check_room
+from node.replication.snapshots import SnapshotWorks
 from node.store.folder import drop_replaced, open_current, set_aside_stores, swap
+from node.store.room import check_room
 from node.store.snapshot import START, freeze
 from node.store.store import Store
 from tests.unit.erasing.rig import RealMaker
