@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from node.http.routes import API
 from tests.integration.conftest import Found
 from tests.integration.rig import RealNode, until_level
-from tests.integration.rig_ingest import ingested
+from tests.integration.rig_lanes import NEW, OTHERWISE_ASKED, asked_by_every_lane, furnished
 from tests.integration.rig_mcp import called
 from tests.integration.rig_push import Pusher
-from tests.integration.test_one_gate import NEW, _furnished, _lanes, _samples
 
 REASON = "the hook is shut"
 SCRIPT = """#!/bin/sh
@@ -38,37 +36,16 @@ def test_every_lane_asks_the_hooks(found: Found, tmp_path: Path) -> None:
     guard = {"name": "guard", "events": ["before_write"], "on_failure": "closed"}
     assert (told["enabled"], told["declared"]) == (True, [guard])
     assert "before_write" in told["events"]
-    known = _furnished(node)
+    known = furnished(node)
     pusher = Pusher.enrolled(node, tmp_path / "peer")
     until_level([node, other])
     before = node.mesh()["clock"]
     shut.touch()
-    samples = _samples(known)
-    untried = []
-    for route in _lanes():
-        name = (route.method, route.path.removeprefix(API))
-        agent = "bob" if route.path.startswith(f"{API}/pending") else "ann"
-        if name in samples:
-            path, body = samples[name]
-            reply = node.ask(route.method, path, body, X_Agent_Id=agent)
-            said = (reply.status, reply.body.get("error"))
-            if said == (403, "hook_refused"):
-                assert (reply.body["hook"], reply.body["reason"]) == ("guard", REASON), name
-        elif name == ("GET", "/ingest"):
-            answer = ingested(node, [{"memory": NEW}])[1]
-            said = (answer["status"], answer["error"])
-        elif name == ("POST", "/sync/push"):
-            answer = pusher.push({"memories": [{**NEW, "id": "pushed-1"}]})
-            said = (403, answer["results"][0]["error"].partition(":")[0])
-            assert answer["results"][0]["status"] == "refused"
-        elif name == ("POST", "/mesh/join"):
-            status, answered = pusher.join()
-            said = (status, answered.get("error"))
-        else:
-            untried.append(name)
-            continue
+    for name, status, body in asked_by_every_lane(node, pusher, known):
+        said = (status, body["error"])
         assert said == (403, "hook_refused"), f"{name} goes round the hooks: {said}"
-    assert not untried, f"lanes without a sample here: {untried}"
+        if name not in OTHERWISE_ASKED:
+            assert (body["hook"], body["reason"]) == ("guard", REASON), name
     assert node.mesh()["clock"] == before, "something was minted behind the hooks"
     _many_are_one_run(node, pusher, seen)
     assert node.mesh()["clock"] == before, "something was minted behind the hooks"
