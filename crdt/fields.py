@@ -6,6 +6,7 @@ never merge one field in two ways.
     title           register  the version with the largest (stamp, actor) shows
     tags/urgent     element   of the set `tags`: there while any version lives (add wins)
     +visits         counter   sum of live versions; an increment supersedes its own actor's
+    chunk/3d60      chunk     bytes of a document: all versions count, none is chosen
     tier            tier      the largest of short, mid, long
     rev             revision  the largest, plus one for every sibling
 """
@@ -26,14 +27,17 @@ ARCHIVE_FIELDS: Final = (ARCHIVED_AT, ARCHIVE_REASON, ORIGINAL_EXPIRES_AT)
 """What puts a memory into the archive; milliseconds since the epoch, and words."""
 
 ELEMENT_MARK: Final = "/"
+CHUNK: Final = "chunk"
+CHUNK_MARK: Final = CHUNK + ELEMENT_MARK
 COUNTER_MARK: Final = "+"
 
 
 class FieldKind(Enum):
-    """The five ways of merging."""
+    """The six ways of merging."""
 
     REGISTER = "register"
     ELEMENT = "element"
+    CHUNK = "chunk"
     COUNTER = "counter"
     TIER = "tier"
     REVISION = "revision"
@@ -48,7 +52,7 @@ def kind_of(name: str) -> FieldKind:
     if name.startswith(COUNTER_MARK):
         return FieldKind.COUNTER
     if ELEMENT_MARK in name:
-        return FieldKind.ELEMENT
+        return FieldKind.CHUNK if name.startswith(CHUNK_MARK) else FieldKind.ELEMENT
     return FieldKind.REGISTER
 
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from crdt.document.model import Stored
 from crdt.dot import Dot
 from crdt.fields import (
+    CHUNK,
+    CHUNK_MARK,
     COUNTER_MARK,
     ELEMENT_MARK,
     REVISION,
@@ -28,6 +31,9 @@ from crdt.op import Value
 from crdt.record import Birth, Origin, Record, Version
 
 _ETAG_BYTES: Final = 12
+_SETS: Final = (FieldKind.ELEMENT, FieldKind.CHUNK)
+_Elements = dict[str, list[tuple[int, str]]]
+"""Per set its members with their places."""
 
 
 class Approvals(Protocol):
@@ -85,7 +91,8 @@ class View(NamedTuple):
         updated: hybrid stamp of the winning revision.
         version: grows with every change.
         etag: changes with every change.
-        values: field -> value; a set is a list under its own name.
+        values: field -> value; a set is a list under its own name. The chunks of a document are
+            a tuple of `Stored` under `chunk`, all versions of each, by name and in order.
         conflicts: how many values of registers the merge did not choose.
         rivals: how many visible births of another owner or namespace share the id.
     """
@@ -204,22 +211,23 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
     if part is None:
         return None
     values: dict[str, Value] = {}
-    elements: dict[str, list[tuple[int, str]]] = {}
+    elements: _Elements = {}
     conflicts = 0
     for name, versions in part.fields.items():
         kind = kind_of(name)
         if kind is FieldKind.REGISTER:
             values[name] = winner(versions, approvals).value
             conflicts += len(versions) > 1 and _unchosen(versions)
-        elif kind is FieldKind.ELEMENT:
+        elif kind in _SETS:
             field, _, element = name.partition(ELEMENT_MARK)
             elements.setdefault(field, []).append((_place(versions), element))
         elif kind is FieldKind.COUNTER:
             values[name] = sum(number(v.value) for v in versions)
         elif kind is FieldKind.TIER:
             values[name] = max((v.value for v in versions), key=tier_rank)
-    for field, members in elements.items():
-        values[field] = [element for _, element in sorted(members)]
+    values.update(_listed(elements))
+    if CHUNK in elements:
+        values[CHUNK] = _stored(part.fields, approvals)
     revisions = part.fields.get(REVISION, [])
     return View(
         owner=part.owner,
@@ -234,6 +242,24 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
     )
 
 
+def _listed(elements: _Elements) -> dict[str, Value]:
+    """Sets as lists, in the order of their places."""
+    return {field: [element for _, element in sorted(held)] for field, held in elements.items()}
+
+
+def _stored(fields: Mapping[str, Iterable[Version]], approvals: Approvals) -> tuple[Stored, ...]:
+    """Every version of every chunk: what stands under a wrong name must hide no right one."""
+    return tuple(
+        sorted(
+            Stored(name, v.value, v.origin.agent, order(v, approvals)[0], v.origin.dot)
+            for name, versions in fields.items()
+            if name.startswith(CHUNK_MARK)
+            for v in versions
+            if isinstance(v.value, bytes)
+        )
+    )
+
+
 def _created(record: Record, origin: Origin, approvals: Approvals) -> View | None:
     """The same of a record that is as one creation made it: nothing to choose between."""
     dot, owner, namespace, _, hlc, _, pending = origin
@@ -242,7 +268,7 @@ def _created(record: Record, origin: Origin, approvals: Approvals) -> View | Non
         return None
     held = record.values
     values: dict[str, Value] = {}
-    elements: dict[str, list[tuple[int, str]]] = {}
+    elements: _Elements = {}
     for name, value in held.items():
         if ELEMENT_MARK not in name and name[:1] != COUNTER_MARK:
             if name != REVISION:
@@ -253,8 +279,10 @@ def _created(record: Record, origin: Origin, approvals: Approvals) -> View | Non
             field, _, element = name.partition(ELEMENT_MARK)
             place = value if isinstance(value, int) else 0
             elements.setdefault(field, []).append((place, element))
-    for field, members in elements.items():
-        values[field] = [element for _, element in sorted(members)]
+    values.update(_listed(elements))
+    if CHUNK in elements:
+        fields = {name: held.values() for name, held in record.fields.items()}
+        values[CHUNK] = _stored(fields, approvals)
     if REVISION not in held:
         return View(owner, namespace, birth.hlc, birth.hlc, 1, etag(()), values, 0, 0)
     version = int(number(held[REVISION]))

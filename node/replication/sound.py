@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from crdt import view as core
-from crdt.fields import ARCHIVE_REASON, ARCHIVED_AT, ORIGINAL_EXPIRES_AT, TIERS
+from crdt.fields import ARCHIVE_REASON, ARCHIVED_AT, CHUNK, ORIGINAL_EXPIRES_AT, TIERS
 from crdt.op import Value
 from crdt.record import Record
 from crdt.view import Approvals, View
@@ -71,6 +71,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
     **dict.fromkeys(("tags", "grants", "aliases"), _is_set),
     **dict.fromkeys(("metadata", "confidence_signals", "consolidation"), _is_map),
     "citations": _is_list,
+    CHUNK: lambda value: type(value) is tuple,
     "tier": lambda value: value in TIERS,
     "priority": lambda value: type(value) is int and 1 <= value <= _PRIORITY_MAX,
     "confidence": _is_share,

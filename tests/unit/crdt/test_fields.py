@@ -8,6 +8,8 @@ from crdt.fields import FieldKind, element_field, is_counter, kind_of, tier_rank
     [
         ("title", FieldKind.REGISTER),
         ("tags/urgent", FieldKind.ELEMENT),
+        ("chunk/3d60", FieldKind.CHUNK),
+        ("chunk", FieldKind.REGISTER),
         ("+visits", FieldKind.COUNTER),
         ("+a/b", FieldKind.COUNTER),
         ("tier", FieldKind.TIER),

@@ -120,3 +120,18 @@ def test_small_parts() -> None:
     assert winner(titles[:1], NONE) is titles[0]
     assert etag(titles) == etag(titles[::-1])
     assert revision([]) == 1
+
+
+def test_every_version_of_a_chunk_is_there_and_none_that_is_no_bytes() -> None:
+    right = EDIT._replace(set={"chunk/aa": b"right", "tags/x": 0})
+    wrong = OTHER._replace(set={"chunk/aa": b"wrong", "chunk/bb": "no bytes"})
+    got = seen(after(BORN, right, wrong)).values
+    assert sorted((one.name, one.data, one.dot) for one in got["chunk"]) == sorted(
+        [("chunk/aa", b"right", right.dot), ("chunk/aa", b"wrong", wrong.dot)]
+    )
+    assert got["tags"] == ["x"]
+    alone = seen(after(BORN._replace(set={"title": "t", "chunk/aa": b"x"}))).values
+    assert [(one.data, one.agent, one.hlc) for one in alone["chunk"]] == [
+        (b"x", BORN.agent, BORN.hlc)
+    ]
+    assert seen(after(BORN, OTHER._replace(set={"chunk/bb": 7}))).values["chunk"] == ()
