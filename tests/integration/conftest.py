@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rig import RealNode, running, until_linked
+from tests.integration.rig import RealNode, cleaned_up, running, until_linked
 from tests.integration.rig_commands import newcomer
 from tests.integration.rig_governance import enrol
 from tests.integration.rig_mesh import founded, heal, start_all
@@ -42,23 +42,17 @@ def found(tmp_path: Path) -> Iterator[Found]:
             start_all(nodes)
         return nodes
 
-    try:
+    with cleaned_up(every):
         yield make
-    finally:
-        for node in every:
-            node.clean_up()
 
 
 @pytest.fixture(scope="module")
 def _module_mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
     nodes = founded(tmp_path_factory.mktemp("shared"), 3, flags=flags)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture
@@ -74,13 +68,10 @@ def shared_mesh(_module_mesh: list[RealNode]) -> Iterator[list[RealNode]]:
 def _four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
     nodes = founded(tmp_path_factory.mktemp("four"), 4, flags=flags)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         enrol(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture

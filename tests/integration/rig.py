@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -289,8 +289,9 @@ def check_equal(nodes: Sequence[RealNode], promised: Mapping[str, str] | None = 
         assert not [m["name"] for m in node.mesh()["members"] if m["digest_agree"] is False]
 
 
-def ended(nodes: Sequence[RealNode]) -> Iterator[None]:
-    """For fixtures: ends whatever still runs."""
+@contextmanager
+def cleaned_up(nodes: Iterable[RealNode]) -> Iterator[None]:
+    """Whatever of them still runs after the block is ended, and what they kept is gone."""
     try:
         yield
     finally:

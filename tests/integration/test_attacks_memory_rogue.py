@@ -16,7 +16,7 @@ from crdt.op import Op
 from node.events.messages import inbox_of
 from node.graph.names import entity_id
 from node.links.index import link_id
-from tests.integration.rig import RealNode, until, until_level
+from tests.integration.rig import RealNode, cleaned_up, until, until_level
 from tests.integration.rig_forger import Forger
 from tests.integration.rig_hooks import receiving
 from tests.integration.rig_mesh import founded, start_all
@@ -83,7 +83,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     """Three nodes; the keys of the third are the rogue's."""
     config = {"subscriptions": {"allow_loopback_webhooks": True}}
     nodes = founded(tmp_path_factory.mktemp("odd"), 3, config=config)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         one = nodes[0]
         for name in ("honest-1", "honest-2"):
@@ -94,9 +94,6 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
         until_level(nodes)
         nodes[2].kill()
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture

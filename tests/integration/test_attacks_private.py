@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from nacl.signing import SigningKey
 
-from tests.integration.rig import RealNode, Reply, until_level
+from tests.integration.rig import RealNode, Reply, cleaned_up, until_level
 from tests.integration.rig_governance import set_policy
 from tests.integration.rig_mesh import founded, start_all
 
@@ -21,12 +21,9 @@ ALICE, MALLORY, FRIEND = {"X_Agent_Id": "alice"}, {"X_Agent_Id": "mallory"}, {"X
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     """Two nodes that keep private memories to themselves."""
     nodes = founded(tmp_path_factory.mktemp("attacks"), 2)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def send(node: RealNode, key: SigningKey, nonce: str, body: bytes) -> Reply:

@@ -16,7 +16,7 @@ from crdt import messages as m
 from crdt.dot import GOVERNANCE, Dot, dot_text, new_actor, parse_dot
 from crdt.hlc import stamp_of
 from crdt.op import Kind, Op
-from tests.integration.rig import RealNode, until_level
+from tests.integration.rig import RealNode, cleaned_up, until_level
 from tests.integration.rig_governance import decide, held, set_policy, until_status, write
 from tests.integration.rig_mesh import founded, start_all
 from tests.integration.rig_rogue import Rogue
@@ -33,7 +33,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     config = {"admin": {"agent_ids": ["root"]}}
     nodes = founded(tmp_path_factory.mktemp("forged"), 3, config=config)
     one = nodes[0]
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         for agent, kind in (("hana", "human"), ("ai:one", "ai:model"), ("bob", "human")):
             one.tell("POST", "/agents", {"agent_id": agent, "agent_type": kind}, **ROOT)
@@ -44,9 +44,6 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
         until_level(nodes)
         nodes[2].kill()
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 class Forger:

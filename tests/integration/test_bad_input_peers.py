@@ -11,7 +11,7 @@ import pytest
 
 from crdt import messages as m
 from crdt.op import Kind
-from tests.integration.rig import RealNode, check_equal, until_level
+from tests.integration.rig import RealNode, check_equal, cleaned_up, until_level
 from tests.integration.rig_mesh import founded, start_all
 from tests.integration.rig_rogue import Rogue
 from transport.frames import encode
@@ -31,15 +31,12 @@ LETS_IN = {
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     """Three nodes, of which the third is stopped: its keys are for the rogue."""
     nodes = founded(tmp_path_factory.mktemp("rogue"), 3)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         nodes[0].store("honest")
         until_level(nodes)
         nodes[2].kill()
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.integration.conftest import Found
 from tests.integration.rig import (
     RealNode,
     check_equal,
+    cleaned_up,
     content_hash,
     free_ports,
     until,
@@ -190,7 +191,7 @@ def identified(folder: Path, name: str) -> RealNode:
 
 def test_the_command_renews_only_what_every_member_lets_in(tmp_path: Path) -> None:
     one, two = nodes = [identified(tmp_path, name) for name in ("a", "b")]
-    try:
+    with cleaned_up(nodes):
         one.start()
         until(lambda: one.ready(quorum=False), "the first serves", seen=one.tail)
         told("node", "allow", two.fingerprint, "--name", "b", node=one)
@@ -229,6 +230,3 @@ def test_the_command_renews_only_what_every_member_lets_in(tmp_path: Path) -> No
         assert two.store("after the second")["quorum_acks"] >= 2
         kept = two.data_dir / "keys" / "tls.crt.old"
         assert fingerprint(load_der(kept)) == two.fingerprint
-    finally:
-        for node in nodes:
-            node.clean_up()

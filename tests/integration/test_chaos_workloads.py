@@ -17,7 +17,7 @@ from chaos.network.places import Place
 from chaos.workloads import WORKLOADS
 from chaos.workloads.play import Pace
 from chaos.workloads.whole import write_whole
-from tests.integration.rig import RealNode, until_level
+from tests.integration.rig import RealNode, cleaned_up, until_level
 from tests.integration.rig_mesh import founded, start_all
 
 # The smoke that CI plays runs each of them too, under faults.
@@ -41,12 +41,9 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     nodes = founded(
         tmp_path_factory.mktemp("mesh"), 3, config={"admin": {"agent_ids": ["ops:chaos"]}}
     )
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def places(nodes: Sequence[RealNode]) -> list[Place]:

@@ -30,6 +30,7 @@ from tests.architecture.wheel import wheel_in
 from tests.integration.rig import (
     RealNode,
     clean_environment,
+    cleaned_up,
     free_ports,
     running,
     until,
@@ -220,7 +221,7 @@ def test_prepared_nodes_found_one_mesh_as_soon_as_they_meet(tmp_path: Path) -> N
         key = (folder / "keys" / "api_key").read_text().strip()
         node = RealNode(one["name"], folder, [], (host, agents), api_key=key, environment=own)
         nodes.append(node)
-    try:
+    with cleaned_up(nodes):
         for node in nodes:
             node.spawn()
         for node in nodes:
@@ -229,9 +230,6 @@ def test_prepared_nodes_found_one_mesh_as_soon_as_they_meet(tmp_path: Path) -> N
         assert {node.mesh()["cluster"] for node in nodes} == {"rolled"}
         ident = nodes[0].store("tea")["id"]
         until(lambda: nodes[2].ask("GET", f"/memories/{ident}").status == 200, "it arrives")
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @needs("kubectl")

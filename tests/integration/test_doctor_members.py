@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rig import RealNode, free_ports, until, until_linked
+from tests.integration.rig import RealNode, cleaned_up, free_ports, until, until_linked
 from tests.integration.rig_commands import mnemesh, told
 from tests.integration.rig_doctor import Ward, change, configure, hup, note_backup, restart
 from tests.integration.rig_mesh import founded, list_of, start_all
@@ -26,14 +26,11 @@ ONE_MORE = ("quorum", "warning", "the loss of one more stops writes")
 def _mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     folder = tmp_path_factory.mktemp("members")
     nodes = founded(folder / "mesh", 3)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         for node in nodes:
             note_backup(node)
         yield Ward(nodes={node.name: node for node in nodes}, looked=nodes[0], folder=folder)
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from node.failpoints import POINTS
 from tests.integration.conftest import Found
-from tests.integration.rig import RealNode, check_equal, until, until_linked
+from tests.integration.rig import RealNode, check_equal, cleaned_up, until, until_linked
 from tests.integration.rig_faults import (
     DEEDS,
     SETTINGS,
@@ -54,13 +54,10 @@ def _long_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     nodes = founded(tmp_path_factory.mktemp("faults"), 3, config=SETTINGS)
     for node in nodes:
         arm(node)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         with receiving() as receiver:
             yield Stage(nodes, receiver)
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture

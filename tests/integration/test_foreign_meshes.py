@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from node.settings.toml_file import write_config
-from tests.integration.rig import RealNode, check_equal, clean_environment, until
+from tests.integration.rig import RealNode, check_equal, clean_environment, cleaned_up, until
 from tests.integration.rig_commands import mnemesh, told
 from tests.integration.rig_mesh import founded, list_of, start_all
 from transport import allowlist
@@ -36,11 +36,8 @@ def make(tmp_path: Path) -> Iterator[Meshes]:
         every.extend(nodes)
         return nodes
 
-    try:
+    with cleaned_up(every):
         yield one
-    finally:
-        for node in every:
-            node.clean_up()
 
 
 def acquaint(near: RealNode, far: RealNode) -> None:

@@ -26,7 +26,7 @@ from chaos.hostile import (
 from chaos.hostile import member as members
 from chaos.hostile.attacks import Attack
 from chaos.hostile.target import Papers, Target, Victim
-from tests.integration.rig import RealNode, check_equal
+from tests.integration.rig import RealNode, check_equal, cleaned_up
 from tests.integration.rig_mesh import founded, list_of, start_all
 from transport import allowlist
 
@@ -105,11 +105,8 @@ def large(tmp_path: Path) -> Iterator[World]:
 
 def lasting(folder: Path, count: int) -> Iterator[World]:
     nodes = founded(folder / "mesh", count, config=QUICK)
-    try:
+    with cleaned_up(nodes):
         yield besieged(folder, nodes)
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def test_an_honest_member_of_foreign_code_counts_in_a_quorum(world: World) -> None:

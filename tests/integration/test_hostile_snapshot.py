@@ -18,7 +18,7 @@ from chaos.hostile import snapshots
 from chaos.hostile.attacks import Attack
 from chaos.hostile.seen import caught_up
 from chaos.hostile.wire import Kind
-from tests.integration.rig import check_equal, until, until_linked
+from tests.integration.rig import check_equal, cleaned_up, until, until_linked
 from tests.integration.rig_mesh import founded
 from tests.integration.test_hostile_peer import QUICK, World, besieged, victim
 from tests.integration.test_mesh_disk import lose_store
@@ -30,11 +30,8 @@ CONFIG = {"limits": {**QUICK["limits"], "session_timeout_ms": 3000}}
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     nodes = founded(tmp_path / "mesh", 3, config=CONFIG)
-    try:
+    with cleaned_up(nodes):
         yield besieged(tmp_path, nodes)
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.mark.parametrize("attack", [snapshots.offer, snapshots.govern])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rig import RealNode, check_equal, ended, until
+from tests.integration.rig import RealNode, check_equal, cleaned_up, until
 from tests.integration.rig_mesh import Authority, founded, start_all
 
 pytestmark = [pytest.mark.integration, pytest.mark.thorough]
@@ -25,7 +25,7 @@ def three(tmp_path: Path) -> Iterator[list[RealNode]]:
 
 
 def _given(nodes: list[RealNode]) -> Iterator[list[RealNode]]:
-    for _ in ended(nodes):
+    with cleaned_up(nodes):
         yield nodes
 
 
@@ -63,7 +63,7 @@ def test_a_node_that_finds_itself_in_its_list_says_so(tmp_path: Path) -> None:
     port = node.url.rpartition(":")[2]
     # The same address by another name: only the greeting can tell.
     node.flags += ["--quorum-peers", f"https://localhost:{port}", "--quorum-writes", "1"]
-    for _ in ended([node]):
+    with cleaned_up([node]):
         node.start()
         until(lambda: node.events("self_in_peers"), f"it notices: {node.tail()}")
         assert node.store("still works")["durability"]["local"] is True

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from node import __version__
 from node.metrics import TABLE, sample_names
-from tests.integration.rig import RealNode, until
+from tests.integration.rig import RealNode, cleaned_up, until
 from tests.integration.rig_commands import mnemesh
 from tests.integration.rig_mesh import founded, list_of, self_signed, start_all
 from tests.integration.rig_prometheus import (
@@ -34,12 +34,9 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     nodes = founded(folder, 3, config={"admin": {"api_key_file": str(secret)}})
     for node in nodes:
         node.api_key = secret.read_text()
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def certificates(nodes: list[RealNode], target: Path) -> Path:
@@ -158,7 +155,7 @@ def test_a_mesh_without_keys_is_scraped_with_a_client_certificate(tmp_path: Path
     nodes = founded(tmp_path / "keyless", 3)
     own = self_signed(tmp_path / "own", "prometheus")
     files = {"cert_file": own.certificate, "key_file": own.key}
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         files["ca_file"] = certificates(nodes, tmp_path / "nodes.pem")
         config = configured("prometheus-certificate.yml", nodes, files)
@@ -172,6 +169,3 @@ def test_a_mesh_without_keys_is_scraped_with_a_client_certificate(tmp_path: Path
                 allowlist.add(list_of(node), own.fingerprint, "prometheus")
             running.until_scraped()
             assert len(running.query("mnemesh_build_info")) == 3
-    finally:
-        for node in nodes:
-            node.clean_up()

@@ -11,6 +11,7 @@ from tests.integration.conftest import SHARED_TIMEOUT_MS
 from tests.integration.rig import (
     RealNode,
     check_equal,
+    cleaned_up,
     content_hash,
     until,
     until_level,
@@ -26,12 +27,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 def _mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNode]]:
     flags = ("--quorum-timeout-ms", str(SHARED_TIMEOUT_MS))
     nodes = founded(tmp_path_factory.mktemp("restored"), 3, flags=flags)
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 @pytest.fixture
@@ -179,7 +177,7 @@ def test_a_store_under_another_key_is_read_and_comes_back_as_a_new_member(tmp_pa
     """Without the key of its node a backup writes nothing, until its mesh took that node in."""
     first, second = newcomer(tmp_path, "a"), newcomer(tmp_path, "b")
     replacement, alien = newcomer(tmp_path, "c"), newcomer(tmp_path, "d")
-    try:
+    with cleaned_up((first, second, replacement, alien)):
         first.start()
         until(first.ready, "a serves")
         join(first, second)
@@ -221,9 +219,6 @@ def test_a_store_under_another_key_is_read_and_comes_back_as_a_new_member(tmp_pa
             assert told("verify", node=node)["chain_holds"]
         states = {"a": "self", "c": "ready"}
         until(lambda: standing(first) == states, "c counts", seen=lambda: standing(first))
-    finally:
-        for node in (first, second, replacement, alien):
-            node.clean_up()
 
 
 def standing(node: RealNode) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rig import RealNode, check_equal, until_level, until_linked
+from tests.integration.rig import RealNode, check_equal, cleaned_up, until_level, until_linked
 from tests.integration.rig_mesh import start_all
 from tests.integration.rig_releases import LATEST, founded_of, program_of, run_release
 from tests.integration.test_mesh_disk import lose_store, until_truncated, write
@@ -29,12 +29,9 @@ def mesh(tmp_path: Path) -> Iterator[list[RealNode]]:
     for node in nodes:
         config = node.data_dir / "config.toml"
         config.write_text(config.read_text(encoding="utf-8") + SHORT_LOG, encoding="utf-8")
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def lose_disk(node: RealNode, program: Path | None = None) -> None:

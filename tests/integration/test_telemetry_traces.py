@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rig import RealNode, free_ports, until, until_linked
+from tests.integration.rig import RealNode, cleaned_up, free_ports, until, until_linked
 from tests.integration.rig_mesh import founded, start_all
 
 collector_proto = pytest.importorskip(
@@ -81,12 +81,9 @@ def mesh(
             "OTEL_TRACES_SAMPLER": "always_on",
             "http_proxy": "http://127.0.0.1:9",
         }
-    try:
+    with cleaned_up(nodes):
         start_all(nodes)
         yield nodes
-    finally:
-        for node in nodes:
-            node.clean_up()
 
 
 def parts(found: list[tuple[str, object]]) -> set[tuple[str, str]]:
