@@ -15,6 +15,7 @@ connection is aiohttp's for good.
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from aiohttp import HttpVersion11, web
@@ -297,7 +298,8 @@ class Connection(RequestHandler):
         if not isinstance(answer, Answer):
             return await super().finish_response(request, resp, start_time)
         transport = self.transport
-        if self._upgraded or request.version != HttpVersion11:
+        bodiless = answer.status == HTTPStatus.NOT_MODIFIED
+        if self._upgraded or bodiless or request.version != HttpVersion11:
             return await super().finish_response(request, answer.slow_form(), start_time)
         if transport is None or transport.is_closing():
             return resp, True

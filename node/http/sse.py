@@ -6,6 +6,7 @@ streams of a node end together, in order, when it drains.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -28,22 +29,28 @@ def cursor_of(call: Call) -> str | None:
     return given[:_CURSOR_CHARS_MAX] if given else None
 
 
-async def stream(call: Call, source: Source, streams: OpenStreams) -> Answer | web.StreamResponse:
-    """Write the events of a source until the client goes or the node drains."""
+async def stream(
+    call: Call, source: Source, streams: OpenStreams, over: Callable[[], bool] = lambda: False
+) -> Answer | web.StreamResponse:
+    """Write the events of a source until the client goes, the node drains or the source is over."""
     if call.method == "HEAD":
         return Answer(200, b"", CONTENT_TYPE)
     wake = asyncio.Event()
     streams.enter(wake)
     unfollow = source.follow(wake.set)
     try:
-        return await _pump(call, source, streams, wake)
+        return await _pump(call, source, streams, wake, over)
     finally:
         unfollow()
         streams.leave(wake)
 
 
 async def _pump(
-    call: Call, source: Source, streams: OpenStreams, wake: asyncio.Event
+    call: Call,
+    source: Source,
+    streams: OpenStreams,
+    wake: asyncio.Event,
+    over: Callable[[], bool],
 ) -> web.StreamResponse:
     headers = {
         "Content-Type": CONTENT_TYPE,
@@ -54,7 +61,7 @@ async def _pump(
     response = web.StreamResponse(headers=headers)
     await response.prepare(call.request)
     await _write(call, response, f"retry: {RETRY_MS}\n\n".encode())
-    while not streams.closed and call.still_admitted:
+    while not (streams.closed or over()) and call.still_admitted:
         wake.clear()
         async with streams.turn:
             events = source.take()
