@@ -27,6 +27,7 @@ _WORDS: Final = {
     201: "made",
     202: "held for approval, or not decided yet",
     207: "some of the items were taken",
+    304: "what the client holds is what there is",
     400: "bad input; `field` names what",
     401: "missing or invalid credentials",
     403: "denied",
@@ -110,7 +111,10 @@ def _operation(route: Route, shape: Shape) -> dict[str, Any]:
     if shape.body is not None:
         out["requestBody"] = {
             "required": shape.body_required,
-            "content": {JSON: {"schema": shape.body}},
+            "content": {
+                media: {"schema": schema}
+                for media, schema in {JSON: shape.body, **shape.body_also}.items()
+            },
         }
     return out
 
@@ -141,13 +145,16 @@ def _parameter(place: str, name: str, schema: Schema, *, required: bool = False)
 
 
 def _responses(route: Route, shape: Shape) -> dict[str, Any]:
-    out = {
+    out: dict[str, Any] = {
         str(status): {
             "description": _WORDS[status],
             "content": {shape.media: {"schema": schema}},
         }
         for status, schema in shape.answers.items()
     }
+    for media, schema in shape.also.items():
+        out["200"]["content"][media] = {"schema": schema}
+    out |= {str(status): {"description": _WORDS[status]} for status in shape.bare}
     for status in sorted({*_refusals(route), *shape.errors}):
         out.setdefault(
             str(status),

@@ -25,6 +25,9 @@ class Shape:
         body: of the request; None where nothing in it is read.
         body_required: whether an empty body cannot be right.
         media: of the answers.
+        also: {media type: schema} of further forms of a 200, by `Accept`.
+        bare: statuses of answers without a body.
+        body_also: {media type: schema} of further forms of the body.
         path: {name: schema} of parameters in the path, where an id would be wrong.
         errors: further statuses of refusals than those that any route may give.
         hidden: not in the document: other programs' protocols on this port.
@@ -36,6 +39,9 @@ class Shape:
     body: Schema | None = None
     body_required: bool = True
     media: str = JSON
+    also: Mapping[str, Schema] = field(default_factory=dict)
+    bare: tuple[int, ...] = ()
+    body_also: Mapping[str, Schema] = field(default_factory=dict)
     path: Mapping[str, Schema] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     hidden: bool = False
