@@ -5,6 +5,13 @@ httpx nor TLS: that is done by whoever makes a client.
 """
 
 from node.client.async_client import AsyncClient
+from node.client.documents import (
+    DocumentChanges,
+    DocumentNews,
+    DocumentView,
+    DocumentWritten,
+    HistoryEntry,
+)
 from node.client.errors import (
     ApiError,
     BadArgument,
@@ -52,9 +59,14 @@ __all__ = [
     "ClientError",
     "Compared",
     "Conflict",
+    "DocumentChanges",
+    "DocumentNews",
+    "DocumentView",
+    "DocumentWritten",
     "Durability",
     "Event",
     "Forbidden",
+    "HistoryEntry",
     "Link",
     "Memory",
     "MemoryBody",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, Unpack
 
 from node.client import api
+from node.client.async_documents import AsyncDocuments
 from node.client.call import Call
 from node.client.errors import BadRequest, ClientError
 from node.client.exchange import ERROR, Outcome, Session, Step, error_of
@@ -50,7 +51,7 @@ from node.client.wires import AsyncWires, httpx_error, reply_of
 T = TypeVar("T")
 
 
-class AsyncApi(Protocol):
+class AsyncApi(AsyncDocuments, Protocol):
     """The methods of the client that awaits."""
 
     _settled: Settled

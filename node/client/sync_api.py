@@ -26,6 +26,7 @@ from node.client.many import (
 )
 from node.client.places import Settled
 from node.client.streams import Event, EventReader, ExportReader, Following, Kind, export_of
+from node.client.sync_documents import Documents
 from node.client.values import (
     BulkResult,
     Changes,
@@ -50,7 +51,7 @@ from node.client.wires import Wires, httpx_error, reply_of
 T = TypeVar("T")
 
 
-class Api(Protocol):
+class Api(Documents, Protocol):
     """The methods of the client that blocks."""
 
     _settled: Settled
