@@ -14,6 +14,7 @@ from crdt.governance_state import GovernanceState
 from crdt.op import Draft, Kind, Op, Value
 from crdt.pending import Pending
 from crdt.view import View
+from node.documents.sheet import Sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +103,17 @@ class Receipt:
 
 @dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Held:
-    """One visible record with its name; `memo` keeps what is made of just this state of it."""
+    """One visible record with its name.
+
+    `memo` keeps what is made of just this state of it; `sheet` is set for documents alone, whose
+    `content` is the text of it once it has changes.
+    """
 
     collection: str
     id: str
     private: bool
     view: View
+    sheet: Sheet | None = field(default=None, compare=False, repr=False)
     memo: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
 

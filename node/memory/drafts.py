@@ -8,7 +8,7 @@ change that was brought from elsewhere ends with the next change made here, and 
 attestation with a change that its author did not sign.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -164,6 +164,20 @@ class DraftRules:
         if space == held.view.namespace and private == held.private:
             return [_edit(held, written, removed)]
         return _move(held, written, removed, namespace=space, private=private)
+
+    def rewritten(
+        self,
+        held: Held,
+        written: Mapping[str, Value],
+        removed: Collection[str],
+        *,
+        attested: bool = False,
+    ) -> list[Draft]:
+        """The drafts that change what a document holds, and nothing else of the memory."""
+        gone = set(removed)
+        if not attested and ATTEST_LEVEL in held.view.values:
+            gone.add(ATTEST_LEVEL)
+        return [_edit(held, dict(written), gone)]
 
     def promote(self, held: Held, to_namespace: str | None) -> list[Draft]:
         """The drafts that make a memory last, out of the archive too, and elsewhere if asked."""

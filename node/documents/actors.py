@@ -1,0 +1,66 @@
+"""In whose name this node writes changes of a document.
+
+Law: no two changes that are minted share (actor, seq), whatever becomes of their writes. An actor
+is drawn from entropy, for one document. It goes on only while the last change drawn for it here
+is to be seen, and is the last of that actor; a change that was refused, is held for approval, or
+waits for a hook ends its actor. What is remembered here is only which name to go on with: to
+forget it costs another actor, and nothing else.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from crdt.document.model import ACTOR_BYTES, Change
+from crdt.document.opened import Document
+
+_DOCUMENTS_MAX: Final = 4096
+
+
+class Turn(NamedTuple):
+    """The name of the next change: 16 bytes, and its number among the actor's."""
+
+    actor: bytes
+    seq: int
+
+
+class Actors:
+    """The actors of this process, by the key of the record.
+
+    Args:
+        entropy: gives so many random bytes.
+    """
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._last: OrderedDict[bytes, Change] = OrderedDict()
+
+    def turn(self, key: bytes, document: Document, *, on_top: bool = True) -> Turn:
+        """The name of the next change.
+
+        Args:
+            key: of the record.
+            document: as it shows now.
+            on_top: whether the change is made upon all that shows; else what the actor did last
+                need not be among what it is made upon, and it could not go on.
+        """
+        last = self._last.get(key)
+        if on_top and last is not None and _is_last(last, document):
+            return Turn(last.actor, last.seq + 1)
+        return Turn(self._entropy(ACTOR_BYTES), 1)
+
+    def drew(self, key: bytes, change: Change) -> None:
+        """A change was made under the name that was given out for it."""
+        self._last[key] = change
+        self._last.move_to_end(key)
+        while len(self._last) > _DOCUMENTS_MAX:
+            self._last.popitem(last=False)
+
+
+def _is_last(last: Change, document: Document) -> bool:
+    """Whether a change shows and no other of its actor comes after it.
+
+    Somebody else may have brought a change in the name of this actor.
+    """
+    mine = [one.change for one in document.history() if one.change.actor == last.actor]
+    return any(one.hash == last.hash for one in mine) and all(one.seq <= last.seq for one in mine)

@@ -1,0 +1,234 @@
+"""What writes to a document: from what is asked to the fields that an operation sets and removes.
+
+Law: nothing here waits or mints. What is written is made of what shows in the same step, and
+names the changes it was made upon; so it overwrites nothing that its author has not seen. The
+first change of a document brings along what the plain content was, and takes the content away.
+Bounds are held before anything is minted.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from crdt.document.editing import EditError
+from crdt.document.model import (
+    Change,
+    ChangeError,
+    DocumentTooLargeError,
+    MissingChangesError,
+    Stored,
+)
+from crdt.document.opened import Document
+from crdt.fields import CHUNK_MARK
+from crdt.op import Value
+from node.contracts import Held
+from node.documents.actors import Actors
+from node.documents.folding import Fold, folded, planned, still_fits
+from node.documents.problems import (
+    BadChange,
+    BadEdit,
+    DocumentStructured,
+    DocumentTooLarge,
+    MissingChanges,
+    NotADocument,
+    UnknownHeads,
+)
+from node.documents.shelf import Shelf, seed_of
+from node.documents.sheet import CONTENT, Sheet
+from node.documents.surroundings import Nobody, Surroundings
+
+INLINE_CHANGES_MAX: Final = 512
+"""A fold of more changes than that is made aside, before the step that writes."""
+
+
+class Written(NamedTuple):
+    """Fields of one operation.
+
+    Attributes:
+        set: fields to write.
+        removed: fields to unset.
+        changes: the changes that are new.
+    """
+
+    set: dict[str, Value]
+    removed: frozenset[str]
+    changes: tuple[Change, ...]
+
+
+class Pen:
+    """Drafts changes of documents.
+
+    Args:
+        shelf: opens documents.
+        entropy: gives so many random bytes.
+        now_ms: wall clock, milliseconds since the epoch.
+        around: the node.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        entropy: Callable[[int], bytes],
+        now_ms: Callable[[], int],
+        around: Surroundings | None = None,
+    ) -> None:
+        self.shelf = shelf
+        self.around = around or Nobody()
+        self._actors = Actors(entropy)
+        self._now_ms = now_ms
+        self._folds: dict[bytes, Fold] = {}
+
+    def opened(self, held: Held) -> tuple[Sheet, Document]:
+        """A document as it shows.
+
+        Raises:
+            NotADocument: it is none.
+            DocumentTooLarge: it has plain content only, and too much of it.
+        """
+        if held.sheet is None:
+            raise NotADocument
+        try:
+            return held.sheet, self.shelf.document(held.sheet)
+        except DocumentTooLargeError as error:
+            raise DocumentTooLarge(error) from error
+
+    def edited(
+        self,
+        held: Held,
+        edits: Sequence[Any],
+        *,
+        message: str | None = None,
+        heads: Sequence[bytes] | None = None,
+    ) -> Written:
+        """One change that makes edits, as an author saw the document at `heads`.
+
+        Raises:
+            BadEdit, UnknownHeads, DocumentTooLarge, NotADocument: it cannot be made.
+        """
+        sheet, document = self.opened(held)
+        on_top = heads is None or set(heads) == set(document.heads)
+        turn = self._actors.turn(sheet.key, document, on_top=on_top)
+        try:
+            change = document.edited(
+                list(edits),
+                actor=turn.actor,
+                seq=turn.seq,
+                time=self._now_ms() // 1000,
+                message=message,
+                heads=None if on_top else heads,
+            )
+        except EditError as error:
+            raise BadEdit(error.index, error.words) from error
+        except MissingChangesError as error:
+            raise UnknownHeads(error.missing) from error
+        except DocumentTooLargeError as error:
+            raise DocumentTooLarge(error) from error
+        self._actors.drew(sheet.key, change)
+        return self._written(held, sheet, document, (change,))
+
+    def replaced(self, held: Held, text: str) -> Written:
+        """What a plain `content` writes to a document that has changes: the least that does it.
+
+        Raises:
+            DocumentStructured: the document has other texts.
+            DocumentTooLarge: a bound would be passed.
+        """
+        sheet, document = self.opened(held)
+        if not document.is_plain:
+            raise DocumentStructured
+        settled = frozenset((CONTENT,)) if sheet.content is not None else frozenset()
+        edits = document.replacing(text)
+        if not edits:
+            return Written({}, settled, ())
+        written = self.edited(held, edits)
+        return written._replace(removed=written.removed | settled)
+
+    def added(self, held: Held, changes: Sequence[Change]) -> tuple[Written, int]:
+        """Changes that were made elsewhere; and how many of them are here already.
+
+        Raises:
+            BadChange, MissingChanges, DocumentTooLarge, NotADocument: nothing of it is taken.
+        """
+        sheet, document = self.opened(held)
+        try:
+            new = document.accepts(changes)
+        except MissingChangesError as error:
+            raise MissingChanges(error.missing) from error
+        except DocumentTooLargeError as error:
+            raise DocumentTooLarge(error) from error
+        except ChangeError as error:
+            raise BadChange(str(error)) from error
+        known = len({one.hash for one in changes}) - len(new)
+        if not new:
+            return Written({}, frozenset(), ()), known
+        return self._written(held, sheet, document, new), known
+
+    def plain(self, held: Held) -> Written:
+        """What makes a document a memory of another kind: its text, and no chunks."""
+        if held.sheet is None or not held.sheet.stored:
+            return Written({}, frozenset(), ())
+        names = frozenset(one.name for one in held.sheet.stored)
+        return Written({CONTENT: held.view.values.get(CONTENT, "")}, names, ())
+
+    def _written(
+        self, held: Held, sheet: Sheet, document: Document, changes: Sequence[Change]
+    ) -> Written:
+        fields: dict[str, Value] = {}
+        removed: set[str] = set()
+        if not self.shelf.begun(sheet):
+            seed = self.seed(held, sheet)
+            fields[seed.name] = seed.data
+            if sheet.content is not None:
+                removed.add(CONTENT)
+        for change in changes:
+            fields[CHUNK_MARK + change.hash.hex()] = change.data
+        fold = self._fold(held, sheet)
+        if fold is not None:
+            fields[fold.name] = fold.data
+            removed |= fold.removed.keys() - fields.keys()
+        self._hold_bytes(sheet, fields, removed)
+        return Written(fields, frozenset(removed), tuple(changes))
+
+    def seed(self, held: Held, sheet: Sheet) -> Stored:
+        """What the plain content of a document becomes, in the name of who wrote it."""
+        agent, hlc = self.around.said(held)
+        return seed_of(sheet.id, sheet.content or "", self.shelf.limits, agent=agent, hlc=hlc)
+
+    def _hold_bytes(self, sheet: Sheet, fields: dict[str, Value], removed: set[str]) -> None:
+        most = self.shelf.limits.stored_bytes_max
+        kept = {one.name: len(one.data) for one in sheet.stored if one.name not in removed}
+        kept.update((name, len(data)) for name, data in fields.items())
+        size = sum(kept.values())
+        if size > most:
+            raise DocumentTooLarge(DocumentTooLargeError("stored_bytes_max", most, size))
+
+    # --- folding -----------------------------------------------------------------
+
+    def _fold(self, held: Held, sheet: Sheet) -> Fold | None:
+        if not self.shelf.begun(sheet) or self.around.hangs(held):
+            return None
+        ready = self._folds.pop(sheet.key, None)
+        if ready is not None:
+            return ready if still_fits(ready, sheet.stored) else None
+        gathered, limits = self.shelf.gathered(sheet), self.shelf.limits
+        plan = planned(sheet.stored, gathered, limits, self.around.covered())
+        if plan is None or len(plan.hashes) > INLINE_CHANGES_MAX:
+            return None
+        return folded(plan, sheet.stored, gathered, limits)
+
+    def folding(self, held: Held) -> Callable[[], None] | None:
+        """What makes a long fold, for a thread; None when nothing long is to be folded."""
+        sheet, limits = held.sheet, self.shelf.limits
+        if sheet is None or not self.shelf.begun(sheet) or self.around.hangs(held):
+            return None
+        gathered = self.shelf.gathered(sheet)
+        plan = planned(sheet.stored, gathered, limits, self.around.covered())
+        if plan is None or len(plan.hashes) <= INLINE_CHANGES_MAX:
+            return None
+
+        def make() -> None:
+            fold = folded(plan, sheet.stored, gathered, limits)
+            if fold is not None:
+                self._folds[sheet.key] = fold
+
+        return make

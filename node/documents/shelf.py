@@ -1,0 +1,170 @@
+"""Opened documents, kept while somebody may ask for them again.
+
+Law: what stands here follows from the chunks of a record alone, and is compared with them each
+time it is asked for, so it is never older than they are and never wrong, only missing. Bounded
+by weight: what was not asked for longest goes first. A document is opened from what a member may
+have written, so nothing here raises: what cannot be read is set aside by `crdt.document`.
+
+Documents are changed in place as they grow, so only the loop takes them from here; a thread may
+open one and put it in, and may read the text of one that stands here.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from crdt.document.gathering import Gathered, gather, seed_change
+from crdt.document.model import DocumentLimits, Stored
+from crdt.document.opened import Document
+from crdt.document.pack import Kept, pack
+from crdt.dot import Dot
+from crdt.fields import CHUNK_MARK
+from node.documents.sheet import Sheet
+
+SHELF_BYTES_MAX: Final = 64 * 2**20
+_ENTRY_BYTES: Final = 1024
+"""What a document weighs here besides itself and its text, roughly."""
+
+_UNBORN: Final = Dot(b"", 0)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One document, and what it was made of."""
+
+    sheet: Sheet
+    gathered: Gathered
+    document: Document
+    text: str
+    weight: int
+
+
+def seed_of(
+    ident: str, content: str, limits: DocumentLimits, *, agent: str = "", hlc: int = 0
+) -> Stored:
+    """What stands for the content that a document had before its first edit.
+
+    A pure function of its arguments, so first edits on two nodes at once agree on it. It is a
+    pack, which keeps who wrote the content, and when, whoever stores it.
+
+    Raises:
+        DocumentTooLargeError: the content is too long to be a document.
+    """
+    data = pack([Kept(seed_change(ident, content, limits), agent, hlc)])
+    return Stored(CHUNK_MARK + name_of(data), data, agent, hlc, _UNBORN)
+
+
+def name_of(data: bytes) -> str:
+    """How a pack is called: lowercase hex of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Shelf:
+    """Opened documents by the key of their record.
+
+    Args:
+        bytes_max: most bytes that they may weigh together; one alone may weigh more.
+        limits: bounds of one document.
+    """
+
+    def __init__(
+        self, bytes_max: int = SHELF_BYTES_MAX, limits: DocumentLimits | None = None
+    ) -> None:
+        self.limits = limits or DocumentLimits()
+        self._bytes_max = bytes_max
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._guard = threading.Lock()
+        self.weight = 0
+
+    # --- on the loop -------------------------------------------------------------
+
+    def document(self, sheet: Sheet) -> Document:
+        """The document that a record holds; it is changed here when the record grows.
+
+        Raises:
+            DocumentTooLargeError: it has plain content only, and too much of it.
+        """
+        if not sheet.stored:
+            return self._begun(sheet)
+        return self._entry(sheet).document
+
+    def text(self, sheet: Sheet) -> str:
+        """What shows as the content of a document."""
+        if not sheet.stored:
+            return sheet.content or ""
+        entry = self._entry(sheet)
+        return entry.text if entry.gathered.kept else sheet.content or ""
+
+    def gathered(self, sheet: Sheet) -> Gathered:
+        """What was read of the chunks of a record."""
+        return self._entry(sheet).gathered
+
+    def begun(self, sheet: Sheet) -> bool:
+        """Whether a document has changes; what has only content, or chunks set aside, has none."""
+        return bool(sheet.stored) and bool(self._entry(sheet).gathered.kept)
+
+    def _entry(self, sheet: Sheet) -> _Entry:
+        found = self._entries.get(sheet.key)
+        if found is not None and found.sheet.stored == sheet.stored:
+            self._entries.move_to_end(sheet.key)
+            return found
+        if found is None:
+            entry = _opened(sheet, self.limits)
+        else:
+            gathered = found.gathered.grown(sheet.stored)
+            entry = _entry_of(sheet, gathered, found.document.grown(gathered))
+        self._put(entry)
+        return entry
+
+    def _begun(self, sheet: Sheet) -> Document:
+        seed = seed_of(sheet.id, sheet.content or "", self.limits)
+        return Document.opened(gather((seed,), self.limits))
+
+    # --- from any thread ---------------------------------------------------------
+
+    def opens(self, sheet: Sheet) -> None:
+        """Open a document and keep it, unless the same stands here."""
+        found = self._entries.get(sheet.key)
+        if sheet.stored and (found is None or found.sheet.stored != sheet.stored):
+            self._put(_opened(sheet, self.limits))
+
+    def unread_bytes(self, sheet: Sheet) -> int:
+        """How much of a document is not open here."""
+        found = self._entries.get(sheet.key)
+        known = set() if found is None else {(one.name, one.dot) for one in found.sheet.stored}
+        return sum(len(one.data) for one in sheet.stored if (one.name, one.dot) not in known)
+
+    def text_beside(self, sheet: Sheet) -> str:
+        """As `text`, for a thread: a document that does not stand here is opened, and kept."""
+        found = self._entries.get(sheet.key)
+        if not sheet.stored:
+            return sheet.content or ""
+        if found is None or found.sheet.stored != sheet.stored:
+            found = _opened(sheet, self.limits)
+            self._put(found)
+        return found.text if found.gathered.kept else sheet.content or ""
+
+    def _put(self, entry: _Entry) -> None:
+        with self._guard:
+            old = self._entries.pop(entry.sheet.key, None)
+            self.weight += entry.weight - (old.weight if old is not None else 0)
+            self._entries[entry.sheet.key] = entry
+            while self.weight > self._bytes_max and len(self._entries) > 1:
+                _, gone = self._entries.popitem(last=False)
+                self.weight -= gone.weight
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _opened(sheet: Sheet, limits: DocumentLimits) -> _Entry:
+    gathered = gather(sheet.stored, limits)
+    return _entry_of(sheet, gathered, Document.opened(gathered))
+
+
+def _entry_of(sheet: Sheet, gathered: Gathered, document: Document) -> _Entry:
+    text = document.text() if gathered.kept else ""
+    weight = _ENTRY_BYTES + sheet.size_bytes + document.weight + len(text)
+    return _Entry(sheet, gathered, document, text, weight)
