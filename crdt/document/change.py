@@ -14,7 +14,7 @@ time, message, the other actors that are mentioned, columns, and bytes for later
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from crdt.document.chunk import frame, open_chunk
 from crdt.document.columns import NUMBER_MAX
@@ -89,17 +89,6 @@ def encode_change(
     return Change(digest, data, actor, seq, start_op, time, message or None, known, done, extra)
 
 
-class _Head(NamedTuple):
-    deps: tuple[bytes, ...]
-    actor: bytes
-    seq: int
-    start_op: int
-    time: int
-    message: str | None
-    others: list[bytes]
-    end: int
-
-
 def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
     """The change that a chunk of type 1 holds.
 
@@ -109,14 +98,13 @@ def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
     """
     digest, begin = open_chunk(chunk, limits)
     try:
-        head = _read_head(chunk, begin)
-        columns, end = _read_columns(chunk, head.end)
-        ops = read_ops(columns, [head.actor, *head.others], limits)
+        deps, actor, seq, start_op, time, message, others, at = _read_head(chunk, begin)
+        columns, end = _read_columns(chunk, at)
+        ops = read_ops(columns, (actor, *others), limits)
     except IndexError:
         raise ChangeError(
             "a change is cut off, or mentions an actor that it does not name"
         ) from None
-    deps, actor, seq, start_op, time, message, _, _ = head
     _check_head(actor, seq, start_op, time, len(ops))
     return Change(digest, chunk, actor, seq, start_op, time, message, deps, ops, chunk[end:])
 
@@ -132,7 +120,9 @@ def _check_head(actor: bytes, seq: int, start_op: int, time: int, count: int) ->
         raise ChangeError(f"{time} is no time")
 
 
-def _read_head(data: bytes, at: int) -> _Head:
+def _read_head(
+    data: bytes, at: int
+) -> tuple[tuple[bytes, ...], bytes, int, int, int, str | None, Sequence[bytes], int]:
     count, at = read_uleb(data, at)
     if count * HASH_BYTES > len(data) - at:
         raise ChangeError("the dependencies of a change are cut off")
@@ -158,7 +148,7 @@ def _read_head(data: bytes, at: int) -> _Head:
         message = words.decode() or None
     except UnicodeDecodeError as error:
         raise ChangeError("the message of a change is not UTF-8") from error
-    return _Head(deps, actor, seq, start_op, time, message, others, at)
+    return deps, actor, seq, start_op, time, message, others, at
 
 
 def _ascending(names: Sequence[bytes], what: str) -> None:

@@ -12,7 +12,8 @@ from crdt.document.model import ChangeError
 _MORE: Final = 0x80
 _SEVEN: Final = 0x7F
 _SIGN: Final = 0x40
-_BYTES_MAX: Final = 10
+_BITS_MAX: Final = 70
+_BAD: Final = "a number is cut off, too large, or longer than need be"
 _UNSIGNED_MAX: Final = 2**64 - 1
 _SIGNED_MAX: Final = 2**63 - 1
 _SMALL: Final = tuple(bytes([n]) for n in range(_MORE))
@@ -61,15 +62,20 @@ def read_uleb(data: bytes, at: int) -> tuple[int, int]:
         ChangeError: cut off, longer than need be, or of more than 64 bits.
     """
     number = shift = 0
-    for byte in data[at : at + _BYTES_MAX]:
-        at += 1
-        number |= (byte & _SEVEN) << shift
-        if byte < _MORE:
-            if number > _UNSIGNED_MAX or (byte == 0 and shift):
-                break
-            return number, at
-        shift += 7
-    raise ChangeError("a number is cut off, too large, or longer than need be")
+    try:
+        while shift < _BITS_MAX:
+            byte = data[at]
+            at += 1
+            if byte < _MORE:
+                number |= byte << shift
+                if number > _UNSIGNED_MAX or (not byte and shift):
+                    break
+                return number, at
+            number |= (byte & _SEVEN) << shift
+            shift += 7
+    except IndexError:
+        pass
+    raise ChangeError(_BAD)
 
 
 def read_sleb(data: bytes, at: int) -> tuple[int, int]:
@@ -78,18 +84,21 @@ def read_sleb(data: bytes, at: int) -> tuple[int, int]:
     Raises:
         ChangeError: cut off, longer than need be, or of more than 64 bits.
     """
-    number = shift = sign = 0
-    for byte in data[at : at + _BYTES_MAX]:
-        at += 1
-        number |= (byte & _SEVEN) << shift
-        shift += 7
-        if byte < _MORE:
-            if byte & _SIGN:
-                number -= 1 << shift
-            # The last byte says nothing when it only repeats the sign of the one before.
-            idle = shift > 7 and byte == (_SEVEN if sign else 0)  # noqa: PLR2004
-            if idle or not ~_SIGNED_MAX <= number <= _SIGNED_MAX:
-                break
-            return number, at
-        sign = byte & _SIGN
-    raise ChangeError("a number is cut off, too large, or longer than need be")
+    number = shift = before = 0
+    try:
+        while shift < _BITS_MAX:
+            byte = data[at]
+            at += 1
+            if byte < _MORE:
+                number |= (byte - _MORE if byte & _SIGN else byte) << shift
+                # The last byte says nothing when it only repeats the sign of the one before.
+                idle = shift and byte == (_SEVEN if before & _SIGN else 0)
+                if idle or not ~_SIGNED_MAX <= number <= _SIGNED_MAX:
+                    break
+                return number, at
+            number |= (byte & _SEVEN) << shift
+            shift += 7
+            before = byte
+    except IndexError:
+        pass
+    raise ChangeError(_BAD)

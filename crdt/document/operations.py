@@ -4,9 +4,10 @@ Law: as of `change`. Every column has a row for each operation or is not there; 
 of an operation another must not contradict.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from crdt.document.columns import (
     Read,
@@ -56,6 +57,9 @@ COLUMNS: Final = frozenset(
 _ACTIONS: Final = tuple(Action)
 _STEPS: Final = frozenset({ScalarKind.INT, ScalarKind.UINT})
 _NO_IDS: Final[tuple[OpId, ...]] = ()
+# Named tuples made without a call of Python's own: there are a dozen to a small change.
+_op: Final[Callable[[tuple[Any, ...]], ChangeOp]] = partial(tuple.__new__, ChangeOp)
+_id: Final[Callable[[tuple[int, bytes]], OpId]] = partial(tuple.__new__, OpId)
 
 R = TypeVar("R")
 
@@ -185,15 +189,18 @@ def read_ops(
         raise ChangeError("a column that says nothing is not left out")
     ops = tuple(
         map(
-            ChangeOp,
-            _read_ids(object_actors, table.rows(_OBJECT_COUNTER, read_uints), actors),
-            _read_keys(key_actors, table.rows(_KEY_COUNTER, read_deltas), texts, actors),
-            table.every(_INSERT, read_booleans),
-            [_ACTIONS[kind] for kind in table.every(_ACTION, read_uints)],
-            read_values(columns.get(_VALUE_META, b""), columns.get(_VALUE, b""), count),
-            preds,
-            [bool(one) for one in expands],
-            table.rows(_MARK, read_strings),
+            _op,
+            zip(
+                _read_ids(object_actors, table.rows(_OBJECT_COUNTER, read_uints), actors),
+                _read_keys(key_actors, table.rows(_KEY_COUNTER, read_deltas), texts, actors),
+                table.every(_INSERT, read_booleans),
+                [_ACTIONS[kind] for kind in table.every(_ACTION, read_uints)],
+                read_values(columns.get(_VALUE_META, b""), columns.get(_VALUE, b""), count),
+                preds,
+                expands if _EXPAND in columns else (False,) * count,
+                table.rows(_MARK, read_strings),
+                strict=True,
+            ),
         )
     )
     check_ops(ops)
@@ -246,7 +253,7 @@ def _read_preds(
     counters = table.group(_PRED_COUNTER, read_deltas, total)
     if not total:
         return [_NO_IDS] * len(sizes), owners
-    ids = list(map(OpId, counters, [actors[owner] for owner in owners]))
+    ids = [_id((counter, actors[owner])) for counter, owner in zip(counters, owners, strict=True)]
     if 0 in counters:
         raise ChangeError("no operation is called zero")
     preds: list[tuple[OpId, ...]] = []
@@ -272,7 +279,7 @@ def _read_ids(
             elif owner is None or not counter:
                 raise ChangeError("the name of an object is no such name")
             else:
-                one = OpId(counter, actors[owner])
+                one = _id((counter, actors[owner]))
         ids.append(one)
     return ids
 
@@ -292,5 +299,5 @@ def _read_keys(
         elif text is not None or (owner is None) is not (counter == 0):
             raise ChangeError("an operation has two keys, or half of one")
         else:
-            keys.append(None if owner is None else OpId(counter, actors[owner]))
+            keys.append(None if owner is None else _id((counter, actors[owner])))
     return keys
