@@ -18,6 +18,7 @@ from chaos.check import (
     convergence,
     counter,
     delete,
+    document,
     governance,
     idempotence,
     register,
@@ -38,6 +39,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "causal": causal.check,
     "session": session.check,
     "idempotence": idempotence.check,
+    "document": document.check,
 }
 """What judges a workload, beside convergence, which judges all."""
 
@@ -63,6 +65,8 @@ COUNTED: Final[Mapping[str, str]] = {
     "policies": "diverged",
     "digests": "diverged",
     "hash_of_value": "diverged",
+    "order": "diverged",
+    "same_heads": "diverged",
 }
 """Which promise of the law of all classes a rule belongs to; rules that are not here to none."""
 

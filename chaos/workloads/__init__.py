@@ -1,7 +1,8 @@
 """Clients that write histories while the mesh around them is broken.
 
 Law: a workload does what agents do, through the interface that agents have, and believes nothing:
-what it was told goes into the history and is judged by `chaos.check`. Eight of them, by name.
+what it was told goes into the history and is judged by `chaos.check`. Nine of them, by name; a
+new one is the last, so that the seed of an old cycle mostly plays what it played.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from chaos.stage import Workload
 from chaos.workloads.causal import CausalWorkload
 from chaos.workloads.counter import CounterWorkload
 from chaos.workloads.delete import DeleteWorkload
+from chaos.workloads.document import DocumentWorkload
 from chaos.workloads.governance import GovernanceWorkload
 from chaos.workloads.idempotence import IdempotenceWorkload
 from chaos.workloads.register import RegisterWorkload
@@ -26,4 +28,5 @@ WORKLOADS: Final[Mapping[str, Callable[[], Workload]]] = {
     "causal": CausalWorkload,
     "session": SessionWorkload,
     "idempotence": IdempotenceWorkload,
+    "document": DocumentWorkload,
 }

@@ -31,6 +31,8 @@ _OF_NODE: Final = frozenset(
         "confidence_decayed_at",
     }
 )
+_DOCUMENT: Final = "document"
+_OF_DOCUMENT: Final = ("heads", "value", "types", "conflicts", "changes", "set_aside")
 _CLOCK_ENTRIES_MAX: Final = 256
 _LEVEL_S: Final = 30.0
 _AGAIN_S: Final = 0.2
@@ -158,6 +160,8 @@ async def records_of(stage: Stage, node: int, space: str) -> dict[str, Mapping[s
             fields = {name: value for name, value in memory.items() if name not in _OF_NODE}
             if fields.get("conflicts"):
                 fields["siblings"] = await _siblings(stage, node, str(memory["id"]))
+            if fields.get("memory_kind") == _DOCUMENT:
+                fields["document"] = await _document(stage, node, str(memory["id"]))
             found[str(memory["id"])] = fields
         if len(page) < PAGE:
             return found
@@ -166,6 +170,12 @@ async def records_of(stage: Stage, node: int, space: str) -> dict[str, Mapping[s
 
 async def _siblings(stage: Stage, node: int, ident: str) -> list[str]:
     return siblings(await told(stage, node, f"/memories/{quote(ident, safe='')}/conflicts"))
+
+
+async def _document(stage: Stage, node: int, ident: str) -> dict[str, Any]:
+    """What a document is beside its text: alike on all nodes, however each one keeps it."""
+    body = await told(stage, node, f"/memories/{quote(ident, safe='')}/document")
+    return {name: body.get(name) for name in _OF_DOCUMENT}
 
 
 def siblings(body: Mapping[str, Any]) -> list[str]:

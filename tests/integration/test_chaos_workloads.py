@@ -33,6 +33,7 @@ ASKED = {
     "causal": {"add": 25, "read": 30},
     "session": {"create": 3, "write": 15, "read": 20},
     "idempotence": {"add": 40},
+    "document": {"create": 2, "edit": 20, "read": 25},
 }
 
 

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from chaos.check.cycle import check_cycle
 from chaos.history import parse
-from tests.unit.chaos.check import rig_doctor_more
+from tests.unit.chaos.check import rig_doctor_documents, rig_doctor_more
 from tests.unit.chaos.check.rig_doctor import DOCTORED, Doctored
 from tests.unit.chaos.check.rig_model import WORKLOADS, Row, clean
 
-assert rig_doctor_more  # what it registers is what is wanted of it
+# What they register is what is wanted of them.
+assert rig_doctor_more
+assert rig_doctor_documents
 
 
 def rules(rows: list[Row]) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.campaign import command
-from chaos.campaign.plan import WORKLOADS, BadPlanError, Plan, plan_of, plans, read_plan
+from chaos.campaign.plan import WORKLOADS, BadPlanError, Plan, _drawn, plan_of, plans, read_plan
 from chaos.catalogue import CATALOGUE, HEADLINE
 from chaos.faults.registry import injectors
 from chaos.workloads import WORKLOADS as PLAYED
@@ -71,6 +71,19 @@ def test_one_cycle_of_a_campaign_is_played_again_by_its_own_seed() -> None:
             (again,) = command.plan_from(given(*words)).cycles()
             assert (again.code, again.workload, again.seed) == (turn.code, turn.workload, turn.seed)
             assert random.Random(again.seed).random() == random.Random(turn.seed).random()
+
+
+def test_a_workload_that_came_later_takes_its_share_and_leaves_the_rest() -> None:
+    """Seeds of cycles that were found say what they said, but for those that are its own."""
+    names = list(PLAYED)
+    seeds = [f"{number} F01" for number in range(9_000)]
+    now = [_drawn(names, seed) for seed in seeds]
+    before = [_drawn(names[:8], seed) for seed in seeds]
+    assert before == [random.Random(seed).choice(names[:8]) for seed in seeds]
+    assert {b for a, b in zip(before, now, strict=True) if a != b} == set(names[8:])
+    counts = [now.count(name) for name in names]
+    assert min(counts) > 850, counts
+    assert max(counts) < 1150, counts
 
 
 def test_seeds_of_one_class_are_all_different() -> None:

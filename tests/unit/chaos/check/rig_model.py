@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.unit.chaos.check import rig_document
+
 Row = dict[str, Any]
 NODES = ("n1", "n2", "n3")
 SPACE = "chaos/c000001"
@@ -24,6 +26,7 @@ WORKLOADS = (
     "causal",
     "session",
     "idempotence",
+    "document",
 )
 
 
@@ -171,7 +174,12 @@ class Model:
         everything = set(range(len(self.ops)))
         for node in NODES:
             self.held[node] |= everything
-            records = {id_: final_record(held) for id_, held in self.records(node).items()}
+            records = {
+                id_: final_record(rig_document.document(self, node, id_) or {})
+                if held.get("memory_kind") == "document"
+                else final_record(held)
+                for id_, held in self.records(node).items()
+            }
             for _, op in self.of(node, "link"):
                 link = {"source_id": op["id"], "relation": op["unit"], "target_id": "x"}
                 records[f"link:{op['id']}:{op['unit']}:x"] = final_record(link)
@@ -353,6 +361,9 @@ class Model:
             self.answer(op, "ok", 200, found=True)
         else:
             self.answer(op, "fail", 412)
+
+    def document(self, process: str, node: str) -> None:
+        rig_document.step(self, process, node)
 
     def idempotence(self, process: str, node: str) -> None:
         key, value = f"k-{self.fresh()}", self.fresh()

@@ -7,11 +7,13 @@ import pytest
 
 from chaos.check.cycle import check_cycle
 from chaos.history import parse
-from tests.unit.chaos.check import rig_doctor_more
+from tests.unit.chaos.check import rig_doctor_documents, rig_doctor_more
 from tests.unit.chaos.check.rig_doctor import DOCTORED, Doctored
 from tests.unit.chaos.check.rig_model import Row, clean
 
-assert rig_doctor_more  # what it registers is what is wanted of it
+# What they register is what is wanted of them.
+assert rig_doctor_more
+assert rig_doctor_documents
 SEEDS = range(200)
 WANTED = 3
 
