@@ -8,6 +8,7 @@ what two nodes must agree on to talk at all says so in its help.
 
 from dataclasses import dataclass
 
+from crdt.document.model import DocumentLimits
 from node.declare import setting
 
 
@@ -43,6 +44,39 @@ class Limits:
     agent_id_chars_max: int = setting(128, minimum=8, unit="characters", help="Longest agent id.")
     idempotency_key_chars_max: int = setting(
         128, minimum=8, unit="characters", help="Longest idempotency key."
+    )
+
+    # What a document may hold; an edit beyond it is refused, and what is beyond it elsewhere is
+    # set aside. Lower these on all members or on none.
+    document_change_bytes_max: int = setting(
+        262_144,
+        minimum=1024,
+        unit="bytes",
+        help="Largest change of a document; must be equal on all members.",
+    )
+    document_change_ops_max: int = setting(
+        65_536,
+        minimum=16,
+        help="Most operations in one change of a document; must be equal on all members.",
+    )
+    document_changes_max: int = setting(
+        20_000, minimum=16, help="Most changes of one document; must be equal on all members."
+    )
+    document_ops_max: int = setting(
+        262_144, minimum=16, help="Most operations of one document; must be equal on all members."
+    )
+    document_stored_bytes_max: int = setting(
+        1024 * 1024,
+        minimum=4096,
+        maximum=1024 * 1536,
+        unit="bytes",
+        help="Most bytes of one document in its record; must be equal on all members.",
+    )
+    document_shelf_bytes_max: int = setting(
+        64 * 1024 * 1024,
+        minimum=1024 * 1024,
+        unit="bytes",
+        help="Most memory for documents that are kept open.",
     )
 
     # What an agent may add at this node; 0 is no limit.
@@ -161,3 +195,14 @@ class Limits:
     clock_skew_ms_max: int = setting(
         5_000, minimum=100, unit="ms", help="Largest lead of a stamp; must be equal on all members."
     )
+
+    @property
+    def document(self) -> DocumentLimits:
+        """The bounds of one document."""
+        return DocumentLimits(
+            change_bytes_max=self.document_change_bytes_max,
+            change_ops_max=self.document_change_ops_max,
+            changes_max=self.document_changes_max,
+            ops_max=self.document_ops_max,
+            stored_bytes_max=self.document_stored_bytes_max,
+        )

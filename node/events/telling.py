@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crdt.dot import GOVERNANCE, PRIVATE, Dot, dot_text, lane_of
-from crdt.fields import ELEMENT_MARK, REVISION
+from crdt.fields import CHUNK, ELEMENT_MARK, REVISION
 from crdt.hlc import millis
 from crdt.op import ERASE, RECORD_KINDS, Kind, Op
 from crdt.pending import Pending
 from crdt.roles import within
 from node.audit.applied import entry_of
 from node.contracts import Applied, Caller, Governing, Place, Reader
+from node.documents.sheet import CONTENT
 from node.events.event_name import Happening
 from node.events.names import (
     APPROVAL_GRANTED,
@@ -298,6 +299,9 @@ def _common(op: Op) -> dict[str, Any]:
 
 
 def changed_fields(op: Op) -> list[str]:
-    """The names of the fields that an edit touched; of a set its name alone."""
-    names = (name.partition(ELEMENT_MARK)[0] for name in (*op.set, *op.removed))
-    return sorted({name for name in names if name != REVISION})
+    """The names of the fields that an edit touched; of a set its name alone.
+
+    Chunks of a document are its content: that is what whoever reads it finds changed.
+    """
+    names = {name.partition(ELEMENT_MARK)[0] for name in (*op.set, *op.removed)} - {REVISION}
+    return sorted({CONTENT if name == CHUNK else name for name in names})

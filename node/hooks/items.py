@@ -99,7 +99,7 @@ def _of_op(happening: Happening, action: str) -> Item:
         "owner": op.owner or op.agent,
         "change": op.kind.name.lower(),
         "fields": changed_fields(op),
-        "bytes": sum(len(value.encode()) for value in op.set.values() if isinstance(value, str)),
+        "bytes": sum(map(_bytes, op.set.values())),
     }
     if op.collection == MEMORY:
         about["memory_id"] = op.id
@@ -110,6 +110,12 @@ def _of_op(happening: Happening, action: str) -> Item:
         about=about,
         content=op.set,
     )
+
+
+def _bytes(value: Value) -> int:
+    if isinstance(value, bytes):
+        return len(value)
+    return len(value.encode()) if isinstance(value, str) else 0
 
 
 def _events(name: str | None, *, importing: bool = False) -> frozenset[str]:

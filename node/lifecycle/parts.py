@@ -207,4 +207,5 @@ def _packed(groups: Sequence[list[Draft]]) -> list[list[Draft]]:
 
 
 def _weight(draft: Draft) -> int:
-    return _OP_BYTES + sum(len(value) for value in draft.set.values() if isinstance(value, str))
+    said = (value for value in draft.set.values() if isinstance(value, (str, bytes)))
+    return _OP_BYTES + sum(len(value) for value in said)

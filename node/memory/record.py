@@ -201,7 +201,9 @@ def original_end(held: Held) -> int | None:
 
 
 def shown_value(name: str, value: Value) -> Value:
-    """One stored value in API words."""
+    """One stored value in API words; of bytes, as chunks of a document are, their number."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     return format_ms(value) if name in _MOMENTS and isinstance(value, int) else value
 
 

@@ -6,11 +6,11 @@ that would go beyond a limit is refused whole, before anything of it is minted. 
 callers are one agent. Counts are kept in memory and flushed aside; nothing waits for that.
 
 Memories and links count per day (UTC) for the agent that sends them, imports and pushes
-included. Bytes count for the owner, who is the one that holds them: title, content and
-metadata, added with a create, moved with an edit, taken back with a delete. They are near, not
-exact: changes that other nodes made are not in them until they are counted anew, in one pass
-over the memories, when the limit is first set. While no limit of bytes is set nobody counts
-them; until the pass is over the limit does not hold yet.
+included. Bytes count for the owner, who is the one that holds them: title, content (of a
+document its chunks) and metadata, added with a create, moved with an edit, taken back with a
+delete. They are near, not exact: changes that other nodes made are not in them until they are
+counted anew, in one pass over the memories, when the limit is first set. While no limit of bytes
+is set nobody counts them; until the pass is over the limit does not hold yet.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ from typing import Any, Final
 
 import orjson
 
+from crdt.fields import CHUNK, CHUNK_MARK
 from crdt.op import Draft, Kind, Value
 from node.contracts import Reader
+from node.documents.sheet import is_document
 from node.errors import QuotaExceeded
 from node.limits import Limits
 from node.links.index import COLLECTION as LINK
@@ -320,9 +322,21 @@ def _made(drafts: Sequence[Draft]) -> tuple[int, int]:
 
 
 def size_of(values: Any) -> int:
-    """Bytes of what an agent said in a memory: title, content and metadata."""
+    """Bytes of what an agent said in a memory: title, content and metadata.
+
+    Of a document its chunks count in place of the text that they make.
+    """
     get = values.get
-    return _bytes(get("title")) + _bytes(get("content")) + _bytes(get("metadata"))
+    said = _bytes(get("title")) + _bytes(get("metadata"))
+    if CHUNK not in values and not is_document(values):
+        return said + _bytes(get("content"))
+    chunks = {one.name: len(one.data) for one in get(CHUNK, ())}
+    chunks.update((name, len(data or b"")) for name, data in values.items() if _is_chunk(name))
+    return said + (sum(chunks.values()) or _bytes(get("content")))
+
+
+def _is_chunk(name: str) -> bool:
+    return name.startswith(CHUNK_MARK)
 
 
 def _bytes(value: Value) -> int:
