@@ -76,17 +76,35 @@ def encode_change(
         columns = write_ops(done, {one: place for place, one in enumerate((actor, *others))})
     except UnicodeEncodeError as error:
         raise ChangeError("a text holds half of a surrogate pair") from error
-    parts = [uleb(len(known)), *known, uleb(len(actor)), actor, uleb(seq), uleb(start_op)]
-    parts += [sleb(time), uleb(len(words)), words, uleb(len(others))]
+    head = assemble(known, actor, seq, start_op, time, words, others)
+    digest, data = frame(head + assemble_columns(columns) + extra)
+    return Change(digest, data, actor, seq, start_op, time, message or None, known, done, extra)
+
+
+def assemble(
+    deps: Sequence[bytes],
+    actor: bytes,
+    seq: int,
+    start_op: int,
+    time: int,
+    words: bytes,
+    others: Sequence[bytes],
+) -> bytes:
+    """The contents of a chunk up to its columns; nothing is checked."""
+    parts = [uleb(len(deps)), *deps, uleb(len(actor)), actor, uleb(seq), uleb(start_op)]
+    parts += (sleb(time), uleb(len(words)), words, uleb(len(others)))
     for one in others:
         parts += (uleb(len(one)), one)
-    parts.append(uleb(len(columns)))
+    return b"".join(parts)
+
+
+def assemble_columns(columns: Sequence[tuple[int, bytes]]) -> bytes:
+    """What each column is called and how long it is, then all of them; nothing is checked."""
+    parts = [uleb(len(columns))]
     for column, data in columns:
         parts += (uleb(column), uleb(len(data)))
     parts += [data for _, data in columns]
-    parts.append(extra)
-    digest, data = frame(b"".join(parts))
-    return Change(digest, data, actor, seq, start_op, time, message or None, known, done, extra)
+    return b"".join(parts)
 
 
 def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
@@ -98,8 +116,8 @@ def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
     """
     digest, begin = open_chunk(chunk, limits)
     try:
-        deps, actor, seq, start_op, time, message, others, at = _read_head(chunk, begin)
-        columns, end = _read_columns(chunk, at)
+        deps, actor, seq, start_op, time, message, others, at = read_head(chunk, begin)
+        columns, end = read_columns(chunk, at)
         ops = read_ops(columns, (actor, *others), limits)
     except IndexError:
         raise ChangeError(
@@ -120,9 +138,18 @@ def _check_head(actor: bytes, seq: int, start_op: int, time: int, count: int) ->
         raise ChangeError(f"{time} is no time")
 
 
-def _read_head(
+def read_head(
     data: bytes, at: int
 ) -> tuple[tuple[bytes, ...], bytes, int, int, int, str | None, Sequence[bytes], int]:
+    """What stands before the columns.
+
+    Returns:
+        Dependencies, actor, number, counter of the first operation, time, message, the other
+        actors, and where the columns begin.
+
+    Raises:
+        ChangeError: it is cut off or not spelled as it should be.
+    """
     count, at = read_uleb(data, at)
     if count * HASH_BYTES > len(data) - at:
         raise ChangeError("the dependencies of a change are cut off")
@@ -164,8 +191,13 @@ def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at:end], end
 
 
-def _read_columns(data: bytes, at: int) -> tuple[dict[int, bytes], int]:
-    """The bytes of each column, and where the last one ends."""
+def read_columns(data: bytes, at: int) -> tuple[dict[int, bytes], int]:
+    """The bytes of each column, and where the last one ends.
+
+    Raises:
+        ChangeError: they are cut off, out of order, or of another version of the format.
+        IndexError: the bytes end before the columns begin.
+    """
     count, at = read_uleb(data, at)
     if count > len(COLUMNS):
         raise ChangeError(f"{count} columns")

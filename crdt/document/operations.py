@@ -34,24 +34,24 @@ from crdt.document.model import (
 )
 from crdt.document.values import read_values, write_values
 
-_OBJECT_ACTOR: Final = 0x01
-_OBJECT_COUNTER: Final = 0x02
-_KEY_ACTOR: Final = 0x11
-_KEY_COUNTER: Final = 0x13
-_KEY_STRING: Final = 0x15
-_INSERT: Final = 0x34
-_ACTION: Final = 0x42
-_VALUE_META: Final = 0x56
-_VALUE: Final = 0x57
-_PRED_COUNT: Final = 0x70
-_PRED_ACTOR: Final = 0x71
-_PRED_COUNTER: Final = 0x73
-_EXPAND: Final = 0x94
-_MARK: Final = 0xA5
+OBJECT_ACTOR: Final = 0x01
+OBJECT_COUNTER: Final = 0x02
+KEY_ACTOR: Final = 0x11
+KEY_COUNTER: Final = 0x13
+KEY_STRING: Final = 0x15
+INSERT: Final = 0x34
+ACTION: Final = 0x42
+VALUE_META: Final = 0x56
+VALUE: Final = 0x57
+PRED_COUNT: Final = 0x70
+PRED_ACTOR: Final = 0x71
+PRED_COUNTER: Final = 0x73
+EXPAND: Final = 0x94
+MARK: Final = 0xA5
 COLUMNS: Final = frozenset(
     {
-        *(_OBJECT_ACTOR, _OBJECT_COUNTER, _KEY_ACTOR, _KEY_COUNTER, _KEY_STRING, _INSERT, _ACTION),
-        *(_VALUE_META, _VALUE, _PRED_COUNT, _PRED_ACTOR, _PRED_COUNTER, _EXPAND, _MARK),
+        *(OBJECT_ACTOR, OBJECT_COUNTER, KEY_ACTOR, KEY_COUNTER, KEY_STRING, INSERT, ACTION),
+        *(VALUE_META, VALUE, PRED_COUNT, PRED_ACTOR, PRED_COUNTER, EXPAND, MARK),
     }
 )
 _ACTIONS: Final = tuple(Action)
@@ -94,20 +94,20 @@ def write_ops(ops: Sequence[ChangeOp], index: dict[bytes, int]) -> list[tuple[in
     meta, raw = write_values(op.value for op in ops)
     expands = [op.expand for op in ops]
     columns = [
-        (_OBJECT_ACTOR, write_uints([one and index[one.actor] for one in objects])),
-        (_OBJECT_COUNTER, write_uints([one and one.counter for one in objects])),
-        (_KEY_ACTOR, write_uints([one and index[one.actor] for one in elements])),
-        (_KEY_COUNTER, write_deltas([_key_counter(op.key) for op in ops])),
-        (_KEY_STRING, write_strings([op.key if isinstance(op.key, str) else None for op in ops])),
-        (_INSERT, write_booleans(op.insert for op in ops)),
-        (_ACTION, write_uints([int(op.action) for op in ops])),
-        (_VALUE_META, meta),
-        (_VALUE, raw),
-        (_PRED_COUNT, write_uints([len(op.pred) for op in ops])),
-        (_PRED_ACTOR, write_uints([index[one.actor] for one in preds])),
-        (_PRED_COUNTER, write_deltas([one.counter for one in preds])),
-        (_EXPAND, write_booleans(expands) if any(expands) else b""),
-        (_MARK, write_strings([op.mark for op in ops])),
+        (OBJECT_ACTOR, write_uints([one and index[one.actor] for one in objects])),
+        (OBJECT_COUNTER, write_uints([one and one.counter for one in objects])),
+        (KEY_ACTOR, write_uints([one and index[one.actor] for one in elements])),
+        (KEY_COUNTER, write_deltas([_key_counter(op.key) for op in ops])),
+        (KEY_STRING, write_strings([op.key if isinstance(op.key, str) else None for op in ops])),
+        (INSERT, write_booleans(op.insert for op in ops)),
+        (ACTION, write_uints([int(op.action) for op in ops])),
+        (VALUE_META, meta),
+        (VALUE, raw),
+        (PRED_COUNT, write_uints([len(op.pred) for op in ops])),
+        (PRED_ACTOR, write_uints([index[one.actor] for one in preds])),
+        (PRED_COUNTER, write_deltas([one.counter for one in preds])),
+        (EXPAND, write_booleans(expands) if any(expands) else b""),
+        (MARK, write_strings([op.mark for op in ops])),
     ]
     return [column for column in columns if column[1]]
 
@@ -171,34 +171,34 @@ def read_ops(
         return ()
     most = limits.change_ops_max
     try:
-        kinds = read_uints(columns.get(_ACTION, b""), most)
+        kinds = read_uints(columns.get(ACTION, b""), most)
     except TooManyRowsError:
         raise DocumentTooLargeError("change_ops_max", most, most + 1) from None
     count = len(kinds)
     table = _Table(columns, count)
-    key_actors = table.rows(_KEY_ACTOR, read_uints)
-    object_actors = table.rows(_OBJECT_ACTOR, read_uints)
+    key_actors = table.rows(KEY_ACTOR, read_uints)
+    object_actors = table.rows(OBJECT_ACTOR, read_uints)
     preds, pred_actors = _read_preds(table, actors, most)
     if len(actors) > 1:
         mentioned = {*key_actors, *object_actors, *pred_actors, 0, None}
         if len(mentioned) != len(actors) + 1:
             raise ChangeError("an actor is named that no operation mentions")
-    texts = table.rows(_KEY_STRING, read_strings)
-    expands = table.rows(_EXPAND, read_booleans)
-    if _EXPAND in columns and not any(expands):
+    texts = table.rows(KEY_STRING, read_strings)
+    expands = table.rows(EXPAND, read_booleans)
+    if EXPAND in columns and not any(expands):
         raise ChangeError("a column that says nothing is not left out")
     ops = tuple(
         map(
             _op,
             zip(
-                _read_ids(object_actors, table.rows(_OBJECT_COUNTER, read_uints), actors),
-                _read_keys(key_actors, table.rows(_KEY_COUNTER, read_deltas), texts, actors),
-                table.every(_INSERT, read_booleans),
-                [_ACTIONS[kind] for kind in table.every(_ACTION, read_uints)],
-                read_values(columns.get(_VALUE_META, b""), columns.get(_VALUE, b""), count),
+                _read_ids(object_actors, table.rows(OBJECT_COUNTER, read_uints), actors),
+                _read_keys(key_actors, table.rows(KEY_COUNTER, read_deltas), texts, actors),
+                table.every(INSERT, read_booleans),
+                [_ACTIONS[kind] for kind in table.every(ACTION, read_uints)],
+                read_values(columns.get(VALUE_META, b""), columns.get(VALUE, b""), count),
                 preds,
-                expands if _EXPAND in columns else (False,) * count,
-                table.rows(_MARK, read_strings),
+                expands if EXPAND in columns else (False,) * count,
+                table.rows(MARK, read_strings),
                 strict=True,
             ),
         )
@@ -245,12 +245,12 @@ class _Table:
 def _read_preds(
     table: _Table, actors: Sequence[bytes], most: int
 ) -> tuple[list[tuple[OpId, ...]], Sequence[int]]:
-    sizes = table.every(_PRED_COUNT, read_uints)
+    sizes = table.every(PRED_COUNT, read_uints)
     total = sum(sizes)
     if total > most:
         raise DocumentTooLargeError("change_ops_max", most, total)
-    owners = table.group(_PRED_ACTOR, read_uints, total)
-    counters = table.group(_PRED_COUNTER, read_deltas, total)
+    owners = table.group(PRED_ACTOR, read_uints, total)
+    counters = table.group(PRED_COUNTER, read_deltas, total)
     if not total:
         return [_NO_IDS] * len(sizes), owners
     ids = [_id((counter, actors[owner])) for counter, owner in zip(counters, owners, strict=True)]
