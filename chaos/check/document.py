@@ -257,7 +257,7 @@ def _early(look: Look, asked: Asked) -> Iterator[Anomaly]:
     if len(set(places)) < len(places):
         twice = next(place for place, times in Counter(places).items() if times > 1)
         yield Anomaly(NAME, "duplicated", f"{node} showed {twice} twice", (read.op,))
-    if look.seen.counteded is not None:
+    if look.seen.counted is not None:
         most = sum(
             by
             for by, each in asked.counted[look.document]
