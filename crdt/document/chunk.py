@@ -56,6 +56,11 @@ def open_chunk(chunk: bytes, limits: DocumentLimits) -> tuple[bytes, int]:
     return digest, begin
 
 
+def contents_at(chunk: bytes) -> int:
+    """Where the contents of a chunk begin that `open_chunk` has taken."""
+    return read_uleb(chunk, _TYPE + 1)[1]
+
+
 def split_chunks(data: bytes, limits: DocumentLimits) -> list[bytes]:
     """The chunks of changes that lie one after the other, each of type 1.
 
