@@ -7,7 +7,7 @@ Bounds are held before anything is minted.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from crdt.document.editing import EditError
 from crdt.document.model import (
@@ -33,25 +33,11 @@ from node.documents.problems import (
     UnknownHeads,
 )
 from node.documents.shelf import Shelf, seed_of
-from node.documents.sheet import CONTENT, Sheet
+from node.documents.sheet import CONTENT, NOTHING, Sheet, Written
 from node.documents.surroundings import Nobody, Surroundings
 
 INLINE_CHANGES_MAX: Final = 512
 """A fold of more changes than that is made aside, before the step that writes."""
-
-
-class Written(NamedTuple):
-    """Fields of one operation.
-
-    Attributes:
-        set: fields to write.
-        removed: fields to unset.
-        changes: the changes that are new.
-    """
-
-    set: dict[str, Value]
-    removed: frozenset[str]
-    changes: tuple[Change, ...]
 
 
 class Pen:
@@ -124,7 +110,7 @@ class Pen:
         except DocumentTooLargeError as error:
             raise DocumentTooLarge(error) from error
         self._actors.drew(sheet.key, change)
-        return self._written(held, sheet, document, (change,))
+        return self._written(held, sheet, (change,))
 
     def replaced(self, held: Held, text: str) -> Written:
         """What a plain `content` writes to a document that has changes: the least that does it.
@@ -160,18 +146,18 @@ class Pen:
             raise BadChange(str(error)) from error
         known = len({one.hash for one in changes}) - len(new)
         if not new:
-            return Written({}, frozenset(), ()), known
-        return self._written(held, sheet, document, new), known
+            return NOTHING, known
+        return self._written(held, sheet, new), known
 
     def plain(self, held: Held) -> Written:
         """What makes a document a memory of another kind: its text, and no chunks."""
         if held.sheet is None or not held.sheet.stored:
-            return Written({}, frozenset(), ())
+            return NOTHING
         names = frozenset(one.name for one in held.sheet.stored)
         return Written({CONTENT: held.view.values.get(CONTENT, "")}, names, ())
 
     def _written(
-        self, held: Held, sheet: Sheet, document: Document, changes: Sequence[Change]
+        self, held: Held, sheet: Sheet, changes: Sequence[Change], agent: str = ""
     ) -> Written:
         fields: dict[str, Value] = {}
         removed: set[str] = set()
@@ -180,9 +166,8 @@ class Pen:
             fields[seed.name] = seed.data
             if sheet.content is not None:
                 removed.add(CONTENT)
-        for change in changes:
-            fields[CHUNK_MARK + change.hash.hex()] = change.data
-        fold = self._fold(held, sheet)
+        fields.update(self._chunks(changes, agent))
+        fold = self._fold(held, sheet) if len(changes) <= SINGLES_AT_ONCE_MAX else None
         if fold is not None:
             fields[fold.name] = fold.data
             removed |= fold.removed.keys() - fields.keys()

@@ -7,7 +7,7 @@ whether they can be read at all, is decided in `crdt.document`.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from crdt.document.model import Stored
+from crdt.document.model import Change, Stored
 from crdt.fields import CHUNK
 from crdt.op import Value
 
@@ -38,6 +38,23 @@ class Sheet(NamedTuple):
     def size_bytes(self) -> int:
         """What there is to read."""
         return sum(len(one.data) for one in self.stored)
+
+
+class Written(NamedTuple):
+    """What one operation writes into a document.
+
+    Attributes:
+        set: fields to write.
+        removed: fields to unset.
+        changes: the changes that are new.
+    """
+
+    set: dict[str, Value]
+    removed: frozenset[str]
+    changes: tuple[Change, ...]
+
+
+NOTHING: Final = Written({}, frozenset(), ())
 
 
 def is_document(values: Mapping[str, Value]) -> bool:

@@ -18,7 +18,7 @@ from crdt.op import Draft, Kind, Value
 from crdt.roles import within
 from node.contracts import Caller, Held, Receipt
 from node.events.names import MESSAGE
-from node.memory.drafts import LIFE_MS
+from node.memory.fields import LIFE_MS
 from node.memory.memories import Ask, Memories
 from node.memory.problems import InvalidField, NotFound
 from node.memory.record import GRANTS, PRIORITY_DEFAULT, PRIVATE_SCOPE, TIER_DEFAULT

@@ -10,7 +10,7 @@ attestation with a change that its author did not sign.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from crdt.fields import (
     ARCHIVE_FIELDS,
@@ -18,14 +18,24 @@ from crdt.fields import (
     ARCHIVED_AT,
     ORIGINAL_EXPIRES_AT,
     element_field,
-    tier_rank,
 )
 from crdt.op import ERASE, Draft, Kind, Value
 from node.contracts import Held
+from node.documents.sheet import DOCUMENT, KIND, NOTHING, Written
 from node.limits import Limits
+from node.memory.fields import (
+    LIFE_MS,
+    changes_of,
+    elements,
+    end_of_life,
+    fields_of,
+    risen_end,
+    rises,
+    speaks_of_life,
+    written_of,
+)
 from node.memory.problems import AlreadyOver, InvalidField
 from node.memory.record import (
-    ALIASES,
     ATTEST_LEVEL,
     ATTESTED,
     CREATED_AT,
@@ -36,18 +46,39 @@ from node.memory.record import (
     created_ms,
     original_end,
 )
-from node.memory.rules import CHECKS, checked, life_ms, moment, namespace
+from node.memory.rules import checked, moment, namespace
 
 COLLECTION: Final = "memory"
-LIFE_MS: Final[Mapping[str, int | None]] = {
-    "short": 6 * 3_600_000,
-    "mid": 7 * 86_400_000,
-    "long": None,
-}
-_STATED_SETS: Final = ("tags", ALIASES)
-"""Sets that a request states as a list."""
+REMOVED_MAX: Final = 400
+"""Most fields that one edit takes away; what an operation may name is a little more."""
 
-_SETS: Final = (*_STATED_SETS, GRANTS)
+
+class Documents(Protocol):
+    """What writes into documents; `node.documents.pen` does."""
+
+    def begun(self, held: Held) -> bool:
+        """Whether a memory is a document that has changes."""
+        ...
+
+    def replaced(self, held: Held, text: str) -> Written:
+        """What a plain content writes to a document that has changes."""
+        ...
+
+    def plain(self, held: Held) -> Written:
+        """What makes a document a memory of another kind."""
+        ...
+
+    def taken(self, held: Held, given: Any) -> Written:
+        """What all changes of a document, as an export has them, add to one that is here."""
+        ...
+
+    def brought(self, ident: str, given: Any, agent: str) -> dict[str, Value]:
+        """The fields of a new document of which an export has all changes."""
+        ...
+
+    def carried(self, held: Held) -> dict[str, Value]:
+        """The chunks of a document, as fields of its new birth."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +90,14 @@ class DraftRules:
         default_namespace: where a memory goes that names none.
         share_private: whether private memories travel in the shared lane.
         archive_on_delete: whether a deletion only puts a memory into the archive.
+        documents: writes into documents; without it they are plain memories.
     """
 
     limits: Limits
     default_namespace: str
     share_private: bool
     archive_on_delete: bool = False
+    documents: Documents | None = None
 
     def lane_is_private(self, scope: Value) -> bool:
         """Whether a memory of that scope stays on this node."""
@@ -95,11 +128,16 @@ class DraftRules:
         Raises:
             InvalidField: a field cannot be taken.
         """
-        written, sets = _written(body, self.limits)
-        for name in ("title", "content"):
-            if name not in written:
-                raise InvalidField(name, "is required")
-        expires = _end_of_life(body, written, now_ms)
+        written, sets = written_of(body, self.limits)
+        if self.documents is not None and body.get(DOCUMENT) is not None:
+            _check_kind(written.get("memory_kind"))
+            written.pop("content", None)  # it is what the changes make
+            written.update(self.documents.brought(record_id, body[DOCUMENT], owner))
+        elif "content" not in written:
+            raise InvalidField("content", "is required")
+        if "title" not in written:
+            raise InvalidField("title", "is required")
+        expires = end_of_life(body, written, now_ms)
         if expires is None:
             life = LIFE_MS[written["tier"]]
             if life is not None:
@@ -109,7 +147,7 @@ class DraftRules:
                 raise AlreadyOver
             written["expires_at"] = expires
         for name, members in sets:
-            written.update(_elements(name, members))
+            written.update(elements(name, members))
         if attested:
             written[ATTEST_LEVEL] = ATTESTED
         if keep_dates and body.get(CREATED_AT) is not None:
@@ -148,13 +186,16 @@ class DraftRules:
         for name in ("title", "content", "tier"):
             if name in fields and fields[name] is None:
                 raise InvalidField(name, "cannot be unset")
-        expires = _end_of_life(body, fields, now_ms)
-        written, removed = _changes(held, fields)
-        if expires is None and not _speaks_of_life(body):
-            expires = _risen_end(held, written, now_ms)
+        expires = end_of_life(body, fields, now_ms)
+        chunks = self._chunks(held, body, fields)
+        written, removed = changes_of(held, fields)
+        written.update(chunks.set)
+        removed |= chunks.removed
+        if expires is None and not speaks_of_life(body):
+            expires = risen_end(held, written, now_ms)
         if expires is not None:
             written["expires_at"] = expires
-        elif "expires_at" in held.view.values and (_speaks_of_life(body) or _rises(held, written)):
+        elif "expires_at" in held.view.values and (speaks_of_life(body) or rises(held, written)):
             removed.add("expires_at")
         if not attested and ATTEST_LEVEL in held.view.values:
             removed.add(ATTEST_LEVEL)
@@ -162,8 +203,26 @@ class DraftRules:
         scope = written.get("scope", held.view.values.get("scope"))
         private = self.lane_is_private(None if "scope" in removed else scope)
         if space == held.view.namespace and private == held.private:
-            return [_edit(held, written, removed)]
-        return _move(held, written, removed, namespace=space, private=private)
+            return _edits(held, written, removed)
+        return self._move(held, written, removed, namespace=space, private=private)
+
+    def _chunks(self, held: Held, body: Mapping[str, Any], fields: dict[str, Value]) -> Written:
+        """What a request changes in a document; what that is about is taken out of its fields."""
+        documents, given = self.documents, body.get(DOCUMENT)
+        if documents is None or (held.sheet is None and given is None):
+            return NOTHING
+        kind = fields.get("memory_kind", held.view.values.get("memory_kind"))
+        if given is not None:
+            _check_kind(kind)
+            fields.pop("content", None)
+            return documents.taken(held, given)
+        if kind != KIND:
+            plain = documents.plain(held)
+            said = {name: fields.pop(name) for name in ("content",) if name in fields}
+            return plain._replace(set={**plain.set, **said})
+        if "content" in fields and documents.begun(held):
+            return documents.replaced(held, str(fields.pop("content")))
+        return NOTHING
 
     def rewritten(
         self,
@@ -177,7 +236,7 @@ class DraftRules:
         gone = set(removed)
         if not attested and ATTEST_LEVEL in held.view.values:
             gone.add(ATTEST_LEVEL)
-        return [_edit(held, dict(written), gone)]
+        return _edits(held, dict(written), gone)
 
     def promote(self, held: Held, to_namespace: str | None) -> list[Draft]:
         """The drafts that make a memory last, out of the archive too, and elsewhere if asked."""
@@ -185,7 +244,37 @@ class DraftRules:
         removed = held.view.values.keys() & {"expires_at", *ARCHIVE_FIELDS}
         if to_namespace is None or to_namespace == held.view.namespace:
             return [_edit(held, written, removed)]
-        return _move(held, written, removed, namespace=to_namespace, private=held.private)
+        return self._move(held, written, removed, namespace=to_namespace, private=held.private)
+
+    def _move(
+        self,
+        held: Held,
+        written: dict[str, Value],
+        removed: set[str],
+        *,
+        namespace: str,
+        private: bool,
+    ) -> list[Draft]:
+        """A birth elsewhere with every field, then the end of the old one."""
+        values = fields_of(held.view.values)
+        for name in (*removed, UPDATED_AT):
+            values.pop(name, None)
+        if self.documents is not None and self.documents.begun(held):
+            values.pop("content", None)
+            if written.get("memory_kind", KIND) == KIND and "memory_kind" not in removed:
+                values.update(self.documents.carried(held))
+        values.update(written)
+        values[CREATED_AT] = created_ms(held)
+        birth = Draft(
+            kind=Kind.CREATE,
+            collection=COLLECTION,
+            id=held.id,
+            namespace=namespace,
+            owner=held.view.owner,
+            set=values,
+            private=private,
+        )
+        return [birth, delete(held)]
 
 
 def delete(held: Held, *, erased: bool = False) -> Draft:
@@ -249,7 +338,7 @@ def _kept(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
 
 def grant(held: Held, agent: str) -> Draft:
     """The draft that lets an agent see a memory while it is private."""
-    return _edit(held, _elements(GRANTS, [agent]), set())
+    return _edit(held, elements(GRANTS, [agent]), set())
 
 
 def revoke(held: Held, agent: str) -> Draft:
@@ -270,95 +359,15 @@ def _edit(held: Held, written: dict[str, Value], removed: set[str]) -> Draft:
     )
 
 
-def _move(
-    held: Held, written: dict[str, Value], removed: set[str], *, namespace: str, private: bool
-) -> list[Draft]:
-    """A birth elsewhere with every field, then the end of the old one."""
-    values: dict[str, Value] = {}
-    for name, value in held.view.values.items():
-        if name in _SETS:
-            values.update(_elements(name, value))
-        else:
-            values[name] = value
-    for name in (*removed, UPDATED_AT):
-        values.pop(name, None)
-    values.update(written)
-    values[CREATED_AT] = created_ms(held)
-    birth = Draft(
-        kind=Kind.CREATE,
-        collection=COLLECTION,
-        id=held.id,
-        namespace=namespace,
-        owner=held.view.owner,
-        set=values,
-        private=private,
-    )
-    return [birth, delete(held)]
+def _edits(held: Held, written: dict[str, Value], removed: set[str]) -> list[Draft]:
+    """One edit; several when more chunks go than one operation names."""
+    if len(removed) <= REMOVED_MAX:
+        return [_edit(held, written, removed)]
+    names = sorted(removed)
+    parts = [set(names[at : at + REMOVED_MAX]) for at in range(0, len(names), REMOVED_MAX)]
+    return [_edit(held, written if part is parts[0] else {}, part) for part in parts]
 
 
-def _written(
-    body: Mapping[str, Any], limits: Limits
-) -> tuple[dict[str, Value], list[tuple[str, list[str]]]]:
-    """The fields of a new memory, and its sets; a null is as if it had not been given."""
-    written: dict[str, Value] = {"tier": TIER_DEFAULT}
-    sets: list[tuple[str, list[str]]] = []
-    check_of = CHECKS.get
-    for name, value in body.items():
-        check = check_of(name)
-        if check is None or value is None:
-            continue
-        taken = check(name, value, limits)
-        if name in _STATED_SETS:
-            sets.append((name, taken))
-        else:
-            written[name] = taken
-    return written, sets
-
-
-def _elements(name: str, members: list[str]) -> dict[str, Value]:
-    """A set's elements are fields of their own; the value is the place in the list."""
-    return {element_field(name, member): place for place, member in enumerate(members)}
-
-
-def _speaks_of_life(body: Mapping[str, Any]) -> bool:
-    return "expires_at" in body or body.get("ttl_secs") is not None
-
-
-def _end_of_life(body: Mapping[str, Any], fields: dict[str, Value], now_ms: int) -> int | None:
-    """When the request wants the memory to end; `expires_at` goes before `ttl_secs`."""
-    life = body.get("ttl_secs")
-    end = None if life is None else life_ms("ttl_secs", life, now_ms)
-    given = fields.pop("expires_at", None)
-    if given is not None and given <= now_ms:
-        raise AlreadyOver
-    return given if given is not None else end
-
-
-def _changes(held: Held, fields: dict[str, Value]) -> tuple[dict[str, Value], set[str]]:
-    written: dict[str, Value] = {}
-    removed: set[str] = set()
-    current = held.view.values
-    for name, value in fields.items():
-        if name in _STATED_SETS:
-            wanted = _elements(name, value or [])
-            removed.update(_elements(name, current.get(name, [])).keys() - wanted.keys())
-            written.update(wanted)
-        elif value is not None:
-            written[name] = value
-        elif name in current:
-            removed.add(name)
-    if tier_rank(written.get("tier", TIER_DEFAULT)) < tier_rank(current.get("tier")):
-        written.pop("tier", None)
-    return written, removed
-
-
-def _rises(held: Held, written: dict[str, Value]) -> bool:
-    return "tier" in written and written["tier"] != held.view.values.get("tier", TIER_DEFAULT)
-
-
-def _risen_end(held: Held, written: dict[str, Value], now_ms: int) -> int | None:
-    """The end of life that a higher tier brings to a memory that had one."""
-    if not _rises(held, written) or "expires_at" not in held.view.values:
-        return None
-    life = LIFE_MS[written["tier"]]
-    return None if life is None else now_ms + life
+def _check_kind(kind: Value) -> None:
+    if kind != KIND:
+        raise InvalidField(DOCUMENT, f"belongs to memory_kind {KIND} alone")
