@@ -13,7 +13,7 @@ milliseconds. A value of a kind that this version does not know is shown as byte
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -93,9 +93,11 @@ def conflicts(opset: OpSet) -> dict[str, dict[str, Any]]:
 def package_shape(opset: OpSet) -> dict[str, Any]:
     """The document as the PyPI package `automerge` 0.1.2 tells it.
 
-    Texts are lists of their elements, counters and timestamps numbers, bytes lists of numbers.
+    Texts are lists of their elements, counters and timestamps numbers, bytes lists of numbers. Of
+    values that were written at once it shows the one with the smallest counter, of equal ones
+    that of the greatest actor (seen, not documented).
     """
-    return {key: _packaged(one) for key, one in _entries(opset.root)}
+    return _packaged_map(opset.root)
 
 
 def plain(one: Value) -> Any:
@@ -103,12 +105,14 @@ def plain(one: Value) -> Any:
     return _shown(one)
 
 
-def elements(node: Sequence) -> Iterator[tuple[Span, int, Value]]:
-    """The visible elements of a sequence: where each is, and the value it shows."""
+def elements(
+    node: Sequence, chosen: Callable[[Register], Value | None] = Register.winner
+) -> Iterator[tuple[Span, int, Value]]:
+    """The visible elements of a sequence: where each is, and the value that is `chosen` of it."""
     for span in node.spans():
         content = span.content
         if isinstance(content, Register):
-            winner = content.winner()
+            winner = chosen(content)
             if winner is not None:
                 yield span, 0, winner
         elif not isinstance(content, Mark) and not span.over:
@@ -250,6 +254,11 @@ def _tell_conflict(register: Register, at: str, out: dict[str, dict[str, Any]]) 
         _tell_conflicts(ranked[0].node, at, out)
 
 
+def _packaged_map(node: MapNode) -> dict[str, Any]:
+    chosen = ((key, _packages_choice(node.keys[key])) for key in sorted(node.keys))
+    return {key: _packaged(one) for key, one in chosen if one is not None}
+
+
 def _packaged(one: Value) -> Any:
     node = one.node
     if node is None:
@@ -257,8 +266,13 @@ def _packaged(one: Value) -> Any:
         held = None if scalar is None else scalar.value
         return list(held) if isinstance(held, bytes) else held
     if isinstance(node, MapNode):
-        return {key: _packaged(inner) for key, inner in _entries(node)}
-    return [_packaged(inner) for _, _, inner in elements(node)]
+        return _packaged_map(node)
+    return [_packaged(inner) for _, _, inner in elements(node, _packages_choice)]
+
+
+def _packages_choice(register: Register) -> Value | None:
+    live = register.live.values()
+    return max(live, key=lambda one: (-one.id.counter, one.id.actor), default=None)
 
 
 def escaped(key: str) -> str:
