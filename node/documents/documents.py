@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from crdt.document.change import read_change
-from crdt.document.chunk import split_chunks
-from crdt.document.model import HASH_BYTES, Change, ChangeError, DocumentTooLargeError
+from crdt.document.model import HASH_BYTES
 from crdt.document.opened import Document
-from crdt.document.pack import is_pack
+from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
 from node.contracts import Caller, Held, Receipt
-from node.documents.pen import Pen, Written
-from node.documents.problems import BadChange, BadEdit, DocumentTooLarge
+from node.documents.pen import Pen, read_all
+from node.documents.problems import BadEdit
+from node.documents.sheet import Written
 from node.memory.memories import Ask, Changed, Memories, check_match
 from node.memory.problems import InvalidField
 from node.memory.record import check_author
@@ -168,7 +167,7 @@ class Documents:
             Shortfall: stored here, not on W members.
             node.errors.WriteError: nothing was minted.
         """
-        changes = await asyncio.to_thread(self._changes, data)
+        changes = await asyncio.to_thread(read_all, data, self.limits)
         if self._memories.known(ask.retry) is not None:
             changed = await self._memories.again(wanted, ask)
             wrote = set(self._wrote(changed.receipt.dots))
@@ -178,7 +177,7 @@ class Documents:
         held = self._memories.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
-        written, known = self._pen.added(held, changes)
+        written, known = self._pen.added(held, changes, ask.agent)
         if not written.changes:
             return self._added(held, None, 0, known)
         changed = await self._write(held, written, ask)
@@ -214,29 +213,19 @@ class Documents:
     def _document(self, held: Held | None) -> Document | None:
         return None if held is None or held.sheet is None else self._pen.opened(held)[1]
 
-    def _changes(self, data: bytes) -> list[Change]:
-        """What was sent, read.
-
-        Raises:
-            BadChange, DocumentTooLarge: it cannot be.
-        """
-        try:
-            chunks = split_chunks(data, self.limits)
-            changes = [read_change(chunk, self.limits) for chunk in chunks]
-        except DocumentTooLargeError as error:
-            raise DocumentTooLarge(error) from error
-        except ChangeError as error:
-            raise BadChange(str(error)) from error
-        return list({one.hash: one for one in changes}.values())
-
     def _wrote(self, dots: Sequence[Dot]) -> list[bytes]:
-        """Hashes of the changes that operations wrote as they are, as far as the log tells."""
-        return [
-            bytes.fromhex(name[len(CHUNK_MARK) :])
-            for op in self._memories.funnel.reader().written(dots)
-            for name, data in op.set.items()
-            if name.startswith(CHUNK_MARK) and isinstance(data, bytes) and not is_pack(data)
-        ]
+        """Hashes of the changes that operations brought, as far as the log tells."""
+        singles: list[bytes] = []
+        packed: list[bytes] = []
+        for op in self._memories.funnel.reader().written(dots):
+            for name, data in op.set.items():
+                if not name.startswith(CHUNK_MARK) or not isinstance(data, bytes):
+                    continue
+                if is_pack(data):
+                    packed += [one.change.hash for one in unpack(data, self.limits)]
+                else:
+                    singles.append(bytes.fromhex(name[len(CHUNK_MARK) :]))
+        return singles or packed  # beside single ones a pack is a fold, or what was the content
 
 
 def wish_of(body: Mapping[str, Any]) -> Wish:

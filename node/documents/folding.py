@@ -25,6 +25,9 @@ SINGLES_MIN: Final = 64
 SINGLES_MAX: Final = 1024
 """So many are folded whoever holds them: a record is written as a whole with every change."""
 
+AT_ONCE_MAX: Final = 384
+"""Most single chunks of one fold; an operation takes away a few more fields at most."""
+
 _GROWTH: Final = 2
 
 
@@ -64,17 +67,16 @@ def planned(
         limits: bounds of a document.
         covered: whether all members hold an operation.
     """
-    singles, packs = _readable(stored, gathered)
+    singles, packs = readable(stored, gathered)
     if len(singles) < SINGLES_MIN:
         return None
     ready = [one for one in singles if covered(one.dot)]
-    if len(ready) < SINGLES_MIN:
-        if len(singles) < SINGLES_MAX:
-            return None
-        ready = singles
-    forced = ready is singles
+    forced = len(ready) < SINGLES_MIN
+    if forced and len(singles) < SINGLES_MAX:
+        return None
+    ready = (singles if forced else ready)[:AT_ONCE_MAX]
     chosen = list(ready)
-    hashes = {bytes.fromhex(one.name[len(CHUNK_MARK) :]) for one in ready}
+    hashes = {hash_in(one.name) for one in ready}
     size = sum(len(one.data) for one in ready)
     for one in sorted(packs, key=lambda one: (len(one.data), one.name)):
         if len(one.data) >= _GROWTH * size or not (forced or covered(one.dot)):
@@ -104,6 +106,11 @@ def folded(
     return Fold(name, data, removed)
 
 
+def hash_in(name: str) -> bytes:
+    """The hash in the name of a single chunk."""
+    return bytes.fromhex(name[len(CHUNK_MARK) :])
+
+
 def still_fits(fold: Fold, stored: Sequence[Stored]) -> bool:
     """Whether what a fold takes the place of stands as it stood when the fold was made."""
     there: dict[str, set[bytes]] = {}
@@ -127,8 +134,8 @@ def _is_lossless(data: bytes, wanted: Sequence[Kept], limits: DocumentLimits) ->
     )
 
 
-def _readable(stored: Sequence[Stored], gathered: Gathered) -> tuple[list[Stored], list[Stored]]:
-    """Single chunks and packs that were read, each in one form only.
+def readable(stored: Sequence[Stored], gathered: Gathered) -> tuple[list[Stored], list[Stored]]:
+    """Single chunks, what they depend on first, and packs; those that were read.
 
     A name under which somebody wrote several things is left alone: to remove it would remove
     what was set aside as well.
@@ -141,4 +148,6 @@ def _readable(stored: Sequence[Stored], gathered: Gathered) -> tuple[list[Stored
             odd.add(one.name)
     fine = [one for one in seen.values() if one.name not in odd]
     packs = [one for one in fine if is_pack(one.data)]
-    return [one for one in fine if not is_pack(one.data)], packs
+    place = {name: at for at, name in enumerate(gathered.kept)}
+    singles = [one for one in fine if not is_pack(one.data) and hash_in(one.name) in place]
+    return sorted(singles, key=lambda one: place[hash_in(one.name)]), packs

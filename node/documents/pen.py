@@ -6,23 +6,31 @@ first change of a document brings along what the plain content was, and takes th
 Bounds are held before anything is minted.
 """
 
+import base64
+import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from crdt.document.editing import EditError
+from crdt.document.change import read_change
+from crdt.document.chunk import split_chunks
+from crdt.document.edits import EditError
+from crdt.document.gathering import gather
 from crdt.document.model import (
     Change,
     ChangeError,
+    DocumentLimits,
     DocumentTooLargeError,
     MissingChangesError,
     Stored,
 )
 from crdt.document.opened import Document
+from crdt.document.pack import Kept, pack
 from crdt.fields import CHUNK_MARK
+from crdt.hlc import stamp_of
 from crdt.op import Value
 from node.contracts import Held
 from node.documents.actors import Actors
-from node.documents.folding import Fold, folded, planned, still_fits
+from node.documents.folding import Fold, folded, hash_in, planned, readable, still_fits
 from node.documents.problems import (
     BadChange,
     BadEdit,
@@ -32,9 +40,13 @@ from node.documents.problems import (
     NotADocument,
     UnknownHeads,
 )
-from node.documents.shelf import Shelf, seed_of
-from node.documents.sheet import CONTENT, NOTHING, Sheet, Written
+from node.documents.shelf import Shelf, name_of, seed_of
+from node.documents.sheet import CONTENT, DOCUMENT, NOTHING, Sheet, Written
 from node.documents.surroundings import Nobody, Surroundings
+from node.memory.problems import InvalidField
+
+SINGLES_AT_ONCE_MAX: Final = 64
+"""More changes than that, brought at once, are stored as one pack."""
 
 INLINE_CHANGES_MAX: Final = 512
 """A fold of more changes than that is made aside, before the step that writes."""
@@ -74,7 +86,8 @@ class Pen:
         if held.sheet is None:
             raise NotADocument
         try:
-            return held.sheet, self.shelf.document(held.sheet)
+            said = ("", 0) if self.shelf.begun(held.sheet) else self.around.said(held)
+            return held.sheet, self.shelf.document(held.sheet, said)
         except DocumentTooLargeError as error:
             raise DocumentTooLarge(error) from error
 
@@ -120,7 +133,7 @@ class Pen:
             DocumentTooLarge: a bound would be passed.
         """
         sheet, document = self.opened(held)
-        if not document.is_plain:
+        if not document.is_plain():
             raise DocumentStructured
         settled = frozenset((CONTENT,)) if sheet.content is not None else frozenset()
         edits = document.replacing(text)
@@ -129,25 +142,72 @@ class Pen:
         written = self.edited(held, edits)
         return written._replace(removed=written.removed | settled)
 
-    def added(self, held: Held, changes: Sequence[Change]) -> tuple[Written, int]:
+    def added(self, held: Held, changes: Sequence[Change], agent: str) -> tuple[Written, int]:
         """Changes that were made elsewhere; and how many of them are here already.
+
+        Args:
+            held: the memory.
+            changes: in any order.
+            agent: who brings them.
 
         Raises:
             BadChange, MissingChanges, DocumentTooLarge, NotADocument: nothing of it is taken.
         """
         sheet, document = self.opened(held)
-        try:
-            new = document.accepts(changes)
-        except MissingChangesError as error:
-            raise MissingChanges(error.missing) from error
-        except DocumentTooLargeError as error:
-            raise DocumentTooLarge(error) from error
-        except ChangeError as error:
-            raise BadChange(str(error)) from error
+        new = _accepted(document, changes)
         known = len({one.hash for one in changes}) - len(new)
         if not new:
             return NOTHING, known
-        return self._written(held, sheet, new), known
+        return self._written(held, sheet, new, agent), known
+
+    def taken(self, held: Held, given: Any) -> Written:
+        """What all changes of a document, as an export has them, add to one that is here.
+
+        A memory that is no document yet becomes one of these changes alone.
+
+        Raises:
+            InvalidField, BadChange, MissingChanges, DocumentTooLarge: nothing of it is taken.
+        """
+        agent = held.view.owner
+        if not self.begun(held):
+            names = frozenset((CONTENT,)) & held.view.values.keys()
+            return Written(self.brought(held.id, given, agent), names, ())
+        return self.added(held, read_all(exported(given), self.shelf.limits), agent)[0]
+
+    def brought(self, ident: str, given: Any, agent: str) -> dict[str, Value]:  # noqa: ARG002 - the protocol's signature
+        """The fields of a new document of which an export has all changes.
+
+        Raises:
+            InvalidField, BadChange, MissingChanges, DocumentTooLarge: nothing of it is taken.
+        """
+        limits = self.shelf.limits
+        changes = read_all(exported(given), limits)
+        new = _accepted(Document.opened(gather((), limits)), changes)
+        fields = self._chunks(new, agent)
+        _hold_bytes(sum(map(len, fields.values())), limits.stored_bytes_max)
+        return fields
+
+    def carried(self, held: Held) -> dict[str, Value]:
+        """The chunks of a document, as fields of its new birth.
+
+        Single ones go into a pack, which keeps who wrote them; what is set aside stays behind.
+        """
+        sheet = held.sheet
+        if sheet is None or not self.shelf.begun(sheet):
+            return {}
+        gathered = self.shelf.gathered(sheet)
+        singles, packs = readable(sheet.stored, gathered)
+        fields: dict[str, Value] = {one.name: one.data for one in packs}
+        names = {hash_in(one.name) for one in singles}
+        kept = [one for one in gathered.kept.values() if one.change.hash in names]
+        if kept:
+            data = pack(kept)
+            fields[CHUNK_MARK + name_of(data)] = data
+        return fields
+
+    def begun(self, held: Held) -> bool:
+        """Whether a memory is a document that has changes."""
+        return held.sheet is not None and self.shelf.begun(held.sheet)
 
     def plain(self, held: Held) -> Written:
         """What makes a document a memory of another kind: its text, and no chunks."""
@@ -171,7 +231,9 @@ class Pen:
         if fold is not None:
             fields[fold.name] = fold.data
             removed |= fold.removed.keys() - fields.keys()
-        self._hold_bytes(sheet, fields, removed)
+        kept = {one.name: len(one.data) for one in sheet.stored if one.name not in removed}
+        kept.update((name, len(data)) for name, data in fields.items())
+        _hold_bytes(sum(kept.values()), self.shelf.limits.stored_bytes_max)
         return Written(fields, frozenset(removed), tuple(changes))
 
     def seed(self, held: Held, sheet: Sheet) -> Stored:
@@ -179,13 +241,13 @@ class Pen:
         agent, hlc = self.around.said(held)
         return seed_of(sheet.id, sheet.content or "", self.shelf.limits, agent=agent, hlc=hlc)
 
-    def _hold_bytes(self, sheet: Sheet, fields: dict[str, Value], removed: set[str]) -> None:
-        most = self.shelf.limits.stored_bytes_max
-        kept = {one.name: len(one.data) for one in sheet.stored if one.name not in removed}
-        kept.update((name, len(data)) for name, data in fields.items())
-        size = sum(kept.values())
-        if size > most:
-            raise DocumentTooLarge(DocumentTooLargeError("stored_bytes_max", most, size))
+    def _chunks(self, changes: Sequence[Change], agent: str) -> dict[str, Value]:
+        """Changes as fields: each its own, or one pack of many."""
+        if len(changes) <= SINGLES_AT_ONCE_MAX:
+            return {CHUNK_MARK + one.hash.hex(): one.data for one in changes}
+        stamp = stamp_of(self._now_ms())
+        data = pack([Kept(one, agent, stamp) for one in changes])
+        return {CHUNK_MARK + name_of(data): data}
 
     # --- folding -----------------------------------------------------------------
 
@@ -217,3 +279,52 @@ class Pen:
                 self._folds[sheet.key] = fold
 
         return make
+
+
+def _accepted(document: Document, changes: Sequence[Change]) -> list[Change]:
+    """Those that a document lacks, what they depend on first.
+
+    Raises:
+        BadChange, MissingChanges, DocumentTooLarge: it does not take them.
+    """
+    try:
+        return document.accepts(changes)
+    except MissingChangesError as error:
+        raise MissingChanges(error.missing) from error
+    except DocumentTooLargeError as error:
+        raise DocumentTooLarge(error) from error
+    except ChangeError as error:
+        raise BadChange(str(error)) from error
+
+
+def _hold_bytes(size: int, most: int) -> None:
+    if size > most:
+        raise DocumentTooLarge(DocumentTooLargeError("stored_bytes_max", most, size))
+
+
+def exported(given: Any) -> bytes:
+    """The bytes of what an export, or a row of a peer, says of a document.
+
+    Raises:
+        InvalidField: it is no base64.
+    """
+    try:
+        return base64.b64decode(given if isinstance(given, str) else "?", validate=True)
+    except (binascii.Error, ValueError) as error:
+        words = "expected the base64 of changes, one after the other"
+        raise InvalidField(DOCUMENT, words) from error
+
+
+def read_all(data: bytes, limits: DocumentLimits) -> list[Change]:
+    """Changes that stand one after the other, each once.
+
+    Raises:
+        BadChange, DocumentTooLarge: they cannot be read.
+    """
+    try:
+        changes = [read_change(chunk, limits) for chunk in split_chunks(data, limits)]
+    except DocumentTooLargeError as error:
+        raise DocumentTooLarge(error) from error
+    except ChangeError as error:
+        raise BadChange(str(error)) from error
+    return list({one.hash: one for one in changes}.values())

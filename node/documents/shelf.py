@@ -80,22 +80,29 @@ class Shelf:
 
     # --- on the loop -------------------------------------------------------------
 
-    def document(self, sheet: Sheet) -> Document:
+    def document(self, sheet: Sheet, said: tuple[str, int] = ("", 0)) -> Document:
         """The document that a record holds; it is changed here when the record grows.
+
+        Args:
+            sheet: what the record holds.
+            said: who wrote its plain content, and the stamp of that; asked for while the
+                document has nothing else.
 
         Raises:
             DocumentTooLargeError: it has plain content only, and too much of it.
         """
-        if not sheet.stored:
-            return self._begun(sheet)
-        return self._entry(sheet).document
+        if self.begun(sheet):
+            return self._entry(sheet).document
+        agent, hlc = said
+        seed = seed_of(sheet.id, sheet.content or "", self.limits, agent=agent, hlc=hlc)
+        return Document.opened(gather((seed, *sheet.stored), self.limits))
 
-    def text(self, sheet: Sheet) -> str:
-        """What shows as the content of a document."""
+    def text(self, sheet: Sheet) -> str | None:
+        """What shows as the content of a document; None while that is its plain content."""
         if not sheet.stored:
-            return sheet.content or ""
+            return None
         entry = self._entry(sheet)
-        return entry.text if entry.gathered.kept else sheet.content or ""
+        return entry.text if entry.gathered.kept else None
 
     def gathered(self, sheet: Sheet) -> Gathered:
         """What was read of the chunks of a record."""
@@ -106,10 +113,13 @@ class Shelf:
         return bool(sheet.stored) and bool(self._entry(sheet).gathered.kept)
 
     def _entry(self, sheet: Sheet) -> _Entry:
-        found = self._entries.get(sheet.key)
-        if found is not None and found.sheet.stored == sheet.stored:
-            self._entries.move_to_end(sheet.key)
-            return found
+        with self._guard:
+            found = self._entries.get(sheet.key)
+            if found is not None and found.sheet.stored == sheet.stored:
+                self._entries.move_to_end(sheet.key)
+                return found
+            if found is not None:  # whatever happens while it grows, half of it is not kept
+                self._drop(sheet.key)
         if found is None:
             entry = _opened(sheet, self.limits)
         else:
@@ -117,10 +127,6 @@ class Shelf:
             entry = _entry_of(sheet, gathered, found.document.grown(gathered))
         self._put(entry)
         return entry
-
-    def _begun(self, sheet: Sheet) -> Document:
-        seed = seed_of(sheet.id, sheet.content or "", self.limits)
-        return Document.opened(gather((seed,), self.limits))
 
     # --- from any thread ---------------------------------------------------------
 
@@ -136,24 +142,28 @@ class Shelf:
         known = set() if found is None else {(one.name, one.dot) for one in found.sheet.stored}
         return sum(len(one.data) for one in sheet.stored if (one.name, one.dot) not in known)
 
-    def text_beside(self, sheet: Sheet) -> str:
+    def text_beside(self, sheet: Sheet) -> str | None:
         """As `text`, for a thread: a document that does not stand here is opened, and kept."""
         found = self._entries.get(sheet.key)
         if not sheet.stored:
-            return sheet.content or ""
+            return None
         if found is None or found.sheet.stored != sheet.stored:
             found = _opened(sheet, self.limits)
             self._put(found)
-        return found.text if found.gathered.kept else sheet.content or ""
+        return found.text if found.gathered.kept else None
 
     def _put(self, entry: _Entry) -> None:
         with self._guard:
-            old = self._entries.pop(entry.sheet.key, None)
-            self.weight += entry.weight - (old.weight if old is not None else 0)
+            self._drop(entry.sheet.key)
             self._entries[entry.sheet.key] = entry
+            self.weight += entry.weight
             while self.weight > self._bytes_max and len(self._entries) > 1:
-                _, gone = self._entries.popitem(last=False)
-                self.weight -= gone.weight
+                self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: bytes) -> None:
+        gone = self._entries.pop(key, None)
+        if gone is not None:
+            self.weight -= gone.weight
 
     def __len__(self) -> int:
         return len(self._entries)
