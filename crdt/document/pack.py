@@ -15,7 +15,7 @@ begins with its length.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.change import (
@@ -171,20 +171,34 @@ def _deps(
     return b"".join(parts)
 
 
-def unpack(data: bytes, limits: DocumentLimits) -> list[Kept]:
+def unpack(
+    data: bytes,
+    limits: DocumentLimits,
+    *,
+    known: Mapping[bytes, Kept] | None = None,
+    spent: tuple[int, int] = (0, 0),
+) -> list[Kept]:
     """The changes of a pack, as they were, in their order.
+
+    Args:
+        data: the pack.
+        limits: bounds of a document.
+        known: changes that were read before, by hash; they are not read again, nor counted.
+        spent: how many operations, and bytes of changes, are counted already.
 
     Raises:
         DocumentTooLargeError: there are more changes, operations or bytes than there may be.
-        ChangeError: it is no pack, or a change of it is none.
+        ChangeError: it is no pack, or a change of it is none, or there twice.
     """
     count, streams = _open(data, limits)
     try:
-        reader = _Reader([Cursor(stream) for stream in streams], limits)
+        reader = _Reader([Cursor(stream) for stream in streams], limits, known or {}, spent)
         kept = [reader.next() for _ in range(count)]
     except IndexError:
         raise ChangeError("a pack mentions what it does not hold") from None
     reader.finish()
+    if len({one.change.hash for one in kept}) != count:
+        raise ChangeError("a pack holds a change twice")
     return kept
 
 
@@ -198,7 +212,7 @@ def _open(data: bytes, limits: DocumentLimits) -> tuple[int, list[bytes]]:
     if count > limits.changes_max:
         raise DocumentTooLargeError("changes_max", limits.changes_max, count)
     if size > most:
-        raise DocumentTooLargeError("stored_bytes_max", most, size)
+        raise DocumentTooLargeError("unfolded_bytes_max", most, size)
     inflater = zlib.decompressobj(_RAW_DEFLATE)
     try:
         body = inflater.decompress(data[at:], size + 1)
@@ -216,17 +230,34 @@ def _open(data: bytes, limits: DocumentLimits) -> tuple[int, list[bytes]]:
 class _Reader:
     """Puts together one change after the other."""
 
-    __slots__ = ("_bytes", "_hashes", "_last", "_limits", "_ops", "_shapes", "_streams", "_tables")
+    __slots__ = (
+        "_bytes",
+        "_hashes",
+        "_known",
+        "_last",
+        "_limits",
+        "_ops",
+        "_shapes",
+        "_streams",
+        "_tables",
+    )
 
-    def __init__(self, streams: Sequence[Cursor], limits: DocumentLimits) -> None:
+    def __init__(
+        self,
+        streams: Sequence[Cursor],
+        limits: DocumentLimits,
+        known: Mapping[bytes, Kept],
+        spent: tuple[int, int],
+    ) -> None:
         self._streams = streams
         self._tables = [_things(streams[table]) for table in (_ACTORS, _AGENTS, _HASHES, _SHAPES)]
         self._shapes: list[Shape] = [read_shape(row) for row in self._tables[_SHAPES]]
         self._limits = limits
         self._last = _Last()
         self._hashes: list[bytes] = []
-        self._ops = limits.ops_max
-        self._bytes = UNFOLDED_TIMES * limits.stored_bytes_max
+        self._known = known
+        self._ops = limits.ops_max - spent[0]
+        self._bytes = UNFOLDED_TIMES * limits.stored_bytes_max - spent[1]
 
     def next(self) -> Kept:
         """The next change."""
@@ -243,20 +274,22 @@ class _Reader:
         shape = self._shapes[streams[_SHAPE].unsigned()]
         columns = unfold(shape, start_op, rest, limits.change_ops_max)
         head = assemble(deps, actor, seq, start_op, time, words, others)
-        _, chunk = frame(head + assemble_columns(columns) + streams[_EXTRA].blob())
-        change = read_change(chunk, limits)
+        digest, chunk = frame(head + assemble_columns(columns) + streams[_EXTRA].blob())
+        known = self._known.get(digest)
+        change = known.change if known is not None else read_change(chunk, limits)
         agent = _agent(self._tables[_AGENTS][streams[_AGENT].unsigned()])
         ms = last.ms + streams[_MS].signed()
         hlc = ms << COUNTER_BITS | streams[_COUNTER].unsigned() & _COUNTER_MASK
         if not 0 <= hlc <= STAMP_MAX:
             raise ChangeError("a pack holds a stamp that is none")
-        self._spend(change)
+        self._spend(change, fresh=known is None)
         last.advance(change, ms)
         self._hashes.append(change.hash)
         return Kept(change, agent, hlc)
 
-    def _spend(self, change: Change) -> None:
-        self._ops -= len(change.ops)
+    def _spend(self, change: Change, *, fresh: bool) -> None:
+        if fresh:
+            self._ops -= len(change.ops)
         self._bytes -= len(change.data)
         if self._ops < 0:
             most = self._limits.ops_max
