@@ -124,6 +124,7 @@ def check_ops(ops: Iterable[ChangeOp]) -> None:
     Raises:
         ChangeError: an operation says what others would drop, or cannot mean anything.
     """
+    before: ChangeOp | None = None
     for op in ops:
         _, key, insert, action, _, pred, expand, mark = op
         if insert:
@@ -131,23 +132,36 @@ def check_ops(ops: Iterable[ChangeOp]) -> None:
                 raise ChangeError("an insertion overwrites something, or has the key of a map")
         elif key is None:
             raise ChangeError("an operation is about the place before all elements")
-        if action is not Action.SET and not _fits(op):
+        if action is not Action.SET and not _fits(op, before):
             raise ChangeError(f"no change holds such an operation: {Action(action).name.lower()}")
         if action is not Action.MARK and (expand or mark is not None):
             raise ChangeError("something that marks nothing has the name of a mark")
         if len(pred) > 1 and any(one >= after for one, after in pairwise(pred)):
             raise ChangeError("the predecessors of an operation are not in order")
+        before = op
 
 
-def _fits(op: ChangeOp) -> bool:
+def _fits(op: ChangeOp, before: ChangeOp | None) -> bool:
     """Whether an operation that sets nothing has what it needs, and nothing that others drop."""
     if op.action in MAKES:
         return op.value == NULL
     if op.action is Action.MARK:
-        return op.insert
+        return op.insert and (op.mark is not None or _ends(op, before))
     if op.insert or not op.pred:
         return False
     return op.value.kind in _STEPS if op.action is Action.INCREMENT else op.value == NULL
+
+
+def _ends(op: ChangeOp, before: ChangeOp | None) -> bool:
+    """Whether an operation ends the mark that the one before begins; an end has no other name."""
+    return (
+        before is not None
+        and before.action is Action.MARK
+        and before.mark is not None
+        and before.obj == op.obj
+        and before.key != op.key
+        and op.value == NULL
+    )
 
 
 def read_ops(
@@ -194,7 +208,7 @@ def read_ops(
                 _read_ids(object_actors, table.rows(OBJECT_COUNTER, read_uints), actors),
                 _read_keys(key_actors, table.rows(KEY_COUNTER, read_deltas), texts, actors),
                 table.every(INSERT, read_booleans),
-                [_ACTIONS[kind] for kind in table.every(ACTION, read_uints)],
+                _read_actions(table.every(ACTION, read_uints)),
                 read_values(columns.get(VALUE_META, b""), columns.get(VALUE, b""), count),
                 preds,
                 expands if EXPAND in columns else (False,) * count,
@@ -240,6 +254,12 @@ class _Table:
         if len(rows) != count or None in rows:
             raise ChangeError(f"column {name:#x} does not have the rows that its groups count")
         return rows  # type: ignore[return-value]  # none of them is None
+
+
+def _read_actions(kinds: Sequence[int]) -> list[Action]:
+    if max(kinds, default=0) >= len(_ACTIONS):
+        raise ChangeError(f"an action of another version: {max(kinds)}")
+    return [_ACTIONS[kind] for kind in kinds]
 
 
 def _read_preds(
