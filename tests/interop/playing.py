@@ -1,0 +1,188 @@
+"""Scripts: several authors write one document, apart and together.
+
+Law: a pure function of the seed, of the library and of who else writes. Replicas live in the
+oracle. What an author writes is written by the library, or by another writer who sees the same
+document; at the end all have met, in a random order, and show the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, NamedTuple
+
+from crdt.document.chunk import split_chunks
+from crdt.document.model import DocumentLimits
+from tests.interop.rig import Oracle
+from tests.interop.scripts import Author, Text, sketch_of
+
+LIMITS: Final = DocumentLimits()
+ACTOR_BYTES: Final = (16, 16, 16, 1, 5, 32, 50)
+"""Not more: who writes on the past gets a longer name from the library."""
+
+
+class Asked(NamedTuple):
+    """What another writer is asked to write.
+
+    Attributes:
+        chunks: all changes that the author has seen, in a causal order.
+        heads: the edits are made on the document as it was there; None for all of it.
+    """
+
+    chunks: Sequence[bytes]
+    heads: Sequence[bytes] | None
+    edits: list[dict[str, Any]]
+    actor: bytes
+    message: str | None
+    time: int
+
+
+Writer = Callable[[Asked], bytes]
+
+
+@dataclass
+class Replica:
+    """One author's copy."""
+
+    name: str
+    actor: bytes
+    chunks: list[bytes]
+    heads: list[str]
+    past: list[list[str]]
+
+
+class Played(NamedTuple):
+    """How a script ended.
+
+    Attributes:
+        chunks: every change, of type 1, in an order in which they could have come.
+        raw: those that the library wrote, as it gave them, deflated or not.
+        heads: of all replicas, as hex.
+        shown: what all replicas show.
+        rich: whether there are marks or objects in texts, which the package does not know.
+        written: changes that the other writer wrote.
+    """
+
+    chunks: list[bytes]
+    raw: list[bytes]
+    heads: list[str]
+    shown: dict[str, Any]
+    rich: bool
+    written: int
+
+
+class Game:
+    """One script as it is played.
+
+    Args:
+        oracle: where the replicas live.
+        seed: decides everything.
+        write: another writer, for about half of all changes; the library alone without.
+    """
+
+    def __init__(self, oracle: Oracle, seed: int, write: Writer | None = None) -> None:
+        self.oracle = oracle
+        self.random = Random(seed)
+        self.author = Author(self.random)
+        self.write = write
+        self.rich = self.random.random() < 0.15
+        self.raw: list[bytes] = []
+        self.written = 0
+        self.replicas: list[Replica] = []
+
+    def play(self) -> Played:
+        """Play it to its end."""
+        shared = self.random.random() < 0.75
+        for place in range(self.random.randint(1, 3)):
+            self._newcomer(place)
+            if place and shared:
+                self._meet(self.replicas[place], self.replicas[0])
+            elif not place:
+                self._writes(self.replicas[0])
+        for _ in range(self.random.randint(4, 14)):
+            replica = self.random.choice(self.replicas)
+            if self.random.random() < 0.25:
+                self._meet(replica, self.random.choice(self.replicas))
+            else:
+                self._writes(replica)
+        return self._end()
+
+    def _newcomer(self, place: int) -> None:
+        actor = bytes([place]) + self.random.randbytes(self.random.choice(ACTOR_BYTES) - 1)
+        name = f"replica-{place}"
+        self.oracle.ask("make", doc=name, actor=actor.hex())
+        self.replicas.append(Replica(name, actor, [], [], []))
+
+    def _meet(self, one: Replica, other: Replica) -> None:
+        """One learns what the other knows."""
+        new = [chunk for chunk in other.chunks if chunk not in one.chunks]
+        if new:
+            one.past.append(one.heads)
+            one.heads = self.oracle.apply(one.name, new)
+            one.chunks += new
+
+    def _writes(self, replica: Replica) -> None:
+        past = [heads for heads in replica.past if heads and heads != replica.heads]
+        at = self.random.choice(past) if past and self.random.random() < 0.1 else None
+        shown = self.oracle.ask("value", doc=replica.name, heads=at)["value"]
+        edits = self.author.edits(shown)
+        message, time = self.author.message(), self.random.choice((0, 0, 1, 1_700_000_000))
+        heads = None if at is None else [bytes.fromhex(head) for head in at]
+        if self.rich and at is None and self.random.random() < 0.5:
+            edits = self._rich(shown) or edits
+        elif self.write is not None and self.random.random() < 0.5:
+            asked = Asked(replica.chunks, heads, edits, replica.actor, message, time)
+            self._keep(replica, (self.write(asked),))
+            self.written += 1
+            return
+        made = self.oracle.edit(replica.name, edits, message=message, time=time, at=at)
+        self.raw += made
+        # Of a change on the past the library gives what came after that past, too.
+        there = set(replica.chunks)
+        self._keep(replica, [c for c in split_chunks(b"".join(made), LIMITS) if c not in there])
+
+    def _keep(self, replica: Replica, made: Sequence[bytes]) -> None:
+        replica.past.append(replica.heads)
+        replica.heads = self.oracle.apply(replica.name, made)
+        replica.chunks += made
+
+    def _rich(self, shown: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """What the library alone can write: marks, objects in texts."""
+        text = sketch_of(shown).get("text")
+        if not isinstance(text, Text) or not text:
+            return None
+        units = len("".join(text).encode("utf-16-le")) // 2
+        start = self.random.randrange(units)
+        end = self.random.randint(start, units)
+        ends = {"start": start, "end": end, "path": ["text"], "name": "bold"}
+        expand = self.random.choice(("before", "after", "both", "none"))
+        return [
+            self.random.choice(
+                (
+                    {"op": "mark", **ends, "value": True, "expand": expand},
+                    {"op": "mark", **ends, "value": "red", "expand": expand},
+                    {"op": "unmark", **ends, "expand": expand},
+                    {"op": "update", "path": ["text"], "value": self.author.words(20)},
+                )
+            )
+        ]
+
+    def _end(self) -> Played:
+        """All learn everything, each in its own order; all must show the same then."""
+        order = list(self.replicas)
+        self.random.shuffle(order)
+        first, *others = order
+        for other in others:
+            self._meet(first, other)
+        for other in others:
+            self._meet(other, first)
+        told = [self.oracle.ask("value", doc=replica.name) for replica in order]
+        assert all(one == told[0] for one in told), "the library does not agree with itself"
+        self.oracle.ask("forget", docs=[replica.name for replica in order])
+        return Played(
+            chunks=first.chunks,
+            raw=self.raw,
+            heads=told[0]["heads"],
+            shown=told[0]["value"],
+            rich=self.rich,
+            written=self.written,
+        )
