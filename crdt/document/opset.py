@@ -12,8 +12,9 @@ in the form that the Automerge format gives it):
     mark         one end of a marked range: an element without width
 
 Stricter than the official library, which takes what it cannot save again, or stops: predecessors
-must stand at the same place, counters grow along dependencies, an actor's changes are taken in
-their order, tables are refused (version 3 cannot read what is in one).
+must stand at the same place, what is referred to has a smaller counter, counters grow along
+dependencies, an actor's changes are taken in their order, tables are refused (version 3 cannot
+read what is in one). Whether a change can be taken never turns from yes to no as others come.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from __future__ import annotations
 from collections.abc import Sequence as Row
 from typing import Final
 
+from crdt.document.causality import Causality
 from crdt.document.model import (
     MAKES,
     Action,
     Change,
     ChangeError,
-    MissingChangesError,
     OpId,
     ScalarKind,
 )
@@ -76,21 +77,20 @@ class OpSet:
         self.ops = 0
         self.marks = 0
         self._nodes: dict[OpId | None, Node] = {None: self.root}
-        self._ends: dict[bytes, int] = {}
-        self._waiting: dict[bytes, int] = {}
-        self._last: dict[bytes, list[int]] = {}
-        self._heads: set[bytes] = set()
+        self._causality = Causality()
+        self._past: int | None = None
+        self._own = OpId(0, b"")
 
     # --- what there is -------------------------------------------------------------
 
     @property
     def heads(self) -> tuple[bytes, ...]:
         """The changes that no other one depends on, sorted."""
-        return tuple(sorted(self._heads))
+        return tuple(sorted(self._causality.heads))
 
     def seen(self, name: bytes) -> bool:
         """Whether the change of this hash was taken."""
-        return name in self._ends
+        return name in self._causality
 
     def node(self, named: OpId | None) -> Node | None:
         """An object by its name; None names the root."""
@@ -98,7 +98,7 @@ class OpSet:
 
     def seq(self, actor: bytes) -> int:
         """The last change of an actor; 0 without any."""
-        return len(self._last.get(actor, ()))
+        return self._causality.seq(actor)
 
     # --- changes ---------------------------------------------------------------------
 
@@ -110,44 +110,38 @@ class OpSet:
             ChangeError: it refers to objects, elements or predecessors that are not there, or
                 does what their kind does not allow. Nothing is changed then.
         """
-        if change.hash in self._ends:
+        if change.hash in self._causality:
             return
-        self._admit(change)
-        self.attempt(steps_of(change.ops, change.actor, change.start_op))
-        end = change.start_op + len(change.ops) - 1
-        self._ends[change.hash] = end
-        self._last.setdefault(change.actor, []).append(end)
-        for dep in change.deps:
-            self._waiting[dep] = self._waiting.get(dep, 0) + 1
-            self._heads.discard(dep)
-        self._heads.add(change.hash)
-        self.max_op = max(self.max_op, end)
+        past = self._causality.past(change)
+        self.attempt(steps_of(change.ops, change.actor, change.start_op), past)
+        self._causality.enter(change, past)
+        self.max_op = max(self.max_op, change.start_op + len(change.ops) - 1)
         self.ops += len(change.ops)
 
     def undo(self, change: Change) -> None:
-        """Take a change back that no other one here depends on: the opposite of `apply`."""
-        if self._waiting.get(change.hash) or self.seq(change.actor) != change.seq:
-            raise ValueError(f"others depend on change {change.hash.hex()}")
+        """Take a change back that no other one here depends on: the opposite of `apply`.
+
+        Raises:
+            ValueError: others depend on it, or it is not here.
+        """
+        self._causality.leave(change)
         self.take_back(steps_of(change.ops, change.actor, change.start_op))
-        del self._ends[change.hash]
-        self._last[change.actor].pop()
-        if not self._last[change.actor]:
-            del self._last[change.actor]
-        self._heads.remove(change.hash)
-        for dep in change.deps:
-            self._waiting[dep] -= 1
-            if not self._waiting[dep]:
-                del self._waiting[dep]
-                self._heads.add(dep)
-        self.max_op = max((self._ends[head] for head in self._heads), default=0)
+        self.max_op = self._causality.max_op()
         self.ops -= len(change.ops)
 
-    def attempt(self, steps: Row[Step]) -> None:
-        """Do what operations do that belong to no change yet; `take_back` ends it.
+    def attempt(self, steps: Row[Step], past: int | None = None) -> None:
+        """Do what operations do; for those that belong to no change yet, `take_back` ends it.
+
+        Args:
+            steps: of one author, with names that no operation has.
+            past: what they may refer to besides each other; None for all that is here.
 
         Raises:
             ChangeError: as `apply`; nothing is changed then.
         """
+        if not steps:
+            return
+        self._past, self._own = past, steps[0].id
         for place, step in enumerate(steps):
             try:
                 self._take(step)
@@ -160,44 +154,41 @@ class OpSet:
         for step in reversed(steps):
             self._untake(step)
 
-    def _admit(self, change: Change) -> None:
-        """Refuse a change that has no place in the history that is here."""
-        missing = tuple(dep for dep in change.deps if dep not in self._ends)
-        if missing:
-            raise MissingChangesError(missing)
-        ends = self._last.get(change.actor, ())
-        if change.seq != len(ends) + 1:
-            raise ChangeError(
-                f"change {change.seq} of actor {change.actor.hex()} does not follow"
-                f" its change {len(ends)}"
-            )
-        least = max((self._ends[dep] for dep in change.deps), default=0)
-        least = max(least, ends[-1] if ends else 0)
-        if change.start_op <= least:
-            raise ChangeError(
-                f"its operations begin at {change.start_op}, but what it depends on goes to {least}"
-            )
-
     # --- one step ----------------------------------------------------------------------
+
+    def _refers(self, step: Step, named: OpId) -> bool:
+        """Whether a step may refer to an operation, if there is one of this name."""
+        if named.counter >= step.id.counter:
+            return False
+        if self._past is None or (
+            named.actor == self._own.actor and named.counter >= self._own.counter
+        ):
+            return True
+        return self._causality.covers(self._past, named)
 
     def _take(self, step: Step) -> None:
         """Do what a group of operations does, or raise without any effect."""
         op = step.op
         node = self._nodes.get(op.obj)
-        if node is None:
+        if node is None or (op.obj is not None and not self._refers(step, op.obj)):
             raise _wrong(step, f"object {_name(op.obj)} is not there")
         if isinstance(node, MapNode):
             self._take_in_map(step, node)
-        elif op.insert:
-            self._take_insertion(step, node)
-        elif op.key is None or isinstance(op.key, str):
+            return
+        key = op.key
+        if isinstance(key, str) or (key is None and not op.insert):
             raise _wrong(step, "a sequence has elements, not keys")
-        elif op.action == Action.DELETE and op.pred == (op.key,):
-            if not node.deletable(op.key, step.length):
+        if key is not None and not self._refers(step, key):
+            raise _wrong(step, f"element {_name(key)} is not there")
+        if op.insert:
+            self._take_insertion(step, node, key)
+        elif key is not None and op.action == Action.DELETE and op.pred == (key,):
+            last = OpId(key.counter + step.length - 1, key.actor)
+            if not self._refers(step, last) or not node.deletable(key, step.length):
                 raise _wrong(step, "deletes elements that are not there")
-            node.delete(op.key, step.length)
-        else:
-            self._take_in_element(step, node, op.key)
+            node.delete(key, step.length)
+        elif key is not None:
+            self._take_in_element(step, node, key)
 
     def _take_in_map(self, step: Step, node: MapNode) -> None:
         key = step.op.key
@@ -220,11 +211,8 @@ class OpSet:
         self._write(step, register, node.depth)
         node.changed(span, before)
 
-    def _take_insertion(self, step: Step, node: Sequence) -> None:
+    def _take_insertion(self, step: Step, node: Sequence, behind: OpId | None) -> None:
         op = step.op
-        behind = op.key
-        if isinstance(behind, str):
-            raise _wrong(step, "a sequence has elements, not keys")
         if behind is not None and node.find(behind) is None:
             raise _wrong(step, f"element {_name(behind)} is not there")
         if step.run is not None:
@@ -250,7 +238,7 @@ class OpSet:
         olds: list[Value] = []
         for pred in op.pred:
             old = register.find(pred)
-            if old is None:
+            if old is None or not self._refers(step, pred):
                 raise _wrong(step, f"predecessor {_name(pred)} is not there")
             olds.append(old)
         by: int | None = None

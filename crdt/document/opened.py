@@ -1,0 +1,360 @@
+"""A document that is open: its changes, taken in, and everything that is asked of it.
+
+Law: what is shown is a function of the changes that were gathered. One that cannot be taken (it
+refers to what is not in its past) is set aside, and all that depends on it; that is told by its
+past alone, so it is alike on every node and does not turn. Asking changes nothing: what a
+question needs to take back for a while is in place again when it is answered.
+
+One thread at a time: questions about the past rewind the one state there is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from crdt.document import showing
+from crdt.document.change import encode_change
+from crdt.document.editing import edit_ops, replace_text
+from crdt.document.gathering import Aside, Gathered
+from crdt.document.model import (
+    Change,
+    ChangeError,
+    DocumentLimits,
+    DocumentTooLargeError,
+    MissingChangesError,
+)
+from crdt.document.opset import OpSet
+from crdt.document.pack import Kept
+from crdt.fields import CHUNK_MARK
+
+REFUSED: Final = "refused"
+"""Why a change is set aside that reads well and cannot be taken."""
+
+_CHANGE_WEIGHT: Final = 1_000
+_OP_WEIGHT: Final = 450
+"""Bytes of memory that a change and an operation take at most, as measured, besides its chunk."""
+
+NO_LIMITS: Final = DocumentLimits()
+
+
+class Document:
+    """A document that is open.
+
+    Attributes:
+        aside: what was set aside, by the name of its field.
+        refused: why changes were, that read well: by hash, in words.
+    """
+
+    def __init__(self, limits: DocumentLimits = NO_LIMITS) -> None:
+        self.aside: list[Aside] = []
+        self.refused: dict[bytes, str] = {}
+        self._limits = limits
+        self._opset = OpSet()
+        self._taken: dict[bytes, Kept] = {}
+        self._claimed: set[tuple[bytes, int]] = set()
+        self._ops = 0
+        self._stored_bytes = 0
+        self._weight = 0
+        self._text: str | None = None
+
+    # --- what it is made of --------------------------------------------------------------
+
+    @classmethod
+    def opened(cls, gathered: Gathered, limits: DocumentLimits = NO_LIMITS) -> "Document":
+        """The document that a record holds.
+
+        Args:
+            gathered: its changes.
+            limits: bounds for what `edited` and `accepts` add.
+        """
+        document = cls(limits)
+        document._take(gathered)
+        return document
+
+    def grown(self, gathered: Gathered) -> "Document":
+        """The document as its record holds it now; it takes the place of this one.
+
+        Costs what is new, unless something is gone from the record.
+        """
+        kept = gathered.kept.keys()
+        if self._taken.keys() <= kept and self.refused.keys() <= kept:
+            self._take(gathered)
+            return self
+        return Document.opened(gathered, self._limits)
+
+    def _take(self, gathered: Gathered) -> None:
+        for name, one in gathered.kept.items():
+            if name in self._taken or name in self.refused:
+                continue
+            try:
+                self._opset.apply(one.change)
+            except ChangeError as error:
+                self.refused[name] = str(error)
+                self._claimed.add((one.change.actor, one.change.seq))
+                continue
+            self._add(one)
+        lost = [Aside(CHUNK_MARK + name.hex(), REFUSED) for name in self.refused]
+        self.aside = sorted([*gathered.aside, *lost])
+        self._ops = gathered.ops
+        self._stored_bytes = gathered.stored_bytes
+        self._text = None
+
+    def _add(self, one: Kept) -> None:
+        self._taken[one.change.hash] = one
+        self._weight += _CHANGE_WEIGHT + len(one.change.data) + _OP_WEIGHT * len(one.change.ops)
+
+    # --- what it shows ---------------------------------------------------------------------
+
+    @property
+    def heads(self) -> tuple[bytes, ...]:
+        """The changes that no other one depends on, sorted; what a client says it has seen."""
+        return self._opset.heads
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory, roughly, and rather more than less."""
+        return self._weight
+
+    @property
+    def changes(self) -> int:
+        """How many changes there are."""
+        return len(self._taken)
+
+    def value(self) -> dict[str, Any]:
+        """The document as JSON: `showing.value`."""
+        return showing.value(self._opset)
+
+    def types(self) -> dict[str, str]:
+        """What JSON does not say: `showing.types`."""
+        return showing.types(self._opset)
+
+    def conflicts(self) -> dict[str, dict[str, Any]]:
+        """What was written at once: `showing.conflicts`."""
+        return showing.conflicts(self._opset)
+
+    def text(self) -> str:
+        """The document as text: `showing.text`."""
+        if self._text is None:
+            self._text = showing.text(self._opset)
+        return self._text
+
+    def is_plain(self) -> bool:
+        """Whether the root's `text` is all the strings that there are: `showing.is_plain`."""
+        return showing.is_plain(self._opset)
+
+    def package_shape(self) -> dict[str, Any]:
+        """What the PyPI package would tell: `showing.package_shape`."""
+        return showing.package_shape(self._opset)
+
+    # --- its history -------------------------------------------------------------------------
+
+    def history(self) -> list[Kept]:
+        """All changes, each after what it depends on."""
+        return list(self._taken.values())
+
+    def data(self) -> bytes:
+        """All chunks one after the other, each after what it depends on."""
+        return b"".join([one.change.data for one in self._taken.values()])
+
+    def since(self, heads: Iterable[bytes]) -> list[Kept]:
+        """The changes that whoever has seen these heads lacks, each after what it depends on.
+
+        Raises:
+            MissingChangesError: there are no such changes.
+        """
+        past = self._past(heads)
+        return [one for name, one in self._taken.items() if name not in past]
+
+    def at(self, heads: Iterable[bytes]) -> "Document":
+        """The document as whoever has seen these heads, and nothing else, sees it.
+
+        Raises:
+            MissingChangesError: there are no such changes.
+        """
+        past = self._past(heads)
+        then = Document(self._limits)
+        for name, one in self._taken.items():
+            if name in past:
+                then._opset.apply(one.change)
+                then._add(one)
+        then._ops = then._opset.ops
+        return then
+
+    def _past(self, heads: Iterable[bytes]) -> set[bytes]:
+        """These changes and all that they depend on."""
+        waiting = list(heads)
+        missing = tuple(sorted(name for name in waiting if name not in self._taken))
+        if missing:
+            raise MissingChangesError(missing)
+        if set(waiting) == set(self.heads):
+            return set(self._taken)
+        past = set(waiting)
+        while waiting:
+            for dep in self._taken[waiting.pop()].change.deps:
+                if dep not in past:
+                    past.add(dep)
+                    waiting.append(dep)
+        return past
+
+    @contextmanager
+    def _as_of(self, past: set[bytes]) -> Iterator[None]:
+        """The state without what lies beyond a past, for a while."""
+        beyond = [one.change for name, one in self._taken.items() if name not in past]
+        for change in reversed(beyond):
+            self._opset.undo(change)
+        try:
+            yield
+        finally:
+            for change in beyond:
+                self._opset.apply(change)
+
+    # --- what is added to it -------------------------------------------------------------------
+
+    def next_seq(self, actor: bytes, heads: Iterable[bytes] | None = None) -> int | None:
+        """The number of an actor's next change, made upon these heads (None: the present ones).
+
+        None when its last one does not lie in their past: another actor has to make it.
+        """
+        last = self._opset.seq(actor)
+        if heads is None or not last:
+            return last + 1
+        past = self._past(heads)
+        name = next(
+            one.change.hash
+            for one in reversed(self._taken.values())
+            if one.change.actor == actor and one.change.seq == last
+        )
+        return last + 1 if name in past else None
+
+    def edited(
+        self,
+        edits: Iterable[object],
+        *,
+        actor: bytes,
+        seq: int,
+        time: int,
+        message: str | None,
+        heads: Iterable[bytes] | None = None,
+    ) -> Change:
+        """The change that edits come to; the document is as before.
+
+        Args:
+            edits: as `edits` describes them.
+            actor: who makes it.
+            seq: its number: what `next_seq` gives.
+            time: seconds since the epoch.
+            message: what its author says of it.
+            heads: what the author saw; None for all there is. Positions mean what was there.
+
+        Returns:
+            The change; without operations when the edits change nothing.
+
+        Raises:
+            EditError: an edit cannot be made.
+            MissingChangesError: there are no such heads.
+            DocumentTooLargeError: a bound would be passed.
+            ChangeError: the numbers of the document are used up.
+            ValueError: `seq` is not the next one.
+        """
+        wanted = None if heads is None else list(heads)
+        if seq != self.next_seq(actor, wanted):
+            raise ValueError(f"{seq} is not the next change of this actor")
+        past = set(self._taken) if wanted is None else self._past(wanted)
+        start_op = self._opset.max_op + 1
+        with self._as_of(past):
+            deps = self._opset.heads
+            ops = edit_ops(self._opset, edits, actor=actor, start_op=start_op, limits=self._limits)
+        change = encode_change(
+            actor=actor,
+            seq=seq,
+            start_op=start_op,
+            time=time,
+            message=message,
+            deps=deps,
+            ops=ops,
+        )
+        most = self._limits.change_bytes_max
+        if len(change.data) > most:
+            raise DocumentTooLargeError("change_bytes_max", most, len(change.data))
+        if ops:
+            self._check_room([change])
+        return change
+
+    def text_edits(self, new: str) -> list[dict[str, Any]]:
+        """Edits that make the root's `text` this one: `editing.replace_text`."""
+        return replace_text(self._opset, new)
+
+    def accepts(self, changes: Iterable[Change]) -> list[Change]:
+        """Those of these changes that are new, each after what it depends on; nothing is taken.
+
+        Raises:
+            MissingChangesError: what they depend on is neither here nor among them.
+            DocumentTooLargeError: a bound would be passed.
+            ChangeError: one of them cannot be taken.
+        """
+        fresh = {one.hash: one for one in changes if one.hash not in self._taken}
+        lost = sorted({dep for one in fresh.values() for dep in one.deps}.union(fresh))
+        for name in lost:
+            if name in self.refused:
+                raise ChangeError(f"change {name.hex()} is set aside: {self.refused[name]}")
+        missing = tuple(name for name in lost if name not in fresh and name not in self._taken)
+        if missing:
+            raise MissingChangesError(missing)
+        ordered = _in_order(fresh)
+        self._check_room(ordered)
+        self._try(ordered)
+        return ordered
+
+    def _try(self, changes: Sequence[Change]) -> None:
+        """Take changes and take them back.
+
+        Raises:
+            ChangeError: one cannot be taken.
+        """
+        done: list[Change] = []
+        ops = self._ops
+        try:
+            for change in changes:
+                if (change.actor, change.seq) in self._claimed:
+                    raise ChangeError(f"change {change.seq} of its actor is set aside already")
+                if change.start_op > ops + 1:
+                    raise ChangeError(
+                        f"its operations begin at {change.start_op}, but there are {ops} before"
+                    )
+                self._opset.apply(change)
+                done.append(change)
+                ops += len(change.ops)
+        finally:
+            for change in reversed(done):
+                self._opset.undo(change)
+
+    def _check_room(self, changes: Sequence[Change]) -> None:
+        limits = self._limits
+        bounds = (
+            ("changes_max", limits.changes_max, self.changes + len(changes)),
+            ("ops_max", limits.ops_max, self._ops + sum(len(one.ops) for one in changes)),
+            (
+                "stored_bytes_max",
+                limits.stored_bytes_max,
+                self._stored_bytes + sum(len(one.data) for one in changes),
+            ),
+        )
+        for bound, most, got in bounds:
+            if got > most:
+                raise DocumentTooLargeError(bound, most, got)
+
+
+def _in_order(changes: dict[bytes, Change]) -> list[Change]:
+    """Changes, each after those of them that it depends on."""
+    out: dict[bytes, Change] = {}
+    for first in sorted(changes.values(), key=lambda one: (one.start_op, one.hash)):
+        waiting = [first]
+        while waiting:
+            one = waiting[-1]
+            needed = [changes[dep] for dep in one.deps if dep in changes and dep not in out]
+            if needed:
+                waiting += needed
+            else:
+                waiting.pop()
+                out[one.hash] = one
+    return list(out.values())
