@@ -83,6 +83,16 @@ GROUPS: Final[Mapping[str, tuple[str, Commands]]] = {
             "remove": "members:remove",
         },
     ),
+    "doc": (
+        "Documents that many write at once.",
+        {
+            "show": "doc:show",
+            "edit": "doc_edit:edit",
+            "history": "doc:history",
+            "verify": "doc:verify",
+            "watch": "doc:watch",
+        },
+    ),
     "archive": (
         "Memories that are kept and shown nowhere else.",
         {
@@ -224,7 +234,10 @@ PANELS: Final[Mapping[str, tuple[str, ...]]] = {
         "config",
     ),
     "Against loss": ("backup", "restore", "scrub", "upgrade"),
-    "Memories": ("store", "get", "list", "update", "delete", "promote", "grant", "revoke"),
+    "Memories": (
+        *("store", "get", "list", "update", "delete", "promote", "grant", "revoke"),
+        "doc",
+    ),
     "Finding": ("recall", "search", "duplicates", "contradictions", "taxonomy", "index"),
     "Connections": ("link", "links", "lineage", "entity", "kg"),
     "What ends": ("archive", "consolidate", "forget", "erasure", "compact", "gc"),

@@ -225,13 +225,19 @@ class Client:
         return answer
 
     def lines(
-        self, path: str, *, query: Mapping[str, object] | None = None, silence: float
+        self,
+        path: str,
+        *,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float,
     ) -> Iterator[str]:
         """The lines of an endless answer, as they come.
 
         Args:
             path: where.
             query: parameters.
+            headers: further ones.
             silence: longest time without a line, in seconds.
 
         Raises:
@@ -242,7 +248,7 @@ class Client:
         connection = self._connect(silence)
         try:
             full = path + ("?" + urlencode(wanted) if wanted else "")
-            connection.request("GET", full, headers=self._headers)
+            connection.request("GET", full, headers=self._headers | dict(headers or {}))
             response = connection.getresponse()
             if response.status >= http.HTTPStatus.BAD_REQUEST:
                 raise explain(_answer(response))

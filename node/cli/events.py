@@ -53,7 +53,7 @@ def follow(
     client = Client(running_target(paths_of(data_dir)), agent_id=agent_id)
     query = given(events=events, namespace=namespace, cursor=cursor)
     lines = client.lines("/api/v1/events/stream", query=query, silence=_SILENCE_SECONDS)
-    for number, (place, data) in enumerate(_events(lines), start=1):
+    for number, (place, data) in enumerate(events_of(lines), start=1):
         if as_json:
             typer.echo(json.dumps({**data, "cursor": place}))
         else:
@@ -62,7 +62,7 @@ def follow(
             return
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def events_of(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, event) of each event with data (WHATWG HTML, section 9.2.6)."""
     fields: dict[str, str] = {}
     for line in lines:

@@ -72,7 +72,7 @@ def handler_of(node: StandIn) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 -- the library's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = respond  # noqa: N815 -- the library's names
 
         def log_message(self, *_args: object) -> None:
             pass
