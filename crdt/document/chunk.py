@@ -23,7 +23,7 @@ _SAVED: Final = 0
 _CHANGE: Final = 1
 _DEFLATED: Final = 2
 _RAW_DEFLATE: Final = -15
-UNFOLDED_TIMES: Final = 16
+UNFOLDED_TIMES: Final = 8
 """All changes of a document take at most so many times the bytes that it may be stored in."""
 
 

@@ -250,8 +250,10 @@ class _Reader:
         spent: tuple[int, int],
     ) -> None:
         self._streams = streams
-        self._tables = [_things(streams[table]) for table in (_ACTORS, _AGENTS, _HASHES, _SHAPES)]
-        self._shapes: list[Shape] = [read_shape(row) for row in self._tables[_SHAPES]]
+        most = limits.ops_max + limits.changes_max
+        tables = (_ACTORS, _AGENTS, _HASHES, _SHAPES)
+        self._tables = [_things(streams[table], most) for table in tables]
+        self._shapes: dict[int, Shape] = {}
         self._limits = limits
         self._last = _Last()
         self._hashes: list[bytes] = []
@@ -271,8 +273,7 @@ class _Reader:
         deps = self._deps()
         others = [actors[streams[_OTHERS].unsigned()] for _ in range(self._other_count())]
         rest = Rest(streams[_PLACES], streams[_KEYS], streams[_VALUES])
-        shape = self._shapes[streams[_SHAPE].unsigned()]
-        columns = unfold(shape, start_op, rest, limits.change_ops_max)
+        columns = unfold(self._shape(), start_op, rest, limits.change_ops_max)
         head = assemble(deps, actor, seq, start_op, time, words, others)
         digest, chunk = frame(head + assemble_columns(columns) + streams[_EXTRA].blob())
         known = self._known.get(digest)
@@ -286,6 +287,13 @@ class _Reader:
         last.advance(change, ms)
         self._hashes.append(change.hash)
         return Kept(change, agent, hlc)
+
+    def _shape(self) -> Shape:
+        place = self._streams[_SHAPE].unsigned()
+        known = self._shapes.get(place)
+        if known is None:
+            known = self._shapes[place] = read_shape(self._tables[_SHAPES][place])
+        return known
 
     def _spend(self, change: Change, *, fresh: bool) -> None:
         if fresh:
@@ -329,9 +337,11 @@ class _Reader:
             raise ChangeError("a pack holds what belongs to no change")
 
 
-def _things(stream: Cursor) -> list[bytes]:
+def _things(stream: Cursor, most: int) -> list[bytes]:
     things: list[bytes] = []
     while not stream.over:
+        if len(things) >= most:
+            raise ChangeError(f"a pack names more than {most} things")
         things.append(stream.blob())
     return things
 

@@ -24,6 +24,7 @@ from crdt.document.columns import (
 from crdt.document.leb import read_uleb, uleb
 from crdt.document.model import ChangeError
 from crdt.document.operations import (
+    COLUMNS,
     INSERT,
     KEY_COUNTER,
     KEY_STRING,
@@ -153,13 +154,15 @@ def read_shape(data: bytes) -> Shape:
     """A shape as `fold` wrote it.
 
     Raises:
-        ChangeError: it is cut off.
+        ChangeError: it is cut off, or has other columns than changes have.
     """
     cursor = Cursor(data)
     columns: Columns = {}
     value_bytes = 0
     while not cursor.over:
         name = cursor.unsigned()
+        if name not in COLUMNS or name in columns:
+            raise ChangeError(f"a shape has a column {name:#x} that it cannot have")
         if name == VALUE:
             value_bytes = cursor.unsigned()
         columns[name] = b"" if name in _ELSEWHERE else cursor.blob()
