@@ -221,6 +221,10 @@ class Reader(Protocol):
         """Operations by their names, in order; those that are no longer in the log are left out."""
         ...
 
+    def text_after(self, op: Op) -> str:
+        """What the content of a memory would be after an operation that is not minted yet."""
+        ...
+
     def archive(self, before_ms: int | None = None) -> Iterator[Held]:
         """Archived memories, the last archived first; those from before a millisecond only."""
         ...

@@ -69,6 +69,8 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
             queue_bytes_max=limits.committer_queue_bytes_max,
             writes_wait_ms_max=limits.writes_wait_ms_max,
             writes_bytes_max=limits.writes_in_flight_bytes_max,
+            document=limits.document,
+            shelf_bytes_max=limits.document_shelf_bytes_max,
         ),
         now_ms=ground.now_ms,
         metrics=ground.metrics,

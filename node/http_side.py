@@ -18,6 +18,9 @@ from node.audit.side import AuditSide
 from node.auth.credentials import Credentials
 from node.auth.door import bound_key
 from node.auth.keys import key_digest
+from node.documents.around import EngineSurroundings
+from node.documents.documents import Documents
+from node.documents.pen import Pen
 from node.governing.feed import PendingFeed
 from node.graph.opening import open_entities
 from node.http.hosts import HostRule
@@ -99,11 +102,18 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
 ) -> Services:
     """Everything the HTTP face is given."""
     settings, now_ms = live.settings, engine.now_ms
+    pen = Pen(
+        engine.shelf,
+        entropy=os.urandom,
+        now_ms=now_ms,
+        around=EngineSurroundings(engine, funnel.reader()),
+    )
     rules = DraftRules(
         limits=settings.limits,
         default_namespace=settings.storage.default_namespace,
         share_private=settings.federation.share_private,
         archive_on_delete=settings.storage.archive_on_delete,
+        documents=pen,
     )
     governing = StoreGoverning(engine)
     feed = PendingFeed(governing.pendings, now_ms, os.urandom(_LIFE_BYTES).hex())
@@ -124,6 +134,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
             archive_max_days=settings.storage.archive_max_days,
         ),
         memories=memories,
+        documents=Documents(memories, pen),
         mesh=oversight.mesh,
         doctor=oversight.doctor.examine,
         limits=settings.limits,

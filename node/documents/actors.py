@@ -8,7 +8,7 @@ forget it costs another actor, and nothing else.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.model import ACTOR_BYTES, Change
@@ -35,17 +35,19 @@ class Actors:
         self._entropy = entropy
         self._last: OrderedDict[bytes, Change] = OrderedDict()
 
-    def turn(self, key: bytes, document: Document, *, on_top: bool = True) -> Turn:
+    def turn(self, key: bytes, document: Document, heads: Sequence[bytes] | None = None) -> Turn:
         """The name of the next change.
 
         Args:
             key: of the record.
             document: as it shows now.
-            on_top: whether the change is made upon all that shows; else what the actor did last
-                need not be among what it is made upon, and it could not go on.
+            heads: what the change is made upon; None for all that shows.
+
+        Raises:
+            MissingChangesError: there are no such heads.
         """
         last = self._last.get(key)
-        if on_top and last is not None and _is_last(last, document):
+        if last is not None and _is_last(last, document, heads):
             return Turn(last.actor, last.seq + 1)
         return Turn(self._entropy(ACTOR_BYTES), 1)
 
@@ -57,10 +59,11 @@ class Actors:
             self._last.popitem(last=False)
 
 
-def _is_last(last: Change, document: Document) -> bool:
-    """Whether a change shows and no other of its actor comes after it.
+def _is_last(last: Change, document: Document, heads: Sequence[bytes] | None) -> bool:
+    """Whether a change shows, among what is built upon, and no other of its actor comes after it.
 
     Somebody else may have brought a change in the name of this actor.
     """
-    mine = [one.change for one in document.history() if one.change.actor == last.actor]
-    return any(one.hash == last.hash for one in mine) and all(one.seq <= last.seq for one in mine)
+    if document.next_seq(last.actor, heads) != last.seq + 1:
+        return False
+    return any(one.change.hash == last.hash for one in reversed(document.history()))

@@ -42,14 +42,15 @@ class Edited:
         id: of the memory.
         held: the memory as it shows now; None when it is no longer there.
         receipt: what is known of the durability; `pending_id` is set when governance holds the
-            edit for approval.
+            edit for approval; None when the edits change nothing and nothing was written.
         document: as it shows now; None when it is no longer there, or no document any more.
-        change_hash: of the change; None when a retry's first request is no longer in the log.
+        change_hash: of the change; None when there was none, or when a retry's first request is no
+            longer in the log.
     """
 
     id: str
     held: Held | None
-    receipt: Receipt
+    receipt: Receipt | None
     document: Document | None
     change_hash: bytes | None
 
@@ -147,6 +148,14 @@ class Documents:
         check_match(held, if_match)
         check_author(held, ask.agent)
         written = self._pen.edited(held, wish.edits, message=wish.message, heads=wish.heads)
+        if not written.changes:
+            return Edited(
+                id=held.id,
+                held=held,
+                receipt=None,
+                document=self._document(held),
+                change_hash=None,
+            )
         return self._edited(await self._write(held, written, ask), written.changes[-1].hash)
 
     def _edited(self, changed: Changed, made: bytes | None) -> Edited:

@@ -12,7 +12,7 @@ often as the size of its document doubles (O'Neil et al., The log-structured mer
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from crdt.document.gathering import Gathered
+from crdt.document.gathering import Aside, Gathered
 from crdt.document.model import ChangeError, DocumentLimits, Stored
 from crdt.document.pack import Kept, is_pack, pack, unpack
 from crdt.dot import Dot
@@ -56,6 +56,7 @@ class Fold(NamedTuple):
 def planned(
     stored: Sequence[Stored],
     gathered: Gathered,
+    aside: Sequence[Aside],
     limits: DocumentLimits,
     covered: Callable[[Dot], bool],
 ) -> Plan | None:
@@ -64,10 +65,11 @@ def planned(
     Args:
         stored: all chunks of the record.
         gathered: what was read of them.
+        aside: what was set aside of them.
         limits: bounds of a document.
         covered: whether all members hold an operation.
     """
-    singles, packs = readable(stored, gathered)
+    singles, packs = readable(stored, gathered, aside)
     if len(singles) < SINGLES_MIN:
         return None
     ready = [one for one in singles if covered(one.dot)]
@@ -134,13 +136,15 @@ def _is_lossless(data: bytes, wanted: Sequence[Kept], limits: DocumentLimits) ->
     )
 
 
-def readable(stored: Sequence[Stored], gathered: Gathered) -> tuple[list[Stored], list[Stored]]:
+def readable(
+    stored: Sequence[Stored], gathered: Gathered, aside: Sequence[Aside]
+) -> tuple[list[Stored], list[Stored]]:
     """Single chunks, what they depend on first, and packs; those that were read.
 
     A name under which somebody wrote several things is left alone: to remove it would remove
     what was set aside as well.
     """
-    odd = {one.name for one in gathered.aside}
+    odd = {one.name for one in aside}
     seen: dict[str, Stored] = {}
     for one in stored:
         before = seen.setdefault(one.name, one)

@@ -8,7 +8,7 @@ Bounds are held before anything is minted.
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from crdt.document.change import read_change
@@ -40,8 +40,8 @@ from node.documents.problems import (
     NotADocument,
     UnknownHeads,
 )
-from node.documents.shelf import Shelf, name_of, seed_of
 from node.documents.sheet import CONTENT, DOCUMENT, NOTHING, Sheet, Written
+from node.documents.shelf import NO_DOT, Shelf, name_of, seed_of
 from node.documents.surroundings import Nobody, Surroundings
 from node.memory.problems import InvalidField
 
@@ -105,16 +105,15 @@ class Pen:
             BadEdit, UnknownHeads, DocumentTooLarge, NotADocument: it cannot be made.
         """
         sheet, document = self.opened(held)
-        on_top = heads is None or set(heads) == set(document.heads)
-        turn = self._actors.turn(sheet.key, document, on_top=on_top)
         try:
+            turn = self._actors.turn(sheet.key, document, heads)
             change = document.edited(
-                list(edits),
+                edits,
                 actor=turn.actor,
                 seq=turn.seq,
                 time=self._now_ms() // 1000,
                 message=message,
-                heads=None if on_top else heads,
+                heads=heads,
             )
         except EditError as error:
             raise BadEdit(error.index, error.words) from error
@@ -122,6 +121,8 @@ class Pen:
             raise UnknownHeads(error.missing) from error
         except DocumentTooLargeError as error:
             raise DocumentTooLarge(error) from error
+        if not change.ops:
+            return NOTHING
         self._actors.drew(sheet.key, change)
         return self._written(held, sheet, (change,))
 
@@ -136,7 +137,7 @@ class Pen:
         if not document.is_plain():
             raise DocumentStructured
         settled = frozenset((CONTENT,)) if sheet.content is not None else frozenset()
-        edits = document.replacing(text)
+        edits = document.text_edits(text)
         if not edits:
             return Written({}, settled, ())
         written = self.edited(held, edits)
@@ -171,10 +172,10 @@ class Pen:
         agent = held.view.owner
         if not self.begun(held):
             names = frozenset((CONTENT,)) & held.view.values.keys()
-            return Written(self.brought(held.id, given, agent), names, ())
+            return Written(self.brought(given, agent), names, ())
         return self.added(held, read_all(exported(given), self.shelf.limits), agent)[0]
 
-    def brought(self, ident: str, given: Any, agent: str) -> dict[str, Value]:  # noqa: ARG002 - the protocol's signature
+    def brought(self, given: Any, agent: str) -> dict[str, Value]:
         """The fields of a new document of which an export has all changes.
 
         Raises:
@@ -182,10 +183,24 @@ class Pen:
         """
         limits = self.shelf.limits
         changes = read_all(exported(given), limits)
-        new = _accepted(Document.opened(gather((), limits)), changes)
+        new = _accepted(Document.opened(gather((), limits), limits), changes)
         fields = self._chunks(new, agent)
         _hold_bytes(sum(map(len, fields.values())), limits.stored_bytes_max)
         return fields
+
+    def said_in(self, fields: Mapping[str, Value]) -> tuple[str, Sequence[bytes]]:
+        """The text of a document that fields would make, and its heads."""
+        stored = [
+            Stored(name, data, "", 0, NO_DOT)
+            for name, data in fields.items()
+            if name.startswith(CHUNK_MARK)
+        ]
+        document = Document.opened(gather(stored, self.shelf.limits), self.shelf.limits)
+        return document.text(), document.heads
+
+    def all_of(self, held: Held) -> bytes | None:
+        """All changes of a document, one after the other; None while it has none."""
+        return None if held.sheet is None else self.shelf.changes(held.sheet)
 
     def carried(self, held: Held) -> dict[str, Value]:
         """The chunks of a document, as fields of its new birth.
@@ -196,7 +211,7 @@ class Pen:
         if sheet is None or not self.shelf.begun(sheet):
             return {}
         gathered = self.shelf.gathered(sheet)
-        singles, packs = readable(sheet.stored, gathered)
+        singles, packs = readable(sheet.stored, gathered, self.shelf.document(sheet).aside)
         fields: dict[str, Value] = {one.name: one.data for one in packs}
         names = {hash_in(one.name) for one in singles}
         kept = [one for one in gathered.kept.values() if one.change.hash in names]
@@ -258,7 +273,8 @@ class Pen:
         if ready is not None:
             return ready if still_fits(ready, sheet.stored) else None
         gathered, limits = self.shelf.gathered(sheet), self.shelf.limits
-        plan = planned(sheet.stored, gathered, limits, self.around.covered())
+        aside = self.shelf.document(sheet).aside
+        plan = planned(sheet.stored, gathered, aside, limits, self.around.covered())
         if plan is None or len(plan.hashes) > INLINE_CHANGES_MAX:
             return None
         return folded(plan, sheet.stored, gathered, limits)
@@ -269,7 +285,8 @@ class Pen:
         if sheet is None or not self.shelf.begun(sheet) or self.around.hangs(held):
             return None
         gathered = self.shelf.gathered(sheet)
-        plan = planned(sheet.stored, gathered, limits, self.around.covered())
+        aside = self.shelf.document(sheet).aside
+        plan = planned(sheet.stored, gathered, aside, limits, self.around.covered())
         if plan is None or len(plan.hashes) <= INLINE_CHANGES_MAX:
             return None
 

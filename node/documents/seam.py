@@ -9,8 +9,8 @@ written over both.
 from crdt.dot import PRIVATE
 from crdt.view import View
 from node.contracts import Held
-from node.documents.shelf import Shelf
 from node.documents.sheet import CONTENT, is_document, sheet_of
+from node.documents.shelf import Shelf
 
 _MEMORY = b"memory/"
 _ID_AT = 1 + len(_MEMORY)
@@ -43,6 +43,4 @@ def held_of(
         seen.values[CONTENT] = text
         if sheet.content is not None:
             seen = seen._replace(conflicts=seen.conflicts + 1)
-    return Held(
-        collection=collection, id=ident, private=private, view=seen, sheet=sheet, memo=memo
-    )
+    return Held(collection=collection, id=ident, private=private, view=seen, sheet=sheet, memo=memo)

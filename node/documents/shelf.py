@@ -27,7 +27,7 @@ SHELF_BYTES_MAX: Final = 64 * 2**20
 _ENTRY_BYTES: Final = 1024
 """What a document weighs here besides itself and its text, roughly."""
 
-_UNBORN: Final = Dot(b"", 0)
+NO_DOT: Final = Dot(b"", 0)
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def seed_of(
         DocumentTooLargeError: the content is too long to be a document.
     """
     data = pack([Kept(seed_change(ident, content, limits), agent, hlc)])
-    return Stored(CHUNK_MARK + name_of(data), data, agent, hlc, _UNBORN)
+    return Stored(CHUNK_MARK + name_of(data), data, agent, hlc, NO_DOT)
 
 
 def name_of(data: bytes) -> str:
@@ -95,22 +95,28 @@ class Shelf:
             return self._entry(sheet).document
         agent, hlc = said
         seed = seed_of(sheet.id, sheet.content or "", self.limits, agent=agent, hlc=hlc)
-        return Document.opened(gather((seed, *sheet.stored), self.limits))
+        return Document.opened(gather((seed, *sheet.stored), self.limits), self.limits)
 
     def text(self, sheet: Sheet) -> str | None:
         """What shows as the content of a document; None while that is its plain content."""
         if not sheet.stored:
             return None
         entry = self._entry(sheet)
-        return entry.text if entry.gathered.kept else None
+        return entry.text if entry.document.changes else None
 
     def gathered(self, sheet: Sheet) -> Gathered:
         """What was read of the chunks of a record."""
         return self._entry(sheet).gathered
 
+    def changes(self, sheet: Sheet) -> bytes | None:
+        """All changes of a document, one after the other; None while it has none."""
+        if not self.begun(sheet):
+            return None
+        return self._entry(sheet).document.data()
+
     def begun(self, sheet: Sheet) -> bool:
         """Whether a document has changes; what has only content, or chunks set aside, has none."""
-        return bool(sheet.stored) and bool(self._entry(sheet).gathered.kept)
+        return bool(sheet.stored) and bool(self._entry(sheet).document.changes)
 
     def _entry(self, sheet: Sheet) -> _Entry:
         with self._guard:
@@ -150,7 +156,12 @@ class Shelf:
         if found is None or found.sheet.stored != sheet.stored:
             found = _opened(sheet, self.limits)
             self._put(found)
-        return found.text if found.gathered.kept else None
+        return found.text if found.document.changes else None
+
+    def foretold(self, sheet: Sheet) -> str | None:
+        """As `text`, of what may never be: it is not kept."""
+        entry = _opened(sheet, self.limits)
+        return entry.text if entry.document.changes else None
 
     def _put(self, entry: _Entry) -> None:
         with self._guard:
@@ -171,10 +182,10 @@ class Shelf:
 
 def _opened(sheet: Sheet, limits: DocumentLimits) -> _Entry:
     gathered = gather(sheet.stored, limits)
-    return _entry_of(sheet, gathered, Document.opened(gathered))
+    return _entry_of(sheet, gathered, Document.opened(gathered, limits))
 
 
 def _entry_of(sheet: Sheet, gathered: Gathered, document: Document) -> _Entry:
-    text = document.text() if gathered.kept else ""
+    text = document.text() if document.changes else ""
     weight = _ENTRY_BYTES + sheet.size_bytes + document.weight + len(text)
     return _Entry(sheet, gathered, document, text, weight)

@@ -6,7 +6,7 @@ that it can be told which of them a peer has changed; a set is compared by its e
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import orjson
 
 from crdt.fields import ELEMENT_MARK, element_field
 from crdt.op import Draft, Value
+from node.documents.sheet import CONTENT, DOCUMENT
 from node.memory.drafts import DraftRules
 from node.memory.problems import InvalidField
 from node.memory.record import (
@@ -31,6 +32,9 @@ from node.memory.rules import CHECKS, agent_id, life_ms, moment, record_id
 EXPIRES: Final = "expires_at"
 NAMESPACE: Final = "@namespace"
 """Stands for the namespace among the fields; no field can be called so."""
+
+PAPER: Final = "@document"
+"""Stands for the changes of a document, by its heads."""
 
 TAGS: Final = "tags"
 FIELD_HASH_BYTES: Final = 8
@@ -82,6 +86,7 @@ class Row:
         updated: when it was last changed by its own word, never after now (ms); None unsaid.
         draft: a creation of exactly this, with the defaults of one.
         over: whether its life has ended already.
+        document: all changes of the document that it is, as an export has them; None for none.
     """
 
     id: str
@@ -91,16 +96,20 @@ class Row:
     updated: int | None
     draft: Draft
     over: bool = False
+    document: str | None = None
 
 
-def content_of(values: Mapping[str, Value], namespace: str) -> Content:
+def content_of(values: Mapping[str, Value], namespace: str, heads: Sequence[bytes] = ()) -> Content:
     """The content of stored values.
 
     Args:
         values: as in a view or in a draft; sets as lists or as elements.
         namespace: where the memory lies.
+        heads: of the document that it is.
     """
     kept: dict[str, Value] = {NAMESPACE: namespace, "tier": TIER_DEFAULT}
+    if heads:
+        kept[PAPER] = sorted(one.hex() for one in heads)
     for name, value in values.items():
         head = name.partition(ELEMENT_MARK)[0]
         if head == TAGS:
@@ -192,14 +201,18 @@ class RowReader:
         stated = {**written}
         if end is None:
             stated.pop(EXPIRES, None)  # a default of ours is nothing that the peer said
+        heads: Sequence[bytes] = ()
+        if self.rules.documents is not None and row.get(DOCUMENT) is not None:
+            stated[CONTENT], heads = self.rules.documents.said_in(draft.set)
         return Row(
             id=ident,
             agent=agent,
             namespace=draft.namespace,
-            content=content_of(stated, draft.namespace),
+            content=content_of(stated, draft.namespace, heads),
             updated=updated,
             draft=replace(draft, set=written),
             over=end is not None and end <= self.now_ms,
+            document=row[DOCUMENT] if heads else None,
         )
 
     def _author(self, row: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from node.foreign.report import ARCHIVE, RESTORE
 from node.foreign.sight import Mine
 from node.links.index import COLLECTION as LINKS
 from node.memory.drafts import COLLECTION as MEMORIES
-from node.memory.record import original_end, record_of, visible_to
+from node.memory.record import exported_of, original_end, record_of, visible_to
 from node.memory.times import format_ms
 
 _STRANGER: Final = Caller(agent="")
@@ -83,7 +83,8 @@ class Item:
         if self.memory is not None:
             held = self.memory.held
             end = original_end(held) if self.memory.archived else None
-            return record_of(held) | ({} if end is None else {"expires_at": format_ms(end)})
+            ends = {} if end is None else {"expires_at": format_ms(end)}
+            return record_of(held) | exported_of(self.memory.changes) | ends
         if self.link is not None:
             return {"id": self.id, **self.link.link.shown()}
         return {"id": self.id}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.contracts import Caller, Funnel, Governing
+from node.documents.pen import Pen
 from node.foreign.memory import Memory
 from node.foreign.sight import Sight
 from node.foreign.writing import Sender
@@ -38,6 +39,12 @@ class Here:
     memory: Memory
     bound: Callable[[str], bool]
     now_ms: Callable[[], int]
+
+    @property
+    def pen(self) -> Pen | None:
+        """What writes into documents."""
+        documents = self.memories.rules.documents
+        return documents if isinstance(documents, Pen) else None
 
     @property
     def funnel(self) -> Funnel:

@@ -16,6 +16,7 @@ from node import errors
 from node.contracts import Caller
 from node.foreign import intake_governed as governed
 from node.foreign import intake_links as links
+from node.foreign import papers
 from node.foreign import report as kinds
 from node.foreign.content import RowReader
 from node.foreign.entries import NO_DOTS, Entry
@@ -156,7 +157,9 @@ class _Taking:
         stated = row.content.hashes
         entry = here.memory.entry(sender.key, MEMORY, row.id).recognised(stated)
         known = self._known.get((MEMORY, row.id), entry).recognised(stated)
-        plan = judge(row, here.sight.memory(row.id), known)
+        mine = here.sight.memory(row.id)
+        plan = judge(row, papers.beside(mine, row), known)
+        plan = papers.settled(plan, row, mine, here.pen)
         caller = here.caller(row.agent, sender)
         if self._dry_run:
             return self._planned(kinds.MEMORY, row.id, plan, caller)

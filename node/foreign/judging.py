@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from crdt.dot import Dot
-from crdt.fields import FieldKind, element_field, kind_of, tier_rank
+from crdt.fields import CHUNK, FieldKind, element_field, kind_of, tier_rank
 from crdt.op import Draft, Kind, Value
 from node.foreign.content import EXPIRES, NAMESPACE, Hashes, Row, without
 from node.foreign.entries import GIVEN, NO_DOTS, RECEIVED, Ancestor, Entry
@@ -279,7 +279,7 @@ def _move(row: Row, mine: Mine, wanted: set[str], *, own: bool) -> tuple[Draft, 
     for name, value in mine.view.values.items():
         if isinstance(value, list) and name in _SETS:
             values.update({element_field(name, one): place for place, one in enumerate(value)})
-        else:
+        elif name != CHUNK:
             values[name] = value
     for name in (*removed, UPDATED_AT, ATTEST_LEVEL):
         values.pop(name, None)

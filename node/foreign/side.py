@@ -114,7 +114,7 @@ def open_foreign(
     def read(key: bytes) -> Record | None:
         return engine.replica.read(key)  # another one after a swap of the store
 
-    sight = Sight(read, lambda: engine.replica)
+    sight = Sight(read, lambda: engine.replica, engine.shelf)
     here = here_of(services, sight, memory)
     foreign = Foreign(
         here=here,

@@ -12,6 +12,9 @@ from crdt.op import record_key
 from crdt.record import Record
 from crdt.view import Approvals, View, shown
 from node.contracts import Held
+from node.documents.seam import held_of
+from node.documents.sheet import Sheet
+from node.documents.shelf import Shelf
 from node.foreign.content import EXPIRES, Content, content_of
 from node.memory.drafts import COLLECTION
 from node.memory.record import PRIVATE_SCOPE, created_ms, is_archived, original_end, updated_ms
@@ -30,6 +33,8 @@ class Mine:
         made: when it was made (ms); a move keeps that.
         births: the operations that made it.
         dots: those, and all whose values are visible or in conflict.
+        sheet: what it holds of a document, when it is one.
+        changes: all changes of that, one after the other, once it has any.
     """
 
     id: str
@@ -39,11 +44,15 @@ class Mine:
     made: int
     births: frozenset[Dot]
     dots: frozenset[Dot]
+    sheet: Sheet | None = None
+    changes: bytes | None = None
 
     @property
     def held(self) -> Held:
         """As the rest of the node names it."""
-        return Held(collection=COLLECTION, id=self.id, private=False, view=self.view)
+        return Held(
+            collection=COLLECTION, id=self.id, private=False, view=self.view, sheet=self.sheet
+        )
 
     @property
     def archived(self) -> bool:
@@ -62,13 +71,18 @@ class Sight:
     Args:
         read: the record under a key, committed or not.
         approvals: which pending operations show; asked anew each time.
+        shelf: opens documents.
     """
 
     def __init__(
-        self, read: Callable[[bytes], Record | None], approvals: Callable[[], Approvals]
+        self,
+        read: Callable[[bytes], Record | None],
+        approvals: Callable[[], Approvals],
+        shelf: Shelf | None = None,
     ) -> None:
         self._read = read
         self._approvals = approvals
+        self._shelf = shelf or Shelf()
 
     @property
     def approvals(self) -> Approvals:
@@ -85,18 +99,22 @@ class Sight:
         if found is None:
             return None
         seen, births, dots = found
-        held = Held(collection=COLLECTION, id=ident, private=False, view=seen)
-        values = seen.values
+        held = held_of(record_key(DATA, COLLECTION, ident), seen, self._shelf)
+        seen, values, sheet = held.view, held.view.values, held.sheet
+        begun = sheet is not None and self._shelf.begun(sheet)
+        heads = self._shelf.document(sheet).heads if sheet is not None and begun else ()
         if is_archived(held) and (end := original_end(held)) is not None:
             values = {**values, EXPIRES: end}  # the archive is no part of what a memory says
         return Mine(
             id=ident,
             view=seen,
-            content=content_of(values, seen.namespace),
+            content=content_of(values, seen.namespace, heads),
             updated=updated_ms(held),
             made=created_ms(held),
             births=births,
             dots=dots,
+            sheet=sheet,
+            changes=self._shelf.changes(sheet) if sheet is not None else None,
         )
 
     def look(

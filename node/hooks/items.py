@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from crdt.dot import Dot, new_actor
+from crdt.fields import CHUNK_MARK
 from crdt.op import Kind, Op, Value
 from crdt.roles import within
 from node.contracts import GovernanceDraft, Reader
+from node.documents.sheet import CONTENT
 from node.events.event_name import Happening
 from node.events.moments import BEFORE, BEFORE_DECISION, BEFORE_IMPORT, BEFORE_WRITE
 from node.events.names import name_of
@@ -40,6 +42,7 @@ class Item:
         namespace: where; empty for what has no place.
         about: what every hook is told.
         content: what is about to be written.
+        text: what a document will say, made when a hook wants it.
     """
 
     events: frozenset[str]
@@ -47,6 +50,7 @@ class Item:
     namespace: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Value] = field(default_factory=dict)
+    text: Callable[[], str] | None = None
 
     def event_for(self, hook: Hook) -> str:
         """The most special event that a hook wants of it; empty when it wants none."""
@@ -60,7 +64,11 @@ class Item:
         """As it stands in a document."""
         out = {"index": index, "event": event, **self.about}
         if content and self.content:
-            out["content"] = dict(self.content)
+            out["content"] = {
+                name: value for name, value in self.content.items() if type(value) is not bytes
+            }
+            if self.text is not None:
+                out["content"][CONTENT] = self.text()
         return out
 
 
@@ -76,7 +84,7 @@ def of_ops(ops: Sequence[Op], action: str, reader: Callable[[], Reader]) -> list
         if before is not None and is_move(before, op):
             continue
         happening = Happening(op=op, kind=_kind(op, reader), moves=is_move(op, after))
-        item = _of_op(happening, action)
+        item = _of_op(happening, action, reader)
         items.append(item)
     return items
 
@@ -90,7 +98,7 @@ def _kind(op: Op, reader: Callable[[], Reader]) -> str:
     return "" if held is None else str(held.view.values.get("memory_kind", ""))
 
 
-def _of_op(happening: Happening, action: str) -> Item:
+def _of_op(happening: Happening, action: str, reader: Callable[[], Reader]) -> Item:
     op = happening.op
     about: dict[str, Any] = {
         "collection": op.collection,
@@ -109,7 +117,17 @@ def _of_op(happening: Happening, action: str) -> Item:
         namespace=op.namespace,
         about=about,
         content=op.set,
+        text=_text(op, reader) if writes_chunks(op) else None,
     )
+
+
+def writes_chunks(op: Op) -> bool:
+    """Whether an operation changes what a document says."""
+    return any(name.startswith(CHUNK_MARK) for name in op.set)
+
+
+def _text(op: Op, reader: Callable[[], Reader]) -> Callable[[], str]:
+    return lambda: reader().text_after(op)
 
 
 def _bytes(value: Value) -> int:

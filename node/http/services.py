@@ -23,6 +23,7 @@ from node.auth.door import bound_key
 from node.auth.keys import KeyRing
 from node.contracts import Funnel, Governing
 from node.doctor.finding import Section
+from node.documents.documents import Documents
 from node.erasing.erasing import Erasing
 from node.events.streaming import Events
 from node.foreign.exchange import Foreign
@@ -158,6 +159,7 @@ class Services:
         monotonic: seconds that only grow.
         administrators: agent ids that may do everything, asked anew each time.
         doctor: finds what is wrong with the node; None where there is nobody to ask.
+        documents: memories that many write at once; None where they are plain ones.
         store_trouble: None while the store can be used, else why not.
         permissions_mode: enforce, advisory or off.
         governing: what holds and what waits for approval.
@@ -205,6 +207,7 @@ class Services:
     store_trouble: Callable[[], str | None]
     permissions_mode: Callable[[], str] = field(default=lambda: "enforce")
     doctor: Callable[[], Awaitable[Sequence[Section]]] | None = None
+    documents: Documents | None = None
     governing: Governing = field(default_factory=NothingGoverned)
     credentials: Credentials = field(default_factory=Credentials)
     approval_times: Callable[[], GovernanceRules] = GovernanceRules

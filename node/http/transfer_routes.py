@@ -17,7 +17,7 @@ from node.http.problems import told
 from node.links.transfer import take_links
 from node.memory.batch import Written, create_many, import_many, items_of
 from node.memory.problems import InvalidField, NotAdministrator
-from node.memory.record import record_of
+from node.memory.record import exported_of, record_of
 from node.memory.times import format_ms
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -116,7 +116,8 @@ async def export(call: Call) -> web.StreamResponse:
     async for held in services.memories.all_for(viewer, administrator=administrator):
         if count:
             piece += b","
-        piece += orjson.dumps(record_of(held, services.access.of(held.id)))
+        changes = services.memories.changes_of(held)
+        piece += orjson.dumps(record_of(held, services.access.of(held.id)) | exported_of(changes))
         count += 1
         if len(piece) >= _PIECE_BYTES:
             await response.write(bytes(piece))

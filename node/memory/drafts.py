@@ -8,7 +8,7 @@ change that was brought from elsewhere ends with the next change made here, and 
 attestation with a change that its author did not sign.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -72,8 +72,16 @@ class Documents(Protocol):
         """What all changes of a document, as an export has them, add to one that is here."""
         ...
 
-    def brought(self, ident: str, given: Any, agent: str) -> dict[str, Value]:
+    def brought(self, given: Any, agent: str) -> dict[str, Value]:
         """The fields of a new document of which an export has all changes."""
+        ...
+
+    def said_in(self, fields: Mapping[str, Value]) -> tuple[str, Sequence[bytes]]:
+        """The text of a document that fields would make, and its heads."""
+        ...
+
+    def all_of(self, held: Held) -> bytes | None:
+        """All changes of a document, one after the other; None while it has none."""
         ...
 
     def carried(self, held: Held) -> dict[str, Value]:
@@ -129,14 +137,7 @@ class DraftRules:
             InvalidField: a field cannot be taken.
         """
         written, sets = written_of(body, self.limits)
-        if self.documents is not None and body.get(DOCUMENT) is not None:
-            _check_kind(written.get("memory_kind"))
-            written.pop("content", None)  # it is what the changes make
-            written.update(self.documents.brought(record_id, body[DOCUMENT], owner))
-        elif "content" not in written:
-            raise InvalidField("content", "is required")
-        if "title" not in written:
-            raise InvalidField("title", "is required")
+        self._say(body, written, owner)
         expires = end_of_life(body, written, now_ms)
         if expires is None:
             life = LIFE_MS[written["tier"]]
@@ -162,6 +163,18 @@ class DraftRules:
             private=self.lane_is_private(written.get("scope")),
             fresh=fresh,
         )
+
+    def _say(self, body: Mapping[str, Any], written: dict[str, Value], owner: str) -> None:
+        """Hold a new memory to saying something; what changes say goes before a content."""
+        needed: tuple[str, ...] = ("title", "content")
+        if self.documents is not None and body.get(DOCUMENT) is not None:
+            _check_kind(written.get("memory_kind"))
+            written.pop("content", None)
+            written.update(self.documents.brought(body[DOCUMENT], owner))
+            needed = ("title",)
+        for name in needed:
+            if name not in written:
+                raise InvalidField(name, "is required")
 
     def namespace_of(self, body: Mapping[str, Any]) -> str | None:
         """The namespace that a request names, if it does."""

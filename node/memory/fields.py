@@ -62,6 +62,7 @@ def elements(name: str, members: list[str]) -> dict[str, Value]:
 
 
 def speaks_of_life(body: Mapping[str, Any]) -> bool:
+    """Whether a request says when a memory ends."""
     return "expires_at" in body or body.get("ttl_secs") is not None
 
 
@@ -76,6 +77,7 @@ def end_of_life(body: Mapping[str, Any], fields: dict[str, Value], now_ms: int) 
 
 
 def changes_of(held: Held, fields: dict[str, Value]) -> tuple[dict[str, Value], set[str]]:
+    """What is to be written and what to be unset, so that a memory has these fields."""
     written: dict[str, Value] = {}
     removed: set[str] = set()
     current = held.view.values
@@ -94,6 +96,7 @@ def changes_of(held: Held, fields: dict[str, Value]) -> tuple[dict[str, Value], 
 
 
 def rises(held: Held, written: dict[str, Value]) -> bool:
+    """Whether the tier of a memory changes; it never goes down."""
     return "tier" in written and written["tier"] != held.view.values.get("tier", TIER_DEFAULT)
 
 

@@ -138,6 +138,11 @@ class Memories:
         """The memory with exactly this id that a caller may see."""
         return self.finder.seen(ident, viewer, everything=everything)
 
+    def changes_of(self, held: Held) -> bytes | None:
+        """All changes of a document, one after the other; None for any other memory."""
+        documents = self.rules.documents
+        return None if documents is None else documents.all_of(held)
+
     async def page(self, query: Query, viewer: Caller) -> list[Held]:
         """The memories that a list shows, newest first."""
         recent = self.funnel.reader().recent(query.namespace)

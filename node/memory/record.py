@@ -6,6 +6,7 @@ optional field that was never given is left out. Whether a caller may know of a 
 decided here alone, by `visible_to`; every way of reading asks it.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,7 @@ from crdt.hlc import millis
 from crdt.op import Op, Value
 from crdt.roles import within
 from node.contracts import Caller, ConcurrentValue, Held
+from node.documents.sheet import DOCUMENT
 from node.memory.problems import NotOwner
 from node.memory.times import format_ms
 
@@ -169,6 +171,11 @@ def record_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:
             if value is not None:
                 out[name] = value
     return out
+
+
+def exported_of(changes: bytes | None) -> dict[str, str]:
+    """What an export says of a document beside its text: all its changes, as base64."""
+    return {} if changes is None else {DOCUMENT: base64.b64encode(changes).decode("ascii")}
 
 
 def archived_of(held: Held, access: Access = UNREAD) -> dict[str, Any]:

@@ -8,16 +8,17 @@ loop, which alone knows approvals.
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from crdt.dot import PRIVATE, Dot
+from crdt.dot import Dot
 from crdt.fields import ARCHIVED_AT
 from crdt.record_codec import decode
-from node.contracts import Held, Reader
+from node.contracts import Reader
+from node.documents.seam import held_of
+from node.documents.shelf import Shelf
 from node.recall.direct import change_in
 from node.recall.document import (
     MEMORY,
     change_at,
     document_of,
-    id_of,
     key_of,
     key_of_stored,
     keys_of,
@@ -105,24 +106,22 @@ class StoreSource:
             if key is None:
                 continue
             try:
-                changes.append(_change(key, row.key, row.data, now_ms))
+                changes.append(_change(key, row.key, row.data, now_ms, engine.shelf))
             except _UnsureError:
                 unsure.append(key)
         return Page(rows[-1].position if rows else after, changes, unsure, not rows)
 
 
-def _change(key: str, stored: bytes, data: bytes | None, now_ms: int) -> Change:
+def _change(key: str, stored: bytes, data: bytes | None, now_ms: int, shelf: Shelf) -> Change:
     told = None if data is None else change_in(key, data, now_ms)
-    return _the_long_way(key, stored, data, now_ms) if told is None else told
+    return _the_long_way(key, stored, data, now_ms, shelf) if told is None else told
 
 
-def _the_long_way(key: str, stored: bytes, data: bytes | None, now_ms: int) -> Change:
+def _the_long_way(key: str, stored: bytes, data: bytes | None, now_ms: int, shelf: Shelf) -> Change:
     seen = None if data is None else view(decode(stored, data), _NO_APPROVALS)
     if seen is None or type(seen.values.get(ARCHIVED_AT)) is int:
         return Change(key, None)
     expires = seen.values.get("expires_at")
     if isinstance(expires, int) and expires <= now_ms:
         return Change(key, None)
-    private = stored[:1] == PRIVATE
-    held = Held(collection=MEMORY, id=id_of(key), private=private, view=seen)
-    return Change(key, document_of(held))
+    return Change(key, document_of(held_of(stored, seen, shelf, beside=True)))

@@ -10,11 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from crdt.bundle import Bundle
 from crdt.clock import Clock
+from crdt.document.model import DocumentLimits
 from crdt.dot import NodeId
 from crdt.effects import Alarm, Close, Effect, Heard, SnapshotEffect
 from crdt.exchange import Exchange, ExchangeLimits
@@ -26,6 +27,7 @@ from crdt.replica import Replica
 from crdt.sealing import seal_approved
 from crdt.state import Batch
 from node import failpoints
+from node.documents.shelf import SHELF_BYTES_MAX, Shelf
 from node.errors import DiskError, WriteError
 from node.logs import EventLog
 from node.metrics import Metrics
@@ -54,6 +56,8 @@ class EngineSettings:
         queue_bytes_max: most bytes that may wait for the disk.
         writes_wait_ms_max: longest wait for a quorum that a write is let in to.
         writes_bytes_max: most bytes of writes that may wait for their quorum.
+        document: bounds of one document.
+        shelf_bytes_max: most memory for opened documents.
     """
 
     limits: ExchangeLimits
@@ -61,6 +65,8 @@ class EngineSettings:
     queue_bytes_max: int
     writes_wait_ms_max: int = 500
     writes_bytes_max: int = 64 * 2**20
+    document: DocumentLimits = field(default_factory=DocumentLimits)
+    shelf_bytes_max: int = SHELF_BYTES_MAX
 
 
 class _Told(NamedTuple):
@@ -104,6 +110,7 @@ class Engine:
         self.now_ms = now_ms
         self.metrics = metrics
         self.settings = settings
+        self.shelf = Shelf(settings.shelf_bytes_max, settings.document)
         self._genesis = genesis
         self._log = log
         self._alarm = alarm

@@ -16,10 +16,12 @@ from crdt.dot import DATA, PRIVATE, Dot, node_of
 from crdt.fields import ARCHIVED_AT, FieldKind, kind_of
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
+from crdt.record import apply
 from crdt.record_codec import decode
 from crdt.state import BelowFloorError
 from crdt.view import View, in_conflict, order, shown
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
+from node.documents.sheet import is_document, sheet_of
 from node.replication.engine import Engine
 from node.replication.journal import Journal
 from node.replication.rivals import beside, classes
@@ -70,7 +72,7 @@ class StoreReader:
         replica = self._engine.replica
         if whole:
             keys = [record_key(lane, collection, record_id) for lane in _LANES]
-            return [held for key in keys for held in classes(key, replica.read(key), replica)]
+            return [held for key in keys for held in self._classes(key)]
         for lane in _LANES:
             key = record_key(lane, collection, record_id)
             record = replica.read(key)
@@ -82,6 +84,10 @@ class StoreReader:
                     out.append(held)
             break
         return out
+
+    def _classes(self, key: bytes) -> list[Held]:
+        replica = self._engine.replica
+        return classes(key, replica.read(key), replica, self._engine.shelf)
 
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
         """One record of the archive, or None when nothing there has that id."""
@@ -180,6 +186,16 @@ class StoreReader:
                     ops = read_bundle(data, cluster=replica.cluster, ops_max=replica.me.ops_max).ops
                     found.update((op.dot, op) for op in ops)
         return [found[dot] for dot in out if dot in found]
+
+    def text_after(self, op: Op) -> str:
+        """What the content of a memory would be after an operation that is not minted yet."""
+        key, engine = key_of(op), self._engine
+        seen = view(apply(engine.replica.read(key), op), engine.replica)
+        if seen is None:
+            return ""
+        sheet = sheet_of(key, op.id, seen.values)
+        text = engine.shelf.foretold(sheet) if is_document(seen.values) else None
+        return (sheet.content or "") if text is None else text
 
     def named(self, collection: str, prefix: str, limit: int) -> list[str]:
         """Ids of records that start with a prefix, at most `limit`; some may not show.

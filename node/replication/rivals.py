@@ -6,10 +6,11 @@ class is a record of its own beside it, read by the same rules.
 
 from collections.abc import Iterator
 
-from crdt.dot import PRIVATE
 from crdt.record import Record
 from crdt.view import Approvals, shown
 from node.contracts import Held
+from node.documents.seam import held_of
+from node.documents.shelf import Shelf
 from node.replication.sound import view
 
 
@@ -27,15 +28,9 @@ def beside(record: Record, approvals: Approvals) -> Iterator[Record]:
         yield rest
 
 
-def classes(key: bytes, record: Record | None, approvals: Approvals) -> list[Held]:
+def classes(key: bytes, record: Record | None, approvals: Approvals, shelf: Shelf) -> list[Held]:
     """Every class of births under a key, the one that shows first."""
     if record is None:
         return []
-    collection, _, ident = key[1:].decode().partition("/")
     seen = (view(one, approvals) for one in (record, *beside(record, approvals)))
-    private = key[:1] == PRIVATE
-    return [
-        Held(collection=collection, id=ident, private=private, view=one)
-        for one in seen
-        if one is not None
-    ]
+    return [held_of(key, one, shelf) for one in seen if one is not None]

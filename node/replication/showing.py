@@ -9,13 +9,14 @@ a copy.
 
 from typing import Final
 
-from crdt.dot import PRIVATE
 from crdt.fields import ARCHIVED_AT
 from crdt.memo import UNKNOWN
 from crdt.record import Record
 from crdt.record_codec import decode
 from crdt.view import View, is_settled
 from node.contracts import Held
+from node.documents.seam import held_of
+from node.documents.sheet import CONTENT
 from node.replication.engine import Engine
 from node.replication.sound import view
 from node.store.errors import CorruptRecord
@@ -61,7 +62,7 @@ class Showing:
     def whole(self, key: bytes, record: Record | None) -> Held | None:
         """The same although it lies in the archive, or its life is over."""
         seen = view(record, self._engine.replica)
-        return None if seen is None else _named(key, seen)
+        return None if seen is None else held_of(key, seen, self._engine.shelf)
 
     def shows(self, seen: View, *, archived: bool) -> bool:
         """Whether it is among the archived ones, or is neither archived nor over."""
@@ -82,19 +83,15 @@ class Showing:
         data = overlay.state.record(key)
         record = None if data is None else decode(key, data)
         seen = view(record, replica)
-        held = None if seen is None else _named(key, seen, {})
+        held = None if seen is None else held_of(key, seen, self._engine.shelf, {})
         if record is None or is_settled(record):
             # Its values, and as much again for what is made of them.
-            overlay.memo.keep(key, held, _REMEMBERED_BYTES + 2 * len(data or b""), changes)
+            text = 0 if held is None or held.sheet is None else len(held.view.values[CONTENT])
+            size = _REMEMBERED_BYTES + 2 * (len(data or b"") + text)
+            overlay.memo.keep(key, held, size, changes)
         return held
 
 
 def is_archived(seen: View) -> bool:
     """Whether it lies in the archive."""
     return type(seen.values.get(ARCHIVED_AT)) is int
-
-
-def _named(key: bytes, seen: View, memo: dict[str, object] | None = None) -> Held:
-    collection, _, ident = key[1:].decode().partition("/")
-    private = key[:1] == PRIVATE
-    return Held(collection=collection, id=ident, private=private, view=seen, memo=memo)

@@ -11,7 +11,11 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from crdt.document.model import DocumentLimits
 from crdt.view import NothingPending
+from node.documents.documents import Documents
+from node.documents.pen import Pen
+from node.documents.shelf import Shelf
 from node.foreign.exchange import Foreign
 from node.foreign.memory import BriefMemory
 from node.foreign.side import here_of
@@ -57,6 +61,7 @@ class World:
     fingerprint: str | None = None
     allowed: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    document_limits: DocumentLimits | None = None
     session: ClientSession | None = None
     server: HttpServer | None = None
     parts: dict[str, Any] = field(default_factory=dict)
@@ -154,21 +159,29 @@ async def start() -> AsyncIterator[Started]:
         world = World(FakeNode(), FakeMesh(), Metrics(), [])
         for name, value in fields.items():
             setattr(world, name, value)
+        drawn = iter(range(1, 1 << 20))
+
+        def entropy(size: int) -> bytes:
+            return next(drawn).to_bytes(size, "big")
+
+        world.node.shelf = Shelf(limits=world.document_limits)
+        pen = Pen(world.node.shelf, entropy=entropy, now_ms=world.node.clock.now_ms)
         rules = DraftRules(
             limits=world.limits,
             default_namespace="global",
             share_private=share_private,
             archive_on_delete=archive_on_delete,
+            documents=pen,
         )
-        drawn = iter(range(1, 1 << 20))
         memories = Memories(
             funnel=world.node,
             rules=rules,
             now_ms=world.node.clock.now_ms,
-            entropy=lambda size: next(drawn).to_bytes(size, "big"),
+            entropy=entropy,
         )
         services = Services(
             memories=memories,
+            documents=Documents(memories, pen),
             mesh=world.mesh,
             limits=world.limits,
             access=AccessLedger(),

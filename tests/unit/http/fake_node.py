@@ -32,6 +32,8 @@ from node.contracts import (
     Receipt,
     RetryKey,
 )
+from node.documents.seam import held_of
+from node.documents.shelf import Shelf
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
 from node.mesh_view import MemberStatus, MeshStatus, Removal
 from node.replication.rivals import beside, classes
@@ -80,7 +82,10 @@ class FakeReader:
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         if whole:
             keys = [record_key(lane, collection, record_id) for lane in (DATA, PRIVATE)]
-            both = [classes(key, self._node.records.get(key), _NOTHING) for key in keys]
+            both = [
+                classes(key, self._node.records.get(key), _NOTHING, self._node.shelf)
+                for key in keys
+            ]
             return [held for found in both for held in found]
         record = self._node.records.get(record_key(DATA, collection, record_id))
         found = [] if record is None else [view(one, _NOTHING) for one in beside(record, _NOTHING)]
@@ -126,7 +131,8 @@ class FakeReader:
         archived = found.values.get("archived_at") is not None
         if (ARCHIVED if archived else ENDED if ended else SHOWN) != state:
             return None
-        return Held(collection=collection, id=record_id, private=lane == PRIVATE, view=found)
+        key = record_key(lane, collection, record_id)
+        return held_of(key, found, self._node.shelf)
 
     def _all(self, state: str = SHOWN) -> Iterator[Held]:
         for key in list(self._node.records):
@@ -170,6 +176,9 @@ class FakeReader:
                     for v in ranked
                 ]
         return out
+
+    def text_after(self, op: Op) -> str:
+        return str(op.set.get("content", ""))
 
     def history(self, collection: str, record_id: str, limit: int) -> list[Op]:
         found = [o for o in self._node.log if (o.collection, o.id) == (collection, record_id)]
@@ -262,6 +271,7 @@ class FakeNode:
     arrived_ms: list[int] = field(default_factory=list)
     seqs: dict[Actor, int] = field(default_factory=dict)
     retries: dict[tuple[str, str], tuple[bytes, tuple[Dot, ...]]] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
     actions: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
