@@ -60,6 +60,7 @@ class Played(NamedTuple):
         shown: what all replicas show.
         rich: whether there are marks or objects in texts, which the package does not know.
         written: changes that the other writer wrote.
+        views: heads of earlier moments, and what the library shows as of them.
     """
 
     chunks: list[bytes]
@@ -68,6 +69,7 @@ class Played(NamedTuple):
     shown: dict[str, Any]
     rich: bool
     written: int
+    views: list[tuple[list[str], dict[str, Any]]]
 
 
 class Game:
@@ -177,6 +179,11 @@ class Game:
             self._meet(other, first)
         told = [self.oracle.ask("value", doc=replica.name) for replica in order]
         assert all(one == told[0] for one in told), "the library does not agree with itself"
+        earlier = [heads for replica in order for heads in replica.past if heads]
+        views = [
+            (heads, self.oracle.ask("value", doc=first.name, heads=heads)["value"])
+            for heads in self.random.sample(earlier, min(2, len(earlier)))
+        ]
         self.oracle.ask("forget", docs=[replica.name for replica in order])
         return Played(
             chunks=first.chunks,
@@ -185,4 +192,5 @@ class Game:
             shown=told[0]["value"],
             rich=self.rich,
             written=self.written,
+            views=views,
         )
