@@ -19,9 +19,9 @@ Edit = Mapping[str, Any]
 
 
 class Verified(TypedDict):
-    """Whether a second program reads the same."""
+    """Whether a second program reads the same; None when it cannot be asked."""
 
-    agrees: bool
+    agrees: bool | None
     detail: str
 
 

@@ -9,6 +9,7 @@ from crdt.roles import SYSTEM_ADMIN, TEAM_ADMIN
 from node.auth.keys import METRICS
 from node.http import agent_routes as agents
 from node.http import doctor_routes as doctor
+from node.http import document_routes as document
 from node.http import duplicate_routes as duplicate
 from node.http import erase_routes as erase
 from node.http import event_routes as event
@@ -45,6 +46,7 @@ _Row = (
 
 _STANDARD: Final = f"{API}/namespaces/{{ns}}/standard"
 _PEERS: Final = f"{API}/federation/peers"
+_DOCUMENT: Final = f"{API}/memories/{{id}}/document"
 
 _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", "/livez", node.livez, NOTHING, OPEN, "whether the process is alive"),
@@ -79,6 +81,11 @@ _ROWS: Final[tuple[_Row, ...]] = (
     ("GET", f"{API}/memories/{{id}}/lineage", link.of_lineage, READS, AGENT, "where it comes from"),
     ("POST", f"{API}/memories/{{id}}/grant", link.grant, WRITES, AGENT, "let an agent see it"),
     ("POST", f"{API}/memories/{{id}}/revoke", link.revoke, WRITES, AGENT, "take that back"),
+    ("GET", _DOCUMENT, document.read, READS, AGENT, "what a document holds"),
+    ("PATCH", _DOCUMENT, document.edit, WRITES, AGENT, "edit it; others may at the same time"),
+    ("GET", f"{_DOCUMENT}/changes", document.changes, READS, AGENT, "its changes, as they come"),
+    ("POST", f"{_DOCUMENT}/changes", document.add, WRITES, AGENT, "add changes of Automerge"),
+    ("GET", f"{_DOCUMENT}/history", document.history, READS, AGENT, "who changed it, and when"),
     ("GET", f"{API}/recall", recall.recall_query, READS, AGENT, "what a context calls to mind"),
     ("POST", f"{API}/recall", recall.recall_body, READS, AGENT, "the same, asked in a body"),
     ("GET", f"{API}/search", recall.search, READS, AGENT, "memories in which words stand"),

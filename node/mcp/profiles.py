@@ -10,6 +10,7 @@ from typing import Final
 
 from node.mcp import schema as a
 from node.mcp.api import PREFIX, Api
+from node.mcp.document_tools import DOCUMENTS
 from node.mcp.governing_tools import ARCHIVE, GOVERNANCE, META, OTHER
 from node.mcp.graph_tools import GRAPH, POWER
 from node.mcp.knowledge_tools import KNOWLEDGE
@@ -23,7 +24,7 @@ PROFILES: Final = (CORE_PROFILE, FULL_PROFILE, GRAPH_PROFILE)
 
 FAMILIES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "core": CORE,
-    "lifecycle": LIFECYCLE,
+    "lifecycle": (*LIFECYCLE, *DOCUMENTS),
     "graph": GRAPH,
     "governance": GOVERNANCE,
     "power": POWER,

@@ -35,6 +35,12 @@ _HINTS: Final[Mapping[str, str]] = {
     "agent_signature_missing": "The agent has bound a key: start the server beside that key, over "
     "stdio, or use another agent.",
     "missing or invalid API key": "Tell the user: the server was started without a valid API key.",
+    "not_a_document": "Make it one with memory_update (memory_kind document), or change its "
+    "content there.",
+    "bad_edit": "Nothing was changed. Correct the edit that index names and call again.",
+    "heads_unknown": "Read it with memory_document_get and use the heads of that answer.",
+    "document_structured": "Use memory_document_edit: the document is more than one text.",
+    "document_too_large": "Go on in a new document, or make it smaller.",
     "joining": "The node is still learning the state of its mesh; try again in a moment.",
     "draining": "The node is shutting down; try again in a moment.",
     "overloaded": "Try again in a moment.",
@@ -51,7 +57,10 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     507: "The disk of the node is full; tell the user.",
 }
 _AGAIN: Final = frozenset({429, 503})
-_FIELDS: Final = ("field", "candidates", "existing_id", "id", "got", "needed", "reason")
+_FIELDS: Final = (
+    *("field", "candidates", "existing_id", "id", "got", "needed", "reason"),
+    *("index", "missing", "bound", "most"),
+)
 
 
 def explained(error: ClientError | BadArguments, names: Mapping[str, str]) -> Outcome:

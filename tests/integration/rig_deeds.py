@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.integration.rig import RealNode, until
+from tests.integration.rig_documents import SPLICE, change_of, in_base64
 from tests.integration.rig_ingest import ingested
 from tests.integration.rig_push import Pusher
 
@@ -58,6 +59,12 @@ def _on(method: str, path: str, body: Any = None, *, agent: str = "ann", **field
         _call(node, method, path.format(id=f"{tag}-m"), body, agent)
 
     return do
+
+
+def _document(node: RealNode, tag: str) -> tuple[Any, ...]:
+    """(text, what was put beside it, how many changes) of a document."""
+    found = _call(node, "GET", f"/memories/{tag}-m/document")
+    return found["value"]["text"], found["value"].get("deed"), found["changes"]
 
 
 def _links(node: RealNode, tag: str) -> list[str]:
@@ -278,6 +285,27 @@ def _of_memories() -> Deeds:
     }
 
 
+def _of_documents() -> Deeds:
+    """Edits, and changes that were made elsewhere."""
+    return {
+        ("PATCH", "/memories/{id}/document"): Deed(
+            do=_on("PATCH", "/memories/{id}/document", SPLICE, memory_kind="document"),
+            look=_document,
+            want=("spliced words of {tag}-m", None, 2),
+        ),
+        ("POST", "/memories/{id}/document/changes"): Deed(
+            do=_on(
+                "POST",
+                "/memories/{id}/document/changes",
+                {"changes": in_base64(change_of("deed", 5))},
+                memory_kind="document",
+            ),
+            look=_document,
+            want=("words of {tag}-m", 5, 2),
+        ),
+    }
+
+
 def _of_governance() -> Deeds:
     """Policies, agents and votes."""
     return {
@@ -397,6 +425,7 @@ def deeds(pusher: Pusher) -> Deeds:
     """
     return {
         **_of_memories(),
+        **_of_documents(),
         **_of_governance(),
         **_of_lives(),
         ("POST", "/sync/push"): Deed(

@@ -9,6 +9,7 @@ from typing import Any
 from node.http.routes import API, Route, Touches
 from node.http.table import TABLE
 from tests.integration.rig import RealNode, until
+from tests.integration.rig_documents import SPLICE, change_of, in_base64
 from tests.integration.rig_ingest import ingested
 from tests.integration.rig_push import Pusher
 
@@ -22,7 +23,7 @@ Known = dict[str, str]
 
 def samples_of(known: Known) -> dict[tuple[str, str], Sample]:
     """A request for every lane that the node would take if the gate were open."""
-    one, two, held = known["one"], known["two"], known["held"]
+    one, two, held, text = (known[name] for name in ("one", "two", "held", "text"))
     rules = {"governance": {"write": "deny"}}
     link = {"source_id": one, "target_id": two, "relation": "supersedes"}
     return {
@@ -35,6 +36,11 @@ def samples_of(known: Known) -> dict[tuple[str, str], Sample]:
         ("POST", "/memories/{id}/revoke"): (
             f"/memories/{known['own']}/revoke",
             {"agent_id": "cat"},
+        ),
+        ("PATCH", "/memories/{id}/document"): (f"/memories/{text}/document", SPLICE),
+        ("POST", "/memories/{id}/document/changes"): (
+            f"/memories/{text}/document/changes",
+            {"changes": in_base64(change_of("lane"))},
         ),
         ("POST", "/memories/{id}/forget"): (f"/memories/{one}/forget", {}),
         ("POST", "/forget"): ("/forget", {"ids": [one]}),
@@ -85,6 +91,7 @@ def furnished(node: RealNode) -> Known:
         X_Agent_Id="ann",
     )
     one, two = node.store("one", agent_id="ann")["id"], node.store("two")["id"]
+    text = node.store("text", agent_id="ann", memory_kind="document")["id"]
     aside = node.store("aside", agent_id="ann")["id"]
     node.tell("POST", f"/archive/{aside}", X_Agent_Id="ann")
     ending = node.store("ending", ttl_secs=1, agent_id="ann")["id"]
@@ -98,7 +105,7 @@ def furnished(node: RealNode) -> Known:
     node.tell("POST", "/notify", {"to": "ann", "subject": "s", "body": "b", "agent_id": "bob"})
     heard = node.tell("POST", "/subscriptions", {"agent_id": "ann"})["id"]
     known = {"one": one, "two": two, "own": own, "aside": aside, "held": held["pending_id"]}
-    return {**known, "subscription": heard}
+    return {**known, "subscription": heard, "text": text}
 
 
 def asked_by_every_lane(

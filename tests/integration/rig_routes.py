@@ -11,6 +11,7 @@ from typing import Any
 from node.http.routes import API, Needs, Touches
 from node.http.table import TABLE
 from tests.integration.rig import RealNode, free_ports
+from tests.integration.rig_documents import SPLICE, change_of, in_base64
 
 Name = tuple[str, str]
 NEW: dict[str, Any] = {"title": "t", "content": "c"}
@@ -61,6 +62,7 @@ def furnished(node: RealNode) -> dict[str, str]:
     node.tell("POST", "/namespaces", {"namespace": "kept", **rules}, X_Agent_Id="ann")
     one = node.store("one", agent_id="ann")["id"]
     two = node.store("two", agent_id="ann")["id"]
+    text = node.store("text", agent_id="ann", memory_kind="document")["id"]
     aside = node.store("aside", agent_id="ann")["id"]
     node.tell("POST", f"/archive/{aside}", X_Agent_Id="ann")
     own = node.store("own", scope="private", agent_id="ann")["id"]
@@ -75,6 +77,7 @@ def furnished(node: RealNode) -> dict[str, str]:
         "own": own,
         "held": held["pending_id"],
         "heard": heard,
+        "text": text,
     }
 
 
@@ -84,6 +87,7 @@ def samples(known: dict[str, str]) -> dict[Name, Sample]:
     rules = {"governance": {"write": "deny"}}
     link = {"source_id": one, "target_id": two}
     heard = f"/subscriptions/{known['heard']}"
+    text = f"/memories/{known['text']}/document"
     return {
         ("POST", "/memories"): Sample(path="/memories", body=NEW),
         ("POST", "/memories/bulk"): Sample(path="/memories/bulk", body={"memories": [NEW]}),
@@ -95,6 +99,10 @@ def samples(known: dict[str, str]) -> dict[Name, Sample]:
         ),
         ("POST", "/memories/{id}/revoke"): Sample(
             path=f"/memories/{known['own']}/revoke", body={"agent_id": "bob"}
+        ),
+        ("PATCH", "/memories/{id}/document"): Sample(path=text, body={"ops": SPLICE}),
+        ("POST", "/memories/{id}/document/changes"): Sample(
+            path=f"{text}/changes", body={"changes": in_base64(change_of("route"))}
         ),
         ("POST", "/memories/{id}/forget"): Sample(path=f"/memories/{one}/forget"),
         ("POST", "/forget"): Sample(path="/forget", body={"ids": [one]}),

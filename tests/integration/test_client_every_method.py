@@ -23,6 +23,7 @@ from node.client.values import (
     Written,
 )
 from tests.integration.rig import RealNode
+from tests.integration.rig_document_methods import DOCUMENT_CASES
 from tests.integration.rig_types import mismatches
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -429,6 +430,7 @@ CASES: dict[str, Callable[[Stand], None]] = {
         restore, revoke, search, stats, store, store_many, take_in, token, unlink, update, url,
     )},
     "list": list_,
+    **DOCUMENT_CASES,
 }  # fmt: skip
 
 

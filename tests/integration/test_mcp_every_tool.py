@@ -126,6 +126,30 @@ async def comparing(ask: Teller, first: str, second: str) -> None:
     assert purge["argument"] == "namespace"
 
 
+async def documents(ask: Teller) -> None:
+    made = await ask("memory_store", title="d", content="One and two.", memory_kind="document")
+    read = await ask("memory_document_get", id=made["id"])
+    assert read["value"] == {"text": "One and two."}
+    told = await ask(
+        "memory_document_edit",
+        id=made["id"],
+        replace=[{"old": "two", "new": "three"}],
+        append=" Done.",
+        ops=[{"op": "put", "path": ["steps"], "value": []}],
+        message="counted again",
+    )
+    refused = await ask.refused(
+        "memory_document_edit", id=made["id"], ops=[{"op": "increment", "path": ["steps"]}]
+    )
+    assert (refused["error"], refused["index"]) == ("bad_edit", 0)
+    now = await ask("memory_document_get", id=made["id"])
+    assert now["value"] == {"steps": [], "text": "One and three. Done."}
+    past = await ask("memory_document_get", id=made["id"], heads=read["heads"])
+    assert past["value"] == read["value"]
+    (last,) = (await ask("memory_document_history", id=made["id"], limit=1))["history"]
+    assert (last["hash"], last["message"]) == (told["change"], "counted again")
+
+
 async def others(ask: Teller) -> None:
     hidden = (await ask("memory_store", title="s", content="c", scope="private"))["id"]
     await ask("memory_grant", id=hidden, agent_id="ai:b")
@@ -181,6 +205,7 @@ async def test_every_tool_does_what_it_says(node: RealNode) -> None:
         first, second = await memories(ask)
         await links(ask, first, second)
         await comparing(ask, first, second)
+        await documents(ask)
         await others(ask)
         await governing(ask, other)
     assert used == set(tools_of("full"))

@@ -61,7 +61,7 @@ DOCUMENT_SHAPES: Final[Shapes] = {
                 changes=whole(0, about="how many it consists of"),
                 set_aside=many(all_there(name=text(), reason=text())),
                 set_aside_count=whole(0, about="chunks that are no changes of this document"),
-                verified=all_there(agrees=flag(), detail=text()),
+                verified=all_there(agrees=maybe(flag()), detail=text()),
             )
         },
         also={AUTOMERGE: _RAW},

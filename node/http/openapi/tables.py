@@ -5,6 +5,7 @@ Law: the union of the tables by subject; no route is in two of them.
 
 from typing import Final
 
+from node.http.openapi.document_shapes import DOCUMENT_SHAPES
 from node.http.openapi.erase_shapes import ERASE_SHAPES
 from node.http.openapi.event_shapes import EVENT_SHAPES
 from node.http.openapi.governance_shapes import GOVERNANCE_SHAPES
@@ -18,6 +19,7 @@ from node.http.openapi.recall_shapes import RECALL_SHAPES
 from node.http.openapi.shapes import Shapes
 
 _TABLES: Final = (
+    DOCUMENT_SHAPES,
     ERASE_SHAPES,
     INTEGRITY_SHAPES,
     EVENT_SHAPES,
