@@ -93,6 +93,8 @@ class Document:
                 self._claimed.add((one.change.actor, one.change.seq))
                 continue
             self._add(one)
+        # In their order, and with who wrote them first, whichever came first here.
+        self._taken = {n: one for n, one in gathered.kept.items() if n not in self.refused}
         lost = [Aside(CHUNK_MARK + name.hex(), REFUSED) for name in self.refused]
         self.aside = sorted([*gathered.aside, *lost])
         self._ops = gathered.ops
@@ -244,7 +246,8 @@ class Document:
             seq: its number: what `next_seq` gives.
             time: seconds since the epoch.
             message: what its author says of it.
-            heads: what the author saw; None for all there is. Positions mean what was there.
+            heads: what the author saw; None for all there is. Positions mean what was there, and
+                counters go on from there: a change needs nothing but what it depends on.
 
         Returns:
             The change; without operations when the edits change nothing.
@@ -260,9 +263,9 @@ class Document:
         if seq != self.next_seq(actor, wanted):
             raise ValueError(f"{seq} is not the next change of this actor")
         past = set(self._taken) if wanted is None else self._past(wanted)
-        start_op = self._opset.max_op + 1
         with self._as_of(past):
             deps = self._opset.heads
+            start_op = self._opset.max_op + 1
             ops = edit_ops(self._opset, edits, actor=actor, start_op=start_op, limits=self._limits)
         change = encode_change(
             actor=actor,
