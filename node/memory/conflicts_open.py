@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from crdt.dot import DATA, PRIVATE
-from crdt.fields import FieldKind, kind_of
+from crdt.fields import CHUNK_MARK, FieldKind, kind_of
 from crdt.op import record_key
 from crdt.record import Record
 from crdt.record_codec import RecordError, decode
 from crdt.state import Batch
-from crdt.view import Approvals, in_conflict, shown
+from crdt.view import Approvals, in_conflict, shown, winner
+from node.documents.sheet import CONTENT, KIND
 from node.memory.drafts import COLLECTION
 from node.store.errors import CorruptRecord
 from node.store.feed import Changed
@@ -32,16 +33,29 @@ Pages = Callable[[int, int], Sequence[Changed]]
 
 
 def fields_in_conflict(record: Record | None, approvals: Approvals) -> int:
-    """How many registers of what shows of a record hold different values."""
-    if record is None or record.origin is not None or not _may_be(record):
+    """How many registers of what shows of a record hold different values.
+
+    So does the content of a document that lies beside its changes: whoever wrote it did not know
+    of them.
+    """
+    if record is None or record.origin is not None:
+        return 0
+    beside = record.says(CONTENT) and any(name.startswith(CHUNK_MARK) for name in record.fields)
+    if not (beside or _may_be(record)):
         return 0
     part = shown(record, approvals)
     if part is None:
         return 0
-    return sum(
-        kind_of(name) is FieldKind.REGISTER and in_conflict(held)
-        for name, held in part.fields.items()
-    )
+    fields = part.fields
+    found = {
+        name
+        for name, held in fields.items()
+        if kind_of(name) is FieldKind.REGISTER and in_conflict(held)
+    }
+    kinds = fields.get("memory_kind")
+    if beside and CONTENT in fields and kinds and winner(kinds, approvals).value == KIND:
+        found.update(CONTENT for name in fields if name.startswith(CHUNK_MARK))
+    return len(found)
 
 
 def _may_be(record: Record) -> bool:

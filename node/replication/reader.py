@@ -13,15 +13,16 @@ from dataclasses import replace
 from crdt.applying import key_of
 from crdt.bundle import read_bundle
 from crdt.dot import DATA, PRIVATE, Dot, node_of
-from crdt.fields import ARCHIVED_AT, FieldKind, kind_of
+from crdt.fields import ARCHIVED_AT
 from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import apply
 from crdt.record_codec import decode
 from crdt.state import BelowFloorError
-from crdt.view import View, in_conflict, order, shown
+from crdt.view import View, shown
 from node.contracts import ConcurrentValue, FeedEntry, Held, Operations, Place
 from node.documents.sheet import is_document, sheet_of
+from node.replication.conflicting import beside_text, concurrent
 from node.replication.engine import Engine
 from node.replication.journal import Journal
 from node.replication.rivals import beside, classes
@@ -224,18 +225,12 @@ class StoreReader:
         """Per register in conflict: all its values, the shown one first."""
         replica = self._engine.replica
         for lane in _LANES:
-            part = shown(replica.read(record_key(lane, collection, record_id)), replica)
+            key = record_key(lane, collection, record_id)
+            record = replica.read(key)
+            part = shown(record, replica)
             if part is not None:
-                return {
-                    name: [
-                        ConcurrentValue(
-                            value=v.value, dot=v.origin.dot, hlc=v.origin.hlc, agent=v.origin.agent
-                        )
-                        for v in sorted(held, key=lambda v: order(v, replica), reverse=True)
-                    ]
-                    for name, held in part.fields.items()
-                    if kind_of(name) is FieldKind.REGISTER and in_conflict(held)
-                }
+                held = self._showing.whole(key, record)
+                return concurrent(part, replica, beside_text(held, self._engine.shelf))
         return {}
 
     def history(self, collection: str, record_id: str, limit: int) -> list[Op]:
