@@ -9,8 +9,9 @@ everything gives.
 A change is kept when
 
 - it is stored under its own name and reads as what it claims to be;
-- no other change has its actor and number; of several the one with the smallest hash stays;
 - all that it depends on is kept, and the change before of its actor;
+- no other that could be kept has its actor and number: of several the one that begins with the
+  smallest counter stays, of those the one with the smallest hash;
 - its counter begins above theirs, and at most one above the count of all operations before it:
   counters are handed out without gaps, and one leap would use up the numbers of a document.
 
@@ -90,13 +91,12 @@ class _Reading:
     read. While none is passed the order makes no difference.
     """
 
-    __slots__ = ("bytes", "found", "items", "limits", "ops", "passed", "stored_bytes", "winners")
+    __slots__ = ("bytes", "found", "items", "limits", "ops", "passed", "stored_bytes")
 
     def __init__(self, limits: DocumentLimits) -> None:
         self.limits = limits
         self.items: dict[_Id, _Item] = {}
         self.found: dict[bytes, Kept] = {}
-        self.winners: dict[tuple[bytes, int], bytes] = {}
         self.stored_bytes = self.ops = self.bytes = 0
         self.passed = False
 
@@ -104,7 +104,6 @@ class _Reading:
         """One that can be added to; this one stays as it is."""
         other = _Reading(self.limits)
         other.items, other.found = dict(self.items), dict(self.found)
-        other.winners = dict(self.winners)
         other.stored_bytes, other.ops, other.bytes = self.stored_bytes, self.ops, self.bytes
         other.passed = self.passed
         return other
@@ -125,8 +124,6 @@ class _Reading:
                     self.ops += len(change.ops)
                     self.found[change.hash] = entry
                     fresh.append(entry)
-                    by = (change.actor, change.seq)
-                    self.winners[by] = min(change.hash, self.winners.get(by, change.hash))
                 elif (entry.hlc, entry.agent) < (before.hlc, before.agent):
                     self.found[change.hash] = entry
                     fresh.append(entry)
@@ -173,52 +170,57 @@ def _turn(one: Stored) -> tuple[bool, int, Dot, str]:
 class _Order:
     """The changes that are kept, in their order: by counter, then hash, what is needed first."""
 
-    __slots__ = ("_waiting", "kept", "last", "leaps", "ops")
+    __slots__ = ("_by", "_waiting", "kept", "last", "leaps", "ops", "rivals")
 
     def __init__(self) -> None:
         self.kept: dict[bytes, Kept] = {}
         self.ops = 0
         self.last = (0, b"")
         self.leaps: set[bytes] = set()
-        self._waiting: dict[bytes, list[Kept]] = {}
+        self.rivals: set[bytes] = set()
+        self._by: dict[tuple[bytes, int], Kept] = {}
+        self._waiting: dict[bytes | tuple[bytes, int], list[Kept]] = {}
 
     def copy(self) -> "_Order":
-        """One that can be added to; this one stays as it is. Nothing may be waiting in it."""
+        """One that can be added to; this one stays as it is, and all that it was given is kept."""
         other = _Order()
         other.kept, other.ops, other.last = dict(self.kept), self.ops, self.last
+        other._by = dict(self._by)
         return other
 
-    def take(self, entries: Iterable[Kept], winners: Mapping[tuple[bytes, int], bytes]) -> None:
+    def take(self, entries: Iterable[Kept]) -> None:
         """Keep changes, as far as they can be, and those that waited for them."""
         for entry in sorted(entries, key=_rank):
-            change = entry.change
-            if winners[change.actor, change.seq] != change.hash:
-                continue
             ready = [entry]
             while ready:
-                ready += self._keep(ready.pop(), winners)
+                ready += self._keep(ready.pop())
 
-    def _keep(self, one: Kept, winners: Mapping[tuple[bytes, int], bytes]) -> Sequence[Kept]:
+    def _keep(self, one: Kept) -> list[Kept]:
         """Keep a change; returns those that waited for it."""
         change = one.change
-        needs = list(change.deps)
+        by = (change.actor, change.seq)
+        floor = 1
+        needs: list[bytes | tuple[bytes, int]] = [*change.deps]
         if change.seq > 1:
-            needs.append(winners.get((change.actor, change.seq - 1), b""))
+            needs.append((change.actor, change.seq - 1))
         for need in needs:
-            before = self.kept.get(need)
+            before = self.kept.get(need) if isinstance(need, bytes) else self._by.get(need)
             if before is None:
                 self._waiting.setdefault(need, []).append(one)
-                return ()
-            if change.start_op < before.change.start_op + len(before.change.ops):
-                self.leaps.add(change.hash)
-                return ()
-        if change.start_op > self.ops + 1:
+                return []
+            floor = max(floor, before.change.start_op + len(before.change.ops))
+        if not floor <= change.start_op <= self.ops + 1:
             self.leaps.add(change.hash)
-            return ()
-        self.kept[change.hash] = one
+            return []
+        if by in self._by:
+            self.rivals.add(change.hash)
+            return []
+        self.kept[change.hash] = self._by[by] = one
         self.ops += len(change.ops)
         self.last = max(self.last, _rank(one))
-        return self._waiting.pop(change.hash, ())
+        if not self._waiting:
+            return []
+        return self._waiting.pop(change.hash, []) + self._waiting.pop(by, [])
 
 
 def _rank(one: Kept) -> tuple[int, bytes]:
@@ -272,11 +274,10 @@ class Gathered:
             return order
         whole = len(order.kept) == len(self._reading.found)
         later = len(reading.found) == len(self._reading.found) + len(entries)
-        alone = len(reading.winners) == len(self._reading.winners) + len(entries)
-        if not (whole and later and alone and order.last < min(map(_rank, entries))):
+        if not (whole and later and order.last < min(map(_rank, entries))):
             return _ordered(reading)
         order = order.copy()
-        order.take(entries, reading.winners)
+        order.take(entries)
         return order
 
 
@@ -286,7 +287,7 @@ def _same(known: _Item | None, one: Stored) -> bool:
 
 def _ordered(reading: _Reading) -> _Order:
     order = _Order()
-    order.take(reading.found.values(), reading.winners)
+    order.take(reading.found.values())
     return order
 
 
@@ -296,17 +297,17 @@ def _aside(reading: _Reading, order: _Order) -> list[Aside]:
     for item in reading.items.values():
         fault = item.fault
         if fault is None and not whole:
-            faults = {_fault(entry.change, reading, order) for entry in item.entries}
+            faults = {_fault(entry.change, order) for entry in item.entries}
             fault = min((one for one in faults if one is not None), default=None)
         if fault is not None:
             found.append(Aside(item.stored.name, fault))
     return sorted(found)
 
 
-def _fault(change: Change, reading: _Reading, order: _Order) -> str | None:
+def _fault(change: Change, order: _Order) -> str | None:
     if change.hash in order.kept:
         return None
-    if reading.winners[change.actor, change.seq] != change.hash:
+    if change.hash in order.rivals:
         return RIVAL
     return LEAP if change.hash in order.leaps else MISSING
 

@@ -165,7 +165,7 @@ def random_ops(r: random.Random, actors: list[bytes], start_op: int) -> list[Cha
 
 def random_changes(r: random.Random, count: int, authors: int = 3) -> list[Change]:
     """Changes of a document that several edit at once, each after what it depends on."""
-    actors = [r.randbytes(r.choice([16, 16, 1, 32])) for _ in range(authors)]
+    actors = [bytes([n]) + r.randbytes(r.choice([15, 15, 0, 31])) for n in range(authors)]
     heads: list[set[bytes]] = [set() for _ in actors]
     tops = [0] * authors
     seqs = [0] * authors
