@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from crdt.document.chunk import frame, open_chunk
+from crdt.document.chunk import frame, open_chunk, split_chunks
 from crdt.document.columns import NUMBER_MAX
 from crdt.document.leb import read_sleb, read_uleb, sleb, uleb
 from crdt.document.model import (
@@ -26,6 +26,7 @@ from crdt.document.model import (
     ChangeError,
     ChangeOp,
     DocumentLimits,
+    DocumentTooLargeError,
 )
 from crdt.document.operations import COLUMNS, actors_of, check_ops, read_ops, write_ops
 
@@ -125,6 +126,31 @@ def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
         ) from None
     _check_head(actor, seq, start_op, time, len(ops))
     return Change(digest, chunk, actor, seq, start_op, time, message, deps, ops, chunk[end:])
+
+
+def read_changes(data: bytes, limits: DocumentLimits) -> list[Change]:
+    """The changes that lie one after the other, each once, in the order in which they stand.
+
+    A hundred bytes may claim as many operations as a change may have, so they are counted as they
+    are read: no more is made of any number of chunks than of a document.
+
+    Raises:
+        DocumentTooLargeError: a change, or all together, pass a bound.
+        ChangeError: what lies there are no changes.
+    """
+    changes: dict[bytes, Change] = {}
+    left = limits.ops_max
+    for chunk in dict.fromkeys(split_chunks(data, limits)):
+        most = min(left, limits.change_ops_max)
+        try:
+            change = read_change(chunk, limits._replace(change_ops_max=most))
+        except DocumentTooLargeError as error:
+            if error.bound != "change_ops_max" or most == limits.change_ops_max:
+                raise
+            raise DocumentTooLargeError("ops_max", limits.ops_max, limits.ops_max + 1) from error
+        left -= len(change.ops)
+        changes[change.hash] = change
+    return list(changes.values())
 
 
 def _check_head(actor: bytes, seq: int, start_op: int, time: int, count: int) -> None:

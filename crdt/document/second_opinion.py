@@ -4,9 +4,9 @@ Law: it is asked in one function, and nothing else imports it. Only what the ref
 whole reaches it, in the order in which that took it, within bounds, and with nothing in it that
 the package is known to die of. For on bad input it panics: it writes to standard error before
 Python hears of anything, and what it raises is no `Exception`; a deflated chunk of a few hundred
-bytes costs it hundreds of megabytes; and a change that is given twice, it does twice. So no panic
-is ever wanted; one that comes all the same is a `PackageError`, and its words on standard error
-are a fault of this file.
+bytes costs it hundreds of megabytes; and a change that is given twice, it does twice: so it gets
+each once. No panic is ever wanted; one that comes all the same is a `PackageError`, and its words
+on standard error are a fault of this file.
 
 It knows less than the format (`crdt.document.showing.package_shape` says what), and while it
 works no other thread of the process does: about a second for 250,000 operations.
@@ -14,9 +14,15 @@ works no other thread of the process does: about a second for 250,000 operations
 
 from typing import Any, Final
 
-from crdt.document.change import read_change
-from crdt.document.chunk import split_chunks
-from crdt.document.model import Action, Change, ChangeError, DocumentLimits, ScalarKind
+from crdt.document.change import read_changes
+from crdt.document.model import (
+    Action,
+    Change,
+    ChangeError,
+    DocumentLimits,
+    DocumentTooLargeError,
+    ScalarKind,
+)
 from crdt.document.opset import OpSet
 
 PACKAGE: Final = "automerge"
@@ -59,10 +65,12 @@ def package_value(data: bytes, limits: DocumentLimits = _LIMITS) -> Any:
     """
     taken = OpSet()
     try:
-        changes = [read_change(chunk, limits) for chunk in split_chunks(data, limits)]
+        changes = read_changes(data, limits._replace(ops_max=min(OPS_MAX, limits.ops_max)))
         for change in changes:
-            _refuse_what_it_dies_of(change, taken)
+            _refuse_what_it_dies_of(change)
             taken.apply(change)
+    except DocumentTooLargeError as error:
+        raise PackageError(f"not asked, for it is too much for it: {error}") from error
     except ChangeError as error:
         raise PackageError(f"not asked, for the reference does not take it: {error}") from error
     try:
@@ -91,11 +99,7 @@ def alike(theirs: Any, ours: Any) -> bool:
     return both_nan or bool(theirs == ours)
 
 
-def _refuse_what_it_dies_of(change: Change, taken: OpSet) -> None:
-    if taken.seen(change.hash):
-        raise PackageError("not asked: it does a change twice that stands there twice")
-    if taken.ops + len(change.ops) > OPS_MAX:
-        raise PackageError(f"not asked: it is given at most {OPS_MAX} operations")
+def _refuse_what_it_dies_of(change: Change) -> None:
     for op in change.ops:
         if op.action == Action.MARK:
             raise PackageError("not asked: it knows no marks")

@@ -11,8 +11,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from crdt.document.change import read_change
-from crdt.document.chunk import split_chunks
+from crdt.document.change import read_changes
 from crdt.document.edits import EditError
 from crdt.document.gathering import gather
 from crdt.document.model import (
@@ -339,9 +338,8 @@ def read_all(data: bytes, limits: DocumentLimits) -> list[Change]:
         BadChange, DocumentTooLarge: they cannot be read.
     """
     try:
-        changes = [read_change(chunk, limits) for chunk in split_chunks(data, limits)]
+        return read_changes(data, limits)
     except DocumentTooLargeError as error:
         raise DocumentTooLarge(error) from error
     except ChangeError as error:
         raise BadChange(str(error)) from error
-    return list({one.hash: one for one in changes}.values())

@@ -10,6 +10,7 @@ from crdt.document.change import (
     assemble_columns,
     encode_change,
     read_change,
+    read_changes,
 )
 from crdt.document.chunk import frame
 from crdt.document.model import (
@@ -264,4 +265,19 @@ def test_a_few_bytes_do_not_make_a_million_predecessors() -> None:
     data = raw(PLAIN, c70=b"\x7f\x80\x89\x7a", c71=bomb, c73=bomb)
     with pytest.raises(DocumentTooLargeError) as caught:
         read_change(data, LIMITS)
+    assert caught.value.bound == "change_ops_max"
+
+
+def test_no_number_of_chunks_makes_more_operations_than_a_document_has() -> None:
+    """A hundred bytes each, they would fill the memory of any machine."""
+    run = [PLAIN._replace(key=f"{n}") for n in range(30)]
+    one, two, three = (a_change(*run, seq=seq) for seq in (1, 2, 3))
+    data = one.data + two.data + one.data
+    assert read_changes(data, LIMITS._replace(ops_max=60)) == [one, two]
+    for most in (59, 31, 30):
+        with pytest.raises(DocumentTooLargeError) as caught:
+            read_changes(data + three.data, LIMITS._replace(ops_max=most))
+        assert caught.value.bound == "ops_max"
+    with pytest.raises(DocumentTooLargeError) as caught:
+        read_changes(data, LIMITS._replace(change_ops_max=29))
     assert caught.value.bound == "change_ops_max"
