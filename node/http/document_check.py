@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 from crdt.document.opened import Document
-from crdt.document.second_opinion import PackageError, package_value
+from crdt.document.second_opinion import PackageError, alike, package_value
 
 
 async def compared(document: Document) -> dict[str, Any]:
@@ -23,6 +23,6 @@ async def compared(document: Document) -> dict[str, Any]:
         theirs = await asyncio.to_thread(package_value, data)
     except PackageError as error:
         return {"agrees": None, "detail": str(error)}
-    if theirs == ours:
+    if alike(theirs, ours):
         return {"agrees": True, "detail": "the package automerge reads the same"}
     return {"agrees": False, "detail": "the package automerge reads something else"}
