@@ -30,8 +30,8 @@ from crdt.fields import CHUNK_MARK
 REFUSED: Final = "refused"
 """Why a change is set aside that reads well and cannot be taken."""
 
-_CHANGE_WEIGHT: Final = 1_000
-_OP_WEIGHT: Final = 450
+_CHANGE_WEIGHT: Final = 800
+_OP_WEIGHT: Final = 400
 """Bytes of memory that a change and an operation take at most, as measured, besides its chunk."""
 
 NO_LIMITS: Final = DocumentLimits()
@@ -165,6 +165,8 @@ class Document:
             MissingChangesError: there are no such changes.
         """
         past = self._past(heads)
+        if past is None:
+            return []
         return [one for name, one in self._taken.items() if name not in past]
 
     def at(self, heads: Iterable[bytes]) -> "Document":
@@ -176,21 +178,21 @@ class Document:
         past = self._past(heads)
         then = Document(self._limits)
         for name, one in self._taken.items():
-            if name in past:
+            if past is None or name in past:
                 then._opset.apply(one.change)
                 then._add(one)
         then._ops = then._opset.ops
         return then
 
-    def _past(self, heads: Iterable[bytes]) -> set[bytes]:
-        """These changes and all that they depend on."""
+    def _past(self, heads: Iterable[bytes]) -> set[bytes] | None:
+        """These changes and all that they depend on; None if that is all there is."""
         waiting = list(heads)
         missing = tuple(sorted(name for name in waiting if name not in self._taken))
         if missing:
             raise MissingChangesError(missing)
-        if set(waiting) == set(self.heads):
-            return set(self._taken)
         past = set(waiting)
+        if past == set(self.heads):
+            return None
         while waiting:
             for dep in self._taken[waiting.pop()].change.deps:
                 if dep not in past:
@@ -199,8 +201,11 @@ class Document:
         return past
 
     @contextmanager
-    def _as_of(self, past: set[bytes]) -> Iterator[None]:
+    def _as_of(self, past: set[bytes] | None) -> Iterator[None]:
         """The state without what lies beyond a past, for a while."""
+        if past is None:
+            yield
+            return
         beyond = [one.change for name, one in self._taken.items() if name not in past]
         for change in reversed(beyond):
             self._opset.undo(change)
@@ -218,9 +223,9 @@ class Document:
         None when its last one does not lie in their past: another actor has to make it.
         """
         last = self._opset.seq(actor)
-        if heads is None or not last:
+        past = self._past(heads) if last and heads is not None else None
+        if past is None:
             return last + 1
-        past = self._past(heads)
         name = next(
             one.change.hash
             for one in reversed(self._taken.values())
@@ -262,8 +267,7 @@ class Document:
         wanted = None if heads is None else list(heads)
         if seq != self.next_seq(actor, wanted):
             raise ValueError(f"{seq} is not the next change of this actor")
-        past = set(self._taken) if wanted is None else self._past(wanted)
-        with self._as_of(past):
+        with self._as_of(None if wanted is None else self._past(wanted)):
             deps = self._opset.heads
             start_op = self._opset.max_op + 1
             ops = edit_ops(self._opset, edits, actor=actor, start_op=start_op, limits=self._limits)
