@@ -31,6 +31,7 @@ from node.memory.problems import InvalidField
 from node.memory.query import number
 from node.memory.times import format_ms
 
+Headers = dict[str, str]
 HEADS: Final = "X-Document-Heads"
 _HISTORY_DEFAULT: Final = 100
 _ASIDE_SHOWN_MAX: Final = 100
@@ -58,7 +59,7 @@ async def read(call: Call) -> Answer:
     held, document = await _documents(call).opened(call.params[0], call.reader)
     services.metrics.counter("memory_reads_total").inc()
     services.access.touch(held.id, services.now_ms())
-    headers = {hdrs.ETAG: f'"{held.view.etag}"', hdrs.VARY: hdrs.ACCEPT}
+    headers: Headers = {hdrs.ETAG: f'"{held.view.etag}"', hdrs.VARY: hdrs.ACCEPT}
     heads = _heads("heads", call.query.get("heads"))
     if heads is not None:
         document = _at(document, heads)
@@ -102,7 +103,7 @@ def _at(document: Document, heads: Iterable[bytes]) -> Document:
         raise UnknownHeads(error.missing) from error
 
 
-def _bytes(data: bytes, document: Document, headers: dict[str, str]) -> Answer:
+def _bytes(data: bytes, document: Document, headers: Headers) -> Answer:
     """Chunks as any Automerge library loads them."""
     if len(document.heads) <= _HEADS_TOLD_MAX:  # no client takes a header of any length
         headers = {**headers, HEADS: ",".join(_hex(document.heads))}
@@ -153,7 +154,7 @@ def _written(call: Call, done: Edited | Added, receipt: Receipt, **fields: Any) 
     call.services.metrics.counter("memory_writes_total").inc()
     if receipt.pending_id is not None:
         return pending(receipt, done.id, "store")
-    headers = None
+    headers: Headers | None = None
     if done.held is not None:
         fields["version"] = done.held.view.version
         headers = {hdrs.ETAG: f'"{done.held.view.etag}"'}
@@ -183,7 +184,7 @@ async def changes(call: Call) -> Answer | web.StreamResponse:
             follow=services.events.bell.follow,
         )
         return await stream(call, source, services.streams, lambda: source.over)
-    headers = {hdrs.VARY: hdrs.ACCEPT}
+    headers: Headers = {hdrs.VARY: hdrs.ACCEPT}
     if form == AUTOMERGE:
         return _bytes(b"".join([one.change.data for one in kept]), document, headers)
     encoded = [base64.b64encode(one.change.data).decode() for one in kept]
