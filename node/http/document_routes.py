@@ -117,8 +117,8 @@ async def edit(call: Call) -> Answer:
     edited = await _documents(call).edit(
         call.params[0], call.ask(fields), call.headers.get(hdrs.IF_MATCH)
     )
-    made = edited.change_hash
-    return _written(call, edited, edited.receipt or nothing_written(call), change=None if made is None else made.hex())
+    made, receipt = edited.change_hash, edited.receipt or nothing_written(call)
+    return _written(call, edited, receipt, change=None if made is None else made.hex())
 
 
 async def add(call: Call) -> Answer:
