@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.progress import track
 
+from tests import planting
 from tests.simulation.broken import Broken
-from tests.simulation.controls import NAMES, ROGUES, SLEEPERS, meaning, planted
-from tests.simulation.heal import heal
+from tests.simulation.controls import DOCUMENTS, NAMES, ROGUES, SLEEPERS, meaning, planted
+from tests.simulation.documents import SOON
+from tests.simulation.heal import final_members, heal
 from tests.simulation.world import World
 
 # Every way in which a world is broken, printed even when no seed drew it.
@@ -24,14 +26,26 @@ FAULTS = frozenset(
 )
 
 
-def run(seed: int, steps: int = 400, bug: str = "", sleeper: str = "", rogue: str = "") -> World:
+def run(
+    seed: int,
+    steps: int = 400,
+    bug: str = "",
+    sleeper: str = "",
+    rogue: str = "",
+    *,
+    documents: bool = False,
+) -> World:
     """One world: break it for some steps, then heal it."""
     sleeper, rogue = sleeper or SLEEPERS.get(bug, ""), rogue or ROGUES.get(bug, "")
-    world = World(seed, bug, sleeper=sleeper, rogue=rogue)
-    for _ in range(steps):
-        world.step()
-        world.check()
-    heal(world)
+    documents = documents or bug in DOCUMENTS
+    world = World(seed, bug, sleeper=sleeper, rogue=rogue, documents=documents)
+    with planting.planted(*(SOON if documents else ())):
+        for _ in range(steps):
+            world.step()
+            world.check()
+        heal(world)
+        if world.workload.documents is not None:
+            world.workload.documents.judge(world, final_members(world))
     return world
 
 
@@ -68,6 +82,7 @@ def main() -> int:
     parser.add_argument("--bug", default="", help="plant a bug by name (see controls.py)")
     parser.add_argument("--sleeper", default="", help="a founder that is down for long: a, b, c")
     parser.add_argument("--rogue", default="", help="a founder that forges snapshots: a, b, c")
+    parser.add_argument("--documents", action="store_true", help="agents edit documents alone")
     parser.add_argument("--json", action="store_true", help="one JSON object at the end")
     parser.add_argument("--controls", action="store_true", help="plant every bug in turn")
     args = parser.parse_args()
@@ -77,12 +92,20 @@ def main() -> int:
     for seed in _shown(range(args.first, args.first + args.seeds)):
         try:
             with planted(args.bug):
-                world = run(seed, args.steps, args.bug, args.sleeper, args.rogue)
+                world = run(
+                    seed,
+                    args.steps,
+                    args.bug,
+                    args.sleeper,
+                    args.rogue,
+                    documents=args.documents,
+                )
         except Broken as broken:
             print(f"seed {seed}: BROKEN: {str(broken.args)[:1500]}")
             again = f"python -m tests.simulation --first {seed} --seeds 1 --steps {args.steps}"
             again += f" --sleeper {args.sleeper}" if args.sleeper else ""
             again += f" --rogue {args.rogue}" if args.rogue else ""
+            again += " --documents" if args.documents else ""
             print(f"replay: {again}" + (f" --bug {args.bug}" if args.bug else ""))
             return 1
         total += world.stat

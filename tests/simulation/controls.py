@@ -29,6 +29,7 @@ from crdt.stream import Stream
 from crdt.tally import Tally
 from crdt.weighing import Outcome, Weighing
 from tests import planting
+from tests.simulation import document_controls
 
 IN_WORLD = {
     "reuse": "a restored node goes on under its old actor",
@@ -280,6 +281,7 @@ PATCHES = {
     "believed": (_believed, "a snapshot is adopted on the word of who serves it"),
     "unproven": (_unproven, "what a snapshot claims of governance is taken for shown"),
     "cutbundle": (_late_push, "a bundle is applied in part"),
+    **document_controls.PATCHES,
 }
 
 NAMES = (*IN_WORLD, *PATCHES)
@@ -287,6 +289,9 @@ NAMES = (*IN_WORLD, *PATCHES)
 SLEEPERS = {"floor": "c", **dict.fromkeys(("believed", "unproven"), "c")}
 """Controls that show where somebody was away for long, and who: a short absence hardly ever
 meets a log that was cut meanwhile."""
+
+DOCUMENTS = frozenset(document_controls.PATCHES)
+"""Controls that show where agents edit documents."""
 
 ROGUES = dict.fromkeys(("believed", "unproven"), "a")
 """Controls that show where somebody forges snapshots, and who."""

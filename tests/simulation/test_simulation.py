@@ -53,6 +53,9 @@ LAST_CAUGHT: dict[str, tuple[int, ...]] = {
     "earlyseal": (96, 238, 77, 229),
     "believed": (26, 7, 12),
     "unproven": (203, 10, 7),
+    "onename": (29, 113),
+    "lossyfold": (0, 1),
+    "noheads": (1, 3),
 }
 
 
@@ -69,6 +72,28 @@ def test_a_world_breaks_and_heals(seed: int) -> None:
     world = run(seed)
     assert world.step_no > 400
     assert world.stat["minted"] > 0
+
+
+def test_documents_are_edited_from_all_sides_while_the_world_breaks() -> None:
+    """After healing each is one on all members: every edit once, and nothing that nobody wrote."""
+    met: Counter[str] = Counter()
+    for seed in range(12):
+        met += run(seed, documents=True).stat
+    assert met["document_tokens"] > 200
+    assert met["document_folds"] > 10
+    assert met["documents_judged"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1_000, 2_000, 100))
+def test_many_more_worlds_of_documents(first: int) -> None:
+    for seed in range(first, first + 100):
+        try:
+            run(seed, documents=True, sleeper="c" if seed % 3 == 0 else "")
+        except Broken as broken:
+            again = f"--first {seed} --seeds 1 --documents"
+            again += " --sleeper c" if seed % 3 == 0 else ""
+            pytest.fail(f"python -m tests.simulation {again}: {broken.args}")
 
 
 def test_who_was_away_while_logs_were_cut_comes_level_by_snapshots() -> None:

@@ -98,6 +98,13 @@ class Twin:
             need(named <= have, "I4 an operation refers to what is not there", op)
 
     def _visible(self, ops: list[Op]) -> Visible:
+        return _show(self._effective(ops))
+
+    def effective(self, clock: Mapping[bytes, int]) -> list[Op]:
+        """The operations on records that have their effect at a clock."""
+        return self._effective(self.covered(clock))
+
+    def _effective(self, ops: list[Op]) -> list[Op]:
         approved = self._approved(ops)
         effective = []
         for op in ops:
@@ -107,7 +114,7 @@ class Twin:
                     answer = "allow"  # nobody else could vote about it
                 if answer == "allow" or (answer == "pending" and op.dot in approved):
                     effective.append(op)
-        return _show(effective)
+        return effective
 
     def _approved(self, ops: list[Op]) -> set[Dot]:
         """What shows of the held: approved, with all the others of its request."""

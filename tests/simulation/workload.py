@@ -14,6 +14,7 @@ from crdt.view import shown
 from tests.simulation.broken import need
 
 if TYPE_CHECKING:
+    from tests.simulation.documents import Documents
     from tests.simulation.process import Process
 
 AGENTS = ("ann", "bob", "cat")
@@ -36,6 +37,8 @@ class Workload:
     ) -> None:
         self.random, self.private, self.pending, self.roles = r, private, pending, roles
         self.council = council  # nearly everything is held, and people decide
+        self.documents: Documents | None = None
+        """Who edits documents in place of everything else that agents write."""
 
     def draft(self, process: "Process", value: int) -> tuple[list[Draft], str]:
         r = self.random
@@ -83,6 +86,8 @@ class Workload:
 
     def write(self, process: "Process", value: int) -> int:
         """Mint one to three requests; a refusal or a vanished record mints nothing."""
+        if self.documents is not None:
+            return self.documents.write(process)
         made = 0
         for _ in range(self.random.randint(1, 3)):
             drafts, agent = self.draft(process, value)

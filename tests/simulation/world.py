@@ -24,6 +24,7 @@ from crdt.state import Batch
 from tests.simulation import faults
 from tests.simulation.broken import Broken, need
 from tests.simulation.checks import check_process, check_state
+from tests.simulation.documents import Documents
 from tests.simulation.process import Process, node_of
 from tests.simulation.twin import Twin
 from tests.simulation.workload import Workload
@@ -62,6 +63,27 @@ def _fanout(r: random.Random) -> dict[str, int]:
     }
 
 
+_SIZES = frozenset({"page_bytes_max", "peer_queue_bytes_max", "held_bytes_max"})
+
+
+def _limits(r: random.Random, seed: int, *, rogue: bool, documents: bool) -> ExchangeLimits:
+    """Bounds that everyday traffic meets now and then."""
+    bounds = {
+        "page_bytes_max": r.choice([400, 1200, 4000]),
+        "peer_queue_bytes_max": r.choice([1500, 4000, 12_000]),
+        "relay_ms": r.choice([200, 500, 1000]),
+        "session_deadline_ms": 1500,
+        # With a liar about, who is alone with it waits: that it would believe it is known.
+        "second_ms": 10**12 if rogue else 500,
+        "bad_actor_ms": 2000,
+        "page_slice_bytes_max": random.Random(f"slice {seed}").choice([1, 300, 4000]),
+    }
+    bounds |= _fanout(random.Random(f"fanout {seed}"))
+    if documents:  # an edit that folds is as long as many others; a link carries several
+        bounds |= {name: 12 * most for name, most in bounds.items() if name in _SIZES}
+    return ExchangeLimits(**bounds)
+
+
 SLEEPS = range(60, 330)
 """The steps through which a sleeper is down: long enough for logs to be cut above its clock."""
 
@@ -75,27 +97,25 @@ class World:
         calm: without faults.
         sleeper: a founder that is down for most of the time, while the others cut their logs.
         rogue: a founder whose snapshots are forged; it offers them to all that ask it.
+        documents: agents edit documents, and write nothing else.
     """
 
     def __init__(
-        self, seed: int, bug: str = "", *, calm: bool = False, sleeper: str = "", rogue: str = ""
+        self,
+        seed: int,
+        bug: str = "",
+        *,
+        calm: bool = False,
+        sleeper: str = "",
+        rogue: str = "",
+        documents: bool = False,
     ) -> None:
         r = self.random = random.Random(seed)
         self.seed, self.bug, self.sleeper, self.rogue = seed, bug, sleeper, rogue
         self.stat: Counter[str] = Counter()
         self.now_ms, self.step_no, self.births, self.month = 1_000_000_000_000, 0, 0, 100
         self.founders = tuple("abcd"[: r.choice([3, 4])])
-        bounds = {
-            "page_bytes_max": r.choice([400, 1200, 4000]),
-            "peer_queue_bytes_max": r.choice([1500, 4000, 12_000]),
-            "relay_ms": r.choice([200, 500, 1000]),
-            "session_deadline_ms": 1500,
-            # With a liar about, who is alone with it waits: that it would believe it is known.
-            "second_ms": 10**12 if rogue else 500,
-            "bad_actor_ms": 2000,
-            "page_slice_bytes_max": random.Random(f"slice {seed}").choice([1, 300, 4000]),
-        }
-        self.limits = ExchangeLimits(**{**bounds, **_fanout(random.Random(f"fanout {seed}"))})
+        self.limits = _limits(r, seed, rogue=bool(rogue), documents=documents)
         self.chunk_rows = r.choice([2, 5, 20])
         self.keep = r.choice([2, 4, 8, 16, 999])
         self.twin = Twin({name: node_of(name) for name in self.founders})
@@ -106,6 +126,8 @@ class World:
             if council
             else Workload(r, private=private, pending=pending, roles=roles)
         )
+        if documents:
+            self.workload.documents = Documents(random.Random(f"documents {seed}"))
         self.admins = ("ann",) if self.workload.roles and r.random() < 0.5 else ()
         self.disks: dict[str, MemoryState] = {}
         self.incoming: dict[str, tuple[bytes, MemoryState, bytes]] = {}
