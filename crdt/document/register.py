@@ -7,6 +7,7 @@ value that is hidden comes back when the operations that hid it are taken back.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from crdt.document.model import OpId, Scalar, ScalarKind
@@ -58,36 +59,38 @@ def wrapped(number: int) -> int:
 
 
 class Register:
-    """All values that were ever written at one place, those that show apart from the hidden."""
+    """All values that were ever written at one place, those that show apart from the hidden.
+
+    Attributes:
+        live: the values that show, the greatest name last.
+        gone: the hidden ones, by name; None when there never was one.
+    """
 
     __slots__ = ("gone", "live")
 
     def __init__(self) -> None:
-        self.live: dict[OpId, Value] = {}
+        self.live: list[Value] = []
         self.gone: dict[OpId, Value] | None = None
 
     def winner(self) -> Value | None:
         """The value that shows; None when nothing does."""
-        live = self.live
-        if len(live) > 1:
-            return live[max(live)]
-        for value in live.values():
-            return value
-        return None
+        return self.live[-1] if self.live else None
 
     def ranked(self) -> list[Value]:
         """All values that show, the winner first."""
-        return [self.live[one] for one in sorted(self.live, reverse=True)]
+        return self.live[::-1]
 
     def find(self, named: OpId) -> Value | None:
         """A value by its name, hidden or not."""
-        found = self.live.get(named)
-        return found if found is not None or self.gone is None else self.gone.get(named)
+        at = self._place(named)
+        if at < len(self.live) and self.live[at].id == named:
+            return self.live[at]
+        return None if self.gone is None else self.gone.get(named)
 
     def add(self, value: Value) -> None:
         """Take a value that was just written, or is hidden already."""
         if not value.over:
-            self.live[value.id] = value
+            self.live.insert(self._place(value.id), value)
         elif self.gone is None:
             self.gone = {value.id: value}
         else:
@@ -95,14 +98,17 @@ class Register:
 
     def remove(self, named: OpId) -> None:
         """Take a value back, as if it had never been written."""
-        if self.live.pop(named, None) is None and self.gone is not None:
+        at = self._place(named)
+        if at < len(self.live) and self.live[at].id == named:
+            del self.live[at]
+        elif self.gone is not None:
             self.gone.pop(named, None)
 
     def overwrite(self, value: Value) -> None:
         """One more operation overwrites this value."""
         value.over += 1
         if value.over == 1:
-            del self.live[value.id]
+            del self.live[self._place(value.id)]
             self.add(value)
 
     def uncover(self, value: Value) -> None:
@@ -110,8 +116,16 @@ class Register:
         value.over -= 1
         if not value.over and self.gone is not None:
             del self.gone[value.id]
-            self.live[value.id] = value
+            self.add(value)
 
     def is_empty(self) -> bool:
         """Whether nothing was ever written here."""
         return not self.live and not self.gone
+
+    def _place(self, named: OpId) -> int:
+        """Where among the values that show one of this name stands."""
+        return bisect_left(self.live, named, key=_name)
+
+
+def _name(value: Value) -> OpId:
+    return value.id

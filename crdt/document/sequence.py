@@ -250,16 +250,12 @@ class Sequence:
             return False
         if isinstance(content, str) and isinstance(span.content, str):
             span.content += content
-            span.block.width += length
         elif isinstance(content, list) and isinstance(span.content, list):
-            before = span.width(text=self.is_text)
-            span.content = span.content + content
-            span.length += length
-            self.changed(span, before)
-            return True
+            span.content.extend(content)
         else:
             return False
         span.length += length
+        span.block.width += Span(0, b"", length, content).width(text=self.is_text)
         return True
 
     def _hide(self, named: OpId, length: int, by: int) -> None:
