@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import difference, ladder, lag, measure, million, overload, versus
+from tests.benchmarks import difference, documents, ladder, lag, measure, million, overload, versus
 from tests.benchmarks.scale import Line, Scale, Size
 
 Run = Callable[[Path, Scale], Iterator[Line]]
@@ -62,5 +62,6 @@ BENCHES: Final[dict[str, Bench]] = {
     "lag": Bench(lag.lag, MEDIUM, 60, repeats=1),
     "overload": Bench(overload.overload, MEDIUM, 60, repeats=1),
     "difference": Bench(difference.difference, MEDIUM, 120, repeats=1),
+    "documents": Bench(documents.documents, MEDIUM, 90, repeats=1),
     # Further benches: one line each, here.
 }

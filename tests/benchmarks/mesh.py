@@ -22,6 +22,7 @@ from tests.benchmarks.sending import BenchmarkError, Place, own
 __all__ = ["BenchmarkError", "Mesh", "Node", "drive", "free_base", "running", "waited"]
 
 _PORTS: Final = range(20_000, 32_000)
+_PLAIN: Final[Mapping[str, str]] = {}
 _COMMAND_SECONDS: Final = 300.0
 _SETTLE_SECONDS: Final = 120.0
 _INDEX_SECONDS: Final = 30.0
@@ -49,9 +50,10 @@ class Node:
         notes = json.loads((self.data_dir / "listener.json").read_text(encoding="utf-8"))
         return int(notes["pid"])
 
-    def ask(self, path: str) -> bytes:
+    def ask(self, path: str, headers: Mapping[str, str] = _PLAIN) -> bytes:
         """The body of a GET."""
-        request = urllib.request.Request(self.url + path, headers={"X-Api-Key": self.key})  # noqa: S310 - our own loopback URL
+        sent = {"X-Api-Key": self.key, **headers}
+        request = urllib.request.Request(self.url + path, headers=sent)  # noqa: S310 - our own loopback URL
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             body: bytes = answer.read()
         return body

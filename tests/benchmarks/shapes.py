@@ -16,6 +16,9 @@ _PLACE: Final = "{number}"
 _STRIDE: Final = 7  # neighbours lie on one page of a store; a stride goes from page to page
 ETCD_DIGITS: Final = 15
 SEED_DIGITS: Final = 8
+DOCUMENTS: Final = 1000
+"""So many documents are edited side by side."""
+_EDIT: Final = {"op": "splice", "path": ["text"], "insert": "8 bytes "}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +130,16 @@ def memory(size: int, ident: str | None = None) -> dict[str, Any]:
     return fields if ident is None else {**fields, "id": ident}
 
 
+def document_id(number: int) -> str:
+    """The id of one of the documents that are edited side by side."""
+    return f"edited-{number:0{SEED_DIGITS}d}"
+
+
 def shape_of(spec: dict[str, Any]) -> Shape:
     """What a specification of a load asks for by its `kind`.
 
-    Kinds: write, bulk, read, ping for a node; etcd-put, etcd-range for the gateway of etcd.
+    Kinds: write, bulk, read, edit, edits, ping for a node; etcd-put, etcd-range for the gateway
+    of etcd.
     """
     kind, size = spec["kind"], spec.get("content_bytes", CONTENT_BYTES)
     if kind == "write":
@@ -143,6 +152,20 @@ def shape_of(spec: dict[str, Any]) -> Shape:
         return Shape(method="GET", path=path, step=_STRIDE, last=spec["ids"], digits=SEED_DIGITS)
     if kind == "ping":
         return Shape(method="GET", path=spec["path"])
+    if kind in ("edit", "edits"):
+        return _edit_of(spec["id"] if kind == "edit" else f"edited-{_PLACE}")
+    return _etcd_shape(spec)
+
+
+def _edit_of(ident: str) -> Shape:
+    """Eight characters more at the end of the text of a document."""
+    path = f"/api/v1/memories/{ident}/document"
+    body = json.dumps({"ops": [_EDIT]})
+    return Shape(method="PATCH", path=path, body=body, last=DOCUMENTS, digits=SEED_DIGITS)
+
+
+def _etcd_shape(spec: dict[str, Any]) -> Shape:
+    kind, size = spec["kind"], spec.get("content_bytes", CONTENT_BYTES)
     # A letter and fifteen digits are valid base64 as they stand: a key of twelve bytes.
     if kind == "etcd-put":
         value = base64.b64encode(content(size).encode()).decode()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks import resp
 from tests.benchmarks.driver import http_answer, requests
-from tests.benchmarks.shapes import shape_of
+from tests.benchmarks.shapes import document_id, shape_of
 
 SPECS = [
     {"kind": "write", "content_bytes": 100},
@@ -17,6 +17,8 @@ SPECS = [
     {"kind": "etcd-put", "content_bytes": 100, "first": 7},
     {"kind": "etcd-range", "ids": 50},
     {"kind": "ping", "path": "/livez"},
+    {"kind": "edit", "id": "one"},
+    {"kind": "edits"},
 ]
 
 
@@ -46,6 +48,13 @@ def test_every_put_has_a_key_of_its_own_that_a_range_finds() -> None:
     assert len(set(keys)) == 8
     assert wanted == [keys[0], keys[7]]
     assert all(len(base64.b64decode(key, validate=True)) == 12 for key in keys)
+
+
+def test_edits_go_round_over_all_documents() -> None:
+    following = requests({"kind": "edits"}, "h", "k")
+    paths = [following().split()[1].decode() for _ in range(1001)]
+    assert paths[1] == f"/api/v1/memories/{document_id(1)}/document"
+    assert (len(set(paths)), paths[1000]) == (1000, paths[0])
 
 
 def test_an_unknown_kind_is_refused() -> None:
