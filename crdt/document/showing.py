@@ -271,8 +271,7 @@ def _packaged(one: Value) -> Any:
 
 
 def _packages_choice(register: Register) -> Value | None:
-    live = register.live.values()
-    return max(live, key=lambda one: (-one.id.counter, one.id.actor), default=None)
+    return max(register.live, key=lambda one: (-one.id.counter, one.id.actor), default=None)
 
 
 def escaped(key: str) -> str:
