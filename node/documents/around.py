@@ -10,7 +10,7 @@ from typing import Final
 from crdt.dot import DATA, PRIVATE, Dot, lane_of
 from crdt.op import record_key
 from crdt.record import Record
-from crdt.view import is_settled, order, shown, winner
+from crdt.view import order, shown, winner
 from node.contracts import Held
 from node.documents.sheet import CONTENT, Sheet, is_document, sheet_of
 from node.memory.drafts import COLLECTION
@@ -51,10 +51,10 @@ class EngineSurroundings:
 
         return holds
 
-    def hangs(self, held: Held) -> bool:
-        """Whether anything of the record hangs on an approval that is not final."""
-        record = self._record(held)
-        return record is not None and not is_settled(record)
+    def waits(self, dot: Dot) -> bool:
+        """Whether an operation hangs on an approval that is not final."""
+        held = self._engine.replica.pending.get(dot)
+        return held is not None and not held.sealed
 
     def said(self, held: Held) -> tuple[str, int]:
         """Who wrote the content that shows, and the stamp of that."""

@@ -9,7 +9,7 @@ A pack is folded again only with at least half as much beside it, so a change is
 often as the size of its document doubles (O'Neil et al., The log-structured merge-tree, 1996).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.gathering import Aside, Gathered
@@ -35,77 +35,99 @@ class Plan(NamedTuple):
     """What is to be folded.
 
     Attributes:
-        names: the chunks that go.
-        dots: of their versions.
-        hashes: of the changes in them.
+        singles: the single chunks.
+        packs: the packs.
+        versions: of both, all that there are.
     """
 
-    names: tuple[str, ...]
-    dots: tuple[Dot, ...]
-    hashes: frozenset[bytes]
+    singles: tuple[Stored, ...]
+    packs: tuple[Stored, ...]
+    versions: Mapping[str, frozenset[Dot]]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much there is to read."""
+        return sum(len(one.data) for one in (*self.singles, *self.packs))
 
 
 class Fold(NamedTuple):
-    """A pack, and the chunks whose place it takes."""
+    """A pack, and the versions of chunks whose place it takes."""
 
     name: str
     data: bytes
-    removed: Mapping[str, bytes]
+    removed: Mapping[str, frozenset[Dot]]
+
+
+class Fates(NamedTuple):
+    """What a node knows of operations.
+
+    Attributes:
+        covered: whether all members hold one.
+        waits: whether one hangs on an approval that is not final.
+    """
+
+    covered: Callable[[Dot], bool]
+    waits: Callable[[Dot], bool]
 
 
 def planned(
-    stored: Sequence[Stored],
-    gathered: Gathered,
-    aside: Sequence[Aside],
-    limits: DocumentLimits,
-    covered: Callable[[Dot], bool],
+    stored: Sequence[Stored], gathered: Gathered, aside: Sequence[Aside], fates: Fates
 ) -> Plan | None:
     """Which chunks are to be folded; None for nothing.
+
+    What somebody may still reject is left alone: it must be able to go.
 
     Args:
         stored: all chunks of the record.
         gathered: what was read of them.
         aside: what was set aside of them.
-        limits: bounds of a document.
-        covered: whether all members hold an operation.
+        fates: of the operations that wrote them.
     """
+    early = {one.name for one in stored if not fates.covered(one.dot)}
+    waiting = {one.name for one in stored if fates.waits(one.dot)}
     singles, packs = readable(stored, gathered, aside)
+    singles = [one for one in singles if one.name not in waiting]
     if len(singles) < SINGLES_MIN:
         return None
-    ready = [one for one in singles if covered(one.dot)]
+    ready = [one for one in singles if one.name not in early]
     forced = len(ready) < SINGLES_MIN
     if forced and len(singles) < SINGLES_MAX:
         return None
     ready = (singles if forced else ready)[:AT_ONCE_MAX]
-    chosen = list(ready)
-    hashes = {hash_in(one.name) for one in ready}
     size = sum(len(one.data) for one in ready)
+    chosen: list[Stored] = []
     for one in sorted(packs, key=lambda one: (len(one.data), one.name)):
-        if len(one.data) >= _GROWTH * size or not (forced or covered(one.dot)):
+        if len(one.data) >= _GROWTH * size:
             break
+        if one.name in waiting or (one.name in early and not forced):
+            continue
         chosen.append(one)
-        hashes.update(kept.change.hash for kept in unpack(one.data, limits))
         size += len(one.data)
-    names = tuple(one.name for one in chosen)
-    return Plan(names, tuple(one.dot for one in chosen), frozenset(hashes))
+    names = {one.name for one in (*ready, *chosen)}
+    return Plan(tuple(ready), tuple(chosen), _versions(stored, names))
 
 
-def folded(
-    plan: Plan, stored: Sequence[Stored], gathered: Gathered, limits: DocumentLimits
-) -> Fold | None:
-    """The pack of a plan; None when it would lose anything, or be no shorter."""
-    wanted = [one for one in gathered.kept.values() if one.change.hash in plan.hashes]
-    if len(wanted) != len(plan.hashes):
+def _versions(stored: Sequence[Stored], names: Collection[str]) -> dict[str, frozenset[Dot]]:
+    found: dict[str, set[Dot]] = {}
+    for one in stored:
+        if one.name in names:
+            found.setdefault(one.name, set()).add(one.dot)
+    return {name: frozenset(dots) for name, dots in found.items()}
+
+
+def folded(plan: Plan, gathered: Gathered, limits: DocumentLimits) -> Fold | None:
+    """The pack of a plan; None when it would lose anything, or be too long."""
+    hashes = {hash_in(one.name) for one in plan.singles}
+    for one in plan.packs:
+        hashes.update(kept.change.hash for kept in unpack(one.data, limits))
+    wanted = [one for one in gathered.kept.values() if one.change.hash in hashes]
+    if len(wanted) != len(hashes):
         return None
     data = pack(wanted)
-    if not _is_lossless(data, wanted, limits):
-        return None
-    names = set(plan.names)
-    removed = {one.name: one.data for one in stored if one.name in names}
     name = CHUNK_MARK + name_of(data)
-    if name in removed or len(data) > limits.stored_bytes_max:
+    if name in plan.versions or len(data) > limits.stored_bytes_max:
         return None
-    return Fold(name, data, removed)
+    return Fold(name, data, plan.versions) if _is_lossless(data, wanted, limits) else None
 
 
 def hash_in(name: str) -> bytes:
@@ -115,11 +137,7 @@ def hash_in(name: str) -> bytes:
 
 def still_fits(fold: Fold, stored: Sequence[Stored]) -> bool:
     """Whether what a fold takes the place of stands as it stood when the fold was made."""
-    there: dict[str, set[bytes]] = {}
-    for one in stored:
-        if one.name in fold.removed:
-            there.setdefault(one.name, set()).add(one.data)
-    return there == {name: {data} for name, data in fold.removed.items()}
+    return _versions(stored, fold.removed.keys()) == fold.removed
 
 
 def _is_lossless(data: bytes, wanted: Sequence[Kept], limits: DocumentLimits) -> bool:

@@ -29,7 +29,16 @@ from crdt.hlc import stamp_of
 from crdt.op import Value
 from node.contracts import Held
 from node.documents.actors import Actors
-from node.documents.folding import Fold, folded, hash_in, planned, readable, still_fits
+from node.documents.folding import (
+    Fates,
+    Fold,
+    Plan,
+    folded,
+    hash_in,
+    planned,
+    readable,
+    still_fits,
+)
 from node.documents.problems import (
     BadChange,
     BadEdit,
@@ -47,8 +56,11 @@ from node.memory.problems import InvalidField
 SINGLES_AT_ONCE_MAX: Final = 64
 """More changes than that, brought at once, are stored as one pack."""
 
-INLINE_CHANGES_MAX: Final = 512
-"""A fold of more changes than that is made aside, before the step that writes."""
+INLINE_BYTES_MAX: Final = 32 * 1024
+"""A fold of more bytes than that is made aside, before the step that writes."""
+
+FOLDS_MAX: Final = 16
+"""Most folds that wait to be written."""
 
 
 class Pen:
@@ -241,7 +253,7 @@ class Pen:
             if sheet.content is not None:
                 removed.add(CONTENT)
         fields.update(self._chunks(changes, agent))
-        fold = self._fold(held, sheet) if len(changes) <= SINGLES_AT_ONCE_MAX else None
+        fold = self._fold(sheet) if len(changes) <= SINGLES_AT_ONCE_MAX else None
         if fold is not None:
             fields[fold.name] = fold.data
             removed |= fold.removed.keys() - fields.keys()
@@ -265,34 +277,36 @@ class Pen:
 
     # --- folding -----------------------------------------------------------------
 
-    def _fold(self, held: Held, sheet: Sheet) -> Fold | None:
-        if not self.shelf.begun(sheet) or self.around.hangs(held):
+    def _plan(self, sheet: Sheet) -> Plan | None:
+        if not self.shelf.begun(sheet):
             return None
+        aside = self.shelf.document(sheet).aside
+        fates = Fates(self.around.covered(), self.around.waits)
+        return planned(sheet.stored, self.shelf.gathered(sheet), aside, fates)
+
+    def _fold(self, sheet: Sheet) -> Fold | None:
         ready = self._folds.pop(sheet.key, None)
         if ready is not None:
             return ready if still_fits(ready, sheet.stored) else None
-        gathered, limits = self.shelf.gathered(sheet), self.shelf.limits
-        aside = self.shelf.document(sheet).aside
-        plan = planned(sheet.stored, gathered, aside, limits, self.around.covered())
-        if plan is None or len(plan.hashes) > INLINE_CHANGES_MAX:
+        plan = self._plan(sheet)
+        if plan is None or plan.size_bytes > INLINE_BYTES_MAX:
             return None
-        return folded(plan, sheet.stored, gathered, limits)
+        return folded(plan, self.shelf.gathered(sheet), self.shelf.limits)
 
     def folding(self, held: Held) -> Callable[[], None] | None:
         """What makes a long fold, for a thread; None when nothing long is to be folded."""
-        sheet, limits = held.sheet, self.shelf.limits
-        if sheet is None or not self.shelf.begun(sheet) or self.around.hangs(held):
+        sheet = held.sheet
+        plan = None if sheet is None else self._plan(sheet)
+        if sheet is None or plan is None or plan.size_bytes <= INLINE_BYTES_MAX:
             return None
-        gathered = self.shelf.gathered(sheet)
-        aside = self.shelf.document(sheet).aside
-        plan = planned(sheet.stored, gathered, aside, limits, self.around.covered())
-        if plan is None or len(plan.hashes) <= INLINE_CHANGES_MAX:
-            return None
+        key, gathered, limits = sheet.key, self.shelf.gathered(sheet), self.shelf.limits
 
         def make() -> None:
-            fold = folded(plan, sheet.stored, gathered, limits)
+            fold = folded(plan, gathered, limits)
             if fold is not None:
-                self._folds[sheet.key] = fold
+                self._folds[key] = fold
+                while len(self._folds) > FOLDS_MAX:  # of documents that nobody went on with
+                    self._folds.pop(next(iter(self._folds)), None)
 
         return make
 

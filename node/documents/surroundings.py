@@ -19,8 +19,8 @@ class Surroundings(Protocol):
         """Tells of an operation whether all members are known to hold it."""
         ...
 
-    def hangs(self, held: Held) -> bool:
-        """Whether anything of the record hangs on an approval that is not final."""
+    def waits(self, dot: Dot) -> bool:
+        """Whether an operation hangs on an approval that is not final."""
         ...
 
     def said(self, held: Held) -> tuple[str, int]:
@@ -39,8 +39,8 @@ class Nobody:
         """None is."""
         return lambda _dot: False
 
-    def hangs(self, held: Held) -> bool:  # noqa: ARG002 - the protocol's signature
-        """Nothing does."""
+    def waits(self, dot: Dot) -> bool:  # noqa: ARG002 - the protocol's signature
+        """None does."""
         return False
 
     def said(self, held: Held) -> tuple[str, int]:

@@ -13,11 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from crdt.bundle import read_bundle
 from crdt.document.model import DocumentLimits
+from crdt.document.opened import Document
 from crdt.dot import Dot, new_actor
 from crdt.exchange import ExchangeLimits
 from crdt.governance import Genesis
 from crdt.identity import Self
+from crdt.op import Op
 from crdt.replica import Fit
 from crdt.standing import found
 from node.contracts import Caller, Held
@@ -58,13 +61,15 @@ class Side:
         folder: for its store.
         chance: draws what a real node takes from the system.
         limits: bounds of documents.
+        wanted: W.
     """
 
     def __init__(
         self, name: str, names: Sequence[str], folder: Path, chance: Random,
-        limits: DocumentLimits | None = None,
+        limits: DocumentLimits | None = None, wanted: int = 1,
     ) -> None:  # fmt: skip
         self.name, self.now_ms, self.births = name, T0_MS, 0
+        self.timeout_ms = 5000
         self.store = open_store(folder / name)
         self.engine = Engine(
             me=Self(
@@ -77,7 +82,7 @@ class Side:
             ),
             store=self.store,
             settings=EngineSettings(
-                limits=ExchangeLimits(), wanted_w=1, queue_bytes_max=1 << 26,
+                limits=ExchangeLimits(), wanted_w=wanted, queue_bytes_max=1 << 26,
                 document=limits or DocumentLimits(),
             ),
             now_ms=lambda: self.now_ms, metrics=Metrics(), log=_unheard,  # type: ignore[arg-type]  # tells nobody
@@ -90,7 +95,7 @@ class Side:
         )  # fmt: skip
         self.funnel = LocalFunnel(
             engine=self.engine, gate=self.gate, reader=self.reader,
-            readiness=self.engine.readiness, timeout_ms=lambda: 5000, in_flight_max=1000,
+            readiness=self.engine.readiness, timeout_ms=lambda: self.timeout_ms, in_flight_max=1000,
             entropy=chance.randbytes,
         )  # fmt: skip
         self.around = Around(self.engine, self.reader)
@@ -167,6 +172,16 @@ class Side:
         """The chunks of a record."""
         return [one.name for one in self.held(ident).view.values.get("chunk", ())]
 
+    def document(self, ident: str) -> Document:
+        """As it shows, whoever it belongs to."""
+        return self.pen.opened(self.held(ident))[1]
+
+    def minted(self) -> list[Op]:
+        """Every operation in the log of this node."""
+        cluster = self.engine.replica.cluster
+        pages = self.store.page({}, 1 << 30).bundles
+        return [op for data in pages for op in read_bundle(data, cluster=cluster, ops_max=1024).ops]
+
     def take_from(self, other: "Side", most: int = 1 << 30) -> None:
         """Take what another side has and this one lacks, a page of at most so many bytes."""
         replica = self.engine.replica
@@ -183,12 +198,12 @@ def _unheard(*_: object, **__: object) -> None:
 
 @asynccontextmanager
 async def mesh(
-    *names: str, seed: int = 0, limits: DocumentLimits | None = None
+    *names: str, seed: int = 0, limits: DocumentLimits | None = None, wanted: int = 1
 ) -> AsyncIterator[list[Side]]:
     """Nodes of one mesh that are cut off from each other."""
     chance = Random(seed)
     with tempfile.TemporaryDirectory(prefix="papers-") as folder:
-        sides = [Side(name, names, Path(folder), chance, limits) for name in names]
+        sides = [Side(name, names, Path(folder), chance, limits, wanted) for name in names]
         for side in sides:
             side.around.sides = sides
             side.tick()
