@@ -440,7 +440,8 @@ def public(kind: type) -> set[str]:
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_every_public_name_has_a_case(kind: type) -> None:
-    assert public(kind) == CASES.keys()
+    # Many stores at once, for code that awaits alone, have tests of their own: test_client_ingest.
+    assert public(kind) - {"ingest"} == CASES.keys()
 
 
 @pytest.fixture(params=[Client, AsyncClient], ids=["blocking", "awaiting"])
