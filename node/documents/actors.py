@@ -5,16 +5,22 @@ is drawn from entropy, for one document. It goes on only while the last change d
 is to be seen, and is the last of that actor; a change that was refused, is held for approval, or
 waits for a hook ends its actor. What is remembered here is only which name to go on with: to
 forget it costs another actor, and nothing else.
+
+A request with a retry key that says what it is made upon may be sent to two nodes that cannot see
+each other. It has an actor of its own, the same on both, and makes one change there: the same.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.model import ACTOR_BYTES, Change
 from crdt.document.opened import Document
+from node.contracts import RetryKey
 
 _DOCUMENTS_MAX: Final = 4096
+_PERSON: Final = b"document retry"
 
 
 class Turn(NamedTuple):
@@ -50,6 +56,17 @@ class Actors:
         if last is not None and _is_last(last, document, heads):
             return Turn(last.actor, last.seq + 1)
         return Turn(self._entropy(ACTOR_BYTES), 1)
+
+    @staticmethod
+    def again(key: bytes, retry: RetryKey) -> Turn:
+        """The name of the change that a request makes wherever it is sent.
+
+        A function of who asks, with which key and body, and for which record; so nothing else
+        ever has it.
+        """
+        parts = (retry.agent.encode(), retry.key.encode(), retry.body, key)
+        named = b"".join(len(one).to_bytes(2, "big") + one for one in parts)
+        return Turn(hashlib.blake2b(named, digest_size=ACTOR_BYTES, person=_PERSON).digest(), 1)
 
     def drew(self, key: bytes, change: Change) -> None:
         """A change was made under the name that was given out for it."""

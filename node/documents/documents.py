@@ -147,14 +147,16 @@ class Documents:
         held = self._memories.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
-        written = self._pen.edited(held, wish.edits, message=wish.message, heads=wish.heads)
-        if not written.changes:
+        written = self._pen.edited(
+            held, wish.edits, message=wish.message, heads=wish.heads, retry=ask.retry
+        )
+        if not written.set:  # it changes nothing, or was made before its key was forgotten
             return Edited(
                 id=held.id,
                 held=held,
                 receipt=None,
                 document=self._document(held),
-                change_hash=None,
+                change_hash=written.changes[0].hash if written.changes else None,
             )
         return self._edited(await self._write(held, written, ask), written.changes[-1].hash)
 

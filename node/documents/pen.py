@@ -27,7 +27,7 @@ from crdt.document.pack import Kept, pack
 from crdt.fields import CHUNK_MARK
 from crdt.hlc import stamp_of
 from crdt.op import Value
-from node.contracts import Held
+from node.contracts import Held, RetryKey
 from node.documents.actors import Actors
 from node.documents.folding import (
     Fates,
@@ -109,20 +109,30 @@ class Pen:
         *,
         message: str | None = None,
         heads: Sequence[bytes] | None = None,
+        retry: RetryKey | None = None,
     ) -> Written:
         """One change that makes edits, as an author saw the document at `heads`.
+
+        With heads and a retry key it is a function of these and the document, whoever makes it.
+        One that is here already is told and not written again.
 
         Raises:
             BadEdit, UnknownHeads, DocumentTooLarge, NotADocument: it cannot be made.
         """
         sheet, document = self.opened(held)
+        known = retry is not None and heads is not None
         try:
-            turn = self._actors.turn(sheet.key, document, heads)
+            if retry is not None and heads is not None:
+                turn = self._actors.again(sheet.key, retry)
+                if document.next_seq(turn.actor) != turn.seq:
+                    return _made(document, turn.actor)
+            else:
+                turn = self._actors.turn(sheet.key, document, heads)
             change = document.edited(
                 edits,
                 actor=turn.actor,
                 seq=turn.seq,
-                time=self._now_ms() // 1000,
+                time=0 if known else self._now_ms() // 1000,
                 message=message,
                 heads=heads,
             )
@@ -134,7 +144,8 @@ class Pen:
             raise DocumentTooLarge(error) from error
         if not change.ops:
             return NOTHING
-        self._actors.drew(sheet.key, change)
+        if not known:
+            self._actors.drew(sheet.key, change)
         return self._written(held, sheet, (change,))
 
     def replaced(self, held: Held, text: str) -> Written:
@@ -309,6 +320,12 @@ class Pen:
                     self._folds.pop(next(iter(self._folds)), None)
 
         return make
+
+
+def _made(document: Document, actor: bytes) -> Written:
+    """The change of an actor that made one only; there is nothing to write."""
+    done = [one.change for one in document.history() if one.change.actor == actor]
+    return Written({}, frozenset(), tuple(done[:1]))
 
 
 def _accepted(document: Document, changes: Sequence[Change]) -> list[Change]:
