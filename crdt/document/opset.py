@@ -221,6 +221,8 @@ class OpSet:
         if op.action == Action.MARK:
             if op.pred:
                 raise _wrong(step, "a mark overwrites nothing")
+            if op.mark is None and not _is_behind(node, OpId(step.id[0] - 1, step.id[1]), behind):
+                raise _wrong(step, "a mark ends before it begins")
             node.insert(behind, step.id, Mark(op.mark, op.value, op.expand), 1)
             self.marks += 1
             return
@@ -326,6 +328,15 @@ def _amount(step: Step) -> int:
     if scalar.kind not in {ScalarKind.INT, ScalarKind.UINT}:
         raise _wrong(step, "increments by something that is no whole number")
     return int(scalar.value or 0)
+
+
+def _is_behind(node: Sequence, begin: OpId, element: OpId | None) -> bool:
+    """Whether an element is the beginning of a mark, or stands behind it."""
+    first = node.find(begin)
+    found = None if element is None else node.find(element)
+    if first is None or found is None:
+        return False
+    return node.rank(first[0]) <= node.rank(found[0])
 
 
 def _wrong(step: Step, words: str) -> ChangeError:

@@ -76,6 +76,10 @@ class Sequence:
         for later in self._blocks[self._blocks.index(block) + 1 :]:
             yield from later.spans
 
+    def rank(self, span: Span) -> tuple[int, int]:
+        """Where a span stands among all; greater ones are behind it."""
+        return self._blocks.index(span.block), span.block.spans.index(span)
+
     def find(self, named: OpId) -> tuple[Span, int] | None:
         """The span that an element is in, and which of its elements it is."""
         counter, actor = named
