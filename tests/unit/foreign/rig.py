@@ -12,6 +12,8 @@ import orjson
 
 from crdt.view import NothingPending
 from node.contracts import Caller, Governing, Held
+from node.documents.documents import Documents
+from node.documents.pen import Pen
 from node.foreign.bridge import Bridge, Counts
 from node.foreign.exchange import Foreign
 from node.foreign.here import Here
@@ -42,21 +44,32 @@ class Side:
     governing: Governing = field(default_factory=NothingGoverned)
     bound: frozenset[str] = frozenset()
     cut: bool = False
+    knows_documents: bool = True
 
     def __post_init__(self) -> None:
         self.node = FakeNode(clock=self.clock, store_id=f"store of {self.name}")
         self.node._drawn = 1000 * sum(self.name.encode())  # no two sides draw the same id
         drawn = itertools.count(1)
-        rules = DraftRules(limits=Limits(), default_namespace="global", share_private=False)
-        self.memories = Memories(
-            funnel=self.node,
-            rules=rules,
-            now_ms=self.clock.now_ms,
-            entropy=lambda size: next(drawn).to_bytes(size, "big"),
+        seed = sum(self.name.encode())
+
+        def entropy(size: int) -> bytes:
+            mark = seed << 32 if size > 8 else 0  # no two sides draw the same actor
+            return (mark | next(drawn)).to_bytes(size, "big")
+
+        pen = Pen(self.node.shelf, entropy=entropy, now_ms=self.clock.now_ms)
+        rules = DraftRules(
+            limits=Limits(),
+            default_namespace="global",
+            share_private=False,
+            documents=pen if self.knows_documents else None,
         )
+        self.memories = Memories(
+            funnel=self.node, rules=rules, now_ms=self.clock.now_ms, entropy=entropy
+        )
+        self.documents = Documents(self.memories, pen)
         self.memory = BriefMemory()
         governing, memories = self.governing, self.memories
-        self.sight = Sight(self.node.records.get, NothingPending)
+        self.sight = Sight(self.node.records.get, NothingPending, self.node.shelf)
         self.here = Here(
             memories=memories,
             governing=governing,
@@ -96,6 +109,14 @@ class Side:
         self.clock.ms += 1
         ask = Ask(caller=Caller(agent="ai:alice"), body=fields)
         await self.memories.update(ident, ask, None)
+
+    async def type(self, ident: str, text: str, at: int | None = None) -> None:
+        """Write into a document, at its end unless said otherwise."""
+        self.clock.ms += 1
+        place = {} if at is None else {"index": at}
+        op = {"op": "splice", "path": ["text"], **place, "insert": text}
+        ask = Ask(caller=Caller(agent="ai:alice"), body={"ops": [op]})
+        await self.documents.edit(ident, ask, None)
 
     async def delete(self, ident: str) -> None:
         self.clock.ms += 1
