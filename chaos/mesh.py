@@ -19,6 +19,7 @@ import trio
 
 from chaos.certs import Pair, fingerprint_of, make_pair
 from chaos.client import Client
+from chaos.config_file import config_text
 from chaos.network.packets import Packets
 from chaos.network.places import Place
 from chaos.network.wires import Wires
@@ -349,12 +350,7 @@ def _write_config(path: Path, shape: Shape) -> None:
     }
     for name, rows in shape.config.items():
         sections[name] = sections.get(name, {}) | dict(rows)
-    lines = []
-    for name, rows in sections.items():
-        lines.append(f"[{name}]")
-        # A JSON list, text, number or flag is one of TOML too.
-        lines += [f"{key} = {json.dumps(value)}" for key, value in rows.items()]
-    _write_whole(path, "\n".join(lines) + "\n")
+    _write_whole(path, config_text(sections))
 
 
 def _write_whole(path: Path, text: str) -> None:

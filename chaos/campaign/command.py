@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _FOLDER: Final = Path("chaos-campaign")
 _SHOWN_MAX: Final = 20
 # A log that is outlasted in seconds, and cut as soon; what is in force without it is days.
-_CONFIG: Final = {"storage": {"log_bytes_max": 2 << 20, "maintenance_interval_secs": 1.0}}
+CONFIG: Final = {"storage": {"log_bytes_max": 2 << 20, "maintenance_interval_secs": 1.0}}
 _NODES_MIN: Final = 2
 _STOPS_S: Final = 1.0  # a terminal says it to the harness and to its room, so it is heard twice
 _HASTY: Final = 130
@@ -187,7 +187,7 @@ async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, er
             nodes=plan.nodes,
             quorum_writes=plan.quorum_writes,
             quorum_timeout_ms=plan.quorum_timeout_ms,
-            config=_CONFIG,
+            config=CONFIG,
         )
         places = in_namespaces if able.namespaces else on_loopback
         with CycleProgress(err, plan, len(turns)) as told:

@@ -16,14 +16,18 @@ import trio
 from nacl.signing import SigningKey
 
 from chaos.campaign.cycle import Cycle
+from chaos.config_file import Sections, with_settings
 from chaos.faults.copies import lose
 from chaos.faults.probes import OK, back, several
 
-_SHORT_LOG: Final = (
-    "log_bytes_max = 1048576",
-    "log_bytes_min = 0",
-    "maintenance_interval_secs = 0.1",
-)
+SETTINGS: Final[Sections] = {
+    "storage": {
+        "log_bytes_max": 1_048_576,
+        "log_bytes_min": 0,
+        "maintenance_interval_secs": 0.1,
+    },
+    "subscriptions": {"allow_loopback_webhooks": True},
+}
 _KEPT: Final = frozenset({"keys", "config.toml"})
 _CUT_S: Final = 20.0
 _FLOOR: Final = "mnemesh_log_floor_ops"
@@ -40,10 +44,9 @@ async def set_up(cycle: Cycle) -> AsyncIterator[None]:
     """A mesh whose log is soon cut, and whose webhooks may lead to this machine."""
     files = [node.data_dir / "config.toml" for node in cycle.mesh.nodes]
     before = [file.read_text() for file in files]
-    lines = "\n".join(("[storage]", *_SHORT_LOG))
-    lines += "\n[subscriptions]\nallow_loopback_webhooks = true\n"
-    await _restart_all(cycle, {n: text + lines for n, text in enumerate(before)})
+    after = {node: with_settings(text, SETTINGS) for node, text in enumerate(before)}
     try:
+        await _restart_all(cycle, after)
         yield
     finally:
         for file, text in zip(files, before, strict=True):

@@ -15,6 +15,7 @@ from typing import Final
 import trio
 
 from chaos.campaign.cycle import Cycle
+from chaos.config_file import with_settings
 from chaos.faults.copies import copy_folder, put_in_place
 from chaos.faults.probes import (
     CREATED,
@@ -215,7 +216,7 @@ async def map_full(cycle: Cycle) -> None:
     cycle.stage.live.discard(node)
     await process.stop()
     try:
-        config.write_text(with_setting(whole, "storage", f"map_bytes = {_MAP_BYTES}"))
+        config.write_text(with_settings(whole, {"storage": {"map_bytes": _MAP_BYTES}}))
         await cycle.mesh.start(node)
         await serves(cycle, node)
         small = mapped_bytes(process.pid, process.data_dir)
@@ -249,14 +250,6 @@ async def _large(cycle: Cycle, node: int) -> Probe:
         node, "POST", "/memories", body, headers={"idempotency-key": title}, timeout_s=8
     )
     return Probe(title, answer.status)
-
-
-def with_setting(config: str, section: str, line: str) -> str:
-    """A configuration with one more line in a section, which may not be there yet."""
-    head = f"[{section}]\n"
-    if head in config:
-        return config.replace(head, f"{head}{line}\n", 1)
-    return f"{config}{head}{line}\n"
 
 
 def mapped_bytes(pid: int, data_dir: Path) -> int:

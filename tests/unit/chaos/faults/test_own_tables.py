@@ -1,12 +1,11 @@
 """What the injectors know by heart is what the node says of itself."""
 
 import os
-import tomllib
 from pathlib import Path
 
 from chaos.faults.copies import lose, said_since, store_of
 from chaos.faults.damage import DOWNGRADE_CODE, INTEGRITY_CODE
-from chaos.faults.disks import DISK_ERROR_CODE, bytes_of, mapped_bytes, with_setting
+from chaos.faults.disks import DISK_ERROR_CODE, bytes_of, mapped_bytes
 from chaos.faults.limits import data_bytes, open_files
 from chaos.faults.points import BEYOND, BY_OTHERS, PLAIN, POINTS, SET_UP
 from chaos.faults.processes import COMMITTED, CONFIRMED, state_of
@@ -31,14 +30,6 @@ def test_the_codes_are_those_of_the_node() -> None:
 def test_the_classes_of_this_family_are_played() -> None:
     codes = {16, 17, 18, 19, 20, 21, 23, 24, 25, 26, 27, 28, 29, 38, 39, 40, 46, 48}
     assert {f"F{code}" for code in codes} <= injectors().keys()
-
-
-def test_a_setting_joins_its_section() -> None:
-    config = '[admin]\nname = "x"\n[storage]\nlog_bytes_min = 1\n'
-    for before in (config, '[admin]\nname = "x"\n'):
-        told = tomllib.loads(with_setting(before, "storage", "map_bytes = 7"))
-        assert told["storage"]["map_bytes"] == 7
-        assert told["admin"] == {"name": "x"}
 
 
 def test_this_process_is_seen() -> None:
