@@ -63,6 +63,15 @@ def is_pack(data: bytes) -> bool:
     return data.startswith(MARK)
 
 
+def claimed(data: bytes) -> int:
+    """How many changes a pack claims to hold; nothing of it is read.
+
+    Raises:
+        ChangeError: it has no head.
+    """
+    return read_uleb(data, len(MARK))[0]
+
+
 class _Last:
     """What is known before a change is written or read, and makes most of it go without saying."""
 

@@ -5,8 +5,8 @@ to the byte, with who wrote it and when; a pack of which that is not so is not m
 was read is folded: what is set aside stays where it is. Two sides of a cut may fold the same
 changes: both packs stay, and the next fold makes one of them.
 
-A pack is folded again only with at least half as much beside it, so a change is rewritten as
-often as the size of its document doubles (O'Neil et al., The log-structured merge-tree, 1996).
+A pack is folded again only with at least half as many changes beside it, so a change is rewritten
+as often as their number doubles (O'Neil et al., The log-structured merge-tree, 1996).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from crdt.document.gathering import Aside, Gathered
 from crdt.document.model import ChangeError, DocumentLimits, Stored
-from crdt.document.pack import Kept, is_pack, pack, unpack
+from crdt.document.pack import Kept, claimed, is_pack, pack, unpack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
 from node.documents.shelf import name_of
@@ -45,9 +45,9 @@ class Plan(NamedTuple):
     versions: Mapping[str, frozenset[Dot]]
 
     @property
-    def size_bytes(self) -> int:
-        """How much there is to read."""
-        return sum(len(one.data) for one in (*self.singles, *self.packs))
+    def packed(self) -> int:
+        """How many changes are to be unpacked."""
+        return sum(claimed(one.data) for one in self.packs)
 
 
 class Fold(NamedTuple):
@@ -94,15 +94,15 @@ def planned(
     if forced and len(singles) < SINGLES_MAX:
         return None
     ready = (singles if forced else ready)[:AT_ONCE_MAX]
-    size = sum(len(one.data) for one in ready)
+    size = len(ready)
     chosen: list[Stored] = []
-    for one in sorted(packs, key=lambda one: (len(one.data), one.name)):
-        if len(one.data) >= _GROWTH * size:
+    for one in sorted(packs, key=lambda one: (claimed(one.data), one.name)):
+        if claimed(one.data) >= _GROWTH * size:
             break
         if one.name in waiting or (one.name in early and not forced):
             continue
         chosen.append(one)
-        size += len(one.data)
+        size += claimed(one.data)
     names = {one.name for one in (*ready, *chosen)}
     return Plan(tuple(ready), tuple(chosen), _versions(stored, names))
 

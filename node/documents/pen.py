@@ -56,8 +56,8 @@ from node.memory.problems import InvalidField
 SINGLES_AT_ONCE_MAX: Final = 64
 """More changes than that, brought at once, are stored as one pack."""
 
-INLINE_BYTES_MAX: Final = 32 * 1024
-"""A fold of more bytes than that is made aside, before the step that writes."""
+INLINE_PACKED_MAX: Final = 128
+"""A fold of packs with more changes than that is made aside, before the step that writes."""
 
 FOLDS_MAX: Final = 16
 """Most folds that wait to be written."""
@@ -300,7 +300,7 @@ class Pen:
         if ready is not None:
             return ready if still_fits(ready, sheet.stored) else None
         plan = self._plan(sheet)
-        if plan is None or plan.size_bytes > INLINE_BYTES_MAX:
+        if plan is None or plan.packed > INLINE_PACKED_MAX:
             return None
         return folded(plan, self.shelf.gathered(sheet), self.shelf.limits)
 
@@ -308,7 +308,7 @@ class Pen:
         """What makes a long fold, for a thread; None when nothing long is to be folded."""
         sheet = held.sheet
         plan = None if sheet is None else self._plan(sheet)
-        if sheet is None or plan is None or plan.size_bytes <= INLINE_BYTES_MAX:
+        if sheet is None or plan is None or plan.packed <= INLINE_PACKED_MAX:
             return None
         key, gathered, limits = sheet.key, self.shelf.gathered(sheet), self.shelf.limits
 
@@ -369,8 +369,11 @@ def read_all(data: bytes, limits: DocumentLimits) -> list[Change]:
         BadChange, DocumentTooLarge: they cannot be read.
     """
     try:
-        return read_changes(data, limits)
+        changes = read_changes(data, limits)
     except DocumentTooLargeError as error:
         raise DocumentTooLarge(error) from error
     except ChangeError as error:
         raise BadChange(str(error)) from error
+    if not changes:
+        raise BadChange("there are no changes in what was sent")
+    return changes
