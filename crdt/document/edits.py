@@ -20,6 +20,7 @@ from typing import Any, Final
 TYPES: Final = ("text", "string", "int", "uint", "float", "counter", "timestamp", "bytes")
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
+_SHORT: Final = 40
 
 Path = tuple[str | int, ...]
 
@@ -108,16 +109,14 @@ def read_edit(edit: object) -> Edit:
         raise BadEditError("an edit is an object with `op` and `path`")
     op = edit.get("op")
     if not isinstance(op, str) or op not in _FIELDS:
-        raise BadEditError(f"`op` is one of {_listed(_FIELDS)}, not {_quoted(op)}")
+        raise BadEditError(f"`op` is one of {_listed(_FIELDS)}, not {quoted(op)}")
     strange = sorted(str(name) for name in edit if name != "op" and name not in _FIELDS[op])
     if strange:
-        raise BadEditError(
-            f"`{op}` takes {_listed(sorted(_FIELDS[op]))}, not {_quoted(strange[0])}"
-        )
+        raise BadEditError(f"`{op}` takes {_listed(sorted(_FIELDS[op]))}, not {quoted(strange[0])}")
     path = _path(edit)
     kind = edit.get("type")
     if kind is not None and kind not in TYPES:
-        raise BadEditError(f"`type` is one of {_listed(TYPES)}, not {_quoted(kind)}")
+        raise BadEditError(f"`type` is one of {_listed(TYPES)}, not {quoted(kind)}")
     if op == "put":
         if "value" not in edit:
             raise BadEditError("`put` needs `value`; null is a value, `delete` takes a key away")
@@ -138,15 +137,30 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(f"/{part}" for part in parts) or "the root"
 
 
+def encodable(text: str) -> str:
+    """The same text, if it can be written as UTF-8.
+
+    Raises:
+        BadEditError: it cannot.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadEditError("a string holds half of a surrogate pair: send it whole") from error
+    return text
+
+
 def _path(edit: Mapping[str, Any]) -> Path:
     path = edit.get("path")
     if not isinstance(path, (list, tuple)):
         raise BadEditError('`path` is a list of keys and indexes, as ["tasks", 0, "title"]')
     for part in path:
         if isinstance(part, bool) or not isinstance(part, (str, int)):
-            raise BadEditError(f"`path` holds keys and indexes, not {_quoted(part)}")
+            raise BadEditError(f"`path` holds keys and indexes, not {quoted(part)}")
         if isinstance(part, int) and part < 0:
             raise BadEditError(f"index {part}: indexes count from 0; leave `index` out for the end")
+        if isinstance(part, str):
+            encodable(part)
     return tuple(path)
 
 
@@ -172,7 +186,7 @@ def _number(edit: Mapping[str, Any], name: str, default: int, *, least: int = 0)
     found = edit.get(name, default)
     if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= _INT_MAX:
         what = "a whole number" if least < 0 else f"a whole number from {least} on"
-        raise BadEditError(f"`{name}` is {what}, not {_quoted(found)}")
+        raise BadEditError(f"`{name}` is {what}, not {quoted(found)}")
     return found
 
 
@@ -180,6 +194,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def _quoted(found: object) -> str:
+def quoted(found: object) -> str:
+    """What was sent, in few words."""
     words = repr(found)
-    return words if len(words) <= 40 else words[:37] + "..."  # noqa: PLR2004
+    return words if len(words) <= _SHORT else words[: _SHORT - 3] + "..."

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from crdt.document.edits import BadEditError
+from crdt.document.edits import BadEditError, encodable, quoted
 from crdt.document.model import (
     NULL,
     Action,
@@ -31,7 +31,6 @@ _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
 _UINT_MAX: Final = 2**64 - 1
 _FLOAT_MAX: Final = sys.float_info.max
-_SHORT: Final = 40
 
 
 class Plan:
@@ -72,7 +71,7 @@ class Plan:
             got = len(self.ops) + len(text)
             raise DocumentTooLargeError("change_ops_max", self.ops_max, got)
         kind = ScalarKind.STRING
-        for one in _encodable(text):
+        for one in encodable(text):
             behind = self.add(ChangeOp(obj, behind, True, Action.SET, Scalar(kind, one)))
         return behind
 
@@ -112,8 +111,8 @@ class Plan:
             named = self.add(place._replace(action=Action.MAKE_MAP, value=NULL))
             for key, inner in value.items():
                 if not isinstance(key, str):
-                    raise BadEditError(f"a key is a string, not {_quoted(key)}")
-                where = ChangeOp(named, _encodable(key), False, Action.SET)
+                    raise BadEditError(f"a key is a string, not {quoted(key)}")
+                where = ChangeOp(named, encodable(key), False, Action.SET)
                 self.value(where, inner, None, depth + 1)
             return named
         named = self.add(place._replace(action=Action.MAKE_LIST, value=NULL))
@@ -137,7 +136,7 @@ def scalar_of(value: object, kind: str | None) -> Scalar:
     fits: Scalar | None = None
     if isinstance(value, str):
         if kind == "string":
-            fits = Scalar(ScalarKind.STRING, _encodable(value))
+            fits = Scalar(ScalarKind.STRING, encodable(value))
         elif kind == "bytes":
             fits = Scalar(ScalarKind.BYTES, _unbased(value))
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -146,7 +145,7 @@ def scalar_of(value: object, kind: str | None) -> Scalar:
         elif isinstance(value, int):
             fits = _whole(value, kind)
     if fits is None:
-        raise BadEditError(f"a value of type {kind} is {_WANTED[kind]}, not {_quoted(value)}")
+        raise BadEditError(f"a value of type {kind} is {_WANTED[kind]}, not {quoted(value)}")
     return fits
 
 
@@ -162,7 +161,7 @@ def _unbased(value: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadEditError(f"bytes are written as base64, not {_quoted(value)}") from error
+        raise BadEditError(f"bytes are written as base64, not {quoted(value)}") from error
 
 
 _WHOLE: Final = {"int": ScalarKind.INT, "counter": ScalarKind.COUNTER}
@@ -189,7 +188,7 @@ def _untyped(value: object) -> Scalar:
         return Scalar(ScalarKind.UINT, value)
     if isinstance(value, float) and math.isfinite(value):
         return Scalar(ScalarKind.FLOAT, value)
-    raise BadEditError(f"{_quoted(value)} is no value of JSON, or a number beyond 64 bits")
+    raise BadEditError(f"{quoted(value)} is no value of JSON, or a number beyond 64 bits")
 
 
 def _milliseconds(value: object) -> int:
@@ -205,18 +204,5 @@ def _milliseconds(value: object) -> int:
             return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
     raise BadEditError(
         f"a timestamp is written as 2026-01-31T12:00:00.000Z or as milliseconds,"
-        f" not {_quoted(value)}"
+        f" not {quoted(value)}"
     )
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadEditError("a string holds half of a surrogate pair: send it whole") from error
-    return text
-
-
-def _quoted(found: object) -> str:
-    words = repr(found)
-    return words if len(words) <= _SHORT else words[: _SHORT - 3] + "..."

@@ -1,10 +1,10 @@
 """What to replace in one text to get another.
 
 Law: the parts that are told, applied, give exactly the other text; they are in order and do not
-touch. What both begin and end with is left alone. Between, whole lines are compared first, then
-the words of lines that differ (Myers, An O(ND) difference algorithm and its variations, 1986),
-and of words that differ only the middle is told. The cost is bounded: where too many lines or
-words differ, all from the first to the last of them is replaced as one.
+touch. Lines that both begin and end with are left alone. Between, whole lines are compared first,
+then the words of lines that differ (Myers, An O(ND) difference algorithm and its variations,
+1986), and of words that differ only the middle is told. The cost is bounded: where too many lines
+or words differ, all from the first to the last of them is replaced as one.
 """
 
 import re
@@ -35,11 +35,19 @@ class Replacement(NamedTuple):
 
 def difference(old: str, new: str) -> list[Replacement]:
     """The parts of `old` to replace to get `new`, the first one first."""
-    middle = _trimmed(Replacement(0, len(old), new), old)
     out: list[Replacement] = []
-    for lines in _compared(middle, old, _LINE):
+    for lines in _compared(_whole_lines(old, new), old, _LINE):
         out += (_trimmed(words, old) for words in _compared(lines, old, _WORD))
     return _joined(out, old)
+
+
+def _whole_lines(old: str, new: str) -> Replacement:
+    """All lines from the first to the last that differ."""
+    middle = _trimmed(Replacement(0, len(old), new), old)
+    begin = old.rfind("\n", 0, middle.at) + 1
+    behind = middle.at + middle.length
+    end = old.find("\n", behind) + 1 or len(old)
+    return Replacement(begin, end - begin, new[begin : len(new) - (len(old) - end)])
 
 
 def _trimmed(part: Replacement, old: str) -> Replacement:
