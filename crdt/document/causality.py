@@ -90,6 +90,11 @@ class Causality:
             raise ChangeError(
                 f"its operations begin at {change.start_op}, but what it depends on goes to {least}"
             )
+        if not change.ops and change.start_op != least + 1:
+            # Nothing else says where it begins once it is saved: the library could not open it.
+            raise ChangeError(
+                f"it does nothing, so it begins at {least + 1} and not at {change.start_op}"
+            )
         return past
 
     def covers(self, past: int, named: OpId) -> bool:
