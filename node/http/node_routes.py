@@ -125,7 +125,7 @@ async def capabilities(call: Call) -> Answer:
             "events": True,
             "messages": True,
             "sessions": True,
-            "documents": False,
+            "documents": services.documents is not None,
         },
         "models": {
             "embedding": services.recall.model if services.recall else None,
