@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from crdt.document.change import read_change
+from crdt.document.pack import is_pack, unpack
 from crdt.dot import dot_text
 from crdt.op import Kind, Op
 from node.contracts import Caller, GovernanceDraft
+from node.documents import folding
 from node.errors import ChangedMeanwhile, Denied, HookRefused
 from node.hooks.items import of_ops
 from node.memory.problems import Shortfall
@@ -61,6 +63,32 @@ async def test_an_edit_that_waits_for_approval_shows_when_it_is_approved() -> No
         await level([a, b])
         assert a.text(ident) == b.text(ident) == "one two three"
         assert dot_text(pending) == held.receipt.pending_id
+
+
+async def test_what_may_still_be_rejected_is_in_no_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "SINGLES_MIN", 3)
+    monkeypatch.setattr(folding, "SINGLES_MAX", 3)
+    async with mesh("a", "b") as (a, b):
+        ident = await a.create("one")
+        await a.type(ident, " two")
+        await ruled(a, write="approve", approver={"agent": "boss"})
+        held = await a.type(ident, " three", agent=BOB)
+        assert held.receipt is not None
+        assert held.change_hash is not None
+        await level([a, b])
+        pending = held.receipt.dots[0]
+        await a.funnel.decide(pending, yes=True, caller=Caller(agent="boss"))
+        assert a.text(ident) == "one two three"
+        await ruled(a, write="any")
+        for word in ("4", "5", "6", "7"):  # by those who write at its beginning
+            await a.type(ident, word, at=0)
+        assert f"chunk/{held.change_hash.hex()}" in a.names(ident)
+        packs = [one for one in a.held(ident).view.values["chunk"] if is_pack(one.data)]
+        assert max(len(unpack(one.data, a.engine.shelf.limits)) for one in packs) > 3
+        await b.funnel.decide(pending, yes=False, caller=Caller(agent="boss"))
+        await level([a, b])
+        assert a.text(ident) == b.text(ident)
+        assert "three" not in a.text(ident)
 
 
 async def test_a_refused_edit_leaves_no_trace_and_its_name_is_free() -> None:
