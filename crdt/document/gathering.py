@@ -91,10 +91,11 @@ class _Reading:
     read. While none is passed the order makes no difference.
     """
 
-    __slots__ = ("bytes", "found", "items", "limits", "ops", "passed", "stored_bytes")
+    __slots__ = ("_before", "bytes", "found", "items", "limits", "ops", "passed", "stored_bytes")
 
-    def __init__(self, limits: DocumentLimits) -> None:
+    def __init__(self, limits: DocumentLimits, before: Mapping[bytes, Kept] | None = None) -> None:
         self.limits = limits
+        self._before = before or {}  # read for an earlier state: a pack of them is read fast
         self.items: dict[_Id, _Item] = {}
         self.found: dict[bytes, Kept] = {}
         self.stored_bytes = self.ops = self.bytes = 0
@@ -127,6 +128,7 @@ class _Reading:
                 elif (entry.hlc, entry.agent) < (before.hlc, before.agent):
                     self.found[change.hash] = entry
                     fresh.append(entry)
+        self._before = {}
         return fresh
 
     def _item(self, one: Stored, known: _Item | None) -> _Item:
@@ -151,7 +153,8 @@ class _Reading:
                 if one.name != CHUNK_MARK + hashlib.sha256(one.data).hexdigest():
                     return _Item(one, (), MISNAMED)
                 spent = (self.ops, self.bytes)
-                entries = unpack(one.data, self.limits, known=self.found, spent=spent)
+                known = {**self._before, **self.found} if self._before else self.found
+                entries = unpack(one.data, self.limits, known=known, spent=spent)
                 return _Item(one, tuple(entries), None)
             change = read_change(one.data, self.limits)
         except DocumentTooLargeError as error:
@@ -261,7 +264,7 @@ class Gathered:
             entries = reading.add(fresh, {})
             if not reading.passed:
                 return Gathered(reading, self._following(reading, entries))
-        reading = _Reading(self._reading.limits)
+        reading = _Reading(self._reading.limits, self._reading.found)
         reading.add(now.values(), known)
         if reading.found == self._reading.found:
             return Gathered(reading, self._order)
