@@ -28,8 +28,8 @@ class Tally(Recorder):
     def __init__(self, path: Path) -> None:
         """Open or continue a history; see `Recorder`."""
         self.acknowledged = 0
-        self.rows: list[Mapping[str, object]] = unfinished(path)
-        self._begun = self.rows[0]["cycle"] if self.rows else None
+        self._begun = unfinished(path)
+        self.rows: list[Mapping[str, object]] = []
         self._more = trio.Event()
         self._reads: set[int] = set()
         super().__init__(path)
@@ -69,12 +69,10 @@ class Tally(Recorder):
         await self._more.wait()
 
     def event(self, kind: str, **fields: object) -> None:
-        """As of `Recorder`; a `cycle` line begins the rows anew, unless it is the same cycle."""
+        """As of `Recorder`; a `cycle` line begins the rows anew, or goes on with its first try."""
         if kind == "cycle":
             self._reads = set()
-            if fields["cycle"] != self._begun:
-                self.rows = []
-            self._begun = None
+            self.rows = self._begun.pop(int(str(fields["cycle"])), [])
         super().event(kind, **fields)
 
     def _append(self, row: Mapping[str, object]) -> None:
@@ -82,27 +80,27 @@ class Tally(Recorder):
         super()._append(row)
 
 
-def unfinished(path: Path) -> list[Mapping[str, Any]]:
-    """Decoded lines of the last cycle of a history, if it has no verdict yet.
+def unfinished(path: Path) -> dict[int, list[Mapping[str, Any]]]:
+    """Decoded lines of the cycles of a history that were begun and have no verdict, by number.
 
     Raises:
         OSError: the file is there and cannot be read.
     """
-    kept: list[bytes] = []
-    number: object = None
+    kept: dict[int, list[bytes]] = {}
+    number: int | None = None
     try:
         lines = path.open("rb")
     except FileNotFoundError:
-        return []
+        return {}
     with lines:
         for line in lines:
             if not line.endswith(b"\n"):
                 break
             if line.startswith(b'{"kind":"cycle",'):
-                told = json.loads(line)["cycle"]
-                kept, number = (kept if told == number else []), told
+                number = int(json.loads(line)["cycle"])
             elif line.startswith(b'{"kind":"verdict",'):
-                kept, number = [], None
+                kept.pop(int(json.loads(line)["cycle"]), None)
+                number = None
             if number is not None:
-                kept.append(line)
-    return [json.loads(line) for line in kept]
+                kept.setdefault(number, []).append(line)
+    return {number: [json.loads(line) for line in rows] for number, rows in kept.items()}

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from chaos.check import convergence
 from chaos.check.cycle import Judged, check_cycle
 from chaos.check.gathering import gather
-from chaos.history import Anomaly, Begin, Completion, CycleStart, Event, FinalRead, Invoke
+from chaos.history import (
+    Anomaly,
+    Begin,
+    Completion,
+    CycleStart,
+    Event,
+    FinalRead,
+    Invoke,
+    Verdict,
+)
 
 NAME = "campaign"
 
@@ -58,8 +67,9 @@ def check_campaign(events: Iterable[Event]) -> Campaign:
 def _blocks(
     events: Iterable[Event], campaign: Campaign, whole: list[FinalRead]
 ) -> Iterator[list[Event]]:
-    """The events of each cycle; a cycle that was begun anew is one with its first try."""
+    """The events of each cycle; one that was begun anew, be it later, is one with its first try."""
     block: list[Event] = []
+    begun: dict[int, list[Event]] = {}
     number: int | None = None
     for event in events:
         match event:
@@ -68,17 +78,24 @@ def _blocks(
             case FinalRead() if event.scope == "all":
                 whole.append(event)
             case CycleStart() if event.cycle != number:
-                if block:
+                if number is not None and not _is_judged(block):
+                    begun[number] = block
+                elif block:
                     yield block
-                block, number = [event], event.cycle
+                number = event.cycle
+                block = [*begun.pop(number, ()), event]
             case _ if number is not None:
                 block.append(event)
             case Invoke() | Completion():
                 block.append(event)  # before any cycle: nobody's, but never nothing
             case _:
                 pass
-    if block:
-        yield block
+    yield from (rows for rows in (block, *begun.values()) if rows)
+
+
+def _is_judged(block: list[Event]) -> bool:
+    """Whether a cycle came as far as its final reads, or to a verdict without."""
+    return any(isinstance(event, Verdict | FinalRead) for event in reversed(block))
 
 
 def _judge(block: list[Event], campaign: Campaign, left: dict[int, Mapping[str, str]]) -> None:

@@ -49,16 +49,32 @@ def test_a_cycle_that_was_cut_short_is_judged_with_its_first_try(tmp_path: Path)
         end(tally)
         begin(tally, 3)
         assert ids(tally) == []
-    assert [row["cycle"] for row in unfinished(path)] == [3]
+    assert list(unfinished(path)) == [3]
+
+
+def test_a_cycle_that_was_cut_short_may_be_begun_anew_after_others(tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    with Tally(path) as tally:
+        begin(tally, 1)
+        tally.invoke("c", "n1", "add", id="a")
+    with Tally(path) as tally:  # other classes of the plan come first this time
+        begin(tally, 2)
+        tally.invoke("c", "n1", "add", id="b")
+        end(tally)
+        assert ids(tally) == ["b"]
+    with Tally(path) as tally:
+        begin(tally, 1)
+        tally.invoke("c", "n1", "add", id="c")
+        assert ids(tally) == ["a", "c"]
 
 
 def test_of_a_finished_cycle_nothing_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "h"
-    assert unfinished(path) == []
+    assert unfinished(path) == {}
     with Tally(path) as tally:
         begin(tally, 1)
         end(tally)
-    assert unfinished(path) == []
+    assert unfinished(path) == {}
     with Tally(path) as tally:
         begin(tally, 2)
         assert ids(tally) == []

@@ -170,3 +170,14 @@ def test_a_node_that_was_not_read_is_told() -> None:
     rows = campaign()
     rows.remove(next(row for row in rows if row.get("scope") == "all"))
     assert anomalies(rows) == {("campaign", "unread")}
+
+
+def test_a_cycle_that_was_begun_anew_after_others_is_judged_with_its_first_try() -> None:
+    rows = [{**row} for row in settled("set")]
+    half = next(at for at, row in enumerate(rows) if row["kind"] == "invoke") + 2
+    other = [{**row, "cycle": 2} if "cycle" in row else row for row in settled("set")]
+    verdict = {"kind": "verdict", "class": "F01", "verdict": "pass", "cycle": 1, "at": 9.0}
+    again = {**rows[0]}
+    told = [BEGIN, *rows[:half], *other, {**verdict, "cycle": 2}, again, *rows[half:], verdict]
+    judged = check_campaign(parse(row) for row in told)
+    assert (judged.unfinished, sorted(one.cycle for one in judged.judged)) == ([], [1, 2])
