@@ -63,13 +63,14 @@ def is_pack(data: bytes) -> bool:
     return data.startswith(MARK)
 
 
-def claimed(data: bytes) -> int:
-    """How many changes a pack claims to hold; nothing of it is read.
+def claimed(data: bytes) -> tuple[int, int]:
+    """How many changes a pack claims to hold, and in how many bytes; nothing of it is read.
 
     Raises:
         ChangeError: it has no head.
     """
-    return read_uleb(data, len(MARK))[0]
+    count, at = read_uleb(data, len(MARK))
+    return count, read_uleb(data, at)[0]
 
 
 class _Last:

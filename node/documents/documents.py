@@ -26,7 +26,8 @@ from node.memory.problems import InvalidField
 from node.memory.record import check_author
 
 THREAD_BYTES_MIN: Final = 16 * 1024
-"""What has more than so many bytes to be read is opened in a thread."""
+"""What has more than so many bytes of changes to be read, some 160 changes that take ten
+milliseconds, is opened in a thread."""
 
 EDITS_MAX: Final = 1000
 MESSAGE_CHARS_MAX: Final = 512
@@ -120,7 +121,7 @@ class Documents:
             cold = [
                 one
                 for one in self._pen.around.sheets(wanted)
-                if shelf.unread_bytes(one) > THREAD_BYTES_MIN
+                if shelf.unread(one) > THREAD_BYTES_MIN
             ]
             if not cold:
                 return

@@ -47,7 +47,7 @@ class Plan(NamedTuple):
     @property
     def packed(self) -> int:
         """How many changes are to be unpacked."""
-        return sum(claimed(one.data) for one in self.packs)
+        return sum(_changes_in(one) for one in self.packs)
 
 
 class Fold(NamedTuple):
@@ -96,13 +96,13 @@ def planned(
     ready = (singles if forced else ready)[:AT_ONCE_MAX]
     size = len(ready)
     chosen: list[Stored] = []
-    for one in sorted(packs, key=lambda one: (claimed(one.data), one.name)):
-        if claimed(one.data) >= _GROWTH * size:
+    for one in sorted(packs, key=lambda one: (_changes_in(one), one.name)):
+        if _changes_in(one) >= _GROWTH * size:
             break
         if one.name in waiting or (one.name in early and not forced):
             continue
         chosen.append(one)
-        size += claimed(one.data)
+        size += _changes_in(one)
     names = {one.name for one in (*ready, *chosen)}
     return Plan(tuple(ready), tuple(chosen), _versions(stored, names))
 
@@ -128,6 +128,10 @@ def folded(plan: Plan, gathered: Gathered, limits: DocumentLimits) -> Fold | Non
     if name in plan.versions or len(data) > limits.stored_bytes_max:
         return None
     return Fold(name, data, plan.versions) if _is_lossless(data, wanted, limits) else None
+
+
+def _changes_in(one: Stored) -> int:
+    return claimed(one.data)[0]
 
 
 def hash_in(name: str) -> bytes:

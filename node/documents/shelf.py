@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from crdt.document.gathering import Gathered, gather, seed_change
-from crdt.document.model import DocumentLimits, Stored
+from crdt.document.model import ChangeError, DocumentLimits, Stored
 from crdt.document.opened import Document
-from crdt.document.pack import Kept, pack
+from crdt.document.pack import Kept, claimed, is_pack, pack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
 from node.documents.sheet import Sheet
@@ -26,6 +26,9 @@ from node.documents.sheet import Sheet
 SHELF_BYTES_MAX: Final = 64 * 2**20
 _ENTRY_BYTES: Final = 1024
 """What a document weighs here besides itself and its text, roughly."""
+
+_CHANGE_BYTES: Final = 100
+"""What a change in a pack counts, besides its part of the streams, as one that comes alone."""
 
 NO_DOT: Final = Dot(b"", 0)
 
@@ -142,11 +145,12 @@ class Shelf:
         if sheet.stored and (found is None or found.sheet.stored != sheet.stored):
             self._put(_opened(sheet, self.limits))
 
-    def unread_bytes(self, sheet: Sheet) -> int:
-        """How much of a document is not open here."""
+    def unread(self, sheet: Sheet) -> int:
+        """How much there is to read of a document that is not open here, in bytes of changes."""
         found = self._entries.get(sheet.key)
         known = set() if found is None else {(one.name, one.dot) for one in found.sheet.stored}
-        return sum(len(one.data) for one in sheet.stored if (one.name, one.dot) not in known)
+        fresh = [one.data for one in sheet.stored if (one.name, one.dot) not in known]
+        return sum(map(_toil, fresh))
 
     def text_beside(self, sheet: Sheet) -> str | None:
         """As `text`, for a thread: a document that does not stand here is opened, and kept."""
@@ -178,6 +182,17 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _toil(data: bytes) -> int:
+    """How much there is to read in a chunk; a pack of a kilobyte may hold thousands of changes."""
+    if not is_pack(data):
+        return len(data)
+    try:
+        changes, size = claimed(data)
+    except ChangeError:
+        return len(data)  # nobody will read it
+    return size + _CHANGE_BYTES * changes
 
 
 def _opened(sheet: Sheet, limits: DocumentLimits) -> _Entry:

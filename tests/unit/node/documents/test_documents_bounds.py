@@ -221,8 +221,8 @@ def test_the_shelf_lets_go_of_what_was_not_asked_for_longest() -> None:
         shelf.document(sheet("a", "a"))
     assert 3 < len(shelf) < 12
     assert shelf.weight <= 12_000
-    assert shelf.unread_bytes(sheet("a", "a")) == 0
-    assert shelf.unread_bytes(sheet("b", "b")) > 0
+    assert shelf.unread(sheet("a", "a")) == 0
+    assert shelf.unread(sheet("b", "b")) > 0
     assert shelf.text_beside(sheet("b", "b")) == ""
     one = Shelf(1, LIMITS)
     one.document(sheet("a", "a"))
