@@ -87,10 +87,12 @@ class Author:
 
     Attributes:
         long: how many characters a text grows by at most, now and then.
+        graphemes: what is written.
     """
 
     random: Random
     long: int = 1_200
+    graphemes: Sequence[str] = GRAPHEMES
 
     def edits(self, shown: Mapping[str, Any], most: int = 5) -> list[dict[str, Any]]:
         """One to `most` edits of a document as it is shown."""
@@ -106,7 +108,7 @@ class Author:
 
     def words(self, most: int) -> str:
         """Any text."""
-        return "".join(self.random.choices(GRAPHEMES, k=self.random.randint(0, most)))
+        return "".join(self.random.choices(self.graphemes, k=self.random.randint(0, most)))
 
     # --- edits ----------------------------------------------------------------------------
 
