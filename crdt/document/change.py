@@ -68,6 +68,7 @@ def encode_change(
     if any(len(one) != HASH_BYTES for one in known):
         raise ChangeError(f"a hash has {HASH_BYTES} bytes")
     _check_head(actor, seq, start_op, time, len(done))
+    _check_extra(extra, seq)
     check_ops(done)
     others = sorted(actors_of(done) - {actor})
     if any(not 0 < len(one) <= ACTOR_BYTES_MAX for one in others):
@@ -125,7 +126,9 @@ def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
             "a change is cut off, or mentions an actor that it does not name"
         ) from None
     _check_head(actor, seq, start_op, time, len(ops))
-    return Change(digest, chunk, actor, seq, start_op, time, message, deps, ops, chunk[end:])
+    extra = chunk[end:]
+    _check_extra(extra, seq)
+    return Change(digest, chunk, actor, seq, start_op, time, message, deps, ops, extra)
 
 
 def read_changes(data: bytes, limits: DocumentLimits) -> list[Change]:
@@ -162,6 +165,12 @@ def _check_head(actor: bytes, seq: int, start_op: int, time: int, count: int) ->
         raise ChangeError(f"{start_op} is no counter to begin {count} operations with")
     if not -NUMBER_MAX <= time <= NUMBER_MAX:
         raise ChangeError(f"{time} is no time")
+
+
+def _check_extra(extra: bytes, seq: int) -> None:
+    """Version 3.5 of the library takes such bytes for more, and panics after a first change."""
+    if seq > 1 and extra[:1] == b"\x01":
+        raise ChangeError("bytes at its end that only the first change of an actor may have")
 
 
 def read_head(

@@ -12,7 +12,7 @@ from crdt.document.change import (
     read_change,
     read_changes,
 )
-from crdt.document.chunk import frame
+from crdt.document.chunk import contents_at, frame
 from crdt.document.model import (
     NULL,
     Action,
@@ -250,6 +250,20 @@ def test_what_no_change_says_is_refused(name: str) -> None:
 def test_what_cannot_be_read_is_not_written(bad: dict[str, Any]) -> None:
     with pytest.raises(ChangeError):
         again(a_change(PLAIN), **bad)
+
+
+def test_bytes_for_later_versions_are_kept() -> None:
+    for extra, seq in ((b"later", 7), (b"\x01abc", 1), (b"\x00\x01", 2)):
+        change = a_change(PLAIN, extra=extra, seq=seq)
+        assert read_change(change.data, LIMITS).extra == extra
+
+
+def test_bytes_over_which_the_official_library_stops_are_refused() -> None:
+    data = a_change(PLAIN, seq=2).data
+    with pytest.raises(ChangeError, match="first change"):
+        read_change(frame(data[contents_at(data) :] + b"\x01abc")[1], LIMITS)
+    with pytest.raises(ChangeError, match="first change"):
+        a_change(PLAIN, seq=2, extra=b"\x01abc")
 
 
 def test_a_change_has_so_many_operations_and_no_more() -> None:
