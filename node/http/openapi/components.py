@@ -57,6 +57,10 @@ def fields_of(limits: Limits) -> dict[str, Schema]:
         "source": text(most=2048),
         "metadata": table(anything(), about="at most 64 KiB and 32 levels"),
         "memory_kind": one_of(*sorted(KINDS)),
+        "document": text(
+            pattern="^[A-Za-z0-9+/=]*$",
+            about="base64 of all changes of a document, as an export has it; in place of content",
+        ),
         "scope": one_of(*sorted(SCOPES), about="only `private` hides"),
         "expires_at": moment(about="in the future"),
         "ttl_secs": whole(1, 3_155_760_000),
@@ -189,4 +193,4 @@ def _memory(given: dict[str, Schema]) -> Schema:
     )
 
 
-_NOT_SHOWN: Final = frozenset(("ttl_secs", "agent_id", "expires_at"))
+_NOT_SHOWN: Final = frozenset(("ttl_secs", "agent_id", "expires_at", "document"))
