@@ -20,7 +20,7 @@ from crdt.hlc import HybridClock
 from crdt.mint import Author, operation
 from crdt.op import Draft, Op, record_key
 from crdt.record import Record, apply
-from crdt.view import NothingPending, order, shown, view
+from crdt.view import NothingPending, shown, view
 from node.contracts import (
     Applied,
     Caller,
@@ -36,6 +36,7 @@ from node.documents.seam import held_of
 from node.documents.shelf import Shelf
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
 from node.mesh_view import MemberStatus, MeshStatus, Removal
+from node.replication.conflicting import beside_text, concurrent
 from node.replication.rivals import beside, classes
 
 NODE_ID = bytes(range(32))
@@ -165,17 +166,10 @@ class FakeReader:
 
     def conflicts(self, collection: str, record_id: str) -> dict[str, list[ConcurrentValue]]:
         part = shown(self._node.records.get(record_key(DATA, collection, record_id)), _NOTHING)
-        out: dict[str, list[ConcurrentValue]] = {}
-        for name, versions in (part.fields if part else {}).items():
-            if len({json.dumps(v.value) for v in versions}) > 1 and name != "rev":
-                ranked = sorted(versions, key=lambda v: order(v, _NOTHING), reverse=True)
-                out[name] = [
-                    ConcurrentValue(
-                        value=v.value, dot=v.origin.dot, hlc=v.origin.hlc, agent=v.origin.agent
-                    )
-                    for v in ranked
-                ]
-        return out
+        if part is None:
+            return {}
+        held = self.whole(collection, record_id, private=False)
+        return concurrent(part, _NOTHING, beside_text(held, self._node.shelf))
 
     def text_after(self, op: Op) -> str:
         return str(op.set.get("content", ""))

@@ -18,6 +18,7 @@ from node.documents.sheet import Sheet
 from node.documents.shelf import Shelf
 from node.errors import RetryKeyReused
 from node.memory.problems import InvalidField
+from node.recall.source import StoreSource
 from tests.unit.node.documents.rig import ANN, Side, mesh
 
 LIMITS = DocumentLimits()
@@ -199,6 +200,20 @@ async def test_a_long_document_is_opened_in_a_thread(monkeypatch: pytest.MonkeyP
         assert threading.main_thread().name not in opened
         assert {one.document.text() for one in both if one.document} == {a.text(ident)}
         assert sorted(a.text(ident)[-2:]) == ["2", "3"]
+
+
+async def test_an_index_is_fed_the_text_in_its_thread_which_opens_the_document() -> None:
+    async with mesh("a") as (a,):
+        ident = await a.create("one")
+        await a.type(ident, " two")
+        await a.engine.drain()
+        key = a.held(ident).sheet.key  # type: ignore[union-attr]  # a document
+        a.engine.shelf._drop(key)
+        source = StoreSource(lambda: a.engine)
+        page = await asyncio.to_thread(source.page, 0, 10)
+        told = {one.document.id: one.document.content for one in page.changes if one.document}
+        assert told == {ident: "one two"}
+        assert key in a.engine.shelf._entries
 
 
 def sheet(ident: str, words: str) -> Sheet:
