@@ -31,11 +31,11 @@ from tests.benchmarks.scale import Line, Scale
 from tests.benchmarks.shapes import DOCUMENTS, document_id
 
 _LIMITS: Final = DocumentLimits()
-_LENGTHS: Final = (10, 100, 1_000)
+_LENGTHS: Final = {"tiny": (10, 50)}
+_LENGTHS_ELSE: Final = (10, 100, 1_000)
 _TIMES: Final = {"tiny": 3, "quick": 20, "bench": 100, "full": 300}
 _SHORT: Final = {"tiny": 50, "quick": 1_000, "bench": 1_000, "full": 1_000}
 _ACTOR: Final = new_actor(DATA, 1_770_000_000, bytes(8), bytes(32))
-_UNFOLDED: Final = 1_000
 _UNFOLDED_EDITS: Final = 16
 """After so many more the node folds whether or not the absent member has the changes."""
 _WORDS: Final = ("peers ", "agree ", "on what ", "was ", "written ", "and ", "when. ")
@@ -44,7 +44,7 @@ _WORDS: Final = ("peers ", "agree ", "on what ", "was ", "written ", "and ", "wh
 def documents(folder: Path, scale: Scale) -> Iterator[Line]:
     """All of it."""
     tag = {"bench": "documents"}
-    for length in _LENGTHS:
+    for length in _LENGTHS.get(scale.name, _LENGTHS_ELSE):
         for load, line in _opening(length, _TIMES[scale.name]):
             yield {**tag, "load": load, "items": length, **line}
     with running(folder / "mesh") as mesh:
@@ -143,7 +143,8 @@ def typed(changes: int, seed: int = 1) -> list[Kept]:
     """A document of one text that three people typed, change by change; deterministic."""
     rng = random.Random(seed)
     kept = [Kept(seed_change("bench", "Agenda. ", _LIMITS), "ai:bench", 0)]
-    document = Document.opened(gather(_singles(kept), _LIMITS))
+    gathered = gather(_singles(kept), _LIMITS)
+    document = Document.opened(gathered)
     last: dict[bytes, int] = {}
     while len(kept) < changes:
         actor = rng.randrange(3).to_bytes(16, "big")
@@ -153,7 +154,8 @@ def typed(changes: int, seed: int = 1) -> list[Kept]:
         seq = last[actor] = last.get(actor, 0) + 1
         change = document.edited([word], actor=actor, seq=seq, time=1_770_000_000, message=None)
         kept.append(Kept(change, "ai:bench", len(kept) << 16))
-        document = document.grown(gather(_singles(kept), _LIMITS))
+        gathered = gathered.grown(_singles(kept))
+        document = document.grown(gathered)
     return kept
 
 

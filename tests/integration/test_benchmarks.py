@@ -13,7 +13,7 @@ from tests.benchmarks.targets import TARGETS
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
 ROOT = Path(__file__).parents[2]
-ONLY = ("writes", "bulk", "reads", "catchup", "bootstrap", "etcd", "redis")
+ONLY = ("writes", "bulk", "reads", "catchup", "bootstrap", "documents", "etcd", "redis")
 RIVALS = {"etcd": "etcd", "redis": "redis-server"}
 
 
