@@ -71,6 +71,21 @@ class Document:
         document._take(gathered)
         return document
 
+    @classmethod
+    def of(cls, kept: Iterable[Kept], limits: DocumentLimits = NO_LIMITS) -> "Document":
+        """The document that changes make that another one has taken.
+
+        Args:
+            kept: the changes, each after what it depends on.
+            limits: as for `opened`.
+        """
+        document = cls(limits)
+        for one in kept:
+            document._opset.apply(one.change)
+            document._add(one)
+        document._ops = document._opset.ops
+        return document
+
     def grown(self, gathered: Gathered) -> "Document":
         """The document as its record holds it now; it takes the place of this one.
 
@@ -176,13 +191,8 @@ class Document:
             MissingChangesError: there are no such changes.
         """
         past = self._past(heads)
-        then = Document(self._limits)
-        for name, one in self._taken.items():
-            if past is None or name in past:
-                then._opset.apply(one.change)
-                then._add(one)
-        then._ops = then._opset.ops
-        return then
+        seen = (one for name, one in self._taken.items() if past is None or name in past)
+        return Document.of(seen, self._limits)
 
     def _past(self, heads: Iterable[bytes]) -> set[bytes] | None:
         """These changes and all that they depend on; None if that is all there is."""

@@ -4,6 +4,7 @@ Law: only translation. Hashes are lowercase hex, changes base64 in JSON and as t
 Every answer to a write tells its durability, and the heads that the document has with it.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from crdt.document.opened import Document
 from crdt.document.pack import Kept
 from crdt.hlc import millis
 from node.contracts import Held, Receipt
-from node.documents.documents import Added, Documents, Edited, heads_of
+from node.documents.documents import THREAD_BYTES_MIN, Added, Documents, Edited, heads_of
 from node.documents.problems import UnknownHeads
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
@@ -56,21 +57,21 @@ def _documents(call: Call) -> Documents:
 async def read(call: Call) -> Answer:
     """GET /memories/{id}/document."""
     services = call.services
+    heads = _heads("heads", call.query.get("heads"))
+    verify = flag_of("verify", call.query.get("verify"))
     held, document = await _documents(call).opened(call.params[0], call.reader)
     services.metrics.counter("memory_reads_total").inc()
     services.access.touch(held.id, services.now_ms())
     headers: Headers = {hdrs.ETAG: f'"{held.view.etag}"', hdrs.VARY: hdrs.ACCEPT}
-    heads = _heads("heads", call.query.get("heads"))
     if heads is not None:
-        document = _at(document, heads)
-    verify = flag_of("verify", call.query.get("verify"))
+        document = await _at(document, heads)
     if not verify and _has(held, call.headers.get(hdrs.IF_NONE_MATCH)):
         return Answer(304, b"", headers=headers)
     if liked_best(call.headers.get(hdrs.ACCEPT), (JSON, AUTOMERGE)) == AUTOMERGE:
         return _bytes(document.data(), document, headers)
     shown = _shown(held, document)
     if verify:
-        shown["verified"] = await compared(document)
+        shown["verified"] = await asyncio.to_thread(compared, document.history())
     return json_answer(shown, headers=headers)
 
 
@@ -91,16 +92,17 @@ def _shown(held: Held, document: Document) -> dict[str, Any]:
     }
 
 
-def _at(document: Document, heads: Iterable[bytes]) -> Document:
-    """The document as it was at some of its heads.
+async def _at(document: Document, heads: Sequence[bytes]) -> Document:
+    """The document as it was at some of its heads, made beside the loop where there is much of it.
 
     Raises:
         UnknownHeads: it has no such changes here.
     """
-    try:
-        return document.at(heads)
-    except MissingChangesError as error:
-        raise UnknownHeads(error.missing) from error
+    later = {one.change.hash for one in _since(document, heads)}
+    then = [one for one in document.history() if one.change.hash not in later]
+    if sum(len(one.change.data) for one in then) > THREAD_BYTES_MIN:
+        return await asyncio.to_thread(Document.of, then)
+    return Document.of(then)
 
 
 def _bytes(data: bytes, document: Document, headers: Headers) -> Answer:
