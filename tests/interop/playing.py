@@ -36,6 +36,8 @@ class Asked(NamedTuple):
     time: int
 
 
+BLOCK: Final = {"type": "paragraph", "parents": [], "attrs": {"deep": [1, "x"]}}
+
 Writer = Callable[[Asked], bytes]
 
 
@@ -164,6 +166,7 @@ class Game:
                     {"op": "mark", **ends, "value": "red", "expand": expand},
                     {"op": "unmark", **ends, "expand": expand},
                     {"op": "update", "path": ["text"], "value": self.author.words(20)},
+                    {"op": "block", "path": ["text"], "index": start, "value": BLOCK},
                 )
             )
         ]

@@ -4,6 +4,7 @@ Each seed is one script (`tests.interop.playing`): one to three authors, a dozen
 of the changes written by the library and half by the reference's editing and encoder.
 """
 
+import base64
 import random
 import zlib
 
@@ -104,6 +105,19 @@ def test_the_library_reads_a_change_that_was_deflated(oracle: Oracle) -> None:
     assert oracle.load("deflated", deflated(chunk)) == [read_change(chunk, LIMITS).hash.hex()]
     assert split_chunks(deflated(chunk), LIMITS) == [chunk]
     assert oracle.text("deflated") == "words " * 200
+
+
+def test_what_the_library_keeps_of_an_author_stays(oracle: Oracle) -> None:
+    """It stands in bytes that the format leaves to later versions."""
+    oracle.ask("make", doc="signed", author="cafe", **{"from": {"text": "words"}})
+    oracle.edit("signed", [{"op": "splice", "path": ["text"], "insert": " and more"}])
+    changes = [read_change(chunk, LIMITS) for chunk in oracle.changes("signed")]
+    for change in changes:
+        check_bytes(change)
+    document = document_of(changes, random.Random(3))
+    oracle.load("signed again", document.data())
+    first = base64.b64encode(oracle.changes("signed again")[0]).decode()
+    assert oracle.ask("decode", change=first)["change"]["author"] == "cafe"
 
 
 def deflated(chunk: bytes) -> bytes:

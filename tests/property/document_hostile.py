@@ -239,12 +239,13 @@ def overflow(base: Base, dice: Dice) -> bytes:
 @cache
 def _squeezed(filling: bytes, times: int) -> bytes:
     squeezer = zlib.compressobj(1, zlib.DEFLATED, -15)
-    return squeezer.compress(filling * times) + squeezer.flush()
+    pieces = [squeezer.compress(filling * min(2**20, times - at)) for at in range(0, times, 2**20)]
+    return b"".join(pieces) + squeezer.flush()
 
 
 def deflated(_: Base, dice: Dice) -> bytes:
     """Chunks of type 2 that grow a thousandfold, or lie about what is in them."""
-    size = dice.choice((300_000, 3_000_000, 20_000_000))
+    size = dice.choice((300_000, 3_000_000, 120 * 2**20))
     packed = _squeezed(b"\x00", size)[: LIMITS.change_bytes_max - 40]
     if dice.random() < 0.3:
         packed = packed[: dice.randrange(len(packed))] + dice.randbytes(dice.randrange(9))
