@@ -69,4 +69,9 @@ DOCUMENTS: Final = (
         meaning="of words that a tool replaces at once, the later ones land beside their places",
         watch=Watch(property=("tests/unit/mcp/test_mcp_documents.py",)),
     ),
+    Planted(
+        name="68-retry-is-an-edit-of-its-own",
+        meaning="an edit that is sent to both sides of a cut, with key and heads, is made twice",
+        watch=Watch(property=("tests/unit/node/documents/test_documents_retries.py",)),
+    ),
 )
