@@ -6,13 +6,14 @@ from typing import Final, TypeVar
 from tests.planted.bug import PATCHES, Planted
 from tests.planted.core import CORE
 from tests.planted.documents import DOCUMENTS
+from tests.planted.interop import INTEROP
 from tests.planted.layers import Watch
 from tests.planted.operations import OPERATIONS
 
 __all__ = ["PATCHES", "PLANTED", "Planted", "together"]
 
 T = TypeVar("T")
-PLANTED: Final = tuple(sorted((*CORE, *OPERATIONS, *DOCUMENTS), key=lambda one: one.name))
+PLANTED: Final = tuple(sorted((*CORE, *OPERATIONS, *DOCUMENTS, *INTEROP), key=lambda one: one.name))
 
 
 def together(watches: Sequence[Watch]) -> Watch:
