@@ -103,11 +103,7 @@ class Receipt:
 
 @dataclass(slots=True, kw_only=True)  # never changed; freezing costs a call a field
 class Held:
-    """One visible record with its name.
-
-    `memo` keeps what is made of just this state of it; `sheet` is set for documents alone, whose
-    `content` is the text of it once it has changes.
-    """
+    """One visible record; `memo` keeps what is made of just this state, `sheet` is a document's."""
 
     collection: str
     id: str
@@ -195,10 +191,7 @@ class Reader(Protocol):
         ...
 
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
-        """The births of other owners or namespaces that share an id with what `get` gives.
-
-        `whole`: those of both lanes, what `get` gives too, be they archived or expired.
-        """
+        """Births of other owners or namespaces under an id; `whole`: all, in both lanes."""
         ...
 
     def archived(self, collection: str, record_id: str, *, own: bool = False) -> Held | None:
@@ -272,10 +265,7 @@ class Reader(Protocol):
         ...
 
     def feed(self, after: int, limit: int, *, own: bool = False) -> Sequence[FeedEntry]:
-        """Records changed after an arrival number, oldest change first, at most `limit`.
-
-        `own`: with those of the lane that never leaves this node.
-        """
+        """Records changed after an arrival number, oldest first; `own`: of the private lane too."""
         ...
 
     def operations(self, after: Place, limit: int) -> Operations:

@@ -47,6 +47,7 @@ from node.quota.quotas import Quotas
 from node.replication.engine import Engine
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning
+from node.settings.sections import Storage
 from node.sockets import OpenDoors
 from node.telemetry.tracing import Tracing
 from transport.link import LinkClosed
@@ -87,6 +88,19 @@ def private_census(engine: Engine, funnel: LocalFunnel, *, everywhere: bool) -> 
     return PrivateCensus(funnel.reader, scan, engine.now_ms)
 
 
+def sweep_rules(storage: Storage) -> SweepRules:
+    """What becomes of expired and of archived memories in the end."""
+    return SweepRules(
+        archive_on_gc=storage.archive_on_gc, archive_max_days=storage.archive_max_days
+    )
+
+
+def pen_over(engine: Engine, funnel: LocalFunnel) -> Pen:
+    """What writes into the documents of a node."""
+    around = EngineSurroundings(engine, funnel.reader())
+    return Pen(engine.shelf, entropy=os.urandom, now_ms=engine.now_ms, around=around)
+
+
 def make_services(  # noqa: PLR0913 - it is composed once, of exactly these parts
     live: Live,
     *,
@@ -102,12 +116,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
 ) -> Services:
     """Everything the HTTP face is given."""
     settings, now_ms = live.settings, engine.now_ms
-    pen = Pen(
-        engine.shelf,
-        entropy=os.urandom,
-        now_ms=now_ms,
-        around=EngineSurroundings(engine, funnel.reader()),
-    )
+    pen = pen_over(engine, funnel)
     rules = DraftRules(
         limits=settings.limits,
         default_namespace=settings.storage.default_namespace,
@@ -129,10 +138,7 @@ def make_services(  # noqa: PLR0913 - it is composed once, of exactly these part
         requires_signature=lambda agent: bound_key(governing, agent) is not None,
     )
     return Services(
-        sweep_rules=SweepRules(
-            archive_on_gc=settings.storage.archive_on_gc,
-            archive_max_days=settings.storage.archive_max_days,
-        ),
+        sweep_rules=sweep_rules(settings.storage),
         memories=memories,
         documents=Documents(memories, pen),
         mesh=oversight.mesh,
