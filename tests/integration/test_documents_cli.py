@@ -146,3 +146,16 @@ def test_a_memory_of_another_kind_says_what_to_do(node: RealNode) -> None:
     assert "memory_kind" in ran.err
     assert mnemesh("update", made, "--kind", "document", node=node).code == 0
     assert "words" in mnemesh("doc", "show", made, node=node).out
+
+
+def test_an_agent_that_has_bound_a_key_signs_its_edits(node: RealNode) -> None:
+    made = told("identity", "generate", "--agent-id", "ai:key", node=node)
+    binding = ("--agent-id", "ai:key", "--type", "ai:test", "--pub", made["public_key_file"])
+    assert mnemesh("agent", "register", *binding, node=node).code == 0
+    stored_as = ("--kind", "document", "--agent-id", "ai:key")
+    ident = told("store", "Plan", "words", *stored_as, node=node)["id"]
+    path = f"/memories/{ident}/document"
+    refused = node.ask("PATCH", path, [{"op": "delete", "path": ["text"]}], X_Agent_Id="ai:key")
+    assert (refused.status, refused.body["error"]) == (401, "agent_signature_missing")
+    told("doc", "edit", ident, "--append", "!", "--agent-id", "ai:key", node=node)
+    assert content(node, ident) == "words!"
