@@ -62,9 +62,11 @@ class Client:
         self.oracle.edit(self.doc, ops, message=message)
         self.heads = self.oracle.ask("heads", doc=self.doc)["heads"]
 
-    def push(self, *, as_json: bool = False) -> dict[str, Any]:
-        """Send what was changed since the last time."""
+    def push(self, *, as_json: bool = False) -> dict[str, Any] | None:
+        """Send what was changed since the last time; None when that is nothing."""
         changes = self.oracle.changes(self.doc, self.sent)
+        if not changes:
+            return None
         kind, data = AUTOMERGE, b"".join(changes)
         if as_json:
             encoded = [base64.b64encode(one).decode() for one in changes]
