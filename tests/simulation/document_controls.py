@@ -44,7 +44,18 @@ def _no_heads() -> list[Patch]:
     return [(pen.Pen, "edited", edited)]
 
 
+def _own_retry() -> list[Patch]:
+    original = pen.Pen.edited
+
+    def edited(self: pen.Pen, *args: Any, retry: Any = None, **kept: Any) -> Any:
+        del retry
+        return original(self, *args, **kept)
+
+    return [(pen.Pen, "edited", edited)]
+
+
 PATCHES = {
+    "ownretry": (_own_retry, "a retry on the other side of a cut is an edit of its own"),
     "onename": (_one_name, "two changes of a document share an actor and a number"),
     "lossyfold": (_lossy_fold, "a fold leaves out a change"),
     "noheads": (_no_heads, "an edit is made upon what is there, not upon what was seen"),

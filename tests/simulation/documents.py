@@ -10,7 +10,7 @@ that the code under test computes.
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,10 +25,11 @@ from crdt.mint import MissingRecordError
 from crdt.op import Draft, Kind, Op
 from crdt.request import DeniedError
 from crdt.view import View, view
-from node.contracts import Held
+from node.contracts import Held, RetryKey
 from node.documents import folding
 from node.documents.around import EngineSurroundings
 from node.documents.pen import Pen
+from node.documents.problems import UnknownHeads
 from node.documents.sheet import Written, sheet_of
 from node.documents.shelf import Shelf, seed_of
 from node.limits import Limits
@@ -159,15 +160,47 @@ class Documents:
             past, heads = r.choice(old)
             value = past.value()
         edit, token = self._drawn_edit(value)
-        written = desk.pen.edited(held, [edit], heads=list(heads))
-        drafts = _RULES.rewritten(held, written.set, written.removed)
-        ops = process.mint(drafts, agent)
-        self._note(held.id, ops, written, token)
+        retry = (
+            RetryKey(agent=agent, key=self._fresh(), body=bytes(32)) if r.random() < 0.2 else None
+        )
+        ops, written = self._mint(desk, held, edit, token, agent, heads, retry)
+        if retry is not None:
+            self._again(process.world, held.id, edit, token, agent, heads, retry)
         if r.random() < 0.2:
             desk.seen = [*desk.seen[1 - _SEEN_MAX :], (held.id, document.at(heads), heads)]
         process.world.stat["document_edits"] += bool(ops)
         process.world.stat["document_folds"] += bool(ops) and _folds(written)
         return len(ops)
+
+    def _mint(
+        self,
+        desk: _Desk,
+        held: Held,
+        edit: dict[str, Any],
+        token: Mapping[str, Any],
+        agent: str,
+        heads: Sequence[bytes],
+        retry: RetryKey | None,
+    ) -> tuple[list[Op], Written]:
+        written = desk.pen.edited(held, [edit], heads=list(heads), retry=retry)
+        if not written.set:  # the retry came by another way already
+            return [], written
+        ops = desk.process.mint(_RULES.rewritten(held, written.set, written.removed), agent)
+        self._note(held.id, ops, written, token)
+        return ops, written
+
+    def _again(self, world: "World", ident: str, *sent: Any) -> None:
+        """The same request at another process, if it has seen what the edit is made upon."""
+        process = world.procs[self.random.choice(sorted(world.procs))]
+        held = self._held(process, ident)
+        if held is None or not process.may_mint():
+            return
+        try:
+            self._mint(self._desk(process), held, *sent)
+        except (DeniedError, MissingRecordError, UnknownHeads):
+            return
+        world.stat["document_retries"] += 1
+        process.pump()
 
     def _note(self, ident: str, ops: list[Op], written: Written, token: Mapping[str, Any]) -> None:
         for op in ops[:1]:
@@ -240,11 +273,11 @@ class Documents:
         shows = _closed(changes) or _closed(_begun(world, ident, clock))
         mine = {token.change for token in self.tokens.values()}
         begun = {word for name, one in shows.items() if name not in mine for word in _typed(one)}
-        tokens = [
-            token
+        tokens = {
+            token.change: token
             for token in self.tokens.values()
             if token.document == ident and token.change in shows
-        ]
+        }.values()
         value = document.value()
         there = Counter([*TOKEN.findall(value["text"]), *value.get("list", ())])
         need(not TOKEN.sub("", value["text"]), "D3 a token is torn", ident, value["text"])

@@ -53,9 +53,10 @@ LAST_CAUGHT: dict[str, tuple[int, ...]] = {
     "earlyseal": (96, 238, 77, 229),
     "believed": (26, 7, 12),
     "unproven": (203, 10, 7),
-    "onename": (29, 113),
-    "lossyfold": (0, 1),
-    "noheads": (1, 3),
+    "onename": (113, 217, 256),
+    "lossyfold": (1, 3),
+    "noheads": (0, 1),
+    "ownretry": (0, 1, 2),
 }
 
 
@@ -81,6 +82,7 @@ def test_documents_are_edited_from_all_sides_while_the_world_breaks() -> None:
         met += run(seed, documents=True).stat
     assert met["document_tokens"] > 200
     assert met["document_folds"] > 10
+    assert met["document_retries"] > 10
     assert met["documents_judged"] > 20
 
 
