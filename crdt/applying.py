@@ -121,6 +121,8 @@ class Applying:
         """What governance below its heads says of an operation on a record."""
         try:
             verdict = self.governance.state(op.heads).verdict(op)
+        except MemoryError:  # on this node alone: refused here and nowhere else
+            raise
         except Exception:  # noqa: BLE001 - a gate that fails refuses, on every node alike
             return DENIED
         if verdict.answer is Answer.PENDING and lane_of(op.dot.actor) == PRIVATE:

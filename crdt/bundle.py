@@ -121,6 +121,8 @@ def read_bundle(data: bytes, *, cluster: bytes, ops_max: int) -> Bundle:
     """
     try:
         row = msgpack.unpackb(data, raw=False)
+    except MemoryError:  # says nothing about the bytes
+        raise
     except Exception as error:
         raise BundleError("malformed", f"not msgpack: {error}") from error
     if not isinstance(row, list) or len(row) != 7:  # noqa: PLR2004 - the layout's width
@@ -133,6 +135,8 @@ def read_bundle(data: bytes, *, cluster: bytes, ops_max: int) -> Bundle:
     _check_header(actor, first, count, prev, body, signature, ops_max)
     try:
         ops = decode_ops(body, actor, first)
+    except MemoryError:  # says nothing about the bytes
+        raise
     except Exception as error:
         raise BundleError("malformed_op", str(error)) from error
     if len(ops) != count:

@@ -253,6 +253,8 @@ def decode(data: bytes) -> Message:
     """
     try:
         row = msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except MemoryError:  # says nothing about the bytes
+        raise
     except Exception as error:
         raise MessageError("malformed", f"not msgpack: {error}") from error
     if not isinstance(row, list) or not row:

@@ -254,6 +254,8 @@ def decode_pending(data: bytes) -> Pending:
             for actor, seq, agent, hlc, yes, human, registered, seen, *reason in votes
         }
         first = Dot(*leader) if leader is not None else None
+    except MemoryError:  # says nothing about the bytes
+        raise
     except Exception as error:
         raise ValueError(f"stored bytes are not a pending operation: {error}") from error
     return Pending(

@@ -147,6 +147,8 @@ def decode(key: bytes, data: bytes) -> Record:
             for group in groups:
                 _read_group(fields, actors, classes, group)
             record = Record(_births(actors, classes, births), fields)
+    except MemoryError:  # says nothing about the bytes
+        raise
     except Exception as error:
         raise RecordError(f"stored bytes are not a record: {error}") from error
     record.stored_as(key, data)

@@ -5,8 +5,7 @@ of its actor, chains to the last, and everything it refers to is known; then its
 not depend on the order of arrival. Changes collect in an overlay and leave as a `Batch`; the
 overlay answers reads until the batch is on disk.
 
-It is a machine without I/O: it reads durable state through `State`, takes time as an
-argument and entropy as a function.
+A machine without I/O: durable state is read through `State`, time and entropy are arguments.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,10 +32,11 @@ from crdt.policy import Answer, Verdict
 from crdt.record import Record, apply
 from crdt.request import permit
 from crdt.state import ActorRow, Batch, BelowFloorError, Loaded, LoggedBundle, State
+from crdt.whole import Whole
 
 
 class Replica:
-    """The state machine. One per store; never shared between processes."""
+    """The state machine. One per store; never shared. `changing` guards whatever changes it."""
 
     def __init__(
         self, *, me: Self, genesis: Genesis, state: State, loaded: Loaded, skew_max_ms: int
@@ -57,6 +57,7 @@ class Replica:
         self.unreadable: Callable[[Bundle], bool] = lambda _: False  # it waits for a repair
         self.own: dict[bytes, Actor] = {}
         self.uncommitted: list[Bundle] = []
+        self.changing = Whole()
         self.taken = 0
         self.minted_bytes = 0
         self._open: dict[bytes, tuple[list[Op], list[bytes | None]]] = {}
@@ -131,12 +132,13 @@ class Replica:
 
     def take(self, bundle: Bundle, now_ms: int) -> None:
         """Apply a bundle that fits."""
-        self.applying.bundle_first = bundle.first
-        keys = [self.applying.take(op) for op in bundle.ops]
-        self.applying.bundle_first = 0
-        self.taken += len(keys)
-        self.hlc.observe(max([op.hlc for op in bundle.ops]), now_ms)
-        self._log(bundle, keys)
+        with self.changing:
+            self.applying.bundle_first = bundle.first
+            keys = [self.applying.take(op) for op in bundle.ops]
+            self.applying.bundle_first = 0
+            self.taken += len(keys)
+            self.hlc.observe(max([op.hlc for op in bundle.ops]), now_ms)
+            self._log(bundle, keys)
 
     def _log(self, bundle: Bundle, keys: Iterable[bytes | None]) -> None:
         actor = bundle.actor
@@ -182,13 +184,15 @@ class Replica:
         if check is not None:
             for op in request.ops:
                 check(op)
-        self.applying.tolerate(request.ops, self.me.node_id)
-        self._roll(request.ops)
-        for op, key, verdict in zip(request.ops, request.keys, request.verdicts, strict=True):
-            self._append(op, key)
-            self.applying.begin(op, verdict)
-        for key, (before, after) in request.scratch.items():
-            self.overlay.put(key, before, after)
+        size = self._size(request.ops)
+        with self.changing:
+            self.applying.tolerate(request.ops, self.me.node_id)
+            self._roll(request.ops, size)
+            for op, key, verdict in zip(request.ops, request.keys, request.verdicts, strict=True):
+                self._append(op, key)
+                self.applying.begin(op, verdict)
+            for key, (before, after) in request.scratch.items():
+                self.overlay.put(key, before, after)
         return request.ops, request.verdicts
 
     def _mint_one(
@@ -206,26 +210,32 @@ class Replica:
         if check is not None:
             check(op)
         ops = [op]
-        self.applying.tolerate(ops, self.me.node_id)
-        self._roll(ops)
-        self._append(op, key)
-        self.applying.begin(op, verdict)
-        self.overlay.put(key, before, after)
+        size = self._size(ops)
+        with self.changing:
+            self.applying.tolerate(ops, self.me.node_id)
+            self._roll(ops, size)
+            self._append(op, key)
+            self.applying.begin(op, verdict)
+            self.overlay.put(key, before, after)
         return ops, [verdict]
 
-    def _roll(self, ops: Sequence[Op]) -> None:
-        """Close what is open when one request more would not fit into the same bundle."""
-        heads = ops[0].heads
-        size, shared = sum([weight(op) for op in ops]), weight_of_heads(heads)
+    def _size(self, ops: Sequence[Op]) -> int:
+        """What operations weigh without the heads that they share; `OpError` if too much."""
+        size, shared = sum([weight(op) for op in ops]), weight_of_heads(ops[0].heads)
         if len(ops) > self.me.ops_max or size + shared > self.me.bundle_bytes_max * 3 // 2:
             raise OpError("the request is larger than a bundle; send it in parts")
+        return size
+
+    def _roll(self, ops: Sequence[Op], size: int) -> None:
+        """Close what is open when one request more would not fit into the same bundle."""
+        heads = ops[0].heads
         if self._open:
             count = sum([len(opened) for opened, _ in self._open.values()]) + len(ops)
             if count > self.me.ops_max or self._open_bytes + size > self.me.bundle_bytes_max:
                 self._seal_all()
         if heads is not self._open_heads:  # operations that saw the same share it
             self._open_heads = heads
-            size += shared
+            size += weight_of_heads(heads)
         self._open_bytes += size
         self.minted_bytes += size
 
@@ -277,9 +287,11 @@ class Replica:
         return self._stage(make(dot, self.governance.heads, self.hlc.tick(now_ms)))
 
     def _stage(self, op: Op) -> Op:
-        self._roll([op])
-        self._append(op, None)
-        self.applying.take(op)
+        size = self._size([op])
+        with self.changing:
+            self._roll([op], size)
+            self._append(op, None)
+            self.applying.take(op)
         return op
 
     def _actor(self, lane: bytes) -> Actor:
@@ -341,14 +353,15 @@ class Replica:
 
         Among the freshly sealed bundles are the private lane's too.
         """
-        self._seal_all()
-        sealed, self._sealed = self._sealed, []
-        genesis = None
-        if self._standing_unsaved or self._joined_unsaved:
-            # Not before there is something to keep: an empty store belongs to no mesh yet.
-            genesis = encode_standing(Standing(genesis=self.genesis, joined=self.joined))
-            self._standing_unsaved = self._joined_unsaved = False
-        return self.overlay.take(now_ms, genesis), sealed
+        with self.changing:
+            self._seal_all()
+            sealed, self._sealed = self._sealed, []
+            genesis = None
+            if self._standing_unsaved or self._joined_unsaved:
+                # Not before there is something to keep: an empty store belongs to no mesh yet.
+                genesis = encode_standing(Standing(genesis=self.genesis, joined=self.joined))
+                self._standing_unsaved = self._joined_unsaved = False
+            return self.overlay.take(now_ms, genesis), sealed
 
     def own_tail(self, actor: Actor, after: int, limit_bytes: int) -> list[bytes] | None:
         """Own bundles after a sequence number, on disk or not; None when there is too much."""

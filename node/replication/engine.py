@@ -172,13 +172,15 @@ class Engine:
         self._failed(error)
 
     def _replica(self, store: Store) -> Replica:
-        return Replica(
+        replica = Replica(
             me=self.me,
             genesis=self._genesis,
             state=store,
             loaded=store.load(),
             skew_max_ms=self.settings.limits.skew_ms_max,
         )
+        replica.changing.told = self._failed
+        return replica
 
     # --- the pump ----------------------------------------------------------------
 
