@@ -1,4 +1,4 @@
-"""What changes consist of: names are ordered as they happened, and errors say what they are about."""
+"""What changes consist of: names are in the order of what happened, errors say what is wrong."""
 
 import pytest
 
