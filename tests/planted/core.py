@@ -357,4 +357,14 @@ CORE: Final = (
         meaning="a snapshot may hold other content under a name that is known",
         watch=Watch(property=("tests/property/test_compared_snapshots.py",)),
     ),
+    Planted(
+        name="69-what-is-half-made-is-gone-on-from",
+        meaning="records whose operations could not be sealed go to the disk with the next commit",
+        watch=Watch(property=("tests/unit/crdt/test_whole.py",)),
+    ),
+    Planted(
+        name="70-want-of-memory-is-a-refusal",
+        meaning="an operation is refused on the one member that had no memory to judge it",
+        watch=Watch(property=("tests/unit/crdt/test_whole.py",)),
+    ),
 )
