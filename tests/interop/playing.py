@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from crdt.document.change import read_change
 from crdt.document.chunk import split_chunks
 from crdt.document.model import DocumentLimits
-from tests.interop.rig import Oracle
+from tests.interop.rig import Oracle, OracleError
 from tests.interop.scripts import Author, Text, sketch_of
 
 LIMITS: Final = DocumentLimits()
@@ -38,7 +39,8 @@ class Asked(NamedTuple):
 
 BLOCK: Final = {"type": "paragraph", "parents": [], "attrs": {"deep": [1, "x"]}}
 
-Writer = Callable[[Asked], bytes]
+Writer = Callable[[Asked], bytes | None]
+"""Writes the chunk of a change; None when the edits change nothing."""
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Played(NamedTuple):
         shown: what all replicas show.
         rich: whether there are marks or objects in texts, which the package does not know.
         written: changes that the other writer wrote.
+        broken: changes on the past at which the library failed, and that nobody got.
         views: heads of earlier moments, and what the library shows as of them.
     """
 
@@ -71,7 +74,18 @@ class Played(NamedTuple):
     shown: dict[str, Any]
     rich: bool
     written: int
+    broken: int
     views: list[tuple[list[str], dict[str, Any]]]
+
+
+def past_of(chunks: Sequence[bytes], fresh: Sequence[bytes]) -> bytes:
+    """New changes and what they depend on, in order, and nothing else."""
+    changes = [read_change(one, LIMITS) for one in (*chunks, *fresh)]
+    wanted = {one.hash for one in changes[len(chunks) :]}
+    for one in reversed(changes):
+        if one.hash in wanted:
+            wanted.update(one.deps)
+    return b"".join(one.data for one in changes if one.hash in wanted)
 
 
 class Game:
@@ -90,7 +104,7 @@ class Game:
         self.write = write
         self.rich = self.random.random() < 0.15
         self.raw: list[bytes] = []
-        self.written = 0
+        self.written = self.broken = 0
         self.replicas: list[Replica] = []
 
     def play(self) -> Played:
@@ -134,15 +148,39 @@ class Game:
         if self.rich and at is None and self.random.random() < 0.5:
             edits = self._rich(shown) or edits
         elif self.write is not None and self.random.random() < 0.5:
-            asked = Asked(replica.chunks, heads, edits, replica.actor, message, time)
-            self._keep(replica, (self.write(asked),))
-            self.written += 1
+            # Two programs never write under one name.
+            asked = Asked(replica.chunks, heads, edits, replica.actor + b"us", message, time)
+            made = [one for one in (self.write(asked),) if one is not None]
+            self._keep(replica, made)
+            self.written += len(made)
             return
-        made = self.oracle.edit(replica.name, edits, message=message, time=time, at=at)
+        if at is not None:
+            self._writes_on_the_past(replica, edits, at)
+            return
+        made = self.oracle.edit(replica.name, edits, message=message, time=time)
         self.raw += made
-        # Of a change on the past the library gives what came after that past, too.
+        self._keep(replica, split_chunks(b"".join(made), LIMITS))
+
+    def _writes_on_the_past(
+        self, replica: Replica, edits: list[dict[str, Any]], at: list[str]
+    ) -> None:
+        """Now and then the library refers to an element that is not in the past it writes on.
+
+        Given that past and the change alone, it stops with an assertion; or it stops while it
+        writes, over an object that it lost. So it writes aside, and gives on what it can read.
+        """
+        self.oracle.load("aside", b"".join(replica.chunks), replica.actor.hex())
         there = set(replica.chunks)
-        self._keep(replica, [c for c in split_chunks(b"".join(made), LIMITS) if c not in there])
+        try:
+            made = self.oracle.edit("aside", edits, at=at)
+            # With the change comes what came after that past.
+            fresh = [one for one in split_chunks(b"".join(made), LIMITS) if one not in there]
+            self.oracle.load("alone", past_of(replica.chunks, fresh))
+        except OracleError:
+            self.broken += 1
+        else:
+            self.raw += made[-1:]
+            self._keep(replica, fresh)
 
     def _keep(self, replica: Replica, made: Sequence[bytes]) -> None:
         replica.past.append(replica.heads)
@@ -195,5 +233,6 @@ class Game:
             shown=told[0]["value"],
             rich=self.rich,
             written=self.written,
+            broken=self.broken,
             views=views,
         )

@@ -50,8 +50,8 @@ def document_of(changes: Sequence[Change], dice: random.Random) -> Document:
     return Document.opened(gather(stored_of(changes, dice), LIMITS), LIMITS)
 
 
-def written(asked: Asked) -> bytes:
-    """The chunk of the change that the edits come to."""
+def written(asked: Asked) -> bytes | None:
+    """The chunk of the change that the edits come to; None when they change nothing."""
     changes = [read_change(chunk, LIMITS) for chunk in asked.chunks]
     document = document_of(changes, random.Random(len(changes)))
     actor = asked.actor
@@ -59,11 +59,12 @@ def written(asked: Asked) -> bytes:
     if seq is None:
         # Under one name the second of two changes comes after the first, so this is another name.
         actor, seq = b"past" + document.heads[0][:8] + bytes([len(changes)]), 1
-    return document.edited(
+    change = document.edited(
         asked.edits,
         actor=actor,
         seq=seq,
         time=asked.time,
         message=asked.message,
         heads=asked.heads,
-    ).data
+    )
+    return change.data if change.ops else None
