@@ -34,6 +34,7 @@ from node.noted import Noted, open_noted
 from node.oversight import Oversight, build_oversight
 from node.peers.dialling import Dialling
 from node.peers.greeting import Greeting
+from node.peers.knowing import Knowing
 from node.peers.links import PeerLinks
 from node.peers.mesh import Mesh
 from node.quota.keeping import QuotaKeeping, open_quotas
@@ -53,6 +54,7 @@ from transport.pinned import ClientTls
 
 _FRAME_TARGET_BYTES = 1024 * 1024
 _PROCESS_BYTES = 8
+_KNOWING = "programs.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -293,6 +295,8 @@ def _snapshots(ground: Ground, engine: Engine, tasks: Tasks) -> SnapshotWorks:
 
 def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -> PeerLinks:
     me, process = engine.me, os.urandom(_PROCESS_BYTES)
+    others = engine.replica.governance.now.members.keys() - {me.node_id}
+    knowing = Knowing(ground.settings.paths.data_dir / _KNOWING, others)
 
     def greet() -> Greeting:
         return Greeting(
@@ -305,6 +309,11 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
             settled=bool(len(engine.replica.governance)),
         )
 
+    def on_link(greeting: Greeting, *, dialled: bool | None) -> None:
+        if dialled is not None:
+            knowing.greeted(greeting)
+        dialling.on_link(greeting, dialled=dialled)
+
     links = PeerLinks(
         engine=engine,
         greet=greet,
@@ -315,8 +324,9 @@ def _links(ground: Ground, engine: Engine, dialling: Dialling, alarms: Alarms) -
         outbox_bytes_max=2 * ground.settings.limits.peer_queue_bytes_max,
         log=ground.log,
         names=alarms.names,
-        on_link=dialling.on_link,
+        on_link=on_link,
         on_other_mesh=dialling.on_other_mesh,
     )
     engine.close_link, engine.flush = links.close, links.flush
+    engine.without_documents = lambda: knowing.without(engine.replica.governance.now.members)
     return links

@@ -66,6 +66,10 @@ class EngineSurroundings:
         one = winner(versions, replica)
         return one.origin.agent, order(one, replica)[0]
 
+    def without(self) -> Sequence[str]:
+        """Names of the members whose program knows no documents."""
+        return self._engine.without_documents()
+
     def sheets(self, wanted: str) -> Sequence[Sheet]:
         """The documents that an id, or the beginning of one, may mean; unread."""
         names = {wanted}

@@ -44,6 +44,7 @@ from node.documents.problems import (
     BadEdit,
     DocumentStructured,
     DocumentTooLarge,
+    MembersOutdated,
     MissingChanges,
     NotADocument,
     UnknownHeads,
@@ -279,7 +280,14 @@ class Pen:
         return seed_of(sheet.id, sheet.content or "", self.shelf.limits, agent=agent, hlc=hlc)
 
     def _chunks(self, changes: Sequence[Change], agent: str) -> dict[str, Value]:
-        """Changes as fields: each its own, or one pack of many."""
+        """Changes as fields: each its own, or one pack of many.
+
+        Raises:
+            MembersOutdated: a member would not read them.
+        """
+        outdated = self.around.without()
+        if outdated:
+            raise MembersOutdated(outdated)
         if len(changes) <= SINGLES_AT_ONCE_MAX:
             return {CHUNK_MARK + one.hash.hex(): one.data for one in changes}
         stamp = stamp_of(self._now_ms())

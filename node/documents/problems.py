@@ -6,7 +6,7 @@ Hashes of changes are lowercase hex everywhere outside.
 
 # ruff: noqa: N818 - the names say what happened, as in node/errors.py
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from crdt.document.model import DocumentTooLargeError
@@ -125,6 +125,30 @@ class DocumentTooLarge(RequestError):
     def extra(self) -> dict[str, Any]:
         """The bound, for programs."""
         return {"bound": self.bound, "most": self.most, "got": self.got}
+
+
+class MembersOutdated(RequestError):
+    """A member runs a program that knows no documents, and would lose what is written now.
+
+    Args:
+        members: their names.
+    """
+
+    http_status = 409
+    code = "members_outdated"
+
+    def __init__(self, members: Sequence[str]) -> None:
+        super().__init__(
+            f"{' and '.join(members)} cannot read documents yet",
+            why="an older program shows no text of an edited document, and loses it when it moves"
+            " the memory; a member that was not seen since this one was upgraded counts as older",
+            fix="Upgrade that member and let it link, or remove it from the mesh; then edit",
+        )
+        self.members = list(members)
+
+    def extra(self) -> dict[str, Any]:
+        """Who, for programs."""
+        return {"members": self.members}
 
 
 class DocumentStructured(RequestError):

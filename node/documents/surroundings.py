@@ -27,6 +27,10 @@ class Surroundings(Protocol):
         """Who wrote the content that shows, and the stamp of that."""
         ...
 
+    def without(self) -> Sequence[str]:
+        """Names of the members whose program knows no documents."""
+        ...
+
     def sheets(self, wanted: str) -> Sequence[Sheet]:
         """The documents that an id, or the beginning of one, may mean; unread."""
         ...
@@ -46,6 +50,10 @@ class Nobody:
     def said(self, held: Held) -> tuple[str, int]:
         """The author, when the memory was made."""
         return held.view.owner, held.view.created
+
+    def without(self) -> Sequence[str]:
+        """All know them."""
+        return ()
 
     def sheets(self, wanted: str) -> Sequence[Sheet]:  # noqa: ARG002 - the protocol's signature
         """None is known."""

@@ -18,6 +18,8 @@ from transport.errors import PublicKeyError
 from transport.identity import check_public_key, verify
 
 PROTOCOL_VERSION: Final = 1
+DOCUMENTS: Final = 128
+"""Among the kinds: that a program reads the chunks of documents. No operation has this number."""
 _TAG: Final = b"mnemesh-greeting-1\x00"
 _FIELDS: Final = 10
 _PROCESS_BYTES: Final = 8
@@ -47,7 +49,7 @@ class Greeting:
         claim: the founding place it holds or would take; empty for none.
         process: 8 random bytes, drawn at its start.
         settled: whether its store belongs to that mesh already.
-        kinds: the operation kinds it knows.
+        kinds: the operation kinds it knows, and `DOCUMENTS`.
     """
 
     genesis: Genesis
@@ -57,7 +59,7 @@ class Greeting:
     claim: str
     process: bytes
     settled: bool = False
-    kinds: tuple[int, ...] = tuple(int(kind) for kind in Kind)
+    kinds: tuple[int, ...] = (*(int(kind) for kind in Kind), DOCUMENTS)
 
     @property
     def node_id(self) -> bytes:

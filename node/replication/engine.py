@@ -121,6 +121,7 @@ class Engine:
         self.on_sealed: Callable[[Sequence[Bundle]], None] = _unfollowed
         self.on_told: Callable[[Batch, float], None] = _untold
         self.on_pump: Callable[[], None] = _nothing
+        self.without_documents: Callable[[], Sequence[str]] = _nobody
         self.readiness = Readiness(self)
         self.snapshots: Snapshots | None = None
         self.on_commit: list[Callable[[Batch], None]] = []
@@ -384,6 +385,11 @@ def _unfollowed(_bundles: Sequence[Bundle]) -> None:
 
 def _untold(_batch: Batch, _seconds: float) -> None:
     """Nobody traces commits."""
+
+
+def _nobody() -> Sequence[str]:
+    """Before the links are there, no member has said what it knows."""
+    return ()
 
 
 def _unrecorded(_event: str, **_facts: object) -> None:

@@ -86,10 +86,16 @@ class Showing:
         held = None if seen is None else held_of(key, seen, self._engine.shelf, {})
         if record is None or is_settled(record):
             # Its values, and as much again for what is made of them.
-            text = 0 if held is None or held.sheet is None else len(held.view.values[CONTENT])
+            text = 0 if held is None or held.sheet is None else len(_content(held))
             size = _REMEMBERED_BYTES + 2 * (len(data or b"") + text)
             overlay.memo.keep(key, held, size, changes)
         return held
+
+
+def _content(held: Held) -> str:
+    """Of a document; one that an older program moved may have none."""
+    text: str = held.view.values.get(CONTENT) or ""
+    return text
 
 
 def is_archived(seen: View) -> bool:
