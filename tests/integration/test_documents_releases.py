@@ -45,7 +45,7 @@ def text(node: RealNode, ident: str) -> Any:
 
 
 def test_documents_open_when_the_last_member_is_upgraded(
-    mesh: list[RealNode], program: Path
+    mesh: list[RealNode],
 ) -> None:
     old, new, other = mesh
     run_release(new, None)
@@ -69,7 +69,7 @@ def test_documents_open_when_the_last_member_is_upgraded(
     assert old.stop() == 0
     other.stop()
     other.start()
-    until(lambda: other.ready(), "the other serves again")
+    until(other.ready, "the other serves again")
     assert edit(other, ident, " two").status == 409
     run_release(old, None)
     old.start()
