@@ -15,7 +15,8 @@ import pytest
 from tests.integration.rig import RealNode, running
 from tests.integration.rig_automerge import AUTOMERGE, wire
 from tests.integration.rig_routes import lone
-from tests.property.document_hostile import Base, at_the_door, inputs
+from tests.property.document_hostile import at_the_door, inputs
+from tests.property.document_target import Target
 
 pytestmark = pytest.mark.integration
 GROWN_KIB_MAX = 64 * 1024
@@ -59,19 +60,19 @@ class Door:
 def attacked(node: RealNode, seed: int, count: int) -> None:
     """Send so many hostile inputs, and look at the document and at the memory of the process."""
     print(f"seed {seed}")
-    base = Base()
-    document = base64.b64encode(base.document.data()).decode()
+    target = Target()
+    document = base64.b64encode(target.document.data()).decode()
     new = {"title": "Attacked", "memory_kind": "document", "document": document}
     ident = node.tell("POST", "/memories", new, X_Agent_Id="ann")["id"]
     before = node.tell("GET", f"/memories/{ident}/document")
-    assert before["heads"] == [head.hex() for head in base.heads]
+    assert before["heads"] == [head.hex() for head in target.heads]
     ways: Counter[str] = Counter()
     good = 0
     with closing(Door(node, ident)) as door:
-        door.send(base.changes[0].data, as_json=False)
+        door.send(target.changes[0].data, as_json=False)
         resident = memory(node, "VmRSS")
-        for number, (kind, data) in enumerate(inputs(base, seed, count)):
-            if at_the_door(base, data) == "taken":
+        for number, (kind, data) in enumerate(inputs(target, seed, count)):
+            if at_the_door(target, data) == "taken":
                 # Changed bytes may be another change that is as good as any; that one stays here.
                 good += 1
                 continue
@@ -90,7 +91,7 @@ def attacked(node: RealNode, seed: int, count: int) -> None:
     assert node.tell("GET", f"/memories/{ident}/document") == before
     status, data = wire(node, "GET", f"/memories/{ident}/document", Accept=AUTOMERGE)
     assert status == 200
-    assert data == base.document.data()
+    assert data == target.document.data()
     assert not node.events("request_failed")
 
 

@@ -13,7 +13,9 @@ from tests.planted.operations import OPERATIONS
 __all__ = ["PATCHES", "PLANTED", "Planted", "together"]
 
 T = TypeVar("T")
-PLANTED: Final = tuple(sorted((*CORE, *OPERATIONS, *DOCUMENTS, *INTEROP), key=lambda one: one.name))
+PLANTED: Final = tuple(
+    sorted((*CORE, *OPERATIONS, *DOCUMENTS, *INTEROP), key=lambda one: int(one.number))
+)
 
 
 def together(watches: Sequence[Watch]) -> Watch:

@@ -15,22 +15,20 @@ import resource
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from crdt.document.change import encode_change, read_changes
-from crdt.document.chunk import MAGIC, frame, open_chunk
+from crdt.document.change import read_changes
+from crdt.document.chunk import MAGIC
 from crdt.document.gathering import gather
 from crdt.document.leb import sleb, uleb
 from crdt.document.model import (
     NULL,
     Action,
-    Change,
     ChangeError,
     ChangeOp,
-    DocumentLimits,
     OpId,
     Scalar,
     ScalarKind,
@@ -41,8 +39,22 @@ from crdt.document.operations import COLUMNS
 from crdt.document.pack import MARK, Kept, pack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
+from tests.property.document_target import (
+    ANN,
+    ANNS,
+    BOB,
+    EVE,
+    LIMITS,
+    LIST,
+    TEXT,
+    Dice,
+    Target,
+    char,
+    chunk_of,
+    contents_of,
+    made,
+)
 
-LIMITS: Final = DocumentLimits()
 ROOM_BYTES: Final = 512 * 2**20
 """Address space beyond what the process has when it begins: a bomb ends in a MemoryError."""
 
@@ -51,123 +63,14 @@ STORED_EACH: Final = 3
 """One of so many is tried in the record of a document, too."""
 
 LEBS: Final = (b"\xff" * 9 + b"\x7f", b"\xff" * 12, b"\x80" * 9 + b"\x00", b"\x80\x00", b"\xff")
-ANN, BOB, EVE = b"a" * 16, b"b" * 16, b"e" * 16
-ANNS: Final = b"\x01" + uleb(len(ANN)) + ANN
-"""A table of one other actor."""
-
-TEXT, LIST = OpId(1, ANN), OpId(2, ANN)
-Dice = random.Random
 Hostile = tuple[str, bytes]
-
-
-def _char(obj: OpId, after: OpId | None, text: str) -> ChangeOp:
-    return ChangeOp(obj, after, True, Action.SET, Scalar(ScalarKind.STRING, text))
-
-
-def honest() -> list[Change]:
-    """A document of two authors: a text, a list, a counter, and rivals."""
-    first = [
-        ChangeOp(None, "text", False, Action.MAKE_TEXT),
-        ChangeOp(None, "list", False, Action.MAKE_LIST),
-        *(_char(TEXT, OpId(at - 1, ANN) if at > 3 else None, "é") for at in range(3, 43)),
-        ChangeOp(LIST, None, True, Action.MAKE_MAP),
-        ChangeOp(None, "count", False, Action.SET, Scalar(ScalarKind.COUNTER, 1)),
-    ]
-    changes = [_made(ANN, 1, 1, (), first)]
-    for number in range(2, 14):
-        actor = (ANN, BOB)[number % 2]
-        seq = 1 + sum(one.actor == actor for one in changes)
-        deps = {one.hash for one in changes[-2:]} - set(changes[-1].deps)
-        start = 1 + sum(len(one.ops) for one in changes)
-        ops = [
-            _char(TEXT, OpId(3 + number, ANN), "x" * (1 + number % 3)),
-            ChangeOp(None, "k", False, Action.SET, Scalar(ScalarKind.FLOAT, 0.5)),
-            ChangeOp(
-                None,
-                "count",
-                False,
-                Action.INCREMENT,
-                Scalar(ScalarKind.INT, -number),
-                (OpId(44, ANN),),
-            ),
-            ChangeOp(
-                TEXT, OpId(20 + number, ANN), False, Action.DELETE, NULL, (OpId(20 + number, ANN),)
-            ),
-        ]
-        changes.append(_made(actor, seq, start, sorted(deps), ops))
-    return changes
-
-
-def _made(
-    actor: bytes, seq: int, start_op: int, deps: Sequence[bytes], ops: Sequence[ChangeOp]
-) -> Change:
-    return encode_change(
-        actor=actor, seq=seq, start_op=start_op, time=7, message="m", deps=deps, ops=ops
-    )
-
-
-def contents_of(chunk: bytes) -> bytes:
-    """A chunk without its head."""
-    return chunk[open_chunk(chunk, LIMITS)[1] :]
-
-
-def chunk_of(contents: bytes) -> bytes:
-    """A chunk with these contents, whose checksum is right."""
-    return frame(contents)[1]
-
-
-class Base:
-    """The document that is attacked.
-
-    Attributes:
-        changes: of it.
-        heads: of it.
-        next_op: the first counter that is free.
-    """
-
-    def __init__(self) -> None:
-        self.changes = honest()
-        self.stored = [
-            Stored(CHUNK_MARK + c.hash.hex(), c.data, "ann", (at + 1) << 16, Dot("n", at + 1))
-            for at, c in enumerate(self.changes)
-        ]
-        self.document = Document.opened(gather(self.stored, LIMITS), LIMITS)
-        assert not self.document.aside
-        self.heads = self.document.heads
-        self.next_op = 1 + sum(len(c.ops) for c in self.changes)
-
-    def change(
-        self, ops: Sequence[ChangeOp], actor: bytes = EVE, seq: int = 1, start_op: int | None = None
-    ) -> bytes:
-        """A chunk that follows the document."""
-        return _made(actor, seq, start_op or self.next_op, self.heads, ops).data
-
-    def raw(self, dice: Dice, columns: dict[int, bytes], **told: bytes) -> bytes:
-        """A chunk that says anything: heads and columns as they are given."""
-        deps = told.get("deps", uleb(len(self.heads)) + b"".join(self.heads))
-        parts = [
-            deps,
-            told.get("actor", uleb(len(EVE)) + EVE),
-            told.get("seq", b"\x01"),
-            told.get("start", uleb(self.next_op)),
-            told.get("time", b"\x00"),
-            told.get("message", b"\x00"),
-            told.get("others", b"\x00"),
-            told.get("count", uleb(len(columns))),
-        ]
-        for column, data in sorted(columns.items()):
-            parts += (uleb(column), told.get(f"size-{column}", uleb(len(data))))
-        parts += [data for _, data in sorted(columns.items())]
-        parts.append(dice.randbytes(dice.choice((0, 0, 0, 3))))
-        return chunk_of(b"".join(parts))
-
 
 # --- kinds of inputs -------------------------------------------------------------------------
 
 
-def mutated(base: Base, dice: Dice) -> bytes:
+def mutated(target: Target, dice: Dice) -> bytes:
     """A few bytes of a real one, and a checksum that fits."""
-    data = bytearray(contents_of(dice.choice(base.changes).data))
+    data = bytearray(contents_of(dice.choice(target.changes).data))
     for _ in range(dice.choice((1, 1, 1, 2, 4, 16))):
         at = dice.randrange(len(data))
         match dice.randrange(4):
@@ -184,13 +87,13 @@ def mutated(base: Base, dice: Dice) -> bytes:
     return chunk_of(bytes(data))
 
 
-def spliced(base: Base, dice: Dice) -> bytes:
+def spliced(target: Target, dice: Dice) -> bytes:
     """The beginning of one and the end of another."""
-    one, other = (contents_of(dice.choice(base.changes).data) for _ in "ab")
+    one, other = (contents_of(dice.choice(target.changes).data) for _ in "ab")
     return chunk_of(one[: dice.randrange(len(one))] + other[dice.randrange(len(other)) :])
 
 
-def run_bomb(base: Base, dice: Dice) -> bytes:
+def run_bomb(target: Target, dice: Dice) -> bytes:
     """Columns that claim more rows than there are atoms."""
     count = dice.choice((65_537, *HUGE))
     runs = (
@@ -203,28 +106,30 @@ def run_bomb(base: Base, dice: Dice) -> bytes:
     )
     columns = {one: dice.choice(runs) for one in dice.sample(sorted(COLUMNS), dice.randint(1, 6))}
     columns.setdefault(0x42, dice.choice(runs))
-    return base.raw(dice, columns)
+    return target.raw(dice, columns)
 
 
-def full_run(base: Base, dice: Dice) -> bytes:
+def full_run(target: Target, dice: Dice) -> bytes:
     """As many operations as there may be, from a hundred bytes, for an object that is not there."""
     count = dice.choice((LIMITS.change_ops_max, LIMITS.change_ops_max - 1))
     columns = {0x01: sleb(count) + b"\x01", 0x02: sleb(count) + b"\x63", 0x34: uleb(count)}
     columns |= {0x15: sleb(count) + b"\x01k", 0x42: sleb(count) + b"\x01"}
     columns |= {0x56: sleb(count) + b"\x00", 0x70: sleb(count) + b"\x00"}
-    return base.raw(dice, columns, others=ANNS, message=b"\x08" + dice.randbytes(4).hex().encode())
+    return target.raw(
+        dice, columns, others=ANNS, message=b"\x08" + dice.randbytes(4).hex().encode()
+    )
 
 
-def value_bomb(base: Base, dice: Dice) -> bytes:
+def value_bomb(target: Target, dice: Dice) -> bytes:
     """Values that say they are longer than anything."""
     kind = dice.randrange(16)
     length = dice.choice(HUGE) & (2**59 - 1)
     columns = {0x15: b"\x7f\x01k", 0x42: b"\x7f\x01", 0x34: b"\x01", 0x70: b"\x7f\x00"}
     columns |= {0x56: b"\x7f" + uleb(length << 4 | kind), 0x57: dice.randbytes(9)}
-    return base.raw(dice, columns)
+    return target.raw(dice, columns)
 
 
-def overflow(base: Base, dice: Dice) -> bytes:
+def overflow(target: Target, dice: Dice) -> bytes:
     """Numbers without an end, or with one too many, in the head of a change."""
     place = dice.choice(
         ("deps", "actor", "seq", "start", "time", "message", "others", "count", "size-66")
@@ -233,7 +138,7 @@ def overflow(base: Base, dice: Dice) -> bytes:
     columns = {0x15: b"\x7f\x01k", 0x42: b"\x7f\x01", 0x34: b"\x01", 0x56: b"\x7f\x00"}
     if place == "time" and len(number) < 9:
         number = b"\xff" * 12
-    return base.raw(dice, columns | {0x70: b"\x7f\x00"}, **{place: number})
+    return target.raw(dice, columns | {0x70: b"\x7f\x00"}, **{place: number})
 
 
 @cache
@@ -243,7 +148,7 @@ def _squeezed(filling: bytes, times: int) -> bytes:
     return b"".join(pieces) + squeezer.flush()
 
 
-def deflated(_: Base, dice: Dice) -> bytes:
+def deflated(_: Target, dice: Dice) -> bytes:
     """Chunks of type 2 that grow a thousandfold, or lie about what is in them."""
     size = dice.choice((300_000, 3_000_000, 120 * 2**20))
     packed = _squeezed(b"\x00", size)[: LIMITS.change_bytes_max - 40]
@@ -252,55 +157,55 @@ def deflated(_: Base, dice: Dice) -> bytes:
     return MAGIC + dice.randbytes(4) + b"\x02" + uleb(len(packed)) + packed
 
 
-def deflated_mutation(base: Base, dice: Dice) -> bytes:
+def deflated_mutation(target: Target, dice: Dice) -> bytes:
     """A mutated change, deflated as an earlier version of the library would."""
-    chunk = mutated(base, dice)
+    chunk = mutated(target, dice)
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = squeezer.compress(contents_of(chunk)) + squeezer.flush()
     return chunk[:8] + b"\x02" + uleb(len(packed)) + packed
 
 
-def stranger_deps(base: Base, dice: Dice) -> bytes:
+def stranger_deps(target: Target, dice: Dice) -> bytes:
     """Changes that depend on what nobody has, on each other, or on everything."""
     a, b = dice.randbytes(32), dice.randbytes(32)
-    known = [one.hash for one in base.changes]
+    known = [one.hash for one in target.changes]
     deps = dice.choice(
         (
             [a],
             [b, a, a],
             [*known[:2], a],
-            [base.heads[0], base.heads[0]],
+            [target.heads[0], target.heads[0]],
             sorted(known, reverse=True),
             [dice.randbytes(32) for _ in range(2_000)],
         )
     )
     columns = {0x15: b"\x7f\x01k", 0x34: b"\x01", 0x42: b"\x7f\x01", 0x56: b"\x7f\x00"}
     count = dice.choice((uleb(len(deps)), uleb(len(deps)), uleb(2**40)))
-    return base.raw(dice, columns | {0x70: b"\x7f\x00"}, deps=count + b"".join(deps))
+    return target.raw(dice, columns | {0x70: b"\x7f\x00"}, deps=count + b"".join(deps))
 
 
-def circle(base: Base, dice: Dice) -> bytes:
+def circle(target: Target, dice: Dice) -> bytes:
     """Two chunks, each of which says that it depends on the other."""
     put = [ChangeOp(None, "k", False, Action.SET, NULL)]
-    one = _made(EVE, 1, base.next_op, (dice.randbytes(32),), put)
-    two = _made(EVE, 2, base.next_op + 1, (one.hash,), put)
+    one = made(EVE, 1, target.next_op, (dice.randbytes(32),), put)
+    two = made(EVE, 2, target.next_op + 1, (one.hash,), put)
     back = one.data[:10] + two.hash + one.data[42:]
     return dice.choice((one.data + two.data, back + two.data, two.data + one.data))
 
 
-def number_clash(base: Base, dice: Dice) -> bytes:
+def number_clash(target: Target, dice: Dice) -> bytes:
     """Changes under a name and number that are taken, skipped, or none."""
     put = [ChangeOp(None, f"k{dice.random()}", False, Action.SET, NULL)]
-    taken = dice.choice(base.changes)
+    taken = dice.choice(target.changes)
     which = dice.randrange(3)
     if which == 0:
-        return base.change(put, taken.actor, taken.seq)
+        return target.change(put, taken.actor, taken.seq)
     if which == 1:
-        return base.change(put, dice.choice((ANN, BOB, EVE)), dice.choice((9, *HUGE[:6])))
-    return base.raw(dice, {0x42: b"\x7f\x01"}, seq=b"\x00")
+        return target.change(put, dice.choice((ANN, BOB, EVE)), dice.choice((9, *HUGE[:6])))
+    return target.raw(dice, {0x42: b"\x7f\x01"}, seq=b"\x00")
 
 
-def wild_actor(base: Base, dice: Dice) -> bytes:
+def wild_actor(target: Target, dice: Dice) -> bytes:
     """Actors by numbers that are not in the table, and tables that are none."""
     index = dice.choice((2, 3, *HUGE))
     columns = {0x01: b"\x7f" + uleb(index), 0x02: b"\x7f\x01", 0x15: b"\x7f\x01k"}
@@ -310,40 +215,42 @@ def wild_actor(base: Base, dice: Dice) -> bytes:
         del columns[0x01], columns[0x02]
     if dice.random() < 0.3:
         name = dice.choice((b"", EVE, dice.randbytes(65), ANN))
-        return base.raw(dice, columns, others=b"\x02" + uleb(len(name)) + name + uleb(16) + ANN)
-    return base.raw(dice, columns, others=dice.choice((ANNS, ANNS, b"\x00")))
+        return target.raw(dice, columns, others=b"\x02" + uleb(len(name)) + name + uleb(16) + ANN)
+    return target.raw(dice, columns, others=dice.choice((ANNS, ANNS, b"\x00")))
 
 
-def huge_counter(base: Base, dice: Dice) -> bytes:
+def huge_counter(target: Target, dice: Dice) -> bytes:
     """Operations with counters that leave no room for any other, and references to such."""
     put = ChangeOp(None, "k", False, Action.SET, NULL)
     far = OpId(dice.choice(HUGE[:4]), dice.choice((ANN, EVE)))
     match dice.randrange(4):
         case 0:
-            start = dice.choice((base.next_op + 1, 2**31, 2**32 - 1))
-            return base.change([put], start_op=start)
+            start = dice.choice((target.next_op + 1, 2**31, 2**32 - 1))
+            return target.change([put], start_op=start)
         case 1:
-            return base.raw(dice, {0x15: b"\x7f\x01k", 0x42: b"\x7f\x01"}, start=uleb(2**53))
+            return target.raw(dice, {0x15: b"\x7f\x01k", 0x42: b"\x7f\x01"}, start=uleb(2**53))
         case 2:
-            return base.change([put._replace(obj=far)])
+            return target.change([put._replace(obj=far)])
         case _:
-            return base.change([dice.choice((put._replace(pred=(far,)), _char(TEXT, far, "x")))])
+            return target.change([dice.choice((put._replace(pred=(far,)), char(TEXT, far, "x")))])
 
 
-def giant_length(base: Base, dice: Dice) -> bytes:
+def giant_length(target: Target, dice: Dice) -> bytes:
     """Chunks that say they are longer than they are, shorter, or endless."""
-    chunk = dice.choice(base.changes).data
+    chunk = dice.choice(target.changes).data
     length = dice.choice((*LEBS, *map(uleb, HUGE), b"\x00", b"\x01"))
     return chunk[:9] + length + contents_of(chunk)
 
 
-def no_sense(base: Base, dice: Dice) -> bytes:
+def no_sense(target: Target, dice: Dice) -> bytes:
     """Well written, and it cannot be: what operations may not do."""
-    one, here = Scalar(ScalarKind.INT, 1), OpId(base.next_op, EVE)
+    one, here = Scalar(ScalarKind.INT, 1), OpId(target.next_op, EVE)
     put = ChangeOp(None, "k", False, Action.SET, one)
     first = OpId(3, ANN)
     deep = [ChangeOp(None, "deep", False, Action.MAKE_MAP)]
-    deep += [ChangeOp(OpId(base.next_op + n, EVE), "d", False, Action.MAKE_MAP) for n in range(80)]
+    deep += [
+        ChangeOp(OpId(target.next_op + n, EVE), "d", False, Action.MAKE_MAP) for n in range(80)
+    ]
     choices = (
         [put._replace(obj=OpId(999, BOB))],
         [put._replace(obj=first)],
@@ -356,23 +263,23 @@ def no_sense(base: Base, dice: Dice) -> bytes:
         [ChangeOp(None, "k", False, Action.DELETE)],
         [ChangeOp(None, "k", False, Action.MAKE_TABLE)],
         [ChangeOp(None, "k", False, Action.MARK, one, mark="m")],
-        [_char(LIST, first, "x")],
-        [_char(TEXT, OpId(999, ANN), "x")],
-        [_char(TEXT, here, "x")],
+        [char(LIST, first, "x")],
+        [char(TEXT, OpId(999, ANN), "x")],
+        [char(TEXT, here, "x")],
         [ChangeOp(TEXT, first, True, Action.DELETE, NULL, (first,))],
         [put, put._replace(key="j", pred=(here,))],
         [ChangeOp(here, "k", False, Action.MAKE_MAP)],
         deep,
     )
     try:
-        return base.change(dice.choice(choices))
+        return target.change(dice.choice(choices))
     except ChangeError:
-        return base.raw(dice, {0x15: b"\x7f\x01k", 0x42: b"\x7f" + uleb(dice.randrange(8, 99))})
+        return target.raw(dice, {0x15: b"\x7f\x01k", 0x42: b"\x7f" + uleb(dice.randrange(8, 99))})
 
 
-def other_chunk(base: Base, dice: Dice) -> bytes:
+def other_chunk(target: Target, dice: Dice) -> bytes:
     """Other types of chunks, noise, nothing."""
-    chunk = dice.choice(base.changes).data
+    chunk = dice.choice(target.changes).data
     kind = dice.choice((0, 3, 4, 5, 0x81, 0xFF))
     typed = bytes([kind]) + chunk[9:]
     return dice.choice(
@@ -388,12 +295,12 @@ def other_chunk(base: Base, dice: Dice) -> bytes:
     )
 
 
-def many_bombs(base: Base, dice: Dice) -> bytes:
+def many_bombs(target: Target, dice: Dice) -> bytes:
     """A body full of short chunks, each with as many operations as there may be."""
-    return b"".join(full_run(base, dice) for _ in range(200))
+    return b"".join(full_run(target, dice) for _ in range(200))
 
 
-def pack_bomb(_: Base, dice: Dice) -> bytes:
+def pack_bomb(_: Target, dice: Dice) -> bytes:
     """Packs that hold far more than they are, or say so."""
     size = dice.choice((2**20, 2**24, 2**25))
     packed = _squeezed(dice.choice((b"\x00", b"\x01", b"\xff")), size)
@@ -402,9 +309,9 @@ def pack_bomb(_: Base, dice: Dice) -> bytes:
     return MARK + uleb(count) + uleb(said) + packed
 
 
-def pack_lies(base: Base, dice: Dice) -> bytes:
+def pack_lies(target: Target, dice: Dice) -> bytes:
     """A real pack whose streams were changed, and deflated again."""
-    kept = [Kept(one, "eve", 5 << 16) for one in base.changes[: dice.randint(1, 9)]]
+    kept = [Kept(one, "eve", 5 << 16) for one in target.changes[: dice.randint(1, 9)]]
     data = pack(kept)
     head = len(MARK)
     inflater = zlib.decompressobj(-15)
@@ -418,7 +325,7 @@ def pack_lies(base: Base, dice: Dice) -> bytes:
     return MARK + uleb(count) + uleb(len(body)) + packed
 
 
-Make = Callable[[Base, Dice], bytes]
+Make = Callable[[Target, Dice], bytes]
 OFTEN: Final[tuple[Make, ...]] = (
     *(mutated, mutated, mutated, spliced, run_bomb, value_bomb, overflow, deflated_mutation),
     *(stranger_deps, circle, number_clash, wild_actor, huge_counter, giant_length, no_sense),
@@ -429,28 +336,28 @@ RARE: Final[tuple[Make, ...]] = (many_bombs,)
 KINDS: Final = {make.__name__ for make in (*OFTEN, *SELDOM, *RARE)}
 
 
-def inputs(base: Base, seed: int, count: int) -> Iterator[Hostile]:
+def inputs(target: Target, seed: int, count: int) -> Iterator[Hostile]:
     """So many hostile inputs; those that cost much come seldom."""
     dice = random.Random(seed)
     for number in range(count):
         makes = RARE if number % 500 == 499 else SELDOM if number % 20 == 19 else OFTEN
         make = dice.choice(makes)
-        yield make.__name__, make(base, dice)
+        yield make.__name__, make(target, dice)
 
 
 # --- what becomes of them --------------------------------------------------------------------
 
 
-def at_the_door(base: Base, data: bytes) -> str:
+def at_the_door(target: Target, data: bytes) -> str:
     """What a client is told who sends this: the name of the error, or that it is taken."""
     try:
-        fresh = base.document.accepts(read_changes(data, LIMITS))
+        fresh = target.document.accepts(read_changes(data, LIMITS))
     except ChangeError as error:
         return type(error).__name__
     return "taken" if fresh else "known"
 
 
-def in_the_record(base: Base, data: bytes) -> str:
+def in_the_record(target: Target, data: bytes) -> str:
     """What becomes of this when a faulty member writes it into the record."""
     named = CHUNK_MARK + hashlib.sha256(data).hexdigest()
     try:
@@ -459,13 +366,13 @@ def in_the_record(base: Base, data: bytes) -> str:
         pass
     else:
         named = CHUNK_MARK + only.hash.hex()
-        if any((one.actor, one.seq) == (only.actor, only.seq) for one in base.changes):
+        if any((one.actor, one.seq) == (only.actor, only.seq) for one in target.changes):
             return "rival"
-    stored = [*base.stored, Stored(named, data, "eve", 99 << 16, Dot("e", 1))]
+    stored = [*target.stored, Stored(named, data, "eve", 99 << 16, Dot("e", 1))]
     document = Document.opened(gather(stored, LIMITS), LIMITS)
-    if document.heads != base.heads:
+    if document.heads != target.heads:
         return "taken"
-    assert document.value() == base.document.value()
+    assert document.value() == target.document.value()
     assert [one.name for one in document.aside] == [named] or data == b"", named
     return document.aside[0].reason
 
@@ -479,10 +386,10 @@ def _memory(name: str) -> int:
 def main() -> None:
     """Take hostile inputs; say what became of them, and what memory it took."""
     seed, count = map(int, sys.argv[1:])
-    base = Base()
-    before = base.document.data(), base.document.value(), base.heads
-    # What attacks is made before it is measured, that only what is attacked is.
-    every = list(inputs(base, seed, count))
+    target = Target()
+    before = target.document.data(), target.document.value(), target.heads
+    # What attacks is made before it is measured, that only what is target is.
+    every = list(inputs(target, seed, count))
     Path("/proc/self/clear_refs").write_text("5")
     memory = _memory("VmRSS")
     pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -494,10 +401,12 @@ def main() -> None:
     for number, (kind, data) in enumerate(every):
         kinds[kind] += 1
         longest = max(longest, len(data))
-        told["door"][f"{kind}: {at_the_door(base, data)}"] += 1
+        told["door"][f"{kind}: {at_the_door(target, data)}"] += 1
         if number % STORED_EACH == 0 and len(data) < LIMITS.stored_bytes_max:
-            told["record"][f"{kind}: {in_the_record(base, data)}"] += 1
-        assert (base.document.data(), base.document.value(), base.document.heads) == before, kind
+            told["record"][f"{kind}: {in_the_record(target, data)}"] += 1
+        assert (target.document.data(), target.document.value(), target.document.heads) == before, (
+            kind
+        )
     grown = _memory("VmHWM") - memory
     answer: dict[str, Any] = {"grown_kib": grown, "kinds": kinds, "longest": longest, **told}
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -1,4 +1,7 @@
-"""Shapes of collaborative documents."""
+"""Shapes of collaborative documents.
+
+Law: values only; a change is bytes in a format of its own (base64 within JSON), described there.
+"""
 
 from typing import Final
 

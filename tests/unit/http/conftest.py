@@ -141,6 +141,12 @@ def listener_door(world: "World", *, tls: bool, accept_peer: Any) -> Door:
     )
 
 
+def counted_entropy() -> Callable[[int], bytes]:
+    """Bytes that are never twice the same, and the same in every run."""
+    drawn = iter(range(1, 1 << 20))
+    return lambda size: next(drawn).to_bytes(size, "big")
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Started]:
     """Starts servers; each keyword is a field of `World`, or `tls`, `accept_peer`."""
@@ -159,11 +165,7 @@ async def start() -> AsyncIterator[Started]:
         world = World(FakeNode(), FakeMesh(), Metrics(), [])
         for name, value in fields.items():
             setattr(world, name, value)
-        drawn = iter(range(1, 1 << 20))
-
-        def entropy(size: int) -> bytes:
-            return next(drawn).to_bytes(size, "big")
-
+        entropy = counted_entropy()
         world.node.shelf = Shelf(limits=world.document_limits)
         pen = Pen(world.node.shelf, entropy=entropy, now_ms=world.node.clock.now_ms)
         rules = DraftRules(
@@ -174,10 +176,7 @@ async def start() -> AsyncIterator[Started]:
             documents=pen,
         )
         memories = Memories(
-            funnel=world.node,
-            rules=rules,
-            now_ms=world.node.clock.now_ms,
-            entropy=entropy,
+            funnel=world.node, rules=rules, now_ms=world.node.clock.now_ms, entropy=entropy
         )
         services = Services(
             memories=memories,
