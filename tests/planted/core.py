@@ -1,6 +1,6 @@
 """Planted bugs of replication, storage and governance.
 
-Law: as of `tests.planted.bug`; numbers below 41.
+Law: as of `tests.planted.bug`; numbers below 41, 69 and 70.
 """
 
 from typing import Final
