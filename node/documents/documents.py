@@ -21,13 +21,10 @@ from node.contracts import Caller, Held, Receipt
 from node.documents.pen import Pen, read_all
 from node.documents.problems import BadEdit
 from node.documents.sheet import Written
+from node.documents.warming import THREAD_BYTES_MIN
 from node.memory.memories import Ask, Changed, Memories, check_match
 from node.memory.problems import InvalidField
 from node.memory.record import check_author
-
-THREAD_BYTES_MIN: Final = 16 * 1024
-"""What has more than so many bytes of changes to be read, some 160 changes that take ten
-milliseconds, is opened in a thread."""
 
 EDITS_MAX: Final = 1000
 MESSAGE_CHARS_MAX: Final = 512
@@ -95,6 +92,7 @@ class Documents:
         self._memories = memories
         self._pen = pen
         self.limits = pen.shelf.limits
+        self.shelf = pen.shelf
 
     # --- reading -----------------------------------------------------------------
 
@@ -126,7 +124,7 @@ class Documents:
             if not cold:
                 return
             for sheet in cold:
-                await asyncio.to_thread(shelf.opens, sheet)
+                await shelf.brought(sheet)
 
     # --- writing -----------------------------------------------------------------
 

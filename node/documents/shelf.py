@@ -6,13 +6,17 @@ by weight: what was not asked for longest goes first. A document is opened from 
 have written, so nothing here raises: what cannot be read is set aside by `crdt.document`.
 
 Documents are changed in place as they grow, so only the loop takes them from here; a thread may
-open one and put it in, and may read the text of one that stands here.
+open one and put it in, and may read the text of one that stands here. Texts are kept for longer
+than documents, which weigh hundreds of times as much.
 """
 
+import asyncio
 import hashlib
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from crdt.document.gathering import Gathered, gather, seed_change
@@ -22,10 +26,18 @@ from crdt.document.pack import Kept, claimed, is_pack, pack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
 from node.documents.sheet import Sheet
+from node.documents.troubles import Troubles
+from node.documents.warming import THREAD_BYTES_MIN, Cold, at_hand, may_wait
 
 SHELF_BYTES_MAX: Final = 64 * 2**20
 _ENTRY_BYTES: Final = 1024
 """What a document weighs here besides itself and its text, roughly."""
+
+TEXTS_BYTES_MAX: Final = 16 * 2**20
+"""Most memory for texts of documents that are not open."""
+
+_THREADS: Final = 2
+"""Opening is work of the interpreter alone: more at once make none of them faster."""
 
 _CHANGE_BYTES: Final = 100
 """What a change in a pack counts, besides its part of the streams, as one that comes alone."""
@@ -42,6 +54,11 @@ class _Entry:
     document: Document
     text: str
     weight: int
+
+    @property
+    def shown(self) -> str | None:
+        """What shows as the content; None while the document has no changes."""
+        return self.text if self.document.changes else None
 
 
 def seed_of(
@@ -76,10 +93,16 @@ class Shelf:
         self, bytes_max: int = SHELF_BYTES_MAX, limits: DocumentLimits | None = None
     ) -> None:
         self.limits = limits or DocumentLimits()
+        self.troubles = Troubles(self.limits)
         self._bytes_max = bytes_max
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._guard = threading.Lock()
+        self._texts: OrderedDict[bytes, tuple[bytes, str | None]] = OrderedDict()
+        self._texts_weight = 0
+        self._threads: ThreadPoolExecutor | None = None
+        self._opening: dict[tuple[bytes, bytes], asyncio.Future[str | None]] = {}
         self.weight = 0
+        self.opened_here = 0
 
     # --- on the loop -------------------------------------------------------------
 
@@ -104,8 +127,14 @@ class Shelf:
         """What shows as the content of a document; None while that is its plain content."""
         if not sheet.stored:
             return None
-        entry = self._entry(sheet)
-        return entry.text if entry.document.changes else None
+        if not self._stands(sheet):
+            known = at_hand(sheet)
+            if known is not None:
+                return known[1]
+            said = self._said(sheet)
+            if said is not None:
+                return said[1]
+        return self._entry(sheet).shown
 
     def gathered(self, sheet: Sheet) -> Gathered:
         """What was read of the chunks of a record."""
@@ -121,7 +150,15 @@ class Shelf:
         """Whether a document has changes; what has only content, or chunks set aside, has none."""
         return bool(sheet.stored) and bool(self._entry(sheet).document.changes)
 
+    def _stands(self, sheet: Sheet) -> bool:
+        found = self._entries.get(sheet.key)
+        return found is not None and found.sheet.stored == sheet.stored
+
     def _entry(self, sheet: Sheet) -> _Entry:
+        long = not self._stands(sheet) and self.unread(sheet) > THREAD_BYTES_MIN
+        if long and may_wait():
+            raise Cold(sheet)
+        self.opened_here += long
         with self._guard:
             found = self._entries.get(sheet.key)
             if found is not None and found.sheet.stored == sheet.stored:
@@ -137,13 +174,27 @@ class Shelf:
         self._put(entry)
         return entry
 
-    # --- from any thread ---------------------------------------------------------
+    async def brought(self, sheet: Sheet) -> str | None:
+        """Open a document in a thread and keep it; however many ask, it is opened once.
 
-    def opens(self, sheet: Sheet) -> None:
-        """Open a document and keep it, unless the same stands here."""
-        found = self._entries.get(sheet.key)
-        if sheet.stored and (found is None or found.sheet.stored != sheet.stored):
-            self._put(_opened(sheet, self.limits))
+        Returns:
+            What shows as its content.
+        """
+        place = (sheet.key, _state_of(sheet))
+        task = self._opening.get(place)
+        if task is None:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="documents")
+            loop = asyncio.get_running_loop()
+            task = loop.run_in_executor(self._threads, self.text_beside, sheet)
+            self._opening[place] = task
+            task.add_done_callback(partial(self._brought, place))
+        return await asyncio.shield(task)
+
+    def _brought(self, place: tuple[bytes, bytes], _task: asyncio.Future[str | None]) -> None:
+        self._opening.pop(place, None)
+
+    # --- from any thread ---------------------------------------------------------
 
     def unread(self, sheet: Sheet) -> int:
         """How much there is to read of a document that is not open here, in bytes of changes."""
@@ -160,20 +211,39 @@ class Shelf:
         if found is None or found.sheet.stored != sheet.stored:
             found = _opened(sheet, self.limits)
             self._put(found)
-        return found.text if found.document.changes else None
+        return found.shown
 
     def foretold(self, sheet: Sheet) -> str | None:
         """As `text`, of what may never be: it is not kept."""
-        entry = _opened(sheet, self.limits)
-        return entry.text if entry.document.changes else None
+        return _opened(sheet, self.limits).shown
+
+    def _said(self, sheet: Sheet) -> tuple[bytes, str | None] | None:
+        """The text of a document that was open, as it is now."""
+        found = self._texts.get(sheet.key)
+        return found if found is not None and found[0] == _state_of(sheet) else None
 
     def _put(self, entry: _Entry) -> None:
+        self.troubles.opened(entry.sheet, entry.gathered, entry.document.aside)
+        state = _state_of(entry.sheet) if _is_long(entry.sheet) else None
         with self._guard:
             self._drop(entry.sheet.key)
+            self._say(entry, state)
             self._entries[entry.sheet.key] = entry
             self.weight += entry.weight
             while self.weight > self._bytes_max and len(self._entries) > 1:
                 self._drop(next(iter(self._entries)))
+
+    def _say(self, entry: _Entry, state: bytes | None) -> None:
+        key, texts = entry.sheet.key, self._texts
+        before = texts.pop(key, None)
+        if before is not None:
+            self._texts_weight -= _weight_of(before[1])
+        if state is None:
+            return
+        texts[key] = state, entry.shown
+        self._texts_weight += _weight_of(entry.shown)
+        while self._texts_weight > TEXTS_BYTES_MAX:
+            self._texts_weight -= _weight_of(texts.popitem(last=False)[1][1])
 
     def _drop(self, key: bytes) -> None:
         gone = self._entries.pop(key, None)
@@ -182,6 +252,22 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _state_of(sheet: Sheet) -> bytes:
+    """What all that a record holds of a document is known by: an operation writes a field once."""
+    named = hashlib.blake2b(digest_size=16)
+    for one in sheet.stored:
+        named.update(b"%b\0%b\0%d\0" % (one.name.encode(), one.dot.actor, one.dot.seq))
+    return named.digest()
+
+
+def _is_long(sheet: Sheet) -> bool:
+    return sum(_toil(one.data) for one in sheet.stored) > THREAD_BYTES_MIN
+
+
+def _weight_of(text: str | None) -> int:
+    return _ENTRY_BYTES + len(text or "")
 
 
 def _toil(data: bytes) -> int:

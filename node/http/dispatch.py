@@ -7,6 +7,7 @@ its route, never under its address.
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from node.auth.door import check_signature
 from node.auth.refusals import AuthRefused
+from node.documents.warming import warmed
 from node.errors import Overloaded
 from node.http.answer import Answer
 from node.http.call import Call
@@ -120,12 +122,19 @@ class Dispatcher:
             self._check_state()
         reads = route.touches is Touches.READS and _TOKEN in call.headers
         asked = reads and await self._reached(call)
-        result = await route.handler(call)
+        result = await self._handled(call, route)
         if asked and isinstance(result, Answer):
             # Taken now: the handler may have shown what came while it was at work.
             shown = self._services.funnel.reader().token()
             result.headers = {**(result.headers or {}), _TOKEN: shown}
         return result
+
+    async def _handled(self, call: Call, route: Route) -> Answer | web.StreamResponse:
+        """The answer of the handler; long documents are opened beside the loop."""
+        documents = self._services.documents
+        if documents is None or route.touches is Touches.NOTHING:
+            return await route.handler(call)
+        return await warmed(partial(_begun, route, call), documents.shelf)
 
     def _turned_away(self, shed: Shed) -> Answer:
         """The answer to a write that is refused before its body was looked at."""
@@ -206,6 +215,10 @@ class Dispatcher:
             self._timers[route] = metrics.histogram("http_request_seconds", route)
         counter.inc()
         self._timers[route].observe(self._services.monotonic() - started)
+
+
+async def _begun(route: Route, call: Call) -> Answer | web.StreamResponse:
+    return await route.handler(call)
 
 
 def _nowhere(call: Call, allowed: list[str]) -> Problem:

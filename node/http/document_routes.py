@@ -17,8 +17,9 @@ from crdt.document.opened import Document
 from crdt.document.pack import Kept
 from crdt.hlc import millis
 from node.contracts import Held, Receipt
-from node.documents.documents import THREAD_BYTES_MIN, Added, Documents, Edited, heads_of
+from node.documents.documents import Added, Documents, Edited, heads_of
 from node.documents.problems import UnknownHeads
+from node.documents.warming import THREAD_BYTES_MIN
 from node.http.answer import Answer, json_answer
 from node.http.call import Call
 from node.http.document_check import compared
@@ -185,7 +186,8 @@ async def changes(call: Call) -> Answer | web.StreamResponse:
             heads=seen or since,
             follow=services.events.bell.follow,
         )
-        return await stream(call, source, services.streams, lambda: source.over)
+        shelf = _documents(call).shelf
+        return await stream(call, source, services.streams, lambda: source.over, shelf)
     headers: Headers = {hdrs.VARY: hdrs.ACCEPT}
     if form == AUTOMERGE:
         return _bytes(b"".join([one.change.data for one in kept]), document, headers)

@@ -11,7 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from node.event_stream import Source
+from node.documents.warming import Opens, settled, warmed
+from node.event_stream import Event, Source
 from node.http.answer import SERVER, Answer
 from node.http.call import Call
 from node.http.streams import OpenStreams
@@ -30,16 +31,23 @@ def cursor_of(call: Call) -> str | None:
 
 
 async def stream(
-    call: Call, source: Source, streams: OpenStreams, over: Callable[[], bool] = lambda: False
+    call: Call,
+    source: Source,
+    streams: OpenStreams,
+    over: Callable[[], bool] = lambda: False,
+    shelf: Opens | None = None,
 ) -> Answer | web.StreamResponse:
-    """Write the events of a source until the client goes, the node drains or the source is over."""
+    """Write the events of a source until the client goes, the node drains or the source is over.
+
+    With `shelf` the source reads documents of it, and moves on only once it has read.
+    """
     if call.method == "HEAD":
         return Answer(200, b"", CONTENT_TYPE)
     wake = asyncio.Event()
     streams.enter(wake)
     unfollow = source.follow(wake.set)
     try:
-        return await _pump(call, source, streams, wake, over)
+        return await _pump(call, source, streams, wake, over, shelf)
     finally:
         unfollow()
         streams.leave(wake)
@@ -51,6 +59,7 @@ async def _pump(
     streams: OpenStreams,
     wake: asyncio.Event,
     over: Callable[[], bool],
+    shelf: Opens | None,
 ) -> web.StreamResponse:
     headers = {
         "Content-Type": CONTENT_TYPE,
@@ -59,12 +68,13 @@ async def _pump(
         "Server": SERVER,
     }
     response = web.StreamResponse(headers=headers)
+    settled()
     await response.prepare(call.request)
     await _write(call, response, f"retry: {RETRY_MS}\n\n".encode())
     while not (streams.closed or over()) and call.still_admitted:
         wake.clear()
         async with streams.turn:
-            events = source.take()
+            events = await _taken(source, shelf)
             await asyncio.sleep(0)
         if events:
             await _write(call, response, b"".join([event.encoded() for event in events]))
@@ -72,6 +82,15 @@ async def _pump(
             await _write(call, response, b": nothing new\n\n")
     response.force_close()
     return response
+
+
+async def _taken(source: Source, shelf: Opens | None) -> list[Event]:
+    """What is next; a long document is opened beside the loop first."""
+
+    async def take() -> list[Event]:
+        return source.take()
+
+    return source.take() if shelf is None else await warmed(take, shelf)
 
 
 async def _woken(wake: asyncio.Event, due: float | None, heartbeat: float) -> bool:

@@ -21,6 +21,7 @@ from crdt.request import DeniedError
 from crdt.standing import found
 from node import errors, failpoints
 from node.contracts import Caller, GovernanceDraft, Receipt, RetryKey
+from node.documents.warming import settled
 from node.events.moments import QUORUM_NOT_MET
 from node.gate import Decision, Gate, Govern, Write
 from node.memory.ids import RecordIds, uuid_text
@@ -273,6 +274,7 @@ class LocalFunnel:
         Raises:
             node.errors.Joining: it does not yet.
         """
+        settled()
         now_ms = self._engine.now_ms()
         if not self._engine.replica.joined and not found(self._engine.replica, now_ms):
             raise errors.Joining("this node has not caught up with its mesh yet")

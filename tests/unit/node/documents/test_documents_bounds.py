@@ -186,13 +186,13 @@ async def test_a_long_document_is_opened_in_a_thread(monkeypatch: pytest.MonkeyP
         ident = await a.create("one")
         await a.type(ident, "long " * 40)
         opened: list[str] = []
-        plain = Shelf.opens
+        plain = Shelf.text_beside
 
-        def opens(shelf: Shelf, sheet: Sheet) -> None:
+        def opens(shelf: Shelf, sheet: Sheet) -> str | None:
             opened.append(threading.current_thread().name)
-            plain(shelf, sheet)
+            return plain(shelf, sheet)
 
-        monkeypatch.setattr(Shelf, "opens", opens)
+        monkeypatch.setattr(Shelf, "text_beside", opens)
         a.engine.shelf._drop(a.held(ident).sheet.key)  # type: ignore[union-attr]  # a document
         await a.engine.drain()
         both = await asyncio.gather(a.type(ident, "2"), a.type(ident, "3"))

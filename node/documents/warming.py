@@ -1,0 +1,126 @@
+"""Long documents are opened beside the loop, whoever asks for them.
+
+Law: on the loop nothing is opened of which there is much to read while a request is at work that
+can begin again. The shelf refuses it by `Cold`; the request stops there, the document is opened
+in a thread, and the request begins anew, with the text at hand. That is right for as long as a
+request has done nothing that anybody could see: whatever mints, asks a hook or begins to answer
+says so first (`settled`), and goes on with what it has.
+
+Which request is at work is known step by step: one that is served directly runs in no task, and a
+task that a request begins is not that request.
+"""
+
+import threading
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Final, Protocol, TypeVar
+
+from node.documents.sheet import Sheet
+
+THREAD_BYTES_MIN: Final = 16 * 1024
+"""What has more than so many bytes of changes to be read, some 160 changes that take ten
+milliseconds, is opened in a thread."""
+
+OPENS_MAX: Final = 4096
+"""Most documents that one request waits for; it would have been given up long before."""
+
+T = TypeVar("T")
+
+
+class Cold(Exception):  # noqa: N818 - no error: it never leaves `warmed`
+    """A long document would have to be opened here and now.
+
+    Attributes:
+        sheet: what there is of it.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        super().__init__(sheet.id)
+        self.sheet = sheet
+
+
+class Opens(Protocol):
+    """Opens documents in threads."""
+
+    async def brought(self, sheet: Sheet) -> str | None:
+        """Open a document and keep it; what shows as its content."""
+        ...
+
+
+class _Turn:
+    """One request at work; what it has waited for does not leave it before it is answered."""
+
+    __slots__ = ("free", "texts")
+
+    def __init__(self) -> None:
+        self.free = True
+        self.texts: dict[bytes, tuple[Sheet, str | None]] = {}
+
+
+class _Here(threading.local):
+    """What is at work in a thread at this moment."""
+
+    turn: _Turn | None = None
+
+
+_HERE: Final = _Here()
+
+
+def may_wait() -> bool:
+    """Whether what is at work here can begin again."""
+    return _HERE.turn is not None and _HERE.turn.free
+
+
+def settled() -> None:
+    """What is at work here has done something, and cannot begin again."""
+    if _HERE.turn is not None:
+        _HERE.turn.free = False
+
+
+def at_hand(sheet: Sheet) -> tuple[Sheet, str | None] | None:
+    """The text of a document that this request has waited for already."""
+    turn = _HERE.turn
+    found = None if turn is None or not turn.texts else turn.texts.get(sheet.key)
+    return found if found is not None and found[0].stored == sheet.stored else None
+
+
+async def warmed(work: Callable[[], Coroutine[Any, Any, T]], shelf: Opens) -> T:
+    """Do something that reads documents; it begins again after each that had to be opened.
+
+    Raises:
+        Exception: what `work` raises.
+    """
+    turn = _Turn()
+    for _ in range(OPENS_MAX):
+        try:
+            return await _in_steps(work(), turn)
+        except Cold as cold:
+            turn.texts[cold.sheet.key] = cold.sheet, await shelf.brought(cold.sheet)
+    turn.free = False
+    return await _in_steps(work(), turn)
+
+
+@types.coroutine
+def _in_steps(work: Coroutine[Any, Any, T], turn: _Turn) -> Generator[Any, Any, T]:
+    """Run something with its turn at hand in each of its steps, and at no other time."""
+    step: Callable[[Any], Any] = work.send
+    value: Any = None
+    try:
+        while True:
+            before, _HERE.turn = _HERE.turn, turn
+            try:
+                awaited = step(value)
+            except StopIteration as over:
+                done: T = over.value
+                return done
+            finally:
+                _HERE.turn = before
+            try:
+                value = yield awaited
+                step = work.send
+            except GeneratorExit:
+                raise  # nobody goes on with it: it is closed below
+            except BaseException as error:  # noqa: BLE001 - a cancellation belongs inside, too
+                step, value = work.throw, error
+    finally:
+        work.close()

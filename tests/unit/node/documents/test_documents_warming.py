@@ -1,0 +1,188 @@
+"""Long documents are opened in threads, whatever asks for them on the loop.
+
+Counted, not timed: `Shelf.opened_here` tells how many long ones were opened on the loop.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from node.contracts import Caller
+from node.documents import shelf as shelves
+from node.documents import warming
+from node.documents.shelf import Shelf
+from node.documents.warming import Cold, may_wait, settled, warmed
+from node.memory.query import Query
+from tests.unit.node.documents.rig import ANN, Side, mesh
+
+VIEWER = Caller(agent=ANN)
+Work = Callable[[Side, str], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few bytes are long."""
+    monkeypatch.setattr(shelves, "THREAD_BYTES_MIN", 200)
+
+
+async def colds(side: Side, count: int) -> list[str]:
+    """So many documents that are not open."""
+    names = [await side.create(f"one {n}") for n in range(count)]
+    for name in names:
+        await side.type(name, " and two")
+        await side.type(name, "!")
+    await side.engine.drain()
+    chill(side)
+    return names
+
+
+def chill(side: Side) -> None:
+    """Forget what is open, as a node does that begins."""
+    old = side.engine.shelf
+    side.engine.shelf = side.pen.shelf = Shelf(limits=old.limits)
+    side.documents.shelf = side.engine.shelf
+    memo = side.engine.replica.overlay.memo
+    for key in [*memo._younger, *memo._elder]:
+        memo.drop(key)
+
+
+async def one(side: Side, ident: str) -> Any:
+    return side.memories.find(ident, VIEWER).view.values["content"]
+
+
+async def page(side: Side, ident: str) -> Any:
+    del ident
+    return [held.view.values["content"] for held in await side.memories.page(Query(), VIEWER)]
+
+
+async def document(side: Side, ident: str) -> Any:
+    return side.documents.read(ident, VIEWER)[1].text()
+
+
+async def conflicts(side: Side, ident: str) -> Any:
+    return side.memories.conflicts(ident, VIEWER)[1]
+
+
+async def rivals(side: Side, ident: str) -> Any:
+    return side.reader.rivals("memory", ident, whole=True)[0].view.values["content"]
+
+
+async def exported(side: Side, ident: str) -> Any:
+    return side.memories.changes_of(side.memories.find(ident, VIEWER))
+
+
+async def feed(side: Side, ident: str) -> Any:
+    del ident
+    return [entry.held.view.values["content"] for entry in side.reader.feed(0, 10) if entry.held]
+
+
+READS: dict[str, Work] = {
+    work.__name__: work for work in (one, page, document, conflicts, rivals, exported, feed)
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_no_read_opens_a_long_document_on_the_loop(name: str) -> None:
+    work = READS[name]
+    async with mesh("a") as (a,):
+        first = (await colds(a, 3))[0]
+        told = await warmed(lambda: work(a, first), a.engine.shelf)
+        assert a.engine.shelf.opened_here == 0
+        chill(a)
+        assert told == await work(a, first), "the same as without"
+        assert a.engine.shelf.opened_here > 0, "outside of a request nobody waits"
+
+
+async def test_what_one_request_waited_for_stays_with_it_however_small_the_shelf() -> None:
+    async with mesh("a") as (a,):
+        await colds(a, 5)
+        a.engine.shelf._bytes_max = 1
+        texts = await warmed(lambda: page(a, ""), a.engine.shelf)
+        assert sorted(texts) == [f"one {n} and two!" for n in range(5)]
+        assert (len(a.engine.shelf), a.engine.shelf.opened_here) == (1, 0)
+        assert await page(a, "") == texts
+        assert a.engine.shelf.opened_here == 0, "texts are kept for longer than documents"
+
+
+async def test_however_many_ask_a_document_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    plain = Shelf.text_beside
+
+    def text_beside(shelf: Shelf, sheet: Any) -> str | None:
+        opened.append(threading.current_thread().name)
+        return plain(shelf, sheet)
+
+    monkeypatch.setattr(Shelf, "text_beside", text_beside)
+    async with mesh("a") as (a,):
+        (ident,) = await colds(a, 1)
+        asked = [warmed(lambda: one(a, ident), a.engine.shelf) for _ in range(8)]
+        assert set(await asyncio.gather(*asked)) == {"one 0 and two!"}
+        assert len(opened) == 1
+        assert opened[0] != threading.main_thread().name
+
+
+async def test_a_write_begins_again_only_before_anything_was_minted() -> None:
+    async with mesh("a") as (a,):
+        (ident,) = await colds(a, 1)
+        before = a.held(ident).view.version
+        chill(a)
+        ask = a.ask(content="one 0 and two, and three!")
+        await warmed(lambda: a.memories.update(ident, ask, None), a.engine.shelf)
+        assert a.engine.shelf.opened_here == 0
+        assert a.held(ident).view.version == before + 1
+        assert a.text(ident) == "one 0 and two, and three!"
+
+
+async def test_what_has_begun_to_answer_goes_on() -> None:
+    async with mesh("a") as (a,):
+        (ident,) = await colds(a, 1)
+        runs = 0
+
+        async def work() -> Any:
+            nonlocal runs
+            runs += 1
+            settled()
+            return await one(a, ident)
+
+        assert await warmed(work, a.engine.shelf) == "one 0 and two!"
+        assert (runs, a.engine.shelf.opened_here) == (1, 1)
+
+
+async def test_a_task_that_a_request_begins_is_not_the_request() -> None:
+    async with mesh("a") as (a,):
+        (ident,) = await colds(a, 1)
+        seen: list[bool] = []
+
+        async def beside() -> None:
+            seen.append(may_wait())
+
+        async def work() -> None:
+            await asyncio.gather(asyncio.create_task(beside()), beside_here())
+
+        async def beside_here() -> None:
+            seen.append(may_wait())
+
+        await warmed(work, a.engine.shelf)
+        assert seen == [False, False]
+        with pytest.raises(Cold):
+            await warming._in_steps(one(a, ident), warming._Turn())
+
+
+async def test_what_stops_a_request_stops_what_it_does() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(warmed(work, Shelf()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
