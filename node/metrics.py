@@ -101,6 +101,7 @@ _GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "records_quarantined": ("Damaged records that are not served until they are whole.", ()),
     "erasures_outstanding": ("Erased records of which bytes may be left here.", ()),
     "log_floor_ops": ("Operations that are no longer in the log.", ()),
+    "documents_troubled": ("Documents that are in trouble, of those opened here.", ("trouble",)),
     "index_lag_ops": ("Operations that derived indexes have not seen.", ()),
     "certificate_expiry_timestamp_seconds": ("When the served certificate expires.", ()),
     "backup_last_success_timestamp_seconds": ("When the last backup succeeded.", ()),

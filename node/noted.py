@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.backup.notes import LAST_BACKUP, RECOVERING
+from node.documents.troubles import Troubles
 from node.facts import read_note
 from node.live import Tasks
 from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
@@ -53,12 +54,14 @@ class Noted:
         data_dir: where the notes lie.
         conflicts: counts what nobody has settled.
         tasks: run the walk over the store.
+        troubles: knows which documents are in trouble.
     """
 
     metrics: Metrics
     data_dir: Path
     conflicts: OpenConflicts
     tasks: Tasks
+    troubles: Troubles
     _backup: LastBackup = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,8 @@ class Noted:
         if self.conflicts.stale:
             self.tasks.spawn(self.conflicts.walk())
         metrics.gauge("conflicts_open").set(self.conflicts.total)
+        for name, trouble in self.troubles.now().items():
+            metrics.gauge("documents_troubled", name).set(trouble.count)
         metrics.gauge("backup_last_success_timestamp_seconds").set(self._backup.seconds())
         metrics.gauge("recovering").set((self.data_dir / RECOVERING).exists())
 
@@ -86,5 +91,8 @@ def open_noted(data_dir: Path, metrics: Metrics, tasks: Tasks, engine: Engine) -
         pages=changed,
         now=lambda key: fields_in_conflict(engine.replica.read(key), engine.replica),
     )
-    engine.on_commit.append(conflicts.saw)
-    return Noted(metrics=metrics, data_dir=data_dir, conflicts=conflicts, tasks=tasks)
+    troubles = engine.shelf.troubles
+    engine.on_commit += [conflicts.saw, troubles.saw]
+    return Noted(
+        metrics=metrics, data_dir=data_dir, conflicts=conflicts, tasks=tasks, troubles=troubles
+    )

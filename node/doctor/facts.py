@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from crdt.governance_state import GovernanceState
 from node.doctor.machine_facts import BackupFacts, HostFacts, StoreFacts, TimeFacts
 from node.doctor.telling import Told
+from node.documents.troubles import Trouble
 from node.integrity.facts import IntegrityFacts
 from node.settings import Settings
 
@@ -208,6 +209,21 @@ class PendingFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFacts:
+    """Documents that this node has opened, and who cannot read any.
+
+    Attributes:
+        troubles: how many are in which trouble, and some of them.
+        without: names of the members whose program knows no documents.
+        away: names of the members that are not linked.
+    """
+
+    troubles: Mapping[str, Trouble]
+    without: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerFact:
     """One listener; `key` says whether callers must present an API key."""
 
@@ -265,3 +281,4 @@ class Facts:
     listeners: tuple[ListenerFact, ...] | None = None
     foreign: tuple[ForeignFact, ...] | None = None
     chain: ChainFacts | None = None
+    documents: DocumentFacts | None = None

@@ -19,6 +19,7 @@ from node.doctor.asking import Asking
 from node.doctor.facts import (
     ChainFacts,
     ConfigFacts,
+    DocumentFacts,
     Facts,
     ForeignFact,
     GovernanceFacts,
@@ -155,6 +156,11 @@ class Doctor:
             listeners=self._listeners(),
             foreign=tuple(self.foreign()),
             chain=self.chain() if self.chain is not None else None,
+            documents=DocumentFacts(
+                troubles=self.engine.shelf.troubles.now(),
+                without=tuple(self.engine.without_documents()),
+                away=tuple(one.name for one in status.members if one.state == "away"),
+            ),
         )
 
     def told(self) -> Told:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from node.doctor import document_sections as written
 from node.doctor import exposure_sections as exposed
 from node.doctor import governance_sections as governed
 from node.doctor import machine_sections as machine
@@ -134,6 +135,13 @@ SECTIONS: Final = (
         about="hooks that may refuse; left out where nothing is wrong with them",
         look=exposed.hooks,
         kinds=exposed.HOOK_KINDS,
+    ),
+    Check(
+        name="documents",
+        about="documents that a part of is not shown, that are nearly full, or that not all "
+        "members can read; left out where there are none",
+        look=written.documents,
+        kinds=written.KINDS,
     ),
     Check(
         name="audit",

@@ -40,7 +40,7 @@ def fields_in_conflict(record: Record | None, approvals: Approvals) -> int:
     """
     if record is None or record.origin is not None:
         return 0
-    beside = record.says(CONTENT) and any(name.startswith(CHUNK_MARK) for name in record.fields)
+    beside = _has_content_beside(record)
     if not (beside or _may_be(record)):
         return 0
     part = shown(record, approvals)
@@ -56,6 +56,11 @@ def fields_in_conflict(record: Record | None, approvals: Approvals) -> int:
     if beside and CONTENT in fields and kinds and winner(kinds, approvals).value == KIND:
         found.update(CONTENT for name in fields if name.startswith(CHUNK_MARK))
     return len(found)
+
+
+def _has_content_beside(record: Record) -> bool:
+    """Whether a record has the chunks of a document, and a content that is none of them."""
+    return record.says(CONTENT) and any(name.startswith(CHUNK_MARK) for name in record.fields)
 
 
 def _may_be(record: Record) -> bool:
@@ -140,4 +145,4 @@ def _worth_a_look(row: Changed) -> bool:
         record = decode(row.key, row.data)
     except RecordError:
         return False
-    return record.origin is None and _may_be(record)
+    return record.origin is None and (_may_be(record) or _has_content_beside(record))

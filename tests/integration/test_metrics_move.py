@@ -60,6 +60,7 @@ MOVES = {
     "pending_oldest_seconds": FAULTS,
     "log_floor_ops": "tests/integration/test_mesh_disk.py",
     "index_lag_ops": "tests/integration/test_recall_node.py",
+    "documents_troubled": "tests/unit/node/documents/test_documents_troubles.py",
     "event_loop_lag_seconds": "tests/unit/node/test_pulse.py",
     "security_switch_weakened": "tests/unit/doctor/test_doctor_switches.py",
 }

@@ -147,3 +147,16 @@ async def test_damage_stops_no_walk(tmp_path: Path) -> None:
     conflicts.saw(batch)  # what was repaired is told of like any change
     assert conflicts.total == 300
     store.close()
+
+
+async def test_a_content_beside_the_changes_of_a_document_is_found_in_what_is_stored(
+    tmp_path: Path,
+) -> None:
+    store, author = open_store(tmp_path / "s"), Author()
+    key = author.create("plan", memory_kind="document", content="beside")
+    author.edit(key, **{"chunk/00": b"bytes"})
+    store.commit(author.take())
+    conflicts = counting(store, author)
+    await conflicts.walk()
+    assert conflicts.total == fields_in_conflict(author.records[key], NOTHING_APPROVED) == 1
+    store.close()

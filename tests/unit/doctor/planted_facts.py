@@ -10,6 +10,7 @@ from node.doctor import Severity
 from node.doctor.facts import (
     ChainFacts,
     ConfigFacts,
+    DocumentFacts,
     ForeignFact,
     GovernanceFacts,
     IdentityFacts,
@@ -20,6 +21,7 @@ from node.doctor.facts import (
     TrustFacts,
 )
 from node.doctor.machine_facts import BackupFacts, TimeFacts
+from node.documents.troubles import FULL, SET_ASIDE, UNFOLDED, Trouble
 from node.errors import Exit
 from node.settings.hook_tables import Hook, HookTable
 from tests.unit.doctor.healthy import (
@@ -98,6 +100,12 @@ def door(**changes: Any) -> dict[str, Any]:
 
 def switched(section: str, **keys: Any) -> dict[str, Any]:
     return {"settings": settings_with(**{section: keys})}
+
+
+def documents(*names: str, **told: Any) -> dict[str, Any]:
+    """Two documents in trouble, of which one may be named."""
+    troubles = {name: Trouble(count=2, named=("plan",)) for name in names}
+    return {"documents": DocumentFacts(troubles=troubles, **told)}
 
 
 def hooked(**changes: Any) -> dict[str, Any]:
@@ -338,6 +346,10 @@ GOVERNED: Final[list[Row]] = [
         WARNING,
         "countersigned",
     ),
+    ("documents-set-aside", documents(SET_ASIDE), WARNING, "2 documents (plan, ...)"),
+    ("documents-nearly-full", documents(FULL), WARNING, "four fifths"),
+    ("documents-not-folded", documents(UNFOLDED, away=("c",)), INFO, "c is away"),
+    ("documents-wait-for-upgrade", documents(without=("c",)), WARNING, "c cannot read"),
 ]
 
 PLANTED: Final[list[Row]] = [*NODE, *MESH, *KEPT, *MACHINE, *GOVERNED]

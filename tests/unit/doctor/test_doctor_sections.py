@@ -14,7 +14,7 @@ from node.doctor.facts import ChainFacts, ConfigFacts, NodeFacts
 from tests.unit.doctor.healthy import NOW_MS, A, healthy, mesh_with, policy
 from tests.unit.doctor.planted_facts import CRITICAL, INFO, PLANTED, governed, switched
 
-_ONLY_WHEN_THERE = {"foreign", "hooks"}
+_ONLY_WHEN_THERE = {"foreign", "hooks", "documents"}
 _KINDS = {kind.name: (check.name, kind) for check in SECTIONS for kind in check.kinds}
 _MODES = {"mode-refused", "member-does-not-enforce"}
 _ALONE = mesh_with(n=1, w=1, reach=1, members=())

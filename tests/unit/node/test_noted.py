@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+from crdt.document.model import DocumentLimits
 from node.backup.notes import LAST_BACKUP, RECOVERING
+from node.documents.troubles import Troubles
 from node.live import Tasks
 from node.memory.conflicts_open import OpenConflicts
 from node.metrics import Metrics
@@ -31,7 +33,13 @@ def test_the_last_backup_is_read_when_its_note_changes(tmp_path: Path) -> None:
 def test_the_gauges_follow_the_notes(tmp_path: Path) -> None:
     metrics = Metrics()
     conflicts = OpenConflicts(store_id=lambda: "s", pages=lambda _a, _n: (), now=lambda _key: 0)
-    noted = Noted(metrics=metrics, data_dir=tmp_path, conflicts=conflicts, tasks=Tasks())
+    noted = Noted(
+        metrics=metrics,
+        data_dir=tmp_path,
+        conflicts=conflicts,
+        tasks=Tasks(),
+        troubles=Troubles(DocumentLimits()),
+    )
 
     def shown(name: str) -> float:
         lines = metrics.render(process=False).decode().splitlines()
