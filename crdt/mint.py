@@ -36,7 +36,8 @@ def operation(
     """
     part = None
     if record is not None:
-        part = shown(_births_of(record, draft) if draft.exact else record, approvals)
+        names = (*draft.set, *draft.removed, REVISION)
+        part = shown(_births_of(record, draft) if draft.exact else record, approvals, names)
     if draft.kind is Kind.CREATE:
         return creation(draft, part, dot, stamp, author)
     if part is None:

@@ -43,6 +43,7 @@ def encode(record: Record) -> bytes:
             if hidden:
                 marks.setdefault(dot, {})[name] = hidden
     names = _Tables(record, origins, marks)
+    actors, classes, dots = names.actors, names.classes, names.dots
     births = [
         [
             *names.dot(dot),
@@ -55,20 +56,22 @@ def encode(record: Record) -> bytes:
     ]
     groups = [
         [
-            *names.dot(dot),
-            names.classes[origin.owner, origin.namespace],
-            None if origin.agent == origin.owner else origin.agent,
-            origin.hlc,
-            origin.pending,
-            names.dots(origin.births),
+            actors[actor],
+            seq,
+            classes[owner, namespace],
+            None if agent == owner else agent,
+            hlc,
+            pending,
+            dots(carriers),
             values[dot],
-            {name: names.dots(held) for name, held in marks[dot].items()}
+            {name: dots(held) for name, held in marks[dot].items()}
             if dot in marks
             else _NO_MARKED,
         ]
-        for dot, origin in sorted(origins.items())
+        for dot, owner, namespace, agent, hlc, carriers, pending in sorted(origins.values())
+        for actor, seq in (dot,)
     ]
-    packed: bytes = _pack([list(names.actors), list(names.classes), births, groups])
+    packed: bytes = _pack([list(actors), list(classes), births, groups])
     return packed
 
 
@@ -109,13 +112,17 @@ class _Tables:
             actors.add(dot.actor)
             classes.add(birth[:2])
             actors.update([mark.actor for mark in birth.marks])
-        for dot, origin in origins.items():
-            actors.add(dot.actor)
-            actors.update([carrier.actor for carrier in origin.births])
-            classes.add((origin.owner, origin.namespace))
+        carriers: set[frozenset[Dot]] = set()  # mostly one, which many share
+        for (actor, _), owner, namespace, _, _, carried, _ in origins.values():
+            actors.add(actor)
+            classes.add((owner, namespace))
+            carriers.add(carried)
+        for carried in carriers:
+            actors.update([carrier.actor for carrier in carried])
         for held in marks.values():
             for dots in held.values():
                 actors.update(mark.actor for mark in dots)
+        self._dots: dict[frozenset[Dot], list[int]] = {NO_MARKS: _NONE}
         self.actors = {actor: index for index, actor in enumerate(sorted(actors))}
         self.classes = {pair: index for index, pair in enumerate(sorted(classes))}
 
@@ -123,10 +130,12 @@ class _Tables:
         return self.actors[dot.actor], dot.seq
 
     def dots(self, dots: frozenset[Dot]) -> list[int]:
-        if not dots:
-            return _NONE
-        actors = self.actors
-        return [part for dot in sorted(dots) for part in (actors[dot.actor], dot.seq)]
+        known = self._dots.get(dots)
+        if known is None:
+            actors = self.actors
+            known = [part for dot in sorted(dots) for part in (actors[dot.actor], dot.seq)]
+            self._dots[dots] = known
+        return known
 
 
 def decode(key: bytes, data: bytes) -> Record:
@@ -144,8 +153,9 @@ def decode(key: bytes, data: bytes) -> Record:
         record = _created(actors, classes, births, groups)
         if record is None:
             fields: Fields = {}
+            known: dict[tuple[int, ...], frozenset[Dot]] = {(): NO_MARKS}
             for group in groups:
-                _read_group(fields, actors, classes, group)
+                _read_group(fields, actors, classes, group, known)
             record = Record(_births(actors, classes, births), fields)
     except MemoryError:  # says nothing about the bytes
         raise
@@ -193,8 +203,19 @@ def _dots(actors: list[bytes], flat: list[int]) -> frozenset[Dot]:
     )
 
 
-def _read_group(fields: Fields, actors: list[bytes], classes: list[Any], row: list[Any]) -> None:
+def _read_group(
+    fields: Fields,
+    actors: list[bytes],
+    classes: list[Any],
+    row: list[Any],
+    known: dict[tuple[int, ...], frozenset[Dot]],
+) -> None:
+    """One group; `known` keeps what groups hang on, which is the same for most."""
     index, seq, pair, agent, hlc, pending, births, values, marks = row
+    carried = tuple(births or ())
+    carriers = known.get(carried)
+    if carriers is None:
+        carriers = known[carried] = _dots(actors, births)
     dot = Dot(actors[index], seq)
     owner, namespace = classes[pair]
     origin = Origin(
@@ -203,7 +224,7 @@ def _read_group(fields: Fields, actors: list[bytes], classes: list[Any], row: li
         namespace,
         owner if agent is None else agent,
         hlc,
-        _dots(actors, births),
+        carriers,
         pending,
     )
     for name, value in values.items():

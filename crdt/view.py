@@ -8,7 +8,7 @@ owner and namespace are one record; others are rivals: kept, reported, not shown
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
@@ -31,7 +31,6 @@ from crdt.op import Value
 from crdt.record import Birth, Origin, Record, Version
 
 _ETAG_BYTES: Final = 12
-_SETS: Final = (FieldKind.ELEMENT, FieldKind.CHUNK)
 _Elements = dict[str, list[tuple[int, str]]]
 """Per set its members with their places."""
 
@@ -119,8 +118,16 @@ class Shown(NamedTuple):
     rivals: int
 
 
-def shown(record: Record | None, approvals: Approvals) -> Shown | None:
-    """The visible births of the oldest class with their versions; None when there is none."""
+def shown(
+    record: Record | None, approvals: Approvals, names: Collection[str] | None = None
+) -> Shown | None:
+    """The visible births of the oldest class with their versions; None when there is none.
+
+    Args:
+        record: the record.
+        approvals: what shows of what is held.
+        names: the fields that are asked for; None for all.
+    """
     if record is None:
         return None
     origin = record.origin
@@ -139,7 +146,9 @@ def shown(record: Record | None, approvals: Approvals) -> Shown | None:
     )
     fields = {}
     shows: dict[int, bool] = {}  # by origin, which all versions of one operation share
-    for name, held in record.fields.items():
+    of = record.fields
+    wanted = of.items() if names is None else [(name, of[name]) for name in names if name in of]
+    for name, held in wanted:
         visible = []
         for version in held.values():
             origin = version.origin
@@ -212,13 +221,16 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
         return None
     values: dict[str, Value] = {}
     elements: _Elements = {}
+    chunks: list[tuple[str, Iterable[Version]]] = []
     conflicts = 0
     for name, versions in part.fields.items():
         kind = kind_of(name)
-        if kind is FieldKind.REGISTER:
+        if kind is FieldKind.CHUNK:
+            chunks.append((name, versions))
+        elif kind is FieldKind.REGISTER:
             values[name] = winner(versions, approvals).value
             conflicts += len(versions) > 1 and _unchosen(versions)
-        elif kind in _SETS:
+        elif kind is FieldKind.ELEMENT:
             field, _, element = name.partition(ELEMENT_MARK)
             elements.setdefault(field, []).append((_place(versions), element))
         elif kind is FieldKind.COUNTER:
@@ -226,8 +238,8 @@ def view(record: Record | None, approvals: Approvals) -> View | None:
         elif kind is FieldKind.TIER:
             values[name] = max((v.value for v in versions), key=tier_rank)
     values.update(_listed(elements))
-    if CHUNK in elements:
-        values[CHUNK] = _stored(part.fields, approvals)
+    if chunks:
+        values[CHUNK] = _stored(chunks, approvals)
     revisions = part.fields.get(REVISION, [])
     return View(
         owner=part.owner,
@@ -247,17 +259,18 @@ def _listed(elements: _Elements) -> dict[str, Value]:
     return {field: [element for _, element in sorted(held)] for field, held in elements.items()}
 
 
-def _stored(fields: Mapping[str, Iterable[Version]], approvals: Approvals) -> tuple[Stored, ...]:
+def _stored(
+    chunks: Iterable[tuple[str, Iterable[Version]]], approvals: Approvals
+) -> tuple[Stored, ...]:
     """Every version of every chunk: what stands under a wrong name must hide no right one."""
-    return tuple(
-        sorted(
-            Stored(name, v.value, v.origin.agent, order(v, approvals)[0], v.origin.dot)
-            for name, versions in fields.items()
-            if name.startswith(CHUNK_MARK)
-            for v in versions
-            if isinstance(v.value, bytes)
-        )
-    )
+    found: list[Stored] = []
+    for name, versions in chunks:
+        for version in versions:
+            origin, data, _ = version
+            if isinstance(data, bytes):
+                hlc = order(version, approvals)[0] if origin.pending else origin.hlc
+                found.append(Stored(name, data, origin.agent, hlc, origin.dot))
+    return tuple(sorted(found))
 
 
 def _created(record: Record, origin: Origin, approvals: Approvals) -> View | None:
@@ -269,20 +282,23 @@ def _created(record: Record, origin: Origin, approvals: Approvals) -> View | Non
     held = record.values
     values: dict[str, Value] = {}
     elements: _Elements = {}
+    chunks: list[str] = []
     for name, value in held.items():
         if ELEMENT_MARK not in name and name[:1] != COUNTER_MARK:
             if name != REVISION:
                 values[name] = value
         elif is_counter(name):
             values[name] = 0 + number(value)
+        elif name.startswith(CHUNK_MARK):
+            chunks.append(name)
         else:
             field, _, element = name.partition(ELEMENT_MARK)
             place = value if isinstance(value, int) else 0
             elements.setdefault(field, []).append((place, element))
     values.update(_listed(elements))
-    if CHUNK in elements:
-        fields = {name: held.values() for name, held in record.fields.items()}
-        values[CHUNK] = _stored(fields, approvals)
+    if chunks:
+        fields = record.fields
+        values[CHUNK] = _stored([(name, fields[name].values()) for name in chunks], approvals)
     if REVISION not in held:
         return View(owner, namespace, birth.hlc, birth.hlc, 1, etag(()), values, 0, 0)
     version = int(number(held[REVISION]))
