@@ -3,20 +3,29 @@
 Law: a read sees the overlay before the disk, so a node sees its own writes at once; an entry
 leaves only when the batch that holds it is durable. Values that changed since the last batch
 are remembered as they were, so the digest and the indexes move by the difference. Every change
-of a record passes `put`, so what readers made of its last form is forgotten there.
+of a record passes `put`, so what readers made of its last form is forgotten there. A record of
+many fields, which takes long to read, stays at hand as it stands on the disk until it changes.
 """
 
 from collections.abc import Callable, KeysView
+from typing import Final
 
 from crdt.digest import move, weight
 from crdt.dot import PRIVATE, Actor, Dot
-from crdt.memo import Memo
+from crdt.memo import UNKNOWN, Memo
 from crdt.op import Idempotency
 from crdt.pending import Pending, encode_pending
 from crdt.record import Record
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, Batch, Change, IdempotencyRow, LoggedBundle, State
 from crdt.view import Approved
+
+_LARGE_FIELDS_MIN: Final = 24
+"""Records with so many fields are kept at hand; most memories have fewer."""
+
+_LARGE_BYTES_MAX: Final = 32 * 2**20
+_FIELD_BYTES: Final = 600
+"""What a field of a record takes in memory at most, besides its value."""
 
 
 class Overlay:
@@ -32,6 +41,7 @@ class Overlay:
         self.digest = digest
         self.number = 0
         self.memo = Memo()
+        self._large = Memo(_LARGE_BYTES_MAX)
         self._records: dict[bytes, tuple[int, Record | None]] = {}
         self._retries: dict[bytes, tuple[int, IdempotencyRow]] = {}
         self._before: dict[bytes, tuple[Record | None, Approved]] = {}
@@ -52,15 +62,39 @@ class Overlay:
 
     def read(self, key: bytes) -> Record | None:
         """The newest record under a key."""
+        return self.sized(key)[0]
+
+    def sized(self, key: bytes) -> tuple[Record | None, int | None]:
+        """The same, and how many bytes it takes on the disk; None while it is not there."""
         held = self._records.get(key)
         if held is not None:
-            return held[1]
+            return held[1], None
+        kept = self._large.get(key)
+        if kept is not UNKNOWN:
+            return kept  # type: ignore[no-any-return]  # what `_keep` put there
+        changes = self._large.changes  # before anything is looked at
         data = self.state.record(key)
-        return None if data is None else decode(key, data)
+        if data is None:
+            return None, 0
+        record = decode(key, data)
+        self._keep(key, record, len(data), changes)
+        return record, len(data)
+
+    def forget(self) -> None:
+        """The disk holds something else than was read there: remember nothing of it."""
+        self.memo = Memo()
+        self._large = Memo(_LARGE_BYTES_MAX)
+
+    def _keep(self, key: bytes, record: Record, size: int, changes: int) -> None:
+        """Keep a record as it stands on the disk at hand, if it takes long to read."""
+        if record.origin is None and len(record.fields) >= _LARGE_FIELDS_MIN:
+            weighed = size + _FIELD_BYTES * len(record.fields)
+            self._large.keep(key, (record, size), weighed, changes)
 
     def put(self, key: bytes, before: Record | None, after: Record | None) -> None:
         """Change a record that now is `before` into `after`."""
         self.memo.drop(key)
+        self._large.drop(key)
         if key not in self._before:
             self._before[key] = (before, self._approved(key))
         self._records[key] = (self.number, after)
@@ -130,10 +164,13 @@ class Overlay:
 
     def committed(self, batch: Batch) -> None:
         """The batch is on disk: its values may be read there."""
-        for key in batch.records:
+        for key, change in batch.records.items():
             held = self._records.get(key)
             if held is not None and held[0] <= batch.number:
                 del self._records[key]
+                if held[1] is not None:
+                    size = len(change.data or b"")
+                    self._keep(key, held[1], size, self._large.changes)
         for scope in batch.idempotency:
             kept = self._retries.get(scope)
             if kept is not None and kept[0] <= batch.number:

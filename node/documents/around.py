@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from crdt.dot import DATA, PRIVATE, Dot, lane_of
+from crdt.memo import UNKNOWN
 from crdt.op import record_key
 from crdt.record import Record
 from crdt.view import order, shown, winner
@@ -75,17 +76,24 @@ class EngineSurroundings:
         names = {wanted}
         if len(wanted) >= PREFIX_CHARS_MIN:
             names.update(self._reader.named(COLLECTION, wanted, _NAMES_MAX))
-        replica, out = self._engine.replica, []
+        out: list[Sheet] = []
         for name in sorted(names):
             for lane in (DATA, PRIVATE):
-                key = record_key(lane, COLLECTION, name)
-                try:
-                    seen = view(replica.read(key), replica)
-                except CorruptRecord:
-                    continue  # whoever asks for it is told
-                if seen is not None and is_document(seen.values):
-                    out.append(sheet_of(key, name, seen.values))
+                sheet = self._sheet(record_key(lane, COLLECTION, name), name)
+                if sheet is not None:
+                    out.append(sheet)
         return out
+
+    def _sheet(self, key: bytes, ident: str) -> Sheet | None:
+        replica = self._engine.replica
+        known: Held | None = replica.overlay.memo.get(key)
+        if known is not UNKNOWN:
+            return None if known is None else known.sheet
+        try:
+            seen = view(replica.read(key), replica)
+        except CorruptRecord:
+            return None  # whoever asks for it is told
+        return sheet_of(key, ident, seen.values) if seen and is_document(seen.values) else None
 
     def _record(self, held: Held) -> Record | None:
         lane = PRIVATE if held.private else DATA

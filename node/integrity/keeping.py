@@ -18,7 +18,6 @@ from crdt.applying import key_of
 from crdt.bundle import Bundle
 from crdt.dot import PRIVATE
 from crdt.genesis import Standing, encode_standing
-from crdt.memo import Memo
 from crdt.op import RECORD_KINDS
 from node.errors import IntegrityError, NodeError, Unavailable
 from node.integrity.asking import Asking, Vouching
@@ -290,7 +289,7 @@ class Keeping:
         self._engine.committer.run(lambda: store.heal(bad, memory, mends, given), done)
         healed: Healed = await ended
         if healed.rows:
-            self._engine.replica.overlay.memo = Memo()  # a row that was not found was none there
+            self._engine.replica.overlay.forget()  # a row that was not found was none there
             self._log("store_repaired", rows=healed.rows, from_peer=healed.given)
         return healed
 

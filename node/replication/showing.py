@@ -1,7 +1,7 @@
 """What a record shows now, and what is remembered of it.
 
 Law: whether a memory has ended its life, or lies in the archive, is decided here alone, anew
-each time. Remembered is what follows from the stored bytes of a record alone, and only until it
+each time. Remembered is what follows from a record alone, and only until it
 changes (`crdt.overlay.Overlay.put`) or its store is another one. What is remembered is not read
 from the disk again, so damage is found by whatever reads from there: the first read, the scrub,
 a copy.
@@ -12,11 +12,10 @@ from typing import Final
 from crdt.fields import ARCHIVED_AT
 from crdt.memo import UNKNOWN
 from crdt.record import Record
-from crdt.record_codec import decode
 from crdt.view import View, is_settled
 from node.contracts import Held
 from node.documents.seam import held_of
-from node.documents.sheet import CONTENT
+from node.documents.sheet import CONTENT, is_document
 from node.replication.engine import Engine
 from node.replication.sound import view
 from node.store.errors import CorruptRecord
@@ -77,18 +76,21 @@ class Showing:
         """What is visible under a key; remembered when it hangs on the stored bytes alone."""
         replica = self._engine.replica
         overlay = replica.overlay
-        changes, newer = overlay.memo.changes, overlay.keys()  # before anything is looked at
-        if key in newer:
-            return self.whole(key, replica.read(key))
-        data = overlay.state.record(key)
-        record = None if data is None else decode(key, data)
+        memo, changes = overlay.memo, overlay.memo.changes  # before anything is looked at
+        record, size = overlay.sized(key)
         seen = view(record, replica)
-        held = None if seen is None else held_of(key, seen, self._engine.shelf, {})
-        if record is None or is_settled(record):
+        # One that is not on the disk yet is kept too if it takes long to look at.
+        lasting = record is None or is_settled(record)
+        if size is None:
+            lasting = lasting and seen is not None and is_document(seen.values)
+        held = None
+        if seen is not None:
+            held = held_of(key, seen, self._engine.shelf, {} if lasting else None)
+        if lasting:
+            if held is not None and held.sheet is not None:
+                size = (size or held.sheet.size_bytes) + len(_content(held))
             # Its values, and as much again for what is made of them.
-            text = 0 if held is None or held.sheet is None else len(_content(held))
-            size = _REMEMBERED_BYTES + 2 * (len(data or b"") + text)
-            overlay.memo.keep(key, held, size, changes)
+            memo.keep(key, held, _REMEMBERED_BYTES + 2 * (size or 0), changes)
         return held
 
 
