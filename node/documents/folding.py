@@ -83,6 +83,12 @@ def planned(
         aside: what was set aside of them.
         fates: of the operations that wrote them.
     """
+    alone = [one for one in stored if not is_pack(one.data)]
+    if len(alone) < SINGLES_MIN:
+        return None
+    late = sum(not fates.covered(one.dot) for one in alone)
+    if len(alone) < SINGLES_MAX and len(alone) - late < SINGLES_MIN:
+        return None  # as below, and told at once: most edits end here
     early = {one.name for one in stored if not fates.covered(one.dot)}
     waiting = {one.name for one in stored if fates.waits(one.dot)}
     singles, packs = readable(stored, gathered, aside)
