@@ -21,6 +21,7 @@ neither shall lose what it was told is kept.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from crdt.document.change import encode_change, read_change
@@ -170,13 +171,27 @@ def _turn(one: Stored) -> tuple[bool, int, Dot, str]:
     return not is_pack(one.data), one.hlc, one.dot, one.name
 
 
+class Tail(NamedTuple):
+    """What an order has behind another one, which it begins with.
+
+    Attributes:
+        after: the name of the other one.
+        kept: what comes after it.
+    """
+
+    after: object
+    kept: tuple[Kept, ...]
+
+
 class _Order:
     """The changes that are kept, in their order: by counter, then hash, what is needed first."""
 
-    __slots__ = ("_by", "_waiting", "kept", "last", "leaps", "ops", "rivals")
+    __slots__ = ("_by", "_waiting", "kept", "last", "leaps", "name", "ops", "rivals", "tail")
 
     def __init__(self) -> None:
         self.kept: dict[bytes, Kept] = {}
+        self.name = object()
+        self.tail: Tail | None = None
         self.ops = 0
         self.last = (0, b"")
         self.leaps: set[bytes] = set()
@@ -190,6 +205,15 @@ class _Order:
         other.kept, other.ops, other.last = dict(self.kept), self.ops, self.last
         other._by = dict(self._by)
         return other
+
+    def extended(self, entries: Iterable[Kept]) -> "_Order":
+        """The order with changes that come after all those before."""
+        order = self.copy()
+        size = len(order.kept)
+        order.take(entries)
+        fresh = islice(reversed(order.kept.values()), len(order.kept) - size)
+        order.tail = Tail(self.name, tuple(fresh)[::-1])
+        return order
 
     def take(self, entries: Iterable[Kept]) -> None:
         """Keep changes, as far as they can be, and those that waited for them."""
@@ -238,14 +262,18 @@ class Gathered:
         aside: what was set aside, by name.
         stored_bytes: what all that is stored takes, read or not.
         ops: how many operations the kept changes have.
+        order: stands for the kept changes in their order: the same object, the same changes.
+        tail: what is new since an order before; None when this one follows none.
     """
 
-    __slots__ = ("_order", "_reading", "aside", "kept", "ops", "stored_bytes")
+    __slots__ = ("_order", "_reading", "aside", "kept", "ops", "order", "stored_bytes", "tail")
 
     def __init__(self, reading: _Reading, order: _Order) -> None:
         self._reading = reading
         self._order = order
         self.kept: Mapping[bytes, Kept] = order.kept
+        self.order = order.name
+        self.tail = order.tail
         self.aside: list[Aside] = _aside(reading, order)
         self.stored_bytes = reading.stored_bytes
         self.ops = order.ops
@@ -266,22 +294,20 @@ class Gathered:
                 return Gathered(reading, self._following(reading, entries))
         reading = _Reading(self._reading.limits, self._reading.found)
         reading.add(now.values(), known)
-        if reading.found == self._reading.found:
-            return Gathered(reading, self._order)
-        return Gathered(reading, _ordered(reading))
+        before = self._reading.found
+        entries = [one for name, one in reading.found.items() if before.get(name) != one]
+        return Gathered(reading, self._following(reading, entries))
 
     def _following(self, reading: _Reading, entries: Sequence[Kept]) -> _Order:
         """The order with changes that all come after those before, or made anew."""
-        order = self._order
+        order, size = self._order, len(self._reading.found)
+        if len(reading.found) != size + len(entries):
+            return _ordered(reading)  # something is gone, or was written by another one
         if not entries:
             return order
-        whole = len(order.kept) == len(self._reading.found)
-        later = len(reading.found) == len(self._reading.found) + len(entries)
-        if not (whole and later and order.last < min(map(_rank, entries))):
+        if len(order.kept) != size or order.last >= min(map(_rank, entries)):
             return _ordered(reading)
-        order = order.copy()
-        order.take(entries)
-        return order
+        return order.extended(entries)
 
 
 def _same(known: _Item | None, one: Stored) -> bool:

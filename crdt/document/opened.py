@@ -56,6 +56,7 @@ class Document:
         self._stored_bytes = 0
         self._weight = 0
         self._text: str | None = None
+        self._order: object = None
 
     # --- what it is made of --------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Document:
             limits: bounds for what `edited` and `accepts` add.
         """
         document = cls(limits)
-        document._take(gathered)
+        document._take(gathered, gathered.kept.values())
         return document
 
     @classmethod
@@ -91,14 +92,24 @@ class Document:
 
         Costs what is new, unless something is gone from the record.
         """
-        kept = gathered.kept.keys()
-        if self._taken.keys() <= kept and self.refused.keys() <= kept:
-            self._take(gathered)
-            return self
-        return Document.opened(gathered, self._limits)
+        tail, kept = gathered.tail, gathered.kept.keys()
+        if gathered.order is self._order:
+            self._take(gathered, ())
+        elif tail is not None and tail.after is self._order:
+            self._take(gathered, tail.kept)
+        elif self._taken.keys() <= kept and self.refused.keys() <= kept:
+            self._take(gathered, gathered.kept.values())
+            # In their order, and with who wrote them first, whichever came first here.
+            self._taken = {n: one for n, one in gathered.kept.items() if n not in self.refused}
+        else:
+            return Document.opened(gathered, self._limits)
+        return self
 
-    def _take(self, gathered: Gathered) -> None:
-        for name, one in gathered.kept.items():
+    def _take(self, gathered: Gathered, fresh: Iterable[Kept]) -> None:
+        """Take what is new; known changes among it are passed over."""
+        self._order = None  # whatever happens, half of it follows nothing
+        for one in fresh:
+            name = one.change.hash
             if name in self._taken or name in self.refused:
                 continue
             try:
@@ -108,16 +119,15 @@ class Document:
                 self._claimed.add((one.change.actor, one.change.seq))
                 continue
             self._add(one)
-        # In their order, and with who wrote them first, whichever came first here.
-        self._taken = {n: one for n, one in gathered.kept.items() if n not in self.refused}
         lost = [Aside(CHUNK_MARK + name.hex(), REFUSED) for name in self.refused]
         self.aside = sorted([*gathered.aside, *lost])
         self._ops = gathered.ops
         self._stored_bytes = gathered.stored_bytes
-        self._text = None
+        self._order = gathered.order
 
     def _add(self, one: Kept) -> None:
         self._taken[one.change.hash] = one
+        self._text = None
         self._weight += _CHANGE_WEIGHT + len(one.change.data) + _OP_WEIGHT * len(one.change.ops)
 
     # --- what it shows ---------------------------------------------------------------------
@@ -136,6 +146,9 @@ class Document:
     def changes(self) -> int:
         """How many changes there are."""
         return len(self._taken)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._taken
 
     def value(self) -> dict[str, Any]:
         """The document as JSON: `showing.value`."""

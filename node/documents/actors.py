@@ -81,6 +81,4 @@ def _is_last(last: Change, document: Document, heads: Sequence[bytes] | None) ->
 
     Somebody else may have brought a change in the name of this actor.
     """
-    if document.next_seq(last.actor, heads) != last.seq + 1:
-        return False
-    return any(one.change.hash == last.hash for one in reversed(document.history()))
+    return last.hash in document and document.next_seq(last.actor, heads) == last.seq + 1
