@@ -106,6 +106,8 @@ def _loops_to_a_deadline(node: ast.AST) -> bool:
 
 
 def sleepers(module: Module) -> list[tuple[int, str, bool]]:
+    if "sleep" not in module.text:
+        return []
     visitor = Sleeps()
     visitor.visit(module.tree)
     return visitor.found

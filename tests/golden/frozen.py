@@ -76,6 +76,7 @@ def frozen() -> dict[str, str]:
             held.with_vote(dot(), replace(vote, yes=False, reason="no röom"))
         ),
         "greeting": greeting(),
+        "greeting of who knows no documents": greeting(kinds=tuple(map(int, Kind))),
         "standing": author.disk.genesis,
         "token": encode_token({dot("a").actor: 3, dot("b").actor: 2**53 - 1}).encode(),
     }

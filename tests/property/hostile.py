@@ -63,7 +63,8 @@ def signed_line() -> tuple[SigningNode, list[bytes], list[bytes]]:
     return author, lanes[False], lanes[True]
 
 
-def greeting() -> bytes:
+def greeting(**fields: Any) -> bytes:
+    """A greeting, with these fields in place of the usual ones."""
     key = NodeKey.generate(lambda count: b"g" * count)
     own, other = CERTIFICATES
     return encode_greeting(
@@ -74,6 +75,7 @@ def greeting() -> bytes:
             url="https://a.example:9077",
             claim="a",
             process=b"p" * 8,
+            **fields,
         ),
         key.sign,
         own_certificate=other,

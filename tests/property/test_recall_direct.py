@@ -10,6 +10,7 @@ from crdt.dot import Dot
 from crdt.op import Value
 from crdt.record import Birth, Origin, Record, Version
 from crdt.record_codec import encode
+from node.documents.shelf import Shelf
 from node.recall.direct import change_in
 from node.recall.source import _the_long_way, _UnsureError
 from node.recall.values import Change
@@ -73,7 +74,7 @@ def changed(chance: Random, record: Record) -> Record:
 def long_way(key: str, data: bytes) -> Change | type[_UnsureError]:
     stored = key[:1].encode() + b"memory/" + key[1:].encode()
     try:
-        return _the_long_way(key, stored, data, NOW_MS)
+        return _the_long_way(key, stored, data, NOW_MS, Shelf())
     except _UnsureError:
         return _UnsureError
 

@@ -102,6 +102,10 @@ class Process:
     def state(self) -> str:
         return "joining" if self.exchange.catchup.joining else "up"
 
+    def without_documents(self) -> tuple[str, ...]:
+        """Nobody: all members run this program."""
+        return ()
+
     def _draw_actor(self, lane: bytes) -> bytes:
         self.world.births += 1
         births = 0 if self.world.bug == "reuse" else self.world.births
