@@ -64,9 +64,7 @@ def encode(record: Record) -> bytes:
             pending,
             dots(carriers),
             values[dot],
-            {name: dots(held) for name, held in marks[dot].items()}
-            if dot in marks
-            else _NO_MARKED,
+            {name: dots(held) for name, held in marks[dot].items()} if dot in marks else _NO_MARKED,
         ]
         for dot, owner, namespace, agent, hlc, carriers, pending in sorted(origins.values())
         for actor, seq in (dot,)

@@ -125,3 +125,38 @@ def test_a_batch_takes_everything_once() -> None:
     assert (second.bundles, second.actors, second.records) == ((), {}, {})
     assert overlay.empty
     assert first.size_bytes() == 4 + len(first.records[KEY].data or b"")
+
+
+def test_a_record_of_many_fields_stays_at_hand_until_it_changes() -> None:
+    overlay, disk = over()
+    many = EDIT._replace(set={f"tags/{number}": number for number in range(40)})
+    put(overlay, KEY, after(BORN, many))
+    assert overlay.sized(KEY)[1] is None
+    disk.commit(batch := overlay.take(1, None))
+    overlay.committed(batch)
+    kept = overlay.read(KEY)
+    assert kept == after(BORN, many)
+    assert overlay.read(KEY) is kept
+    assert overlay.sized(KEY) == (kept, len(disk.record(KEY) or b""))
+    overlay.forget()
+    read = overlay.read(KEY)
+    assert read is not kept
+    assert read == kept
+    assert overlay.read(KEY) is read
+    put(overlay, KEY, None)
+    disk.commit(batch := overlay.take(2, None))
+    overlay.committed(batch)
+    assert overlay.sized(KEY) == (None, 0)
+
+
+def test_what_changes_while_a_batch_is_written_is_not_kept_as_it_was() -> None:
+    overlay, disk = over()
+    many = EDIT._replace(set={f"tags/{number}": number for number in range(40)})
+    put(overlay, KEY, after(BORN, many))
+    disk.commit(batch := overlay.take(1, None))
+    put(overlay, KEY, after(BORN))
+    overlay.committed(batch)
+    assert overlay.read(KEY) == after(BORN)
+    disk.commit(batch := overlay.take(2, None))
+    overlay.committed(batch)
+    assert overlay.read(KEY) == after(BORN)

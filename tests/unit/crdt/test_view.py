@@ -135,3 +135,11 @@ def test_every_version_of_a_chunk_is_there_and_none_that_is_no_bytes() -> None:
         (b"x", BORN.agent, BORN.hlc)
     ]
     assert seen(after(BORN, OTHER._replace(set={"chunk/bb": 7}))).values["chunk"] == ()
+
+
+def test_the_fields_that_are_asked_for_show_as_in_the_whole() -> None:
+    record = after(BORN, EDIT, OTHER)
+    whole = shown(record, NONE)
+    part = shown(record, NONE, ("title", "nowhere"))
+    assert whole is not None
+    assert part == whole._replace(fields={"title": whole.fields["title"]})

@@ -192,3 +192,21 @@ def test_many_changes_are_taken_in_the_order_they_need() -> None:
     assert [one.change for one in doc.history()] == chain
     for behind_by in (1, 17, 200, 399):
         assert len(doc.since([chain[-1 - behind_by + 1].hash])) == behind_by - 1
+
+
+def test_a_document_takes_what_follows_and_stays_as_it_is_without() -> None:
+    gathered = gather([stored(FIRST)], LIMITS)
+    doc = Document.opened(gathered)
+    longer = gathered.grown([stored(FIRST), stored(LEFT, 2)])
+    assert longer.tail is not None
+    assert longer.tail.after is gathered.order
+    assert [one.change for one in longer.tail.kept] == [LEFT]
+    assert doc.grown(longer) is doc
+    same = longer.grown([stored(FIRST), stored(LEFT, 2), stored(LEFT, 3)])
+    assert same.order is longer.order
+    assert doc.grown(same) is doc
+    assert [one.change for one in doc.history()] == [FIRST, LEFT]
+    assert doc.text() == Document.opened(same).text()
+    assert LEFT.hash in doc
+    # A document that never saw the one before takes all of it.
+    assert Document.opened(gather([stored(FIRST)], LIMITS)).grown(longer).history() == doc.history()
