@@ -17,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from node.lock import find_holder
 from tests.architecture.docs_blocks import PYTHON, ROOT, Block
@@ -55,13 +55,12 @@ def _free_ports(count: int) -> int:
 
 @dataclass(slots=True)
 class Stage:
-    """The machines of one document."""
+    """The machines of one document; leaving it ends whatever still runs there."""
 
     folder: Path
     base: int = field(default_factory=lambda: _free_ports(_MESH_PORTS + 6))
     tools: Path = field(init=False)
     fingerprints: dict[str, str] = field(default_factory=dict)
-    until_seconds: float = _UNTIL_SECONDS
     warm: Warm | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -72,6 +71,12 @@ class Stage:
             script = Path(__file__).with_name("docs_curl.py")
             shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
             shim.chmod(0o755)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def warm_up(self) -> None:
         """From now on `mnemesh` is run by a process that has read the program already."""
@@ -137,7 +142,7 @@ class Stage:
         if block.language == PYTHON:
             script = self._program(machine, script)
         wanted, until = block.tags.get("shows", ""), block.tags.get("until", "")
-        deadline = time.monotonic() + (self.until_seconds if until else 0)
+        deadline = time.monotonic() + (_UNTIL_SECONDS if until else 0)
         while True:
             ran = self._sh(machine, script)
             if ran.returncode == 0 and (until or wanted) in ran.stdout:

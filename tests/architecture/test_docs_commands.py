@@ -47,11 +47,8 @@ def _told() -> list[Any]:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    try:
+    with Stage(tmp_path) as made:
         yield made
-    finally:
-        made.end()
 
 
 def _can_run(block: Block) -> bool:

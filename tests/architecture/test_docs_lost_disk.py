@@ -20,8 +20,7 @@ def _block(text: str, **tags: str) -> Block:
 @pytest.mark.integration
 @pytest.mark.parametrize("lost", ["node-1", "node-3"])
 def test_a_node_without_its_store_fetches_everything(lost: str, tmp_path: Path) -> None:
-    stage = Stage(tmp_path, until_seconds=6.0)
-    try:
+    with Stage(tmp_path) as stage:
         stage.run(_block(_UP + _STORE))
         folder = f"mesh/{lost}"
         stage.run(
@@ -29,5 +28,3 @@ def test_a_node_without_its_store_fetches_everything(lost: str, tmp_path: Path) 
         )
         stage.run(_block(f"mnemesh serve --detach --data-dir {folder}"))
         stage.run(_block(f"mnemesh get kept --data-dir {folder}", until="Text"))
-    finally:
-        stage.end()

@@ -24,11 +24,8 @@ pytestmark = [pytest.mark.integration]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    try:
+    with Stage(tmp_path) as made:
         yield made
-    finally:
-        made.end()
 
 
 def run(stage: Stage, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -19,12 +19,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    try:
+    with Stage(tmp_path) as made:
         made.warm_up()
         yield made
-    finally:
-        made.end()
 
 
 def run(stage: Stage, text: str, **tags: str) -> str:

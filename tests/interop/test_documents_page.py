@@ -24,11 +24,8 @@ def library() -> Path:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    try:
+    with Stage(tmp_path) as made:
         yield made
-    finally:
-        made.end()
 
 
 def test_an_editor_offline_is_merged(library: Path, stage: Stage) -> None:
