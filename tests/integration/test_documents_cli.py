@@ -98,6 +98,7 @@ def test_nothing_typed_is_nothing_sent(node: RealNode, tmp_path: Path) -> None:
     assert told("doc", "show", ident, node=node)["version"] == 1
 
 
+@pytest.mark.thorough
 def test_a_text_outlives_a_node_that_is_gone_when_the_editor_ends(
     node: RealNode, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def attacked(node: RealNode, seed: int, count: int) -> None:
     assert not node.events("request_failed")
 
 
+@pytest.mark.thorough
 def test_hostile_changes_are_refused_and_nothing_grows(fresh: RealNode) -> None:
     attacked(fresh, random.randrange(2**32), 300)
 

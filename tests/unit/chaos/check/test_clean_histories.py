@@ -19,6 +19,7 @@ def test_a_clean_history_is_not_flagged(workload: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.thorough
 def test_ten_thousand_events_take_no_minute(workload: str) -> None:
     rows = clean(workload, 1, 700)
     body, finals = [], [row for row in rows if row["kind"] == "final"]

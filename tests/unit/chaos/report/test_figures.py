@@ -85,6 +85,7 @@ def test_a_class_of_the_plan_that_was_not_reached_is_told_as_that(plan: object, 
     assert (untested["class"], untested["why"]) == ("F02", why)
 
 
+@pytest.mark.thorough
 def test_three_thousand_cycles() -> None:
     names = tuple(NAMES)[:4]
     found = report_of(read(lines(campaign(6, 750, classes=names, writes=4))), NAMES)

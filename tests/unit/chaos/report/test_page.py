@@ -123,6 +123,7 @@ def test_every_class_and_every_total_is_on_the_page(made: str) -> None:
     assert "mnemesh chaos run --class F22 --cycles 1 --seed" in made
 
 
+@pytest.mark.thorough
 def test_a_campaign_of_three_thousand_cycles_is_a_small_page() -> None:
     names = [name for name in NAMES if name not in {"F08", "F15"}][:40]
     text = page_of(read(lines(campaign(8, 75, classes=names, writes=6))))
