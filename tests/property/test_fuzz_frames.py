@@ -13,7 +13,7 @@ from transport.frames import FrameError, decode, encode, frame_size
 from transport.identity import verify
 from transport.learning import leaf_of
 
-EVERYDAY = settings(max_examples=2_000, deadline=None)
+EVERYDAY = settings(max_examples=500, deadline=None)
 THOROUGH = settings(max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck))
 REASONS = {
     "empty",

@@ -38,7 +38,7 @@ def versions(record: Record | None) -> set[Dot]:
         st.tuples(st.integers(0, 2), st.integers(0, 20), st.sets(st.integers(0, 8))), max_size=8
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_an_edit_did_not_see_stays(edits: list[tuple[int, int, set[int]]]) -> None:
     record = apply(None, op(Kind.CREATE, BIRTH, 10))
     known, alive = [BIRTH], {BIRTH}
