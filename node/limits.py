@@ -8,7 +8,7 @@ what two nodes must agree on to talk at all says so in its help.
 
 from dataclasses import dataclass
 
-from crdt.document.model import DocumentLimits
+from crdt.document.model import READ_MAX, DocumentLimits
 from node.declare import setting
 
 
@@ -46,31 +46,39 @@ class Limits:
         128, minimum=8, unit="characters", help="Longest idempotency key."
     )
 
-    # What a document may hold; an edit beyond it is refused, and what is beyond it elsewhere is
-    # set aside. Lower these on all members or on none.
+    # What a document may hold: an edit beyond it is refused. What others took is read whatever
+    # these say, up to `READ_MAX` of each member; of a whole document they are half of that at most.
     document_change_bytes_max: int = setting(
         262_144,
         minimum=1024,
+        maximum=READ_MAX.change_bytes_max,
         unit="bytes",
-        help="Largest change of a document; must be equal on all members.",
+        help="Largest change of a document; should be equal on all members.",
     )
     document_change_ops_max: int = setting(
         65_536,
         minimum=16,
-        help="Most operations in one change of a document; must be equal on all members.",
+        maximum=READ_MAX.change_ops_max,
+        help="Most operations in one change of a document; should be equal on all members.",
     )
     document_changes_max: int = setting(
-        20_000, minimum=16, help="Most changes of one document; must be equal on all members."
+        10_000,
+        minimum=16,
+        maximum=READ_MAX.changes_max // 2,
+        help="Most changes of one document; should be equal on all members.",
     )
     document_ops_max: int = setting(
-        262_144, minimum=16, help="Most operations of one document; must be equal on all members."
+        262_144,
+        minimum=16,
+        maximum=READ_MAX.ops_max // 2,
+        help="Most operations of one document; should be equal on all members.",
     )
     document_stored_bytes_max: int = setting(
         1024 * 1024,
         minimum=4096,
         maximum=1024 * 1536,
         unit="bytes",
-        help="Most bytes of one document in its record; must be equal on all members.",
+        help="Most bytes of one document in its record; should be equal on all members.",
     )
     document_shelf_bytes_max: int = setting(
         64 * 1024 * 1024,

@@ -15,8 +15,7 @@ A change is kept when
 - its counter begins above theirs, and at most one above the count of all operations before it:
   counters are handed out without gaps, and one leap would use up the numbers of a document.
 
-Twice the bounds of a document are read: two sides of a cut may each have filled what was left, and
-neither shall lose what it was told is kept.
+How much is read at all is a matter of `crdt.document.reading`.
 """
 
 import hashlib
@@ -24,10 +23,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from crdt.document.change import encode_change, read_change
-from crdt.document.chunk import UNFOLDED_TIMES
+from crdt.document.change import encode_change
 from crdt.document.model import (
     ACTOR_BYTES,
+    READ_MAX,
     Action,
     Change,
     ChangeError,
@@ -39,28 +38,17 @@ from crdt.document.model import (
     ScalarKind,
     Stored,
 )
-from crdt.document.pack import Kept, is_pack, unpack
-from crdt.dot import Dot
-from crdt.fields import CHUNK_MARK
+from crdt.document.pack import Kept
+from crdt.document.reading import Item, Reading
 
 TEXT: Final = "text"
 """The key of the root under which the text of a document stands."""
 
-SLACK: Final = 2
 _SEED: Final = b"mnemesh document seed"
 
-MISNAMED: Final = "misnamed"
-UNREADABLE: Final = "unreadable"
-TOO_LARGE: Final = "too_large"
-BEYOND_BOUNDS: Final = "beyond_bounds"
 RIVAL: Final = "rival"
 MISSING: Final = "missing"
 LEAP: Final = "leap"
-
-_SHARED: Final = frozenset({"ops_max", "stored_bytes_max"})
-"""Bounds of a whole document: what passes them in a pack passes them for all that follows."""
-
-_Id = tuple[str, Dot]
 
 
 class Aside(NamedTuple):
@@ -75,100 +63,6 @@ class Aside(NamedTuple):
 
     name: str
     reason: str
-
-
-class _Item(NamedTuple):
-    """A stored version, read."""
-
-    stored: Stored
-    entries: Sequence[Kept]
-    fault: str | None
-
-
-class _Reading:
-    """What was read of the stored versions.
-
-    Packs come first, then single changes, each by stamp: once a bound is passed, nothing more is
-    read. While none is passed the order makes no difference.
-    """
-
-    __slots__ = ("_before", "bytes", "found", "items", "limits", "ops", "passed", "stored_bytes")
-
-    def __init__(self, limits: DocumentLimits, before: Mapping[bytes, Kept] | None = None) -> None:
-        self.limits = limits
-        self._before = before or {}  # read for an earlier state: a pack of them is read fast
-        self.items: dict[_Id, _Item] = {}
-        self.found: dict[bytes, Kept] = {}
-        self.stored_bytes = self.ops = self.bytes = 0
-        self.passed = False
-
-    def copy(self) -> "_Reading":
-        """One that can be added to; this one stays as it is."""
-        other = _Reading(self.limits)
-        other.items, other.found = dict(self.items), dict(self.found)
-        other.stored_bytes, other.ops, other.bytes = self.stored_bytes, self.ops, self.bytes
-        other.passed = self.passed
-        return other
-
-    def add(self, stored: Iterable[Stored], known: Mapping[_Id, _Item]) -> list[Kept]:
-        """Read more; returns the changes that were not found before."""
-        fresh: list[Kept] = []
-        for one in sorted(stored, key=_turn):
-            place = (one.name, one.dot)
-            item = self._item(one, known.get(place))
-            self.items[place] = item
-            self.stored_bytes += len(one.data)
-            for entry in item.entries:
-                change = entry.change
-                self.bytes += len(change.data)
-                before = self.found.get(change.hash)
-                if before is None:
-                    self.ops += len(change.ops)
-                    self.found[change.hash] = entry
-                    fresh.append(entry)
-                elif (entry.hlc, entry.agent) < (before.hlc, before.agent):
-                    self.found[change.hash] = entry
-                    fresh.append(entry)
-        self._before = {}
-        return fresh
-
-    def _item(self, one: Stored, known: _Item | None) -> _Item:
-        limits = self.limits
-        self.passed = self.passed or self.stored_bytes + len(one.data) > limits.stored_bytes_max
-        if self.passed:
-            return _Item(one, (), BEYOND_BOUNDS)
-        if known is None or known.fault == BEYOND_BOUNDS or known.stored != one:
-            known = self._read(one)
-        fresh = [e.change for e in known.entries if e.change.hash not in self.found]
-        self.passed = known.fault == BEYOND_BOUNDS or (
-            self.ops + sum(len(change.ops) for change in fresh) > limits.ops_max
-            or len(self.found) + len(fresh) > limits.changes_max
-            or self.bytes + sum(len(e.change.data) for e in known.entries)
-            > UNFOLDED_TIMES * limits.stored_bytes_max
-        )
-        return _Item(one, (), BEYOND_BOUNDS) if self.passed else known
-
-    def _read(self, one: Stored) -> _Item:
-        try:
-            if is_pack(one.data):
-                if one.name != CHUNK_MARK + hashlib.sha256(one.data).hexdigest():
-                    return _Item(one, (), MISNAMED)
-                spent = (self.ops, self.bytes)
-                known = {**self._before, **self.found} if self._before else self.found
-                entries = unpack(one.data, self.limits, known=known, spent=spent)
-                return _Item(one, tuple(entries), None)
-            change = read_change(one.data, self.limits)
-        except DocumentTooLargeError as error:
-            return _Item(one, (), BEYOND_BOUNDS if error.bound in _SHARED else TOO_LARGE)
-        except ChangeError:
-            return _Item(one, (), UNREADABLE)
-        if one.name != CHUNK_MARK + change.hash.hex():
-            return _Item(one, (), MISNAMED)
-        return _Item(one, (Kept(change, one.agent, one.hlc),), None)
-
-
-def _turn(one: Stored) -> tuple[bool, int, Dot, str]:
-    return not is_pack(one.data), one.hlc, one.dot, one.name
 
 
 class Tail(NamedTuple):
@@ -268,7 +162,7 @@ class Gathered:
 
     __slots__ = ("_order", "_reading", "aside", "kept", "ops", "order", "stored_bytes", "tail")
 
-    def __init__(self, reading: _Reading, order: _Order) -> None:
+    def __init__(self, reading: Reading, order: _Order) -> None:
         self._reading = reading
         self._order = order
         self.kept: Mapping[bytes, Kept] = order.kept
@@ -292,13 +186,13 @@ class Gathered:
             entries = reading.add(fresh, {})
             if not reading.passed:
                 return Gathered(reading, self._following(reading, entries))
-        reading = _Reading(self._reading.limits, self._reading.found)
+        reading = Reading(self._reading.limits, self._reading.found)
         reading.add(now.values(), known)
         before = self._reading.found
         entries = [one for name, one in reading.found.items() if before.get(name) != one]
         return Gathered(reading, self._following(reading, entries))
 
-    def _following(self, reading: _Reading, entries: Sequence[Kept]) -> _Order:
+    def _following(self, reading: Reading, entries: Sequence[Kept]) -> _Order:
         """The order with changes that all come after those before, or made anew."""
         order, size = self._order, len(self._reading.found)
         if len(reading.found) != size + len(entries):
@@ -310,17 +204,17 @@ class Gathered:
         return order.extended(entries)
 
 
-def _same(known: _Item | None, one: Stored) -> bool:
+def _same(known: Item | None, one: Stored) -> bool:
     return known is not None and known.stored == one
 
 
-def _ordered(reading: _Reading) -> _Order:
+def _ordered(reading: Reading) -> _Order:
     order = _Order()
     order.take(reading.found.values())
     return order
 
 
-def _aside(reading: _Reading, order: _Order) -> list[Aside]:
+def _aside(reading: Reading, order: _Order) -> list[Aside]:
     whole = len(order.kept) == len(reading.found)
     found: list[Aside] = []
     for item in reading.items.values():
@@ -341,20 +235,14 @@ def _fault(change: Change, order: _Order) -> str | None:
     return LEAP if change.hash in order.leaps else MISSING
 
 
-def gather(stored: Iterable[Stored], limits: DocumentLimits) -> Gathered:
+def gather(stored: Iterable[Stored], limits: DocumentLimits = READ_MAX) -> Gathered:
     """The changes of a document.
 
     Args:
         stored: all versions of all chunks that its record holds, in any order.
-        limits: bounds of a document; twice as much is read.
+        limits: how much is read of each member; other ones are for tests.
     """
-    reading = _Reading(
-        limits._replace(
-            changes_max=SLACK * limits.changes_max,
-            ops_max=SLACK * limits.ops_max,
-            stored_bytes_max=SLACK * limits.stored_bytes_max,
-        )
-    )
+    reading = Reading(limits)
     now = {(one.name, one.dot): one for one in stored}
     reading.add(now.values(), {})
     return Gathered(reading, _ordered(reading))

@@ -153,9 +153,21 @@ class DocumentLimits(NamedTuple):
 
     change_bytes_max: int = 262_144
     change_ops_max: int = 65_536
-    changes_max: int = 20_000
+    changes_max: int = 10_000
     ops_max: int = 262_144
     stored_bytes_max: int = 1_048_576
+
+
+READ_MAX: Final = DocumentLimits(
+    change_bytes_max=1_048_576,
+    change_ops_max=262_144,
+    changes_max=65_536,
+    ops_max=1_048_576,
+    stored_bytes_max=4_194_304,
+)
+"""What is read of a document, of each member that wrote into it: constants of the format, alike on
+all nodes, whatever their settings. What a node may be set to take stays below: at most half of it
+for a whole document, so nothing that a node took is ever beyond."""
 
 
 class ChangeError(ValueError):

@@ -193,7 +193,8 @@ def unpack(
     Args:
         data: the pack.
         limits: bounds of a document.
-        known: changes that were read before, by hash; they are not read again, nor counted.
+        known: changes that were read before, by hash; they are not read again, but counted, so
+            what becomes of a pack does not hang on them.
         spent: how many operations, and bytes of changes, are counted already.
 
     Raises:
@@ -293,7 +294,7 @@ class _Reader:
         hlc = ms << COUNTER_BITS | streams[_COUNTER].unsigned() & _COUNTER_MASK
         if not 0 <= hlc <= STAMP_MAX:
             raise ChangeError("a pack holds a stamp that is none")
-        self._spend(change, fresh=known is None)
+        self._spend(change)
         last.advance(change, ms)
         self._hashes.append(change.hash)
         return Kept(change, agent, hlc)
@@ -305,9 +306,8 @@ class _Reader:
             known = self._shapes[place] = read_shape(self._tables[_SHAPES][place])
         return known
 
-    def _spend(self, change: Change, *, fresh: bool) -> None:
-        if fresh:
-            self._ops -= len(change.ops)
+    def _spend(self, change: Change) -> None:
+        self._ops -= len(change.ops)
         self._bytes -= len(change.data)
         if self._ops < 0:
             most = self._limits.ops_max

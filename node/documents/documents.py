@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from crdt.document.model import HASH_BYTES
+from crdt.document.model import HASH_BYTES, READ_MAX
 from crdt.document.opened import Document
 from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot
@@ -232,7 +232,7 @@ class Documents:
                 if not name.startswith(CHUNK_MARK) or not isinstance(data, bytes):
                     continue
                 if is_pack(data):
-                    packed += [one.change.hash for one in unpack(data, self.limits)]
+                    packed += [one.change.hash for one in unpack(data, READ_MAX)]
                 else:
                     singles.append(bytes.fromhex(name[len(CHUNK_MARK) :]))
         return singles or packed  # beside single ones a pack is a fold, or what was the content

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.gathering import Aside, Gathered
-from crdt.document.model import ChangeError, DocumentLimits, Stored
+from crdt.document.model import READ_MAX, ChangeError, Stored
 from crdt.document.pack import Kept, claimed, is_pack, pack, unpack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
@@ -121,19 +121,19 @@ def _versions(stored: Sequence[Stored], names: Collection[str]) -> dict[str, fro
     return {name: frozenset(dots) for name, dots in found.items()}
 
 
-def folded(plan: Plan, gathered: Gathered, limits: DocumentLimits) -> Fold | None:
+def folded(plan: Plan, gathered: Gathered, bytes_max: int) -> Fold | None:
     """The pack of a plan; None when it would lose anything, or be too long."""
     hashes = {hash_in(one.name) for one in plan.singles}
     for one in plan.packs:
-        hashes.update(kept.change.hash for kept in unpack(one.data, limits))
+        hashes.update(kept.change.hash for kept in unpack(one.data, READ_MAX))
     wanted = [one for one in gathered.kept.values() if one.change.hash in hashes]
     if len(wanted) != len(hashes):
         return None
     data = pack(wanted)
     name = CHUNK_MARK + name_of(data)
-    if name in plan.versions or len(data) > limits.stored_bytes_max:
+    if name in plan.versions or len(data) > bytes_max:
         return None
-    return Fold(name, data, plan.versions) if _is_lossless(data, wanted, limits) else None
+    return Fold(name, data, plan.versions) if _is_lossless(data, wanted) else None
 
 
 def _changes_in(one: Stored) -> int:
@@ -150,10 +150,10 @@ def still_fits(fold: Fold, stored: Sequence[Stored]) -> bool:
     return _versions(stored, fold.removed.keys()) == fold.removed
 
 
-def _is_lossless(data: bytes, wanted: Sequence[Kept], limits: DocumentLimits) -> bool:
+def _is_lossless(data: bytes, wanted: Sequence[Kept]) -> bool:
     """Whether all that went into a pack comes out of it; asked before anything is removed."""
     try:
-        out = {one.change.hash: one for one in unpack(data, limits)}
+        out = {one.change.hash: one for one in unpack(data, READ_MAX)}
     except ChangeError:
         return False
     return len(out) == len(wanted) and all(

@@ -15,6 +15,7 @@ from crdt.document.change import read_changes
 from crdt.document.edits import EditError
 from crdt.document.gathering import gather
 from crdt.document.model import (
+    READ_MAX,
     Change,
     ChangeError,
     DocumentLimits,
@@ -23,7 +24,7 @@ from crdt.document.model import (
     Stored,
 )
 from crdt.document.opened import Document
-from crdt.document.pack import Kept, pack
+from crdt.document.pack import Kept, claimed, pack
 from crdt.fields import CHUNK_MARK
 from crdt.hlc import stamp_of
 from crdt.op import Value
@@ -60,6 +61,9 @@ SINGLES_AT_ONCE_MAX: Final = 64
 INLINE_PACKED_MAX: Final = 128
 """A fold of packs with more changes than that is made aside, before the step that writes."""
 
+_TWICE: Final = 2
+"""Two sides of a cut may have folded the same changes: both packs stay, and both count."""
+
 FOLDS_MAX: Final = 16
 """Most folds that wait to be written."""
 
@@ -87,6 +91,7 @@ class Pen:
         self._actors = Actors(entropy)
         self._now_ms = now_ms
         self._folds: dict[bytes, Fold] = {}
+        self._bytes_max = shelf.limits.stored_bytes_max
 
     def opened(self, held: Held) -> tuple[Sheet, Document]:
         """A document as it shows.
@@ -206,7 +211,7 @@ class Pen:
         """
         limits = self.shelf.limits
         changes = read_all(exported(given), limits)
-        new = _accepted(Document.opened(gather((), limits), limits), changes)
+        new = _accepted(Document.opened(gather(()), limits), changes)
         fields = self._chunks(new, agent)
         _hold_bytes(sum(map(len, fields.values())), limits.stored_bytes_max)
         return fields
@@ -218,7 +223,7 @@ class Pen:
             for name, data in fields.items()
             if name.startswith(CHUNK_MARK)
         ]
-        document = Document.opened(gather(stored, self.shelf.limits), self.shelf.limits)
+        document = Document.opened(gather(stored), self.shelf.limits)
         return document.text(), document.heads
 
     def all_of(self, held: Held) -> bytes | None:
@@ -229,6 +234,9 @@ class Pen:
         """The chunks of a document, as fields of its new birth.
 
         Single ones go into a pack, which keeps who wrote them; what is set aside stays behind.
+
+        Raises:
+            DocumentTooLarge: many wrote more into it than would be read of the one that moves it.
         """
         sheet = held.sheet
         if sheet is None or not self.shelf.begun(sheet):
@@ -241,6 +249,11 @@ class Pen:
         if kept:
             data = pack(kept)
             fields[CHUNK_MARK + name_of(data)] = data
+        count = len(kept) + sum(claimed(one.data)[0] for one in packs)
+        if count > READ_MAX.changes_max or _TWICE * gathered.ops > READ_MAX.ops_max:
+            error = DocumentTooLargeError("changes_max", READ_MAX.changes_max, count)
+            raise DocumentTooLarge(error)
+        _hold_bytes(sum(map(len, fields.values())), READ_MAX.stored_bytes_max)
         return fields
 
     def begun(self, held: Held) -> bool:
@@ -310,7 +323,7 @@ class Pen:
         plan = self._plan(sheet)
         if plan is None or plan.packed > INLINE_PACKED_MAX:
             return None
-        return folded(plan, self.shelf.gathered(sheet), self.shelf.limits)
+        return folded(plan, self.shelf.gathered(sheet), self._bytes_max)
 
     def folding(self, held: Held) -> Callable[[], None] | None:
         """What makes a long fold, for a thread; None when nothing long is to be folded."""
@@ -318,10 +331,10 @@ class Pen:
         plan = None if sheet is None else self._plan(sheet)
         if sheet is None or plan is None or plan.packed <= INLINE_PACKED_MAX:
             return None
-        key, gathered, limits = sheet.key, self.shelf.gathered(sheet), self.shelf.limits
+        key, gathered, most = sheet.key, self.shelf.gathered(sheet), self._bytes_max
 
         def make() -> None:
-            fold = folded(plan, gathered, limits)
+            fold = folded(plan, gathered, most)
             if fold is not None:
                 self._folds[key] = fold
                 while len(self._folds) > FOLDS_MAX:  # of documents that nobody went on with

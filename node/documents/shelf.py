@@ -121,7 +121,7 @@ class Shelf:
             return self._entry(sheet).document
         agent, hlc = said
         seed = seed_of(sheet.id, sheet.content or "", self.limits, agent=agent, hlc=hlc)
-        return Document.opened(gather((seed, *sheet.stored), self.limits), self.limits)
+        return Document.opened(gather((seed, *sheet.stored)), self.limits)
 
     def text(self, sheet: Sheet) -> str | None:
         """What shows as the content of a document; None while that is its plain content."""
@@ -282,7 +282,7 @@ def _toil(data: bytes) -> int:
 
 
 def _opened(sheet: Sheet, limits: DocumentLimits) -> _Entry:
-    gathered = gather(sheet.stored, limits)
+    gathered = gather(sheet.stored)
     return _entry_of(sheet, gathered, Document.opened(gathered, limits))
 
 

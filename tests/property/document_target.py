@@ -106,7 +106,7 @@ class Target:
     def __init__(self) -> None:
         self.changes = honest()
         self.stored = [
-            Stored(CHUNK_MARK + c.hash.hex(), c.data, "ann", (at + 1) << 16, Dot("n", at + 1))
+            Stored(CHUNK_MARK + c.hash.hex(), c.data, "ann", (at + 1) << 16, Dot(b"n" * 45, at + 1))
             for at, c in enumerate(self.changes)
         ]
         self.document = Document.opened(gather(self.stored, LIMITS), LIMITS)

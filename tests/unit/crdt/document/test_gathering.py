@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from crdt.document import gathering
+from crdt.document import reading
 from crdt.document.change import encode_change, read_change
 from crdt.document.gathering import Aside, gather, seed_change
 from crdt.document.model import (
@@ -166,24 +166,6 @@ def test_changes_without_operations_have_a_place() -> None:
     assert aside == []
 
 
-def test_more_than_twice_the_bounds_is_not_read() -> None:
-    chain = [ROOT]
-    for _ in range(9):
-        chain.append(after(chain[-1]))
-    versions = [stored(one, n) for n, one in enumerate(chain)]
-    size = sum(len(one.data) for one in chain[:6])
-    for limits in (
-        LIMITS._replace(changes_max=3),
-        LIMITS._replace(ops_max=3),
-        LIMITS._replace(stored_bytes_max=size // 2),
-    ):
-        kept, aside = told(*versions, limits=limits)
-        assert kept == chain[:6]
-        assert aside == ["beyond_bounds"] * 4
-        grown = gather(versions[:5], limits).grown(versions)
-        assert grown.aside == gather(versions, limits).aside
-
-
 def test_what_is_folded_is_the_same_document() -> None:
     r = random.Random(21)
     singles = [
@@ -209,7 +191,7 @@ def test_to_grow_reads_what_is_new_and_nothing_else(monkeypatch: pytest.MonkeyPa
         read.append(chunk)
         return read_change(chunk, limits)
 
-    monkeypatch.setattr(gathering, "read_change", counted)
+    monkeypatch.setattr(reading, "read_change", counted)
     versions = [stored(ROOT, 1), stored(NEXT, 2)]
     found = gather(versions, LIMITS)
     assert len(read) == 2

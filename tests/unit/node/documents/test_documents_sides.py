@@ -2,8 +2,11 @@
 
 import pytest
 
+from crdt.document.model import DocumentLimits
 from crdt.op import Kind
+from node.documents.problems import DocumentTooLarge
 from node.memory.conflicts_open import fields_in_conflict
+from tests.integration.rig_documents import change_of
 from tests.unit.node.documents.rig import Side, level, mesh
 
 BOB = "ai:bob"
@@ -103,3 +106,50 @@ async def test_a_move_meets_an_edit_of_the_other_side(kind: str) -> None:
         await level([a, b])
         assert a.text(ident) == b.text(ident) == "one two"
         assert a.held(ident).view.namespace == "other"
+
+
+async def filled(side: Side, ident: str) -> set[str]:
+    """The words that were taken of a side, until it takes no more."""
+    taken: set[str] = set()
+    while True:
+        word = f"<{side.name}{len(taken)}>"
+        try:
+            await side.type(ident, word)
+        except DocumentTooLarge:
+            return taken
+        taken.add(word)
+
+
+@pytest.mark.parametrize("bound", ["changes_max", "ops_max", "stored_bytes_max"])
+async def test_what_was_taken_shows_however_many_sides_filled_what_was_left(bound: str) -> None:
+    limits = DocumentLimits(**{bound: {"changes_max": 6, "ops_max": 40}.get(bound, 1500)})
+    async with mesh("a", "b", "c", "d", limits=limits) as sides:
+        ident = await sides[0].create("one")
+        await level(sides)
+        words = set().union(*[await filled(side, ident) for side in sides])
+        assert len(words) > 2 * 5
+        await level(sides)
+        for side in sides:
+            assert {word for word in words if word not in side.text(ident)} == set()
+            assert side.document(ident).aside == []
+        assert len({side.text(ident) for side in sides}) == 1
+        assert await filled(sides[0], ident) == set()
+
+
+async def test_what_was_taken_shows_where_settings_allow_less() -> None:
+    async with mesh("a", "b") as (a, b):
+        ident = await a.create("one")
+        await level([a, b])
+        b.engine.shelf.limits = DocumentLimits(
+            change_bytes_max=1024, change_ops_max=16, changes_max=2, ops_max=16,
+            stored_bytes_max=4096,
+        )  # fmt: skip
+        await a.type(ident, " and two, which is long" * 40)
+        await a.add(ident, change_of("brought", 5).data)
+        for n in range(80):
+            await a.type(ident, str(n))
+        await level([a, b])
+        assert b.text(ident) == a.text(ident)
+        assert b.document(ident).aside == []
+        with pytest.raises(DocumentTooLarge):
+            await b.type(ident, "!")
