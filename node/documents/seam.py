@@ -38,7 +38,7 @@ def held_of(
     if key[1:_ID_AT] != _MEMORY or not is_document(seen.values):
         return Held(collection=collection, id=ident, private=private, view=seen, memo=memo)
     sheet = sheet_of(key, ident, seen.values)
-    text = shelf.text_beside(sheet) if beside else shelf.text(sheet)
+    text = shelf.followed(sheet) if beside else shelf.text(sheet)
     if text is not None:
         seen.values[CONTENT] = text
         if sheet.content is not None:

@@ -30,6 +30,9 @@ from node.documents.troubles import Troubles
 from node.documents.warming import THREAD_BYTES_MIN, Cold, at_hand, may_wait
 
 SHELF_BYTES_MAX: Final = 64 * 2**20
+FOLLOWED_BYTES_MAX: Final = 16 * 2**20
+"""Of documents that a thread follows while the loop goes on with them, or nobody does."""
+
 _ENTRY_BYTES: Final = 1024
 """What a document weighs here besides itself and its text, roughly."""
 
@@ -96,6 +99,8 @@ class Shelf:
         self.troubles = Troubles(self.limits)
         self._bytes_max = bytes_max
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._followed: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._followed_weight = 0
         self._guard = threading.Lock()
         self._texts: OrderedDict[bytes, tuple[bytes, str | None]] = OrderedDict()
         self._texts_weight = 0
@@ -212,6 +217,36 @@ class Shelf:
             found = _opened(sheet, self.limits)
             self._put(found)
         return found.shown
+
+    def followed(self, sheet: Sheet) -> str | None:
+        """As `text`, for a thread that follows what changes: it goes on from what it read last.
+
+        A document that the loop goes on with stays the loop's; a second one grows here beside it.
+        """
+        if not sheet.stored:
+            return None
+        with self._guard:
+            other = self._entries.get(sheet.key)
+            if other is not None and other.sheet.stored == sheet.stored:
+                return other.shown
+            mine = self._followed.pop(sheet.key, None)  # half of what fails is not kept
+            if mine is not None:
+                self._followed_weight -= mine.weight
+        if mine is None:
+            mine = _opened(sheet, self.limits)
+            if other is None:
+                self._put(mine)
+                return mine.shown
+        else:
+            gathered = mine.gathered.grown(sheet.stored)
+            mine = _entry_of(sheet, gathered, mine.document.grown(gathered))
+        with self._guard:
+            before = self._followed.pop(sheet.key, None)  # of another thread, meanwhile
+            self._followed[sheet.key] = mine
+            self._followed_weight += mine.weight - (before.weight if before else 0)
+            while self._followed_weight > FOLLOWED_BYTES_MAX:
+                self._followed_weight -= self._followed.popitem(last=False)[1].weight
+        return mine.shown
 
     def foretold(self, sheet: Sheet) -> str | None:
         """As `text`, of what may never be: it is not kept."""

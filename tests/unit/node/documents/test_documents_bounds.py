@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from crdt.document.change import encode_change
+from crdt.document.gathering import Gathered
 from crdt.document.model import Action, ChangeOp, DocumentLimits, Stored
+from crdt.document.opened import Document
 from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot, new_actor
 from node.contracts import RetryKey
@@ -214,6 +216,36 @@ async def test_an_index_is_fed_the_text_in_its_thread_which_opens_the_document()
         told = {one.document.id: one.document.content for one in page.changes if one.document}
         assert told == {ident: "one two"}
         assert key in a.engine.shelf._entries
+
+
+async def test_an_index_follows_a_document_that_is_written_without_opening_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Gathered] = []
+    plain = Document.opened
+
+    def counted(gathered: Gathered, limits: DocumentLimits) -> Document:
+        opened.append(gathered)
+        return plain(gathered, limits)
+
+    monkeypatch.setattr(Document, "opened", counted)
+    async with mesh("a") as (a,):
+        ident = await a.create("one")
+        await a.type(ident, " two")
+        shelf, text, asked = a.engine.shelf, "one two", 0
+        for number in range(8):
+            behind = a.held(ident).sheet
+            assert behind is not None
+            await a.type(ident, f" {number}")
+            assert await asyncio.to_thread(shelf.followed, behind) == text
+            text += f" {number}"
+            assert a.text(ident) == text
+            asked = asked or len(opened)
+        assert len(opened) == asked
+        assert behind is not None
+        monkeypatch.setattr("node.documents.shelf.FOLLOWED_BYTES_MAX", 1)
+        await asyncio.to_thread(shelf.followed, behind)
+        assert (len(shelf._followed), shelf._followed_weight) == (0, 0)
 
 
 def sheet(ident: str, words: str) -> Sheet:
