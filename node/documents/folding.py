@@ -22,7 +22,7 @@ from node.documents.shelf import name_of
 SINGLES_MIN: Final = 64
 """So many single chunks are folded, once all members hold them."""
 
-SINGLES_MAX: Final = 1024
+SINGLES_MAX: Final = 256
 """So many are folded whoever holds them: a record is written as a whole with every change."""
 
 AT_ONCE_MAX: Final = 384

@@ -34,7 +34,7 @@ _LIMITS: Final = DocumentLimits()
 _LENGTHS: Final = {"tiny": (10, 50)}
 _LENGTHS_ELSE: Final = (10, 100, 1_000)
 _TIMES: Final = {"tiny": 3, "quick": 20, "bench": 100, "full": 300}
-_SHORT: Final = {"tiny": 50, "quick": 1_000, "bench": 1_000, "full": 1_000}
+_SHORT: Final = {"tiny": 50, "quick": 200, "bench": 200, "full": 200}
 _ACTOR: Final = new_actor(DATA, 1_770_000_000, bytes(8), bytes(32))
 _UNFOLDED_EDITS: Final = 16
 """After so many more the node folds whether or not the absent member has the changes."""
