@@ -161,9 +161,9 @@ class DocumentLimits(NamedTuple):
 READ_MAX: Final = DocumentLimits(
     change_bytes_max=1_048_576,
     change_ops_max=262_144,
-    changes_max=65_536,
-    ops_max=1_048_576,
-    stored_bytes_max=4_194_304,
+    changes_max=32_768,
+    ops_max=524_288,
+    stored_bytes_max=3_145_728,
 )
 """What is read of a document, of each member that wrote into it: constants of the format, alike on
 all nodes, whatever their settings. What a node may be set to take stays below: at most half of it

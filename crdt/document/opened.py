@@ -307,7 +307,7 @@ class Document:
         if len(change.data) > most:
             raise DocumentTooLargeError("change_bytes_max", most, len(change.data))
         if ops:
-            self._check_room([change])
+            self.check_room([change])
         return change
 
     def text_edits(self, new: str) -> list[dict[str, Any]]:
@@ -331,7 +331,7 @@ class Document:
         if missing:
             raise MissingChangesError(missing)
         ordered = _in_order(fresh)
-        self._check_room(ordered)
+        self.check_room(ordered)
         self._try(ordered)
         return ordered
 
@@ -358,7 +358,12 @@ class Document:
             for change in reversed(done):
                 self._opset.undo(change)
 
-    def _check_room(self, changes: Sequence[Change]) -> None:
+    def check_room(self, changes: Sequence[Change]) -> None:
+        """Hold what would be added against the bounds of the whole document.
+
+        Raises:
+            DocumentTooLargeError: a bound would be passed.
+        """
         limits = self._limits
         bounds = (
             ("changes_max", limits.changes_max, self.changes + len(changes)),

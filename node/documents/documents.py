@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from crdt.document.model import HASH_BYTES, READ_MAX
+from crdt.document.model import HASH_BYTES, READ_MAX, MissingChangesError
 from crdt.document.opened import Document
 from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot
@@ -143,11 +143,12 @@ class Documents:
             hashes = self._wrote(changed.receipt.dots)
             return self._edited(changed, hashes[-1] if hashes else None)
         await self._prepared(wanted, ask.caller)
+        then = await self._then(wanted, ask.caller, wish.heads)
         held = self._memories.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
         written = self._pen.edited(
-            held, wish.edits, message=wish.message, heads=wish.heads, retry=ask.retry
+            held, wish.edits, message=wish.message, heads=wish.heads, retry=ask.retry, then=then
         )
         if not written.set:  # it changes nothing, or was made before its key was forgotten
             return Edited(
@@ -213,6 +214,23 @@ class Documents:
         if folding is not None:
             await asyncio.to_thread(folding)
             await self.ready(wanted)
+
+    async def _then(
+        self, wanted: str, caller: Caller, heads: Sequence[bytes] | None
+    ) -> Document | None:
+        """The document as it was at heads, when much would have to be taken back to see it."""
+        held = self._memories.find(wanted, caller)
+        if not heads or held.sheet is None:
+            return None
+        document = self._pen.opened(held)[1]
+        try:
+            later = {one.change.hash: len(one.change.data) for one in document.since(heads)}
+        except MissingChangesError:
+            return None  # who edits is told
+        if sum(later.values()) <= THREAD_BYTES_MIN:
+            return None
+        kept = [one for one in document.history() if one.change.hash not in later]
+        return await asyncio.to_thread(Document.of, kept, self.limits)
 
     async def _write(self, held: Held, written: Written, ask: Ask) -> Changed:
         drafts = self._memories.rules.rewritten(

@@ -116,9 +116,11 @@ class Pen:
         message: str | None = None,
         heads: Sequence[bytes] | None = None,
         retry: RetryKey | None = None,
+        then: Document | None = None,
     ) -> Written:
         """One change that makes edits, as an author saw the document at `heads`.
 
+        `then` is the document as it was there, where somebody has made it already.
         With heads and a retry key it is a function of these and the document, whoever makes it.
         One that is here already is told and not written again.
 
@@ -134,14 +136,12 @@ class Pen:
                     return _made(document, turn.actor)
             else:
                 turn = self._actors.turn(sheet.key, document, heads)
-            change = document.edited(
-                edits,
-                actor=turn.actor,
-                seq=turn.seq,
-                time=0 if known else self._now_ms() // 1000,
-                message=message,
-                heads=heads,
+            time = 0 if known else self._now_ms() // 1000
+            upon = heads if then is None else None
+            change = (then or document).edited(
+                edits, actor=turn.actor, seq=turn.seq, time=time, message=message, heads=upon
             )
+            document.check_room([change] if change.ops else [])
         except EditError as error:
             raise BadEdit(error.index, error.words) from error
         except MissingChangesError as error:

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
-from node.contracts import Caller
+from crdt.document.model import Change
+from crdt.document.opset import OpSet
+from node.contracts import Caller, RetryKey
+from node.documents import documents as service
 from node.documents import shelf as shelves
 from node.documents import warming
+from node.documents.problems import UnknownHeads
 from node.documents.shelf import Shelf
 from node.documents.warming import Cold, may_wait, settled, warmed
 from node.memory.query import Query
@@ -186,3 +190,35 @@ async def test_what_stops_a_request_stops_what_it_does() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+async def test_an_edit_upon_what_was_long_ago_takes_nothing_back_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "THREAD_BYTES_MIN", 200)
+    undone: list[str] = []
+    plain = OpSet.undo
+
+    def undo(opset: OpSet, change: Change) -> None:
+        undone.append(threading.current_thread().name)
+        plain(opset, change)
+
+    monkeypatch.setattr(OpSet, "undo", undo)
+    async with mesh("a") as (a,):
+        ident = await a.create("one")
+        heads = [head.hex() for head in a.document(ident).heads]
+        for n in range(4):
+            await a.type(ident, f" {n}")
+        undone.clear()
+        word = {"op": "splice", "path": ["text"], "index": 3, "insert": "!"}
+        await a.edit(ident, word, heads=heads)
+        assert undone == []
+        assert sorted(a.text(ident)) == sorted("one! 0 1 2 3")
+        retry = RetryKey(agent=ANN, key="k", body=bytes(32))
+        for _ in range(2):
+            ask = a.ask(ops=[word], heads=heads)
+            ask.retry = retry
+            await a.documents.edit(ident, ask, None)
+        assert a.text(ident).count("!") == 2
+        with pytest.raises(UnknownHeads):
+            await a.edit(ident, word, heads=["00" * 32])
