@@ -161,5 +161,5 @@ class DocumentStructured(RequestError):
         super().__init__(
             "the document holds more than one text",
             why="its content is made of several values, and nobody could tell which one is meant",
-            fix="Edit it with PATCH .../document, or write `text` there",
+            fix="Edit one of them: mnemesh doc edit ID, or PATCH .../document with its path",
         )
