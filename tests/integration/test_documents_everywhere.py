@@ -33,7 +33,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
         "on": ["before_write"], "url": receiver.url, "loopback": True, "timeout_ms": 10_000,
         "content": True, "everywhere": True,
     }  # fmt: skip
-    config = {"limits": {"max_storage_bytes": STORAGE_MAX}, "hooks": {"all": hook}}
+    config: dict[str, dict[str, Any]] = {
+        "limits": {"max_storage_bytes": STORAGE_MAX},
+        "hooks": {"all": hook},
+    }
     mesh = founded(tmp_path_factory.mktemp("everywhere"), 2, config=config)
     with cleaned_up(mesh):
         for node in mesh:
