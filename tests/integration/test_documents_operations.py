@@ -220,7 +220,7 @@ def all_traces(nodes: list[RealNode], chunks: set[bytes]) -> dict[str, list[str]
     found = {}
     for node in nodes:
         files = [path for path in [*node.data_dir.rglob("*"), node.log] if path.is_file()]
-        data = {path.name: path.read_bytes() for path in files if path.exists()}
+        data = {str(path): path.read_bytes() for path in files if path.exists()}
         for piece in {words.encode() for words in WORDS} | chunks:
             held = [name for name, text in data.items() if piece in text]
             if held:
