@@ -333,11 +333,10 @@ class LocalFunnel:
         if dots[0].actor == last.actor:
             met = await wait(lane_of(last.actor), last.seq, since=began, deadline=deadline)
         else:  # a move between the lanes: both must hold
-            last, other = _last_of_each(ops)
+            both = last, _ = _last_of_each(ops)
             # Both are asked for before the first await: one met meanwhile wakes nobody later.
             waits = [
-                wait(lane_of(dot.actor), dot.seq, since=began, deadline=deadline)
-                for dot in (last, other)
+                wait(lane_of(dot.actor), dot.seq, since=began, deadline=deadline) for dot in both
             ]
             met = all([await one for one in waits])
         self._waited.observe(loop.time() - began)
