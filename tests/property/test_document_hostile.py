@@ -58,6 +58,7 @@ def check(told: dict[str, Any], count: int) -> None:
     assert min(door["ChangeError"], door["MissingChangesError"], door["DocumentTooLargeError"])
 
 
+@pytest.mark.thorough
 def test_three_hundred_hostile_inputs() -> None:
     check(fed(random.randrange(2**32), 300), 300)
 

@@ -151,6 +151,7 @@ class Spread:
             )
 
 
+@pytest.mark.thorough
 async def test_a_change_is_rewritten_as_often_as_its_document_doubles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
