@@ -114,7 +114,7 @@ def test_the_file_is_rewritten_by_itself_when_an_erasure_is_old_enough(found: Fo
     forget(node, ident)
     until_gone([node])
     assert traces(node, FIRST) == []
-    assert node.events("store_rewritten")
+    until(lambda: node.events("store_rewritten"), "it is told", seen=node.tail)
 
 
 def test_a_private_memory_leaves_the_log_of_its_node(found: Found) -> None:
