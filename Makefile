@@ -37,7 +37,7 @@ check: $(READY) ## formatting, lint, types and import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/architecture -m "not slow and not integration"
+	@$(BIN)/python -m pytest -q tests/architecture/test_imports.py
 
 format: $(READY) ## rewrite the sources the way ruff wants them
 	@$(BIN)/ruff check --fix .
