@@ -84,16 +84,15 @@ def read_history(lines: Iterable[str | bytes]) -> Iterator[Event]:
         lines: with their ends, as an open file gives them.
 
     Raises:
-        MalformedHistoryError: for a line that is no event, unless it is the last one and cut.
+        MalformedHistoryError: for a line that has an end and is no event.
     """
     finals = Restorer()
     for number, line in enumerate(lines, start=1):
-        ended = line.endswith("\n") if isinstance(line, str) else line.endswith(b"\n")
+        if not (line.endswith("\n") if isinstance(line, str) else line.endswith(b"\n")):
+            return  # only the last line of a file has no end, and who goes on takes it away
         try:
             row = json.loads(line)
         except ValueError as error:
-            if not ended:
-                return  # only the last line of a file has no end
             raise MalformedHistoryError(number, f"not JSON: {error}") from error
         if not isinstance(row, dict):
             raise MalformedHistoryError(number, "not an object")

@@ -1,9 +1,10 @@
 """Writing a history.
 
 Law: an `invoke` is with the operating system before its request is sent; what a cycle wrote is on
-the disk before the next one begins. A recorder that opens an existing file takes away a last line
-without its end, goes on with the operation numbers after the largest one, and with the time where
-it stood: `at` counts the seconds the campaign ran, not those between two runs of the harness.
+the disk before the next one begins. A line that does not fit on the disk leaves nothing of itself.
+A recorder that opens an existing file takes away a last line without its end, goes on with the
+operation numbers after the largest one, and with the time where it stood: `at` counts the seconds
+the campaign ran, not those between two runs of the harness.
 """
 
 import json
@@ -145,9 +146,15 @@ class Recorder:
 
     def _append(self, row: Mapping[str, object]) -> None:
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        data = (line + "\n").encode("utf-8", "backslashreplace")
-        while data:
-            data = data[os.write(self._file, data) :]
+        left = data = (line + "\n").encode("utf-8", "backslashreplace")
+        try:
+            while left:
+                left = left[os.write(self._file, left) :]
+        except OSError:
+            # Half a line would be one with the next, if the disk has room again by then.
+            written = len(data) - len(left)
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise
 
 
 def _plain(value: object) -> object:

@@ -76,8 +76,8 @@ class Tally(Recorder):
         super().event(kind, **fields)
 
     def _append(self, row: Mapping[str, object]) -> None:
-        self.rows.append(row)
         super()._append(row)
+        self.rows.append(row)
 
 
 def unfinished(path: Path) -> dict[int, list[Mapping[str, Any]]]:

@@ -1,6 +1,8 @@
 """A history survives its writer, and says where it is malformed."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +128,39 @@ def test_who_resumes_goes_on_with_numbers_and_time_and_takes_a_cut_line_away(
     assert isinstance(resume, Resume)
     assert resume.at >= last - 1
     assert isinstance(invoke, Invoke)
+
+
+def test_a_last_line_that_lacks_only_its_end_is_read_by_nobody(tmp_path: Path) -> None:
+    """Who goes on takes it away, so who asks what is left to be played must not count it."""
+    path = tmp_path / "h"
+    path.write_bytes(b'{"kind":"resume","at":1}\n{"kind":"resume","at":2}')
+    assert list(read_file(path)) == [Resume(at=1.0)]
+    with Recorder(path):
+        pass
+    assert path.read_bytes().startswith(b'{"kind":"resume","at":1}\n{"kind":"resume","at":1.0')
+
+
+def test_a_full_disk_leaves_no_half_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write, room = tmp_path / "h", os.write, [40]
+
+    def into_what_is_left(file: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done = write(file, data[: room[0]])
+        room[0] -= done
+        return done
+
+    with Recorder(path) as recorder:
+        recorder.event("note", text="first")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", into_what_is_left)
+            with pytest.raises(OSError, match="No space left"):
+                recorder.event("note", text="does not fit into what is left of the disk")
+        recorder.event("note", text="later")
+    texts = [event.fields["text"] for event in read_file(path) if isinstance(event, Note)]
+    assert texts == ["first", "later"]
 
 
 @pytest.mark.parametrize(
