@@ -32,8 +32,8 @@ NEARLY_FULL: Final = kind(
 NOT_FOLDED: Final = kind(
     "documents-not-folded",
     INFO,
-    means="A document holds 256 single changes or more. They are folded into less room when every "
-    "member holds them, so a member is behind or away; with 1,024 it is done all the same.",
+    means="A document holds 128 single changes or more. They are folded into less room when every "
+    "member holds them, so a member is behind or away; with 256 it is done all the same.",
     do="Bring the member back, or remove it from the mesh. The next edit folds.",
 )
 CANNOT_READ: Final = kind(

@@ -22,8 +22,9 @@ from node.documents.sheet import Sheet
 FULL_RATIO: Final = 0.8
 """Above so much of any bound a document is nearly full."""
 
-SINGLES_MANY: Final = 256
-"""With so many single changes, four times what an edit folds, somebody has been away."""
+SINGLES_MANY: Final = 128
+"""With so many single changes, twice what an edit folds, somebody has been away: it is told
+before they are folded all the same."""
 
 SET_ASIDE: Final = "set_aside"
 FULL: Final = "nearly_full"

@@ -5,6 +5,7 @@ from crdt.document.model import Change, DocumentLimits, Stored
 from crdt.document.opened import Document
 from crdt.dot import DATA, PRIVATE, Dot
 from crdt.fields import CHUNK_MARK
+from node.documents.folding import SINGLES_MAX, SINGLES_MIN
 from node.documents.sheet import Sheet
 from node.documents.troubles import FULL, SET_ASIDE, SINGLES_MANY, UNFOLDED, Troubles
 from tests.integration.rig_documents import change_of, change_upon
@@ -62,6 +63,17 @@ def test_some_are_named_and_none_that_is_private() -> None:
     opened(troubles, bad, ident="a-diary", lane=PRIVATE)
     told = troubles.now()[SET_ASIDE]
     assert (told.count, told.named) == (6, ("d0", "d1", "d2"))
+
+
+async def test_what_waits_for_a_member_is_told_while_it_waits() -> None:
+    async with mesh("a", "away") as (side, _):
+        ident = await side.create("one")
+        for _ in range(SINGLES_MAX - SINGLES_MIN):
+            await side.type(ident, "!")
+        assert counts(side.engine.shelf.troubles) == {UNFOLDED: 1}
+        for _ in range(SINGLES_MIN + 1):
+            await side.type(ident, "!")
+        assert counts(side.engine.shelf.troubles) == {}, "it was folded all the same"
 
 
 async def test_a_document_that_ended_is_in_no_trouble() -> None:
