@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from crdt.document.model import DocumentLimits
 from crdt.dot import new_actor
 from crdt.exchange import ExchangeLimits
 from crdt.identity import Self
@@ -69,7 +70,13 @@ def build_engine(ground: Ground, alarms: Alarms, failed: Callable[[BaseException
             queue_bytes_max=limits.committer_queue_bytes_max,
             writes_wait_ms_max=limits.writes_wait_ms_max,
             writes_bytes_max=limits.writes_in_flight_bytes_max,
-            document=limits.document,
+            document=DocumentLimits(
+                change_bytes_max=limits.document_change_bytes_max,
+                change_ops_max=limits.document_change_ops_max,
+                changes_max=limits.document_changes_max,
+                ops_max=limits.document_ops_max,
+                stored_bytes_max=limits.document_stored_bytes_max,
+            ),
             shelf_bytes_max=limits.document_shelf_bytes_max,
         ),
         now_ms=ground.now_ms,

@@ -8,7 +8,7 @@ what two nodes must agree on to talk at all says so in its help.
 
 from dataclasses import dataclass
 
-from crdt.document.model import READ_MAX, DocumentLimits
+from crdt.document.model import READ_MAX
 from node.declare import setting
 
 
@@ -203,14 +203,3 @@ class Limits:
     clock_skew_ms_max: int = setting(
         5_000, minimum=100, unit="ms", help="Largest lead of a stamp; must be equal on all members."
     )
-
-    @property
-    def document(self) -> DocumentLimits:
-        """The bounds of one document."""
-        return DocumentLimits(
-            change_bytes_max=self.document_change_bytes_max,
-            change_ops_max=self.document_change_ops_max,
-            changes_max=self.document_changes_max,
-            ops_max=self.document_ops_max,
-            stored_bytes_max=self.document_stored_bytes_max,
-        )
