@@ -106,7 +106,7 @@ def edit(  # noqa: PLR0913 -- the options of a command are its parameters
         _send(out, view, rewritten(view, new), sending, dry_run=dry_run)
     else:
         again = f"mnemesh doc edit {view['id']}{options_of(paths)}"
-        with _edited(view, again, sending) as edited:
+        with _edited(view, f"{again}{_option('--agent-id', agent_id)}", sending) as edited:
             _send(out, view, rewritten(view, edited), sending, dry_run=dry_run)
 
 
@@ -147,21 +147,27 @@ def _edited(view: dict[str, Any], again: str, sending: _Sending) -> Iterator[str
     os.close(number)
     path = Path(name)
     path.write_bytes(old.encode())
-    repeat = [again, "--text", shlex.quote(name), "--heads", ",".join(sending.heads)]
-    if sending.message is not None:
-        repeat += ["--message", shlex.quote(sending.message)]
-    repeat += ["--idempotency-key", sending.key]
+    repeat = (
+        f"{again}{_option('--text', name)}{_option('--heads', ','.join(sending.heads))}"
+        f"{_option('--message', sending.message)}{_option('--if-match', sending.if_match)}"
+        f"{_option('--idempotency-key', sending.key)}"
+    )
     try:
         _run(editor, path)
         yield _typed(path, old)
     except NodeError as error:
-        kept = f"Your text is in {name}; to send it: {' '.join(repeat)}"
+        kept = f"Your text is in {name}; to send it: {repeat}"
         error.fix = f"{error.fix}. {kept}" if error.fix else kept
         raise
     except BaseException:
         sys.stderr.write(f"your text is in {name}\n")
         raise
     path.unlink()
+
+
+def _option(name: str, value: str | None) -> str:
+    """As a shell takes it, after a space; nothing where nothing is said."""
+    return "" if value is None else f" {name} {shlex.quote(value)}"
 
 
 def _editor() -> list[str]:

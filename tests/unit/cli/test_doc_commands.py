@@ -272,7 +272,8 @@ def test_a_text_that_was_not_taken_is_kept_and_can_be_sent_again(
     standin.answers[("GET", PATH)] = [(200, {**VIEW, "value": {"text": "one"}}, {})]
     standin.answers[("PATCH", PATH)] = [refusal]
     editor(tmp_path, monkeypatch, "path.write_text(old + ' and mine\\n')")
-    ran = mnemesh("doc", "edit", *here, "-m", "for us")
+    who = ("--agent-id", "ai:ann", "--if-match", '"of 3"')
+    ran = mnemesh("doc", "edit", *here, "-m", "for us", *who)
     assert ran.code == code
     (kept,) = typed(tmp_path)
     assert kept.read_text() == "one and mine"
@@ -284,7 +285,8 @@ def test_a_text_that_was_not_taken_is_kept_and_can_be_sent_again(
     again = mnemesh(*shlex.split(said))
     assert again.code == 0, again.err
     assert standin.asked[-1][3] == body
-    assert standin.asked[-1][2]["idempotency-key"] == headers["idempotency-key"]
+    for name in ("idempotency-key", "x-agent-id", "if-match"):
+        assert standin.asked[-1][2][name] == headers[name]
     assert standin.asked[-2][1] == f"{PATH}?heads={H1}"
 
 
