@@ -5,10 +5,13 @@ change may refer only to operations of its past, and follows the last change of 
 whether a change can be taken is told by its past alone, and every replica tells the same.
 
 The past of a change is a set of bits, one for each change that is here. They are kept for the
-heads and for a change every few steps back; others are put together from those.
+heads, and for so many others that the rest is put together along a few dependencies, whatever the
+shape: layers of changes that each depend on all of the layer before have more ways through them
+than anybody could walk.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Final
 
 from crdt.document.model import Change, ChangeError, MissingChangesError, OpId
@@ -24,7 +27,7 @@ class _Entered:
         end: the largest counter of its operations, or of those before if it has none.
         deps: what it depends on.
         dependents: how many depend on it.
-        steps: since the last one whose past is kept.
+        steps: most dependencies between it and changes whose past is kept; 0 when its own is.
     """
 
     __slots__ = ("bit", "dependents", "deps", "end", "steps")
@@ -76,9 +79,7 @@ class Causality:
         missing = tuple(dep for dep in change.deps if dep not in self._entered)
         if missing:
             raise MissingChangesError(missing)
-        past = 0
-        for dep in change.deps:
-            past |= self._past(dep)
+        past = self._past(change.deps)
         _, bits = self._chains.get(change.actor, ((), ()))
         if change.seq != len(bits) + 1 or (bits and not past >> bits[-1] & 1):
             raise ChangeError(
@@ -112,8 +113,10 @@ class Causality:
         bit = self._free.pop() if self._free else len(self._entered)
         end = change.start_op + len(change.ops) - 1
         before = [self._entered[dep] for dep in change.deps]
-        steps = 1 + max((one.steps for one in before), default=0)
-        self._entered[name] = _Entered(bit, end, change.deps, steps % _KEPT_EVERY)
+        steps = len(before) + sum(one.steps for one in before)
+        if steps >= _KEPT_EVERY:
+            steps = 0
+        self._entered[name] = _Entered(bit, end, change.deps, steps)
         ends, bits = self._chains.setdefault(change.actor, ([], []))
         ends.append(end)
         bits.append(bit)
@@ -149,14 +152,11 @@ class Causality:
             if not one.dependents:
                 self.heads.add(dep)
 
-    def _past(self, name: bytes) -> int:
-        """A change and all that lies in its past."""
-        known = self._pasts.get(name)
-        if known is not None:
-            return known
+    def _past(self, names: Iterable[bytes]) -> int:
+        """Changes and all that lies in their past."""
         past = 0
-        waiting = [name]
-        looked = {name}
+        looked = set(names)
+        waiting = list(looked)
         while waiting:
             one = waiting.pop()
             known = self._pasts.get(one)

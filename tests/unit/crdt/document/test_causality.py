@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,27 @@ def test_what_others_depend_on_does_not_leave() -> None:
     assert causality.heads == {FIRST.hash}
     assert causality.seq(ANN) == 1
     assert second.hash not in causality
+
+
+class _Counting(dict[bytes, Any]):
+    """Counts how often something is looked up by its name."""
+
+    times = 0
+
+    def __getitem__(self, name: bytes) -> Any:
+        self.times += 1
+        return super().__getitem__(name)
+
+
+def test_a_past_costs_what_is_depended_on_however_many_ways_lead_back() -> None:
+    causality = Causality()
+    looked = causality._entered = _Counting()
+    layers, wide = 12, 12
+    before: list[Change] = []
+    for layer in range(layers):
+        put = [written(None, "k", layer)]
+        names = [b"%08d%08d" % (layer, place) for place in range(wide)]
+        before = [made(one, put, start_op=layer + 1, deps=before) for one in names]
+        for change in before:
+            causality.enter(change, causality.past(change))
+    assert looked.times <= 20 * layers * wide * wide
