@@ -1,8 +1,8 @@
 """The command line of campaigns.
 
 Law: exit code 0 is a campaign without a failed cycle, 1 one with, 2 a wish that cannot be carried
-out, 3 a mesh that did not come back. What is printed for people goes to the terminal as it
-happens; `--json` prints one document at the end and nothing else on stdout.
+out, 3 a mesh that did not come back, or no room for the history. What is printed for people goes to
+the terminal as it happens; `--json` prints one document at the end and nothing else on stdout.
 """
 
 import argparse

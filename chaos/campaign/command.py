@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from chaos.campaign.folder import CampaignFolder, FolderTakenError
-from chaos.campaign.plan import BadPlanError, Plan, plan_of, plans, read_plan
+from chaos.campaign.plan import BadPlanError, Plan, Turn, plan_of, plans, read_plan
 from chaos.campaign.progress import CycleProgress
 from chaos.campaign.runner import CampaignAbortedError, Runner, innermost
 from chaos.campaign.tally import Tally
@@ -49,6 +51,8 @@ CONFIG: Final = {"storage": {"log_bytes_max": 2 << 20, "maintenance_interval_sec
 _NODES_MIN: Final = 2
 _STOPS_S: Final = 1.0  # a terminal says it to the harness and to its room, so it is heard twice
 _HASTY: Final = 130
+_ABORTS: Final = (CampaignAbortedError, NotSteadyError, NodeEndedError, OSError)
+"""What ends a campaign that was begun; an OSError: the machine has no room for the history."""
 
 
 def add_command(subparsers: "Subparsers") -> None:
@@ -85,17 +89,19 @@ def run_campaign(args: argparse.Namespace) -> int:
     folder = CampaignFolder(args.folder.resolve())
     try:
         plan = folder.resume() if args.resume else plan_from(args)
+        only = _only(args, plan)
         if not args.resume:
             folder.begin(plan)
-        code = trio.run(_until_told, folder, plan, args, err)
+        turns = [turn for turn in folder.left(plan) if turn.code in only]
+        code = trio.run(_until_told, folder, plan, turns, args, err)
     except (BadPlanError, FolderTakenError) as error:
-        err.print(f"[red]error:[/] {error}")
+        err.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
         return 2
     except BaseExceptionGroup as group:
-        ours, others = group.split((CampaignAbortedError, NotSteadyError, NodeEndedError))
+        ours, others = group.split(_ABORTS)
         if others is not None or ours is None:
             raise
-        err.print(f"[red]aborted:[/] {innermost(ours)}")
+        err.print(f"[red]aborted:[/] {escape(str(innermost(ours)))}", soft_wrap=True)
         err.print(f"the stores and logs are in {folder.mesh}")
         return 3
     finally:
@@ -116,8 +122,9 @@ def plan_from(args: argparse.Namespace) -> Plan:
         plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in _codes(args.classes)})
     if args.cycles is not None:
         plan = replace(plan, classes=dict.fromkeys(plan.classes, args.cycles))
-    if args.cycles is not None and args.cycles < 1:
-        raise BadPlanError(f"{args.cycles} cycles play nothing")
+    most = max(plan.classes.values(), default=0)
+    if most < 1:
+        raise BadPlanError(f"plan {plan.name}: {most} cycles play nothing")
     nodes = plan.nodes if args.nodes is None else args.nodes
     writes = plan.quorum_writes if args.nodes is None else nodes // 2 + 1
     writes = writes if args.quorum_writes is None else args.quorum_writes
@@ -139,8 +146,21 @@ def _codes(given: str) -> list[str]:
     return list(plan_of({"classes": dict.fromkeys(wanted, 1)}, "by hand").classes)
 
 
+def _only(args: argparse.Namespace, plan: Plan) -> Collection[str]:
+    """Classes of a plan that are to be played now.
+
+    Raises:
+        BadPlanError: it does not play one of those that were asked for.
+    """
+    only = _codes(args.only) if args.only else plan.classes
+    for code in only:
+        if code not in plan.classes:
+            raise BadPlanError(f"{code} is not in the plan, which plays {', '.join(plan.classes)}")
+    return only
+
+
 async def _until_told(
-    folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console
+    folder: CampaignFolder, plan: Plan, turns: list[Turn], args: argparse.Namespace, err: Console
 ) -> int | None:
     """Play until the end or until a signal says stop; None for the latter."""
     code: int | None = None
@@ -159,14 +179,14 @@ async def _until_told(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen, nursery.cancel_scope)
-            code = await _play(folder, plan, args, err)
+            code = await _play(folder, plan, turns, args, err)
             nursery.cancel_scope.cancel()
     return code
 
 
-async def _play(folder: CampaignFolder, plan: Plan, args: argparse.Namespace, err: Console) -> int:
-    only = _codes(args.only) if args.only else list(plan.classes)
-    turns = [turn for turn in folder.left(plan) if turn.code in only]
+async def _play(
+    folder: CampaignFolder, plan: Plan, turns: list[Turn], args: argparse.Namespace, err: Console
+) -> int:
     counts: Counter[str] = Counter()
     with Tally(folder.history) as recorder:
         if not recorder.resumed:

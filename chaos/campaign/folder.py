@@ -45,23 +45,24 @@ class CampaignFolder:
         """Write the plan down.
 
         Raises:
-            FolderTakenError: a campaign is there, or the folder cannot be made.
+            FolderTakenError: a campaign is there, or the folder cannot hold one.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._claim()
+            if self.plan.exists():
+                raise FolderTakenError(
+                    f"{self.path} holds a campaign: go on with `--resume`, "
+                    "or name another `--folder`"
+                )
+            fresh = self.plan.with_suffix(".new")
+            with fresh.open("w") as file:
+                json.dump(plan.as_dict(), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(self.plan)
         except OSError as error:
             raise FolderTakenError(f"{self.path} cannot hold a campaign: {error}") from error
-        self._claim()
-        if self.plan.exists():
-            raise FolderTakenError(
-                f"{self.path} holds a campaign: go on with `--resume`, or name another `--folder`"
-            )
-        fresh = self.plan.with_suffix(".new")
-        with fresh.open("w") as file:
-            json.dump(plan.as_dict(), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(self.plan)
 
     def resume(self) -> Plan:
         """The plan it holds.
