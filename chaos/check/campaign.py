@@ -21,6 +21,7 @@ from chaos.history import (
     Event,
     FinalRead,
     Invoke,
+    Resume,
     Verdict,
 )
 
@@ -34,8 +35,8 @@ class Campaign:
     Attributes:
         begin: its first line.
         judged: cycles that were played to their end, in order.
-        unfinished: cycles that were begun and have neither a final read nor a verdict.
-        anomalies: of the reads of whole stores.
+        unfinished: cycles that were begun and have neither a verdict nor been read on all nodes.
+        anomalies: of the reads of whole stores, and that a node was not read.
     """
 
     begin: Begin | None = None
@@ -94,8 +95,15 @@ def _blocks(
 
 
 def _is_judged(block: list[Event]) -> bool:
-    """Whether a cycle came as far as its final reads, or to a verdict without."""
-    return any(isinstance(event, Verdict | FinalRead) for event in reversed(block))
+    """Whether a cycle came to its verdict, or to final reads after which no harness ended."""
+    resumed = False
+    for event in reversed(block):
+        if isinstance(event, Verdict):
+            return True
+        if isinstance(event, FinalRead):
+            return not resumed
+        resumed = resumed or isinstance(event, Resume)
+    return False
 
 
 def _judge(block: list[Event], campaign: Campaign, left: dict[int, Mapping[str, str]]) -> None:
@@ -103,13 +111,21 @@ def _judge(block: list[Event], campaign: Campaign, left: dict[int, Mapping[str, 
     if cycle.start is None:
         campaign.anomalies.append(Anomaly(NAME, "stray", "operations before the first cycle"))
         return
-    if cycle.verdict is None and not cycle.finals:
-        campaign.unfinished.append(cycle.start.cycle)
+    number = cycle.start.cycle
+    nodes = campaign.begin.nodes if campaign.begin else ()
+    unread = sorted({*nodes} - {final.node for final in cycle.finals})
+    if cycle.verdict is None and (unread or not cycle.finals):
+        campaign.unfinished.append(number)
         return
-    campaign.judged.append(check_cycle(block))
+    judged = check_cycle(block)
+    campaign.judged.append(judged)
+    if judged.verdict == "pass":
+        campaign.anomalies.extend(
+            Anomaly(NAME, "unread", f"cycle {number} was not read on {node}") for node in unread
+        )
     for final in cycle.finals:
         if final.error is None:
-            left[cycle.start.cycle] = _hashes(final)
+            left[number] = _hashes(final)
             break
 
 

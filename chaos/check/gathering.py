@@ -142,7 +142,10 @@ class Cycle:
 
 
 def gather(history: Iterable[Event]) -> Cycle:
-    """The cycle that these events are about; reads of the whole store are left out."""
+    """The cycle that these events are about, one begun anew with what its first try wrote.
+
+    Reads of the whole store are left out.
+    """
     cycle = Cycle()
     asked: dict[int, Operation] = {}
     for place, event in enumerate(history):
@@ -161,6 +164,10 @@ def gather(history: Iterable[Event]) -> Cycle:
                 _complete(cycle, asked, event, place)
             case CycleStart():
                 cycle.start = event
+                # Of a first try that was cut off only the writes count: its proof was of a fault
+                # that is gone, and what was read then was not yet all.
+                cycle.faults.clear()
+                cycle.finals.clear()
             case FinalRead() if event.scope == "cycle":
                 cycle.finals.append(event)
             case Fault():

@@ -181,3 +181,44 @@ def test_a_cycle_that_was_begun_anew_after_others_is_judged_with_its_first_try()
     told = [BEGIN, *rows[:half], *other, {**verdict, "cycle": 2}, again, *rows[half:], verdict]
     judged = check_campaign(parse(row) for row in told)
     assert (judged.unfinished, sorted(one.cycle for one in judged.judged)) == ([], [1, 2])
+
+
+RESUME: Row = {"kind": "resume", "at": 9.0}
+
+
+def verdict(cycle: int) -> Row:
+    return {"kind": "verdict", "class": "F01", "verdict": "pass", "cycle": cycle, "at": 9.0}
+
+
+def cut_while_it_was_read(rows: list[Row]) -> list[Row]:
+    """The first try of a cycle: begun and proven, and one node read, before anything was added."""
+    final = next(row for row in rows if row["kind"] == "final")
+    return [*rows[:2], {**final, "records": {}}, RESUME]
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_what_was_read_of_a_first_try_is_not_compared_with_the_second(others: bool) -> None:
+    rows = settled("set")
+    between = [*numbered(rows, 2, 1000), verdict(2), RESUME] if others else []
+    told = [BEGIN, *cut_while_it_was_read(rows), *between, *rows, verdict(1)]
+    judged = check_campaign(parse(row) for row in told)
+    assert judged.unfinished == []
+    verdicts = {each.cycle: (each.verdict, each.anomalies) for each in judged.judged}
+    assert verdicts == {cycle: ("pass", ()) for cycle in ([2, 1] if others else [1])}
+    assert len(judged.judged) == len(verdicts)
+
+
+def test_the_proof_of_a_first_try_is_none_of_the_second() -> None:
+    rows = settled("set")
+    again = [row for row in rows if row["kind"] != "fault"]
+    told = [BEGIN, *cut_while_it_was_read(rows), *again, verdict(1)]
+    (judged,) = check_campaign(parse(row) for row in told).judged
+    assert (judged.verdict, judged.why) == ("void", "no proof of the fault")
+
+
+def test_a_cycle_that_was_not_read_on_all_nodes_does_not_pass() -> None:
+    rows = settled("set")
+    rows.remove(next(row for row in rows if row["kind"] == "final"))
+    assert anomalies([BEGIN, *rows, verdict(1)]) == {("campaign", "unread")}
+    cut = check_campaign(parse(row) for row in [BEGIN, *rows])
+    assert (cut.unfinished, cut.judged, cut.anomalies) == ([1], [], [])
