@@ -196,16 +196,17 @@ def cut_while_it_was_read(rows: list[Row]) -> list[Row]:
     return [*rows[:2], {**final, "records": {}}, RESUME]
 
 
-@pytest.mark.parametrize("others", [False, True])
-def test_what_was_read_of_a_first_try_is_not_compared_with_the_second(others: bool) -> None:
+@pytest.mark.parametrize("order", [(1,), (2, 1)])
+def test_what_was_read_of_a_first_try_is_not_compared_with_the_second(
+    order: tuple[int, ...],
+) -> None:
     rows = settled("set")
-    between = [*numbered(rows, 2, 1000), verdict(2), RESUME] if others else []
+    between = [*numbered(rows, 2, 1000), verdict(2), RESUME] if 2 in order else []
     told = [BEGIN, *cut_while_it_was_read(rows), *between, *rows, verdict(1)]
     judged = check_campaign(parse(row) for row in told)
     assert judged.unfinished == []
-    verdicts = {each.cycle: (each.verdict, each.anomalies) for each in judged.judged}
-    assert verdicts == {cycle: ("pass", ()) for cycle in ([2, 1] if others else [1])}
-    assert len(judged.judged) == len(verdicts)
+    verdicts = [(each.cycle, each.verdict) for each in judged.judged]
+    assert verdicts == [(cycle, "pass") for cycle in order]
 
 
 def test_the_proof_of_a_first_try_is_none_of_the_second() -> None:
