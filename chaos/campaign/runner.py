@@ -18,7 +18,6 @@ import trio
 from chaos.campaign.cycle import Cycle
 from chaos.campaign.plan import Plan, Turn
 from chaos.campaign.tally import Tally
-from chaos.catalogue import CATALOGUE
 from chaos.check.cycle import check_cycle
 from chaos.client import Client
 from chaos.faults.registry import Injector
@@ -187,7 +186,7 @@ class Runner:
             trouble = f"{type(first).__name__}: {first}"[:500]
             self.recorder.event("note", what="trouble", trace=_trace(error))
             if isinstance(first, NotSteadyError | NodeEndedError):
-                cycle.broken.append(trouble)  # the mesh's fault, not the harness's
+                # The mesh's fault, not the harness's.
                 cycle.expect("the mesh is steady", ok=False, said=trouble)
             else:
                 # What was acknowledged is judged even so; the fault itself counts for nothing.
@@ -198,9 +197,7 @@ class Runner:
             for death in node.deaths:
                 cycle.expect("no node ends by itself", ok=False, said=death)
             node.deaths.clear()
-        outcome = self._judged(cycle, trouble, converged)
-        outcome.workload = name
-        return outcome
+        return self._judged(trouble, converged)
 
     async def _read_after_trouble(self, cycle: Cycle, workload: Workload) -> None:
         cycle.stage.live |= set(cycle.everyone)
@@ -278,28 +275,18 @@ class Runner:
 
     # --- the verdict ---------------------------------------------------------------------
 
-    def _judged(self, cycle: Cycle, trouble: str, converged: float | None) -> Outcome:
+    def _judged(self, trouble: str, converged: float | None) -> Outcome:
         judged = check_cycle(parse_all(self.recorder.rows))
-        anomalies = [one._asdict() for one in judged.anomalies]
-        outcome = Outcome(
-            verdict="pass",
-            anomalies=anomalies,
+        first = judged.anomalies[0].detail if judged.anomalies else judged.why
+        return Outcome(
+            verdict=judged.verdict,
+            workload=judged.workload,
+            why=trouble or first,
+            anomalies=[one._asdict() for one in judged.anomalies],
             acknowledged=judged.acknowledged,
             attempted=judged.attempted,
             converged_s=None if converged is None else round(converged, 3),
         )
-        least = CATALOGUE[cycle.code].acknowledged_least
-        share = judged.acknowledged / judged.attempted if judged.attempted else 0.0
-        if anomalies:
-            outcome.verdict, outcome.why = "fail", trouble or anomalies[0]["detail"]
-        elif cycle.broken:
-            outcome.verdict, outcome.why = "fail", f"not so: {cycle.broken[0]}"
-        elif trouble or not cycle.proofs or not all(cycle.proofs):
-            outcome.verdict, outcome.why = "void", trouble or "the fault was not proved"
-        elif share < least:
-            outcome.verdict = "void"
-            outcome.why = f"{share:.0%} of the writes were acknowledged, {least:.0%} are needed"
-        return outcome
 
 
 def innermost(error: BaseException) -> BaseException:

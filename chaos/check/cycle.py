@@ -10,7 +10,7 @@ acknowledged, is void: it says nothing, and is listed. Writes that a right node 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from chaos.catalogue import CATALOGUE
 from chaos.check import (
@@ -94,18 +94,6 @@ class Judged:
     duplicated: int
     diverged: int
     unsettled: bool
-
-    def as_fields(self) -> dict[str, Any]:
-        """For a `verdict` line of the history."""
-        return {
-            "cycle": self.cycle,
-            "class": self.fault_class,
-            "verdict": self.verdict,
-            "why": self.why,
-            "anomalies": [each._asdict() for each in self.anomalies],
-            "acknowledged": self.acknowledged,
-            "attempted": self.attempted,
-        }
 
 
 def check_cycle(events: Iterable[Event]) -> Judged:
