@@ -18,9 +18,11 @@ from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
 from node.contracts import Caller, Held, Receipt
-from node.documents.pen import Pen, read_all
+from node.documents.folding import Fold
+from node.documents.pen import Pen, Prepared
 from node.documents.problems import BadEdit
 from node.documents.sheet import Written
+from node.documents.taking import read_all
 from node.documents.warming import THREAD_BYTES_MIN
 from node.memory.memories import Ask, Changed, Memories, check_match
 from node.memory.problems import InvalidField
@@ -139,16 +141,19 @@ class Documents:
         """
         wish = wish_of(ask.body)
         if self._memories.known(ask.retry) is not None:
-            changed = await self._memories.again(wanted, ask)
-            hashes = self._wrote(changed.receipt.dots)
-            return self._edited(changed, hashes[-1] if hashes else None)
-        await self._prepared(wanted, ask.caller)
+            return self._edited(await self._memories.again(wanted, ask), None)
+        fold = await self._folded(wanted, ask.caller)
         then = await self._then(wanted, ask.caller, wish.heads)
         held = self._memories.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
         written = self._pen.edited(
-            held, wish.edits, message=wish.message, heads=wish.heads, retry=ask.retry, then=then
+            held,
+            wish.edits,
+            message=wish.message,
+            heads=wish.heads,
+            retry=ask.retry,
+            ready=Prepared(then, fold),
         )
         if not written.set:  # it changes nothing, or was made before its key was forgotten
             return Edited(
@@ -161,6 +166,9 @@ class Documents:
         return self._edited(await self._write(held, written, ask), written.changes[-1].hash)
 
     def _edited(self, changed: Changed, made: bytes | None) -> Edited:
+        if changed.receipt.replayed:  # also of one that came while this one was made
+            hashes = self._wrote(changed.receipt.dots)
+            made = hashes[-1] if hashes else None
         return Edited(
             id=changed.id,
             held=changed.held,
@@ -184,11 +192,11 @@ class Documents:
             wrote = set(self._wrote(changed.receipt.dots))
             new = sum(one.hash in wrote for one in changes)
             return self._added(changed.held or changed.id, changed.receipt, new, len(changes) - new)
-        await self._prepared(wanted, ask.caller)
+        ready = Prepared(fold=await self._folded(wanted, ask.caller))
         held = self._memories.find(wanted, ask.caller)
         check_match(held, if_match)
         check_author(held, ask.agent)
-        written, known = self._pen.added(held, changes, ask.agent)
+        written, known = self._pen.added(held, changes, ask.agent, ready)
         if not written.changes:
             return self._added(held, None, 0, known)
         changed = await self._write(held, written, ask)
@@ -206,14 +214,15 @@ class Documents:
             known=known,
         )
 
-    async def _prepared(self, wanted: str, caller: Caller) -> None:
-        """Do what takes long before the step that reads and mints."""
+    async def _folded(self, wanted: str, caller: Caller) -> Fold | None:
+        """A long fold, made before the step that reads and mints; what is long is open then."""
         await self.ready(wanted)
-        held = self._memories.find(wanted, caller)
-        folding = self._pen.folding(held)
-        if folding is not None:
-            await asyncio.to_thread(folding)
-            await self.ready(wanted)
+        folding = self._pen.folding(self._memories.find(wanted, caller))
+        if folding is None:
+            return None
+        fold = await asyncio.to_thread(folding)
+        await self.ready(wanted)
+        return fold
 
     async def _then(
         self, wanted: str, caller: Caller, heads: Sequence[bytes] | None

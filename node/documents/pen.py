@@ -6,19 +6,15 @@ first change of a document brings along what the plain content was, and takes th
 Bounds are held before anything is minted.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
-from crdt.document.change import read_changes
 from crdt.document.edits import EditError
 from crdt.document.gathering import gather
 from crdt.document.model import (
     READ_MAX,
     Change,
-    ChangeError,
-    DocumentLimits,
     DocumentTooLargeError,
     MissingChangesError,
     Stored,
@@ -41,19 +37,17 @@ from node.documents.folding import (
     still_fits,
 )
 from node.documents.problems import (
-    BadChange,
     BadEdit,
     DocumentStructured,
     DocumentTooLarge,
     MembersOutdated,
-    MissingChanges,
     NotADocument,
     UnknownHeads,
 )
-from node.documents.sheet import CONTENT, DOCUMENT, NOTHING, Sheet, Written
+from node.documents.sheet import CONTENT, NOTHING, Sheet, Written
 from node.documents.shelf import NO_DOT, Shelf, name_of, seed_of
 from node.documents.surroundings import Nobody, Surroundings
-from node.memory.problems import InvalidField
+from node.documents.taking import accepted, exported
 
 SINGLES_AT_ONCE_MAX: Final = 64
 """More changes than that, brought at once, are stored as one pack."""
@@ -64,8 +58,20 @@ INLINE_PACKED_MAX: Final = 128
 _TWICE: Final = 2
 """Two sides of a cut may have folded the same changes: both packs stay, and both count."""
 
-FOLDS_MAX: Final = 16
-"""Most folds that wait to be written."""
+
+class Prepared(NamedTuple):
+    """What was made beside the loop, before the step that writes.
+
+    Attributes:
+        then: the document as it was at the heads that an edit names.
+        fold: of what was stored.
+    """
+
+    then: Document | None = None
+    fold: Fold | None = None
+
+
+NOTHING_PREPARED: Final = Prepared()
 
 
 class Pen:
@@ -90,7 +96,6 @@ class Pen:
         self.around = around or Nobody()
         self._actors = Actors(entropy)
         self._now_ms = now_ms
-        self._folds: dict[bytes, Fold] = {}
         self._bytes_max = shelf.limits.stored_bytes_max
 
     def opened(self, held: Held) -> tuple[Sheet, Document]:
@@ -116,11 +121,10 @@ class Pen:
         message: str | None = None,
         heads: Sequence[bytes] | None = None,
         retry: RetryKey | None = None,
-        then: Document | None = None,
+        ready: Prepared = NOTHING_PREPARED,
     ) -> Written:
         """One change that makes edits, as an author saw the document at `heads`.
 
-        `then` is the document as it was there, where somebody has made it already.
         With heads and a retry key it is a function of these and the document, whoever makes it.
         One that is here already is told and not written again.
 
@@ -128,6 +132,10 @@ class Pen:
             BadEdit, UnknownHeads, DocumentTooLarge, NotADocument: it cannot be made.
         """
         sheet, document = self.opened(held)
+        then = ready.then
+        lost = () if then is None else [one for one in then.heads if one not in document]
+        if lost:  # it has become another one meanwhile
+            raise UnknownHeads(lost)
         known = retry is not None and heads is not None
         try:
             if retry is not None and heads is not None:
@@ -152,7 +160,7 @@ class Pen:
             return NOTHING
         if not known:
             self._actors.drew(sheet.key, change)
-        return self._written(held, sheet, (change,))
+        return self._written(held, sheet, (change,), fold=ready.fold)
 
     def replaced(self, held: Held, text: str) -> Written:
         """What a plain `content` writes to a document that has changes: the least that does it.
@@ -171,23 +179,30 @@ class Pen:
         written = self.edited(held, edits)
         return written._replace(removed=written.removed | settled)
 
-    def added(self, held: Held, changes: Sequence[Change], agent: str) -> tuple[Written, int]:
+    def added(
+        self,
+        held: Held,
+        changes: Sequence[Change],
+        agent: str,
+        ready: Prepared = NOTHING_PREPARED,
+    ) -> tuple[Written, int]:
         """Changes that were made elsewhere; and how many of them are here already.
 
         Args:
             held: the memory.
             changes: in any order.
             agent: who brings them.
+            ready: what was prepared.
 
         Raises:
             BadChange, MissingChanges, DocumentTooLarge, NotADocument: nothing of it is taken.
         """
         sheet, document = self.opened(held)
-        new = _accepted(document, changes)
+        new = accepted(document, changes)
         known = len({one.hash for one in changes}) - len(new)
         if not new:
             return NOTHING, known
-        return self._written(held, sheet, new, agent), known
+        return self._written(held, sheet, new, agent, ready.fold), known
 
     def taken(self, held: Held, given: Any) -> Written:
         """What all changes of a document, as an export has them, add to one that is here.
@@ -201,7 +216,7 @@ class Pen:
         if not self.begun(held):
             names = frozenset((CONTENT,)) & held.view.values.keys()
             return Written(self.brought(given, agent), names, ())
-        return self.added(held, read_all(exported(given), self.shelf.limits), agent)[0]
+        return self.added(held, exported(given, self.shelf.limits), agent)[0]
 
     def brought(self, given: Any, agent: str) -> dict[str, Value]:
         """The fields of a new document of which an export has all changes.
@@ -210,8 +225,8 @@ class Pen:
             InvalidField, BadChange, MissingChanges, DocumentTooLarge: nothing of it is taken.
         """
         limits = self.shelf.limits
-        changes = read_all(exported(given), limits)
-        new = _accepted(Document.opened(gather(()), limits), changes)
+        changes = exported(given, limits)
+        new = accepted(Document.opened(gather(()), limits), changes)
         fields = self._chunks(new, agent)
         _hold_bytes(sum(map(len, fields.values())), limits.stored_bytes_max)
         return fields
@@ -268,7 +283,12 @@ class Pen:
         return Written({CONTENT: held.view.values.get(CONTENT, "")}, names, ())
 
     def _written(
-        self, held: Held, sheet: Sheet, changes: Sequence[Change], agent: str = ""
+        self,
+        held: Held,
+        sheet: Sheet,
+        changes: Sequence[Change],
+        agent: str = "",
+        fold: Fold | None = None,
     ) -> Written:
         fields: dict[str, Value] = {}
         removed: set[str] = set()
@@ -278,7 +298,7 @@ class Pen:
             if sheet.content is not None:
                 removed.add(CONTENT)
         fields.update(self._chunks(changes, agent))
-        fold = self._fold(sheet) if len(changes) <= SINGLES_AT_ONCE_MAX else None
+        fold = self._fold(sheet, fold) if len(changes) <= SINGLES_AT_ONCE_MAX else None
         if fold is not None:
             fields[fold.name] = fold.data
             removed |= fold.removed.keys() - fields.keys()
@@ -316,8 +336,7 @@ class Pen:
         fates = Fates(self.around.covered(), self.around.waits)
         return planned(sheet.stored, self.shelf.gathered(sheet), aside, fates)
 
-    def _fold(self, sheet: Sheet) -> Fold | None:
-        ready = self._folds.pop(sheet.key, None)
+    def _fold(self, sheet: Sheet, ready: Fold | None) -> Fold | None:
         if ready is not None:
             return ready if still_fits(ready, sheet.stored) else None
         plan = self._plan(sheet)
@@ -325,22 +344,13 @@ class Pen:
             return None
         return folded(plan, self.shelf.gathered(sheet), self._bytes_max)
 
-    def folding(self, held: Held) -> Callable[[], None] | None:
+    def folding(self, held: Held) -> Callable[[], Fold | None] | None:
         """What makes a long fold, for a thread; None when nothing long is to be folded."""
         sheet = held.sheet
         plan = None if sheet is None else self._plan(sheet)
         if sheet is None or plan is None or plan.packed <= INLINE_PACKED_MAX:
             return None
-        key, gathered, most = sheet.key, self.shelf.gathered(sheet), self._bytes_max
-
-        def make() -> None:
-            fold = folded(plan, gathered, most)
-            if fold is not None:
-                self._folds[key] = fold
-                while len(self._folds) > FOLDS_MAX:  # of documents that nobody went on with
-                    self._folds.pop(next(iter(self._folds)), None)
-
-        return make
+        return partial(folded, plan, self.shelf.gathered(sheet), self._bytes_max)
 
 
 def _made(document: Document, actor: bytes) -> Written:
@@ -349,52 +359,6 @@ def _made(document: Document, actor: bytes) -> Written:
     return Written({}, frozenset(), tuple(done[:1]))
 
 
-def _accepted(document: Document, changes: Sequence[Change]) -> list[Change]:
-    """Those that a document lacks, what they depend on first.
-
-    Raises:
-        BadChange, MissingChanges, DocumentTooLarge: it does not take them.
-    """
-    try:
-        return document.accepts(changes)
-    except MissingChangesError as error:
-        raise MissingChanges(error.missing) from error
-    except DocumentTooLargeError as error:
-        raise DocumentTooLarge(error) from error
-    except ChangeError as error:
-        raise BadChange(str(error)) from error
-
-
 def _hold_bytes(size: int, most: int) -> None:
     if size > most:
         raise DocumentTooLarge(DocumentTooLargeError("stored_bytes_max", most, size))
-
-
-def exported(given: Any) -> bytes:
-    """The bytes of what an export, or a row of a peer, says of a document.
-
-    Raises:
-        InvalidField: it is no base64.
-    """
-    try:
-        return base64.b64decode(given if isinstance(given, str) else "?", validate=True)
-    except (binascii.Error, ValueError) as error:
-        words = "expected the base64 of changes, one after the other"
-        raise InvalidField(DOCUMENT, words) from error
-
-
-def read_all(data: bytes, limits: DocumentLimits) -> list[Change]:
-    """Changes that stand one after the other, each once.
-
-    Raises:
-        BadChange, DocumentTooLarge: they cannot be read.
-    """
-    try:
-        changes = read_changes(data, limits)
-    except DocumentTooLargeError as error:
-        raise DocumentTooLarge(error) from error
-    except ChangeError as error:
-        raise BadChange(str(error)) from error
-    if not changes:
-        raise BadChange("there are no changes in what was sent")
-    return changes

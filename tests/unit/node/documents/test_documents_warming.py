@@ -29,7 +29,8 @@ Work = Callable[[Side, str], Coroutine[Any, Any, Any]]
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few bytes are long."""
-    monkeypatch.setattr(shelves, "THREAD_BYTES_MIN", 200)
+    for module in (shelves, service):
+        monkeypatch.setattr(module, "THREAD_BYTES_MIN", 200)
 
 
 async def colds(side: Side, count: int) -> list[str]:
@@ -195,7 +196,6 @@ async def test_what_stops_a_request_stops_what_it_does() -> None:
 async def test_an_edit_upon_what_was_long_ago_takes_nothing_back_on_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "THREAD_BYTES_MIN", 200)
     undone: list[str] = []
     plain = OpSet.undo
 
@@ -222,3 +222,34 @@ async def test_an_edit_upon_what_was_long_ago_takes_nothing_back_on_the_loop(
         assert a.text(ident).count("!") == 2
         with pytest.raises(UnknownHeads):
             await a.edit(ident, word, heads=["00" * 32])
+
+
+async def test_what_was_prepared_for_a_document_is_not_written_into_another() -> None:
+    async with mesh("a") as (a,):
+        ident = await a.create("one")
+        heads = [head.hex() for head in a.document(ident).heads]
+        for n in range(4):
+            await a.type(ident, f" {n}")
+        plain = a.documents._then
+
+        async def then(*asked: Any) -> Any:
+            made = await plain(*asked)
+            await a.memories.delete(ident, a.ask(), None)
+            await a.create("another", id=ident)
+            return made
+
+        a.documents._then = then  # type: ignore[method-assign]
+        with pytest.raises(UnknownHeads):
+            await a.edit(ident, {"op": "put", "path": ["k"], "value": 1}, heads=heads)
+        assert not a.document(ident).aside
+
+
+async def test_one_request_that_comes_twice_at_once_names_the_change_that_it_made() -> None:
+    async with mesh("a") as (a,):
+        (ident,) = await colds(a, 1)
+        ask = a.ask(ops=[{"op": "splice", "path": ["text"], "insert": "?"}])
+        ask.retry = RetryKey(agent=ANN, key="k", body=bytes(32))
+        made = await asyncio.gather(*(a.documents.edit(ident, ask, None) for _ in range(2)))
+        (last,) = a.document(ident).heads
+        assert [one.change_hash for one in made] == [last, last]
+        assert a.text(ident).endswith("!?")
