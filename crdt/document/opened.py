@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from crdt.document import showing
 from crdt.document.change import encode_change
+from crdt.document.chunk import UNFOLDED_TIMES
 from crdt.document.editing import edit_ops, replace_text
 from crdt.document.gathering import Aside, Gathered
 from crdt.document.model import (
@@ -54,6 +55,7 @@ class Document:
         self._claimed: set[tuple[bytes, int]] = set()
         self._ops = 0
         self._stored_bytes = 0
+        self._unfolded_bytes = 0
         self._weight = 0
         self._text: str | None = None
         self._order: object = None
@@ -128,6 +130,7 @@ class Document:
     def _add(self, one: Kept) -> None:
         self._taken[one.change.hash] = one
         self._text = None
+        self._unfolded_bytes += len(one.change.data)
         self._weight += _CHANGE_WEIGHT + len(one.change.data) + _OP_WEIGHT * len(one.change.ops)
 
     # --- what it shows ---------------------------------------------------------------------
@@ -365,14 +368,13 @@ class Document:
             DocumentTooLargeError: a bound would be passed.
         """
         limits = self._limits
+        stored = limits.stored_bytes_max
+        size = sum(len(one.data) for one in changes)
         bounds = (
             ("changes_max", limits.changes_max, self.changes + len(changes)),
             ("ops_max", limits.ops_max, self._ops + sum(len(one.ops) for one in changes)),
-            (
-                "stored_bytes_max",
-                limits.stored_bytes_max,
-                self._stored_bytes + sum(len(one.data) for one in changes),
-            ),
+            ("stored_bytes_max", stored, self._stored_bytes + size),
+            ("stored_bytes_max", UNFOLDED_TIMES * stored, self._unfolded_bytes + size),
         )
         for bound, most, got in bounds:
             if got > most:

@@ -2,6 +2,7 @@ import pytest
 
 from crdt.document.gathering import Aside, gather
 from crdt.document.model import (
+    Change,
     ChangeError,
     DocumentLimits,
     DocumentTooLargeError,
@@ -9,7 +10,7 @@ from crdt.document.model import (
     OpId,
 )
 from crdt.document.opened import Document
-from crdt.document.pack import pack
+from crdt.document.pack import Kept, pack
 from tests.unit.crdt.document.authors_rig import (
     ANN,
     BOB,
@@ -171,6 +172,23 @@ def test_a_document_that_is_full_takes_no_more(bound: str, limits: DocumentLimit
     with pytest.raises(DocumentTooLargeError):
         edit(doc, BOB, [PUT])
     assert doc.accepts([FIRST]) == []
+
+
+def test_a_document_takes_no_more_than_is_read_of_it_however_small_its_packs_are() -> None:
+    limits = DocumentLimits(stored_bytes_max=2_000)
+    log: list[Change] = []
+    while sum(len(one.data) for one in log) <= 16_000:
+        put = [written(None, "log", "x" * 600)]
+        log.append(made(BOB, put, seq=len(log) + 1, start_op=len(log) + 1, deps=log[-1:]))
+    taken, one_more = log[:-1], log[-1]
+    kept = list(gather([stored(one, n) for n, one in enumerate(taken)]).kept.values())
+    doc = Document.opened(gather([stored(pack(kept))], limits), limits)
+    assert doc.changes == len(taken)
+    with pytest.raises(DocumentTooLargeError) as caught:
+        doc.accepts([one_more])
+    assert (caught.value.bound, caught.value.most) == ("stored_bytes_max", 16_000)
+    kept.append(Kept(one_more, "bob", 1))
+    assert gather([stored(pack(kept))], limits).aside
 
 
 def test_a_change_has_only_so_many_bytes() -> None:
