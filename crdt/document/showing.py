@@ -15,7 +15,7 @@ import base64
 import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from crdt.document.model import Scalar, ScalarKind
 from crdt.document.opset import MapNode, Node, OpSet
@@ -25,6 +25,14 @@ from crdt.document.span import Mark, Span, first_of, scalar_at
 
 TEXT_KEY: Final = "text"
 """The key of the root whose text stands for the whole document."""
+
+TOLD_CHARS_MAX: Final = 16 * 2**20
+"""Of types, or of conflicts: a pointer repeats the keys around a place, and a value that conflicts
+stands in each conflict around it, so a small document could have gigabytes of them."""
+
+T = TypeVar("T")
+Path = tuple[str, ...]
+"""Escaped parts of a JSON pointer."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_MS: Final = -62_135_596_800_000
@@ -72,22 +80,28 @@ def types(opset: OpSet) -> dict[str, str]:
     `text` (other strings cannot be edited inside), `counter`, `timestamp`, `bytes`, `uint`,
     `float` where the number has no fraction or JSON has none for it, `kind <n>` where this
     version has no name. A text with marks, or with objects inside, says so: `text, marks`,
-    `text, objects`, `text, marks, objects`.
+    `text, objects`, `text, marks, objects`. Where there is more to tell than `TOLD_CHARS_MAX`,
+    the empty pointer says `cut`.
     """
-    out: dict[str, str] = {}
-    _tell_types(opset.root, "", out)
-    return out
+    told = _Told[str]()
+    _tell_types(opset.root, (), told)
+    if told.is_full:
+        told.out[""] = "cut"
+    return told.out
 
 
 def conflicts(opset: OpSet) -> dict[str, dict[str, Any]]:
     """Places where several values were written at once, by JSON pointer.
 
     Each is a map of all of them by the name of the operation (`<counter>@<actor>`), the one that
-    shows first. Places inside of values that do not show are not told.
+    shows first. Places inside of values that do not show are not told. Where there is more to
+    tell than `TOLD_CHARS_MAX`, the empty pointer stands for the rest, with no values.
     """
-    out: dict[str, dict[str, Any]] = {}
-    _tell_conflicts(opset.root, "", out)
-    return out
+    told = _Told[dict[str, Any]]()
+    _tell_conflicts(opset.root, (), told)
+    if told.is_full:
+        told.out[""] = {}
+    return told.out
 
 
 def package_shape(opset: OpSet) -> dict[str, Any]:
@@ -185,25 +199,54 @@ def _strings_inside(node: Sequence) -> Iterator[str]:
                 yield from _strings(winner)
 
 
-def _tell_types(node: Node, at: str, out: dict[str, str]) -> None:
+class _Told(Generic[T]):
+    """What is told of places, by JSON pointer, as far as there is room."""
+
+    __slots__ = ("_room", "out")
+
+    def __init__(self) -> None:
+        self.out: dict[str, T] = {}
+        self._room = TOLD_CHARS_MAX
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is more to tell than there is room."""
+        return self._room < 0
+
+    def add(self, path: Path, words: T) -> None:
+        """Tell something of a place."""
+        self._room -= sum(map(len, path)) + len(path) + _length(words)
+        if not self.is_full:
+            self.out["".join(f"/{part}" for part in path)] = words
+
+
+def _length(told: Any) -> int:
+    """About how many characters JSON takes."""
+    if isinstance(told, dict):
+        return sum(len(key) + _length(one) for key, one in told.items()) + 1
+    if isinstance(told, list):
+        return sum(map(_length, told)) + 1
+    return len(told) if isinstance(told, str) else 1
+
+
+def _tell_types(node: Node, path: Path, told: _Told[str]) -> None:
     if isinstance(node, MapNode):
         for key, one in _entries(node):
-            _tell_type(one, f"{at}/{escaped(key)}", out)
-        return
-    if node.is_text:
-        out[at] = ", ".join(["text", *_extras(node)])
-        return
-    for place, (_, _, one) in enumerate(elements(node)):
-        _tell_type(one, f"{at}/{place}", out)
+            _tell_type(one, (*path, escaped(key)), told)
+    elif node.is_text:
+        told.add(path, ", ".join(["text", *_extras(node)]))
+    else:
+        for place, (_, _, one) in enumerate(elements(node)):
+            _tell_type(one, (*path, str(place)), told)
 
 
-def _tell_type(one: Value, at: str, out: dict[str, str]) -> None:
+def _tell_type(one: Value, path: Path, told: _Told[str]) -> None:
     if one.node is not None:
-        _tell_types(one.node, at, out)
+        _tell_types(one.node, path, told)
     elif one.scalar is not None:
         name = _type_name(one.scalar)
         if name:
-            out[at] = name
+            told.add(path, name)
 
 
 def _type_name(scalar: Scalar) -> str | None:
@@ -234,24 +277,24 @@ def _extras(node: Sequence) -> list[str]:
     return ["marks"] * marks + ["objects"] * objects
 
 
-def _tell_conflicts(node: Node, at: str, out: dict[str, dict[str, Any]]) -> None:
+def _tell_conflicts(node: Node, path: Path, told: _Told[dict[str, Any]]) -> None:
     if isinstance(node, MapNode):
         for key, register in sorted(node.keys.items()):
-            _tell_conflict(register, f"{at}/{escaped(key)}", out)
+            _tell_conflict(register, (*path, escaped(key)), told)
         return
     place = 0
     for span in node.spans():
         if isinstance(span.content, Register):
-            _tell_conflict(span.content, f"{at}/{place}", out)
+            _tell_conflict(span.content, (*path, str(place)), told)
         place += span.width(text=node.is_text)
 
 
-def _tell_conflict(register: Register, at: str, out: dict[str, dict[str, Any]]) -> None:
+def _tell_conflict(register: Register, path: Path, told: _Told[dict[str, Any]]) -> None:
     ranked = register.ranked()
-    if len(ranked) > 1:
-        out[at] = {f"{one.id.counter}@{one.id.actor.hex()}": _shown(one) for one in ranked}
+    if len(ranked) > 1 and not told.is_full:
+        told.add(path, {f"{one.id.counter}@{one.id.actor.hex()}": _shown(one) for one in ranked})
     if ranked and ranked[0].node is not None:
-        _tell_conflicts(ranked[0].node, at, out)
+        _tell_conflicts(ranked[0].node, path, told)
 
 
 def _packaged_map(node: MapNode) -> dict[str, Any]:

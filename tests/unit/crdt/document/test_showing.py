@@ -133,3 +133,23 @@ def test_conflicts_inside_of_what_shows_are_told_and_of_what_lost_are_not() -> N
     assert list(told) == ["/m", "/m/x"]
     assert list(told["/m"].values()) == [{"k": "b", "x": 2}, {"k": "a", "x": 1}]
     assert list(told["/m/x"].values()) == [2, 1]
+
+
+def test_what_is_told_of_places_does_not_grow_with_the_keys_around_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(showing, "TOLD_CHARS_MAX", 5_000)
+    key = "k" * 1_000
+    puts = [
+        {"op": "put", "path": [key], "value": []},
+        {"op": "insert", "path": [key, 0], "values": list(range(20)), "type": "uint"},
+    ]
+    first = edit(document([]), ANN, puts)
+    put = {"op": "put", "path": [key, 0], "value": "s" * 3_000, "type": "string"}
+    both = [edit(document([first]), actor, [put]) for actor in (ANN, BOB)]
+    doc = document([first, *both])
+    assert doc.types() == {"": "cut", **{f"/{key}/{n}": "uint" for n in range(1, 5)}}
+    assert doc.conflicts() == {"": {}}
+    monkeypatch.setattr(showing, "TOLD_CHARS_MAX", 50_000)
+    assert len(doc.types()) == 19
+    assert doc.conflicts().keys() == {f"/{key}/0"}
