@@ -4,7 +4,8 @@ Law: C0: no acknowledged write is lost, none invented, none duplicated, and all 
 meant to answer are equal. Any anomaly fails the cycle, and so does an expectation of its class
 that was not met. A cycle without proof of its fault, or with less than a fifth of its writes
 acknowledged, is void: it says nothing, and is listed. Writes that a right node refuses (404, 409,
-412, a 403 of governance) were never meant to be acknowledged and do not count as attempted.
+412, a 403 of governance) were never meant to be acknowledged and do not count as attempted; where
+all writes of a kind were refused, the cycle is void too.
 """
 
 from collections import Counter
@@ -25,7 +26,7 @@ from chaos.check import (
     session,
 )
 from chaos.check import set as set_
-from chaos.check.gathering import ANSWERED, Cycle, gather
+from chaos.check.gathering import ANSWERED, Cycle, Operation, gather
 from chaos.history import Anomaly, Event, Judgement
 
 Check = Callable[[Iterable[Event]], list[Anomaly]]
@@ -45,6 +46,8 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 ACKNOWLEDGED_MIN: Final = 0.2
 """Of the writes of a cycle whose class the catalogue does not know."""
+_REFUSED_MIN: Final = 5
+"""Writes of one kind; all of fewer may be refused by chance."""
 NO_FAULT: Final = frozenset({"", "none", "steady"})
 """Classes that break nothing, so there is nothing to prove."""
 
@@ -134,16 +137,32 @@ def _void(cycle: Cycle) -> str:
     acknowledged, attempted = count(cycle)
     known = CATALOGUE.get(start.fault_class) if start is not None else None
     least = ACKNOWLEDGED_MIN if known is None else known.acknowledged_least
-    share = acknowledged / attempted if attempted else 0.0
-    return f"{acknowledged} of {attempted} writes were acknowledged" if share < least else ""
+    if not acknowledged or acknowledged / attempted < least:
+        return f"{acknowledged} of {attempted} writes were acknowledged"
+    return _refused(cycle)
+
+
+def _refused(cycle: Cycle) -> str:
+    """Which kind of write was only ever refused, so that what it does was not tried."""
+    taken: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for each in cycle.writes():
+        (refused if _is_refused(each) else taken)[each.f] += 1
+    for f, times in refused.items():
+        if times >= _REFUSED_MIN and not taken[f]:
+            return f"all {times} writes `{f}` were refused"
+    return ""
+
+
+def _is_refused(each: Operation) -> bool:
+    return each.outcome == "fail" and each.status in ANSWERED
 
 
 def count(cycle: Cycle) -> tuple[int, int]:
     """Writes that were acknowledged, and those that could have been."""
     writes = list(cycle.writes())
     acknowledged = sum(each.ok for each in writes)
-    refused = sum(each.outcome == "fail" and each.status in ANSWERED for each in writes)
-    return acknowledged, len(writes) - refused
+    return acknowledged, len(writes) - sum(map(_is_refused, writes))
 
 
 def _judged(cycle: Cycle, verdict: Judgement, why: str, anomalies: list[Anomaly]) -> Judged:

@@ -57,8 +57,8 @@ _KEYS_OF_A_CYCLE: Final = (
 )
 _VOID_MEANS: Final = (
     "<p>These stand behind no claim. A class that the machine could not inject is not run, and "
-    "never passed; a cycle whose fault was not proven, or in which fewer than 20 % of writes "
-    "were acknowledged, is void.</p>"
+    "never passed; a cycle whose fault was not proven, in which fewer than 20 % of writes were "
+    "acknowledged, or all of a kind refused, is void.</p>"
 )
 
 

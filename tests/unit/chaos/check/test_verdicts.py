@@ -25,16 +25,43 @@ def test_with_a_proof_that_failed_it_is_void() -> None:
     assert verdict(rows) == ("void", "the fault was not proven: cut")
 
 
-def test_with_few_acknowledgements_it_is_void_unless_the_class_has_none() -> None:
+def unacknowledged(kept: int) -> list[Row]:
+    """A history in which all writes but so many have no answer."""
     rows = clean("set", 1)
     writes = {row["op"] for row in rows if row["kind"] == "invoke" and row["f"] == "add"}
-    for row in rows:
-        if row["kind"] == "ok" and row["op"] in writes:
-            row.update(kind="info", status=503)
+    for row in [row for row in rows if row["kind"] == "ok" and row["op"] in writes][kept:]:
+        row.update(kind="info", status=503)
+    return rows
+
+
+def test_with_few_acknowledgements_it_is_void_unless_the_class_has_few() -> None:
+    rows = unacknowledged(1)
     kind, why = verdict(rows)
     assert kind == "void"
-    assert why.startswith("0 of ")
+    assert why.startswith("1 of ")
     rows[0]["class"] = "F02"
+    assert verdict(rows)[0] == "pass"
+
+
+def test_with_no_acknowledgement_it_is_void_whatever_the_class() -> None:
+    rows = unacknowledged(0)
+    rows[0]["class"] = "F02"
+    assert verdict(rows)[0] == "void"
+    nothing = [row for row in rows if row["kind"] in ("cycle", "fault")]
+    assert verdict(nothing) == ("void", "0 of 0 writes were acknowledged")
+
+
+@pytest.mark.parametrize("status", [400, 404, 409])
+def test_when_all_writes_of_a_kind_were_refused_it_is_void(status: int) -> None:
+    """The others may have been acknowledged; what this one does was not tried."""
+    rows = clean("set", 1)
+    about = {"cycle": 1, "at": 0.0, "process": "c", "node": "n1", "f": "edit"}
+    for op in range(1000, 1005):
+        rows.append({"kind": "invoke", "op": op, **about})
+        rows.append({"kind": "fail", "op": op, "at": 0.0, "status": status})
+    assert verdict(rows) == ("void", "all 5 writes `edit` were refused")
+    assert verdict(rows[:-2])[0] == "pass", "so few may be chance"
+    rows[-1].update(kind="info", status=503)
     assert verdict(rows)[0] == "pass"
 
 
