@@ -49,7 +49,7 @@ class Cycle:
 
     Attributes:
         at: when it began, seconds since the campaign began.
-        seconds: from there to the last line that belongs to it.
+        seconds: from there to its verdict, or to the last line that belongs to it.
         answers_s, latencies_ms: of each acknowledged write, when it was answered (since the cycle
             began) and how long that took.
         samples_s, lags: when the nodes were looked at, and the greatest lag (operations) then.
@@ -166,7 +166,8 @@ class _Folding:
         at = number(line.get("at"))
         if at is not None and "cycle" in line and line["kind"] != "cycle":
             cycle = self._of(line)
-            if cycle is not None:
+            # What is read of it after its verdict is read at the end of a run, hours later.
+            if cycle is not None and cycle.verdict == ABORTED:
                 cycle.seconds = max(cycle.seconds, at - cycle.at)
         taker = self._takers.get(line["kind"])
         if taker is not None:

@@ -28,6 +28,14 @@ def test_a_cycle_is_read_whole() -> None:
     assert sorted(cycle.strips) == ["n1", "n2", "n3", "n4", "n5"]
 
 
+def test_a_cycle_ends_with_its_verdict_however_late_its_records_are_read_once_more() -> None:
+    maker = Maker(3)
+    rows = [begin(), *maker.play("F01"), *maker.play("F02")]
+    whole = {"kind": "final", "scope": "all", "at": 500.0, "node": "n1", "records": {}}
+    found = of(*rows, *({**whole, "cycle": number} for number in (0, 1, 2)))
+    assert [cycle.seconds for cycle in found.cycles] == [6.0, 6.0]
+
+
 def test_latency_is_from_the_question_to_its_answer() -> None:
     cycle = of(
         begin(),
