@@ -3,8 +3,9 @@
 Law: the parts that are told, applied, give exactly the other text; they are in order and do not
 touch. Lines that both begin and end with are left alone. Between, whole lines are compared first,
 then the words of lines that differ (Myers, An O(ND) difference algorithm and its variations,
-1986), and of words that differ only the middle is told. The cost is bounded: where too many lines
-or words differ, all from the first to the last of them is replaced as one.
+1986), and of words that differ only the middle is told. The cost is bounded, that of all parts
+together: where too many lines or words differ, all from the first to the last of them is replaced
+as one.
 """
 
 import re
@@ -13,13 +14,13 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 _DIFFER_MAX: Final = 256
-"""Lines, or words, that may differ: the cost grows with the square."""
+"""Lines, or words of a part, that may differ: the cost grows with the square."""
 
 _UNITS_MAX: Final = 40_000
 """Lines, or words, that are compared at all."""
 
-_STEPS_MAX: Final = 1_000_000
-"""Lines, or words, times how many of them may differ."""
+_STEPS_MAX: Final = 250_000
+"""What is compared with each other in all, lines and words."""
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _WORD: Final = re.compile(r"\w+|\s+|[^\w\s]")
@@ -33,11 +34,21 @@ class Replacement(NamedTuple):
     words: str
 
 
+class _Steps:
+    """How much may still be compared."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _STEPS_MAX
+
+
 def difference(old: str, new: str) -> list[Replacement]:
     """The parts of `old` to replace to get `new`, the first one first."""
     out: list[Replacement] = []
-    for lines in _compared(_whole_lines(old, new), old, _LINE):
-        out += (_trimmed(words, old) for words in _compared(lines, old, _WORD))
+    steps = _Steps()
+    for lines in _compared(_whole_lines(old, new), old, _LINE, steps):
+        out += (_trimmed(words, old) for words in _compared(lines, old, _WORD, steps))
     return _joined(out, old)
 
 
@@ -84,7 +95,9 @@ def _joined(parts: Sequence[Replacement], old: str) -> list[Replacement]:
     return out
 
 
-def _compared(part: Replacement, old: str, unit: re.Pattern[str]) -> list[Replacement]:
+def _compared(
+    part: Replacement, old: str, unit: re.Pattern[str], steps: _Steps
+) -> list[Replacement]:
     """A part as smaller ones, of whole units; itself where too many differ."""
     if not part.length or not part.words:
         return [part]
@@ -95,7 +108,7 @@ def _compared(part: Replacement, old: str, unit: re.Pattern[str]) -> list[Replac
     numbers: dict[str, int] = {}
     for one in chain(mine, theirs):
         numbers.setdefault(one, len(numbers))
-    kept = _kept([numbers[one] for one in mine], [numbers[one] for one in theirs])
+    kept = _kept([numbers[one] for one in mine], [numbers[one] for one in theirs], steps)
     if kept is None:
         return [part]
     out: list[Replacement] = []
@@ -111,12 +124,15 @@ def _compared(part: Replacement, old: str, unit: re.Pattern[str]) -> list[Replac
     return out
 
 
-def _kept(mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]] | None:
+def _kept(
+    mine: Sequence[int], theirs: Sequence[int], steps: _Steps
+) -> list[tuple[int, int]] | None:
     """Places of units that stay, in both; None when too many differ."""
-    most = min(_DIFFER_MAX, _STEPS_MAX // (len(mine) + len(theirs)))
     reach = {1: 0}
     trail: list[dict[int, int]] = []
-    for differ in range(most + 1):
+    for differ in range(_DIFFER_MAX + 1):
+        if steps.left < 0:
+            break
         trail.append(dict(reach))
         for line in range(-differ, differ + 1, 2):
             down = line == -differ or (
@@ -124,10 +140,12 @@ def _kept(mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]] |
             )
             x = reach[line + 1] if down else reach[line - 1] + 1
             y = x - line
+            begin = x
             while x < len(mine) and y < len(theirs) and mine[x] == theirs[y]:
                 x += 1
                 y += 1
             reach[line] = x
+            steps.left -= x - begin + 1
             if x >= len(mine) and y >= len(theirs):
                 return _walked_back(trail, len(mine), len(theirs))
     return None

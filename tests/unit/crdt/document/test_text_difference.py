@@ -1,5 +1,6 @@
 import pytest
 
+from crdt.document import text_difference
 from crdt.document.text_difference import difference
 
 
@@ -31,3 +32,15 @@ def test_where_too_much_differs_the_middle_is_replaced() -> None:
     parts = difference(old, new)
     assert len(parts) == 1
     assert (parts[0].at, parts[0].at + parts[0].length) == (6, len(old) - 5)
+
+
+def test_what_is_compared_is_bounded_for_all_parts_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(text_difference, "_STEPS_MAX", 30_000)
+    old, new = (
+        "".join(" ".join(f"{sign}{n}" for n in range(50)) + f"\n{line}\n" for line in range(40))
+        for sign in "ab"
+    )
+    parts = difference(old, new)
+    assert 40 < len(parts) < 400
