@@ -2,7 +2,7 @@
 
 Law: reads the history, writes two files beside it, and touches nothing else. A file appears whole
 or not at all. Ends with 0 when the claim holds, with 1 when it does not, with 2 when there is no
-history to read.
+history to read or no room for the page.
 """
 
 import argparse
@@ -67,13 +67,15 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write(f"{visible(history)} is not a history: no line of a campaign is in it\n")
         return _EXIT_USAGE
     page_path: Path = args.html or history.with_name("report.html")
-    report = write(campaign, page_path.with_suffix(".json"), page_path, names)
+    try:
+        report = write(campaign, page_path.with_suffix(".json"), page_path, names)
+    except OSError as error:
+        return _unwritten(page_path, error)
     if args.into is not None:
         try:
             _put(args.into, into(args.into.read_text(encoding="utf-8"), report))
         except (OSError, ValueError) as error:
-            sys.stderr.write(f"cannot write {visible(args.into)}: {visible(error)}\n")
-            return _EXIT_USAGE
+            return _unwritten(args.into, error)
     if args.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     elif args.markdown:
@@ -81,6 +83,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         _tell(report, page_path)
     return 0 if verdict_of(report)[0] else _EXIT_FAILED
+
+
+def _unwritten(path: Path, error: Exception) -> int:
+    sys.stderr.write(f"cannot write {visible(path)}: {visible(error)}\n")
+    return _EXIT_USAGE
 
 
 def write(
@@ -106,8 +113,11 @@ def write(
 
 def _put(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _tell(report: Report, html: Path) -> None:

@@ -1,5 +1,7 @@
 import argparse
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -64,6 +66,23 @@ def test_no_history_is_said(
     assert run(told(path)) == 2
     assert "history.jsonl" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_said_and_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(told(folder, "--html", folder / "none" / "p.html")) == 2
+    assert "cannot write" in capsys.readouterr().err
+    whole = Path.write_text
+
+    def half(path: Path, text: str, encoding: str) -> int:
+        whole(path, text[: len(text) // 2], encoding=encoding)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    assert run(told(folder)) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["history.jsonl"]
 
 
 def test_hostile_words_do_not_reach_the_terminal(
