@@ -118,11 +118,7 @@ class Documents:
         """Open what is long and not open, in a thread. Tells nothing of what is there."""
         shelf = self._pen.shelf
         for _ in range(_TRIES):  # somebody may write more while it is read
-            cold = [
-                one
-                for one in self._pen.around.sheets(wanted)
-                if shelf.unread(one) > THREAD_BYTES_MIN
-            ]
+            cold = [one for one in self._pen.around.sheets(wanted) if shelf.is_cold(one)]
             if not cold:
                 return
             for sheet in cold:

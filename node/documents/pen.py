@@ -241,9 +241,13 @@ class Pen:
         document = Document.opened(gather(stored), self.shelf.limits)
         return document.text(), document.heads
 
-    def all_of(self, held: Held) -> bytes | None:
+    async def all_of(self, held: Held) -> bytes | None:
         """All changes of a document, one after the other; None while it has none."""
-        return None if held.sheet is None else self.shelf.changes(held.sheet)
+        if held.sheet is None:
+            return None
+        if self.shelf.is_cold(held.sheet):
+            await self.shelf.brought(held.sheet)
+        return self.shelf.changes(held.sheet)
 
     def carried(self, held: Held) -> dict[str, Value]:
         """The chunks of a document, as fields of its new birth.

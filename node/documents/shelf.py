@@ -160,7 +160,7 @@ class Shelf:
         return found is not None and found.sheet.stored == sheet.stored
 
     def _entry(self, sheet: Sheet) -> _Entry:
-        long = not self._stands(sheet) and self.unread(sheet) > THREAD_BYTES_MIN
+        long = not self._stands(sheet) and self.is_cold(sheet)
         if long and may_wait():
             raise Cold(sheet)
         self.opened_here += long
@@ -200,6 +200,10 @@ class Shelf:
         self._opening.pop(place, None)
 
     # --- from any thread ---------------------------------------------------------
+
+    def is_cold(self, sheet: Sheet) -> bool:
+        """Whether there is much to read of a document before it is open here."""
+        return self.unread(sheet) > THREAD_BYTES_MIN
 
     def unread(self, sheet: Sheet) -> int:
         """How much there is to read of a document that is not open here, in bytes of changes."""

@@ -10,10 +10,12 @@ Which request is at work is known step by step: one that is served directly runs
 task that a request begins is not that request.
 """
 
+import asyncio
 import threading
 import types
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from itertools import count
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from node.documents.sheet import Sheet
 
@@ -24,6 +26,10 @@ milliseconds, is opened in a thread."""
 OPENS_MAX: Final = 4096
 """Most documents that one request waits for; it would have been given up long before."""
 
+_STRIDE: Final = 256
+"""So many steps of a walk are made in one turn of the loop."""
+
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -98,6 +104,52 @@ async def warmed(work: Callable[[], Coroutine[Any, Any, T]], shelf: Opens) -> T:
             turn.texts[cold.sheet.key] = cold.sheet, await shelf.brought(cold.sheet)
     turn.free = False
     return await _in_steps(work(), turn)
+
+
+class Walk(Iterator[T], Generic[P, T]):
+    """Looks at one place after the other; after a `Cold`, at the same one again.
+
+    Args:
+        places: where to look; to find them reads no document.
+        look: what is at a place, if anything.
+        shelf: opens documents.
+    """
+
+    def __init__(self, places: Iterator[P], look: Callable[[P], T | None], shelf: Opens) -> None:
+        self._places = places
+        self._look = look
+        self._shelf = shelf
+        self._now: list[P] = []
+
+    def __next__(self) -> T:
+        while True:
+            if not self._now:
+                self._now.append(next(self._places))
+            found = self._look(self._now[0])
+            self._now.clear()
+            if found is not None:
+                return found
+
+    async def following(self) -> T | None:
+        """The next one; a long document is opened first. None at the end."""
+        return await warmed(self._following, self._shelf)
+
+    async def _following(self) -> T | None:
+        return next(self, None)
+
+
+async def walked(found: Iterator[T]) -> AsyncIterator[T]:
+    """All that a walk finds, giving way to others.
+
+    For what cannot begin again: an answer that goes out in pieces, what a node does for itself.
+    """
+    for step in count(1):
+        one = await found.following() if isinstance(found, Walk) else next(found, None)
+        if one is None:
+            return
+        yield one
+        if step % _STRIDE == 0:
+            await asyncio.sleep(0)
 
 
 @types.coroutine

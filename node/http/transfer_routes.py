@@ -116,7 +116,7 @@ async def export(call: Call) -> web.StreamResponse:
     async for held in services.memories.all_for(viewer, administrator=administrator):
         if count:
             piece += b","
-        changes = services.memories.changes_of(held)
+        changes = await services.memories.changes_of(held)
         piece += orjson.dumps(record_of(held, services.access.of(held.id)) | exported_of(changes))
         count += 1
         if len(piece) >= _PIECE_BYTES:

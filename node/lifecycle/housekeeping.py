@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
 from crdt.dot import DATA, PRIVATE, node_of
@@ -22,6 +21,7 @@ from crdt.op import Draft, record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held
+from node.documents.warming import walked
 from node.errors import Denied, WriteError
 from node.lifecycle.archive import Place
 from node.lifecycle.composing import CONSOLIDATION
@@ -196,14 +196,12 @@ class Housekeeping:
         """Read from the whole store what every consolidation came from; once, giving way."""
         origins, reader = self._lifecycle.origins, self._lifecycle.memories.funnel.reader()
         origins.begin()
-        every = chain(reader.recent(), reader.archive(), reader.ended())
-        for step, held in enumerate(every, start=1):
-            if CONSOLIDATION in held.view.values:
-                lane = PRIVATE if held.private else DATA
-                record = self._membership.read(record_key(lane, COLLECTION, held.id))
-                origins.note(held.id, record, private=held.private)
-            if step % _STRIDE == 0:
-                await asyncio.sleep(0)
+        for walk in (reader.recent(), reader.archive(), reader.ended()):
+            async for held in walked(walk):
+                if CONSOLIDATION in held.view.values:
+                    lane = PRIVATE if held.private else DATA
+                    record = self._membership.read(record_key(lane, COLLECTION, held.id))
+                    origins.note(held.id, record, private=held.private)
         origins.store = store
 
     def _link(self, name: str) -> Link | None:

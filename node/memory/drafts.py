@@ -80,7 +80,7 @@ class Documents(Protocol):
         """The text of a document that fields would make, and its heads."""
         ...
 
-    def all_of(self, held: Held) -> bytes | None:
+    async def all_of(self, held: Held) -> bytes | None:
         """All changes of a document, one after the other; None while it has none."""
         ...
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from crdt.dot import Dot
 from crdt.op import Draft, Op, Value
 from node.contracts import Caller, ConcurrentValue, Funnel, Held, Reader, Receipt, RetryKey
+from node.documents.warming import walked
 from node.errors import Denied, QuorumNotMet
 from node.memory.drafts import COLLECTION, DraftRules, archive, delete
 from node.memory.finding import Finder
@@ -138,10 +139,10 @@ class Memories:
         """The memory with exactly this id that a caller may see."""
         return self.finder.seen(ident, viewer, everything=everything)
 
-    def changes_of(self, held: Held) -> bytes | None:
+    async def changes_of(self, held: Held) -> bytes | None:
         """All changes of a document, one after the other; None for any other memory."""
         documents = self.rules.documents
-        return None if documents is None else documents.all_of(held)
+        return None if documents is None else await documents.all_of(held)
 
     async def page(self, query: Query, viewer: Caller) -> list[Held]:
         """The memories that a list shows, newest first."""
@@ -150,11 +151,9 @@ class Memories:
 
     async def all_for(self, viewer: Caller, *, administrator: bool) -> AsyncIterator[Held]:
         """Every memory that a caller may take home, newest first."""
-        for step, held in enumerate(self.funnel.reader().recent(), start=1):
+        async for held in walked(self.funnel.reader().recent()):
             if visible_to(held, viewer, everything=administrator):
                 yield held
-            if step % _STRIDE == 0:
-                await asyncio.sleep(0)
 
     def conflicts(
         self, wanted: str, viewer: Caller

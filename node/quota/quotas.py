@@ -13,7 +13,6 @@ counted anew, in one pass over the memories, when the limit is first set. While 
 is set nobody counts them; until the pass is over the limit does not hold yet.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +23,7 @@ from crdt.fields import CHUNK, CHUNK_MARK
 from crdt.op import Draft, Kind, Value
 from node.contracts import Reader
 from node.documents.sheet import is_document
+from node.documents.warming import walked
 from node.errors import QuotaExceeded
 from node.limits import Limits
 from node.links.index import COLLECTION as LINK
@@ -36,7 +36,6 @@ ACCOUNTS_MAX: Final = 100_000
 _NAMELESS: Final = "anonymous:"
 _REST: Final = "anonymous:rest"
 _STORAGE_RETRY_SECONDS: Final = 3600
-_STRIDE: Final = 512
 
 
 @dataclass(slots=True)
@@ -230,12 +229,10 @@ class Quotas:
         self._counting = True
         try:
             self._held.clear()
-            for step, held in enumerate(self._reader().recent(), start=1):
+            async for held in walked(self._reader().recent()):
                 # What is written meanwhile is newer than where this began, so it is not met.
                 name = self._account(held.view.owner)
                 self._held[name] = self._held.get(name, 0) + size_of(held.view.values)
-                if step % _STRIDE == 0:
-                    await asyncio.sleep(0)
             self._moved.update(self._held)
             self._complete = self._turned = self._anew = True
         finally:

@@ -13,8 +13,6 @@ from dataclasses import replace
 from crdt.applying import key_of
 from crdt.bundle import read_bundle
 from crdt.dot import DATA, PRIVATE, Dot, node_of
-from crdt.fields import ARCHIVED_AT
-from crdt.hlc import STAMP_MAX
 from crdt.op import RECORD_KINDS, Draft, Kind, Op, record_key
 from crdt.record import apply
 from crdt.record_codec import decode
@@ -29,6 +27,7 @@ from node.replication.rivals import beside, classes
 from node.replication.showing import Showing, is_archived
 from node.replication.sound import view
 from node.replication.tokens import encode_marks, unsettled
+from node.replication.walks import Walks
 from node.store.projection import ARCHIVED
 
 _MEMORY = "memory"
@@ -42,6 +41,7 @@ class StoreReader:
         self._engine = engine
         self._journal = Journal(engine)
         self._showing = Showing(engine)
+        self._walks = Walks(engine, self._showing)
 
     # --- single records ----------------------------------------------------------
 
@@ -168,12 +168,7 @@ class StoreReader:
 
     def ended(self) -> Iterator[Held]:
         """Memories whose life is over and that are not deleted yet, the earliest end first."""
-        for key in self._engine.store.lists.expired_before(self._engine.now_ms()):
-            held = self._showing.whole(key, self._showing.read(key))
-            if held is None or is_archived(held.view):
-                continue
-            if self._showing.expired(held.view):
-                yield held
+        return self._walks.ended()
 
     def written(self, dots: Sequence[Dot]) -> list[Op]:
         """Operations by their names, in order; those no longer in the log are left out."""
@@ -251,51 +246,11 @@ class StoreReader:
 
     def recent(self, namespace: str | None = None) -> Iterator[Held]:
         """Visible memories, newest creation first, of one namespace or of all."""
-        fresh, hidden = self._uncommitted(namespace)
-        place = 0
-        for created, key in self._engine.store.lists.recent(namespace):
-            while place < len(fresh) and fresh[place][0] >= created:
-                yield fresh[place][1]
-                place += 1
-            if key not in hidden:
-                held = self._showing.listed(key)
-                if held is not None and namespace in (None, held.view.namespace):
-                    yield held
-        for _, held in fresh[place:]:
-            yield held
+        return self._walks.recent(namespace)
 
     def archive(self, before_ms: int | None = None) -> Iterator[Held]:
         """Archived memories, the last archived first; those from before a millisecond only."""
-        until = STAMP_MAX if before_ms is None else before_ms
-        fresh, hidden = self._uncommitted(None, archived=True)
-        place = 0
-        for at, key in self._engine.store.lists.archived(until_ms=until):
-            while place < len(fresh) and fresh[place][0] >= at:
-                if fresh[place][0] < until:
-                    yield fresh[place][1]
-                place += 1
-            if key not in hidden:
-                held = self._showing.listed(key, archived=True)
-                if held is not None:
-                    yield held
-        for ms, held in fresh[place:]:
-            if ms < until:
-                yield held
-
-    def _uncommitted(
-        self, namespace: str | None, *, archived: bool = False
-    ) -> tuple[list[tuple[int, Held]], set[bytes]]:
-        """Memories that only the overlay has in their newest form, newest first, and their keys."""
-        overlay = self._engine.replica.overlay.keys()
-        keys = {key for key in overlay if key[1:8] == b"memory/"}
-        out = []
-        for key in keys:
-            held = self._showing.listed(key, archived=archived)
-            if held is not None and namespace in (None, held.view.namespace):
-                when = held.view.values[ARCHIVED_AT] if archived else held.view.created
-                out.append((when, held))
-        out.sort(key=lambda item: item[0], reverse=True)
-        return out, keys
+        return self._walks.archive(before_ms)
 
     def archive_counts(self) -> Mapping[str, int]:
         """{namespace: archived memories}."""

@@ -13,7 +13,6 @@ from crdt.document.opened import Document
 from crdt.document.pack import is_pack, unpack
 from crdt.dot import Dot, new_actor
 from node.contracts import RetryKey
-from node.documents import documents as service
 from node.documents import folding, pen
 from node.documents.problems import BadChange, DocumentTooLarge, MissingChanges
 from node.documents.sheet import Sheet
@@ -184,7 +183,7 @@ async def test_nothing_is_folded_that_some_member_lacks_until_it_is_too_much(
 
 
 async def test_a_long_document_is_opened_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "THREAD_BYTES_MIN", 64)
+    monkeypatch.setattr("node.documents.shelf.THREAD_BYTES_MIN", 64)
     async with mesh("a") as (a,):
         ident = await a.create("one")
         await a.type(ident, "long " * 40)

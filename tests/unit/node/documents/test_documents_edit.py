@@ -157,7 +157,7 @@ async def test_an_export_brings_every_change_to_another_mesh() -> None:
     async with mesh("a") as (a,), mesh("z", seed=1) as (z,):
         ident = await a.create("one")
         await a.edit(ident, {"op": "put", "path": ["n"], "value": 3, "type": "counter"})
-        changes = a.memories.changes_of(a.held(ident))
+        changes = await a.memories.changes_of(a.held(ident))
         given = base64.b64encode(changes).decode()
         other = await z.create("ignored", document=given)
         assert z.text(other) == "one"
@@ -166,7 +166,7 @@ async def test_an_export_brings_every_change_to_another_mesh() -> None:
         )
         assert (mine.heads, mine.value()) == (theirs.heads, theirs.value())
         await z.type(other, " more")
-        changes = z.memories.changes_of(z.held(other))
+        changes = await z.memories.changes_of(z.held(other))
         added = await a.add(ident, changes)
         assert (added.added, added.known) == (1, 2)
         assert a.text(ident) == "one more"

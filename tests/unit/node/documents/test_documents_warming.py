@@ -19,7 +19,9 @@ from node.documents import warming
 from node.documents.problems import UnknownHeads
 from node.documents.shelf import Shelf
 from node.documents.warming import Cold, may_wait, settled, warmed
+from node.limits import Limits
 from node.memory.query import Query
+from node.quota.quotas import Quotas, size_of
 from tests.unit.node.documents.rig import ANN, Side, mesh
 
 VIEWER = Caller(agent=ANN)
@@ -76,7 +78,7 @@ async def rivals(side: Side, ident: str) -> Any:
 
 
 async def exported(side: Side, ident: str) -> Any:
-    return side.memories.changes_of(side.memories.find(ident, VIEWER))
+    return await side.memories.changes_of(side.memories.find(ident, VIEWER))
 
 
 async def feed(side: Side, ident: str) -> Any:
@@ -99,6 +101,31 @@ async def test_no_read_opens_a_long_document_on_the_loop(name: str) -> None:
         chill(a)
         assert told == await work(a, first), "the same as without"
         assert a.engine.shelf.opened_here > 0, "outside of a request nobody waits"
+
+
+async def test_what_goes_out_in_pieces_opens_nothing_on_the_loop() -> None:
+    async with mesh("a") as (a,):
+        await colds(a, 3)
+        await a.create("one more")
+        shelf, texts = a.engine.shelf, []
+        async for held in a.memories.all_for(VIEWER, administrator=False):
+            shelf._entries.clear()  # it may be put away before its changes are asked for
+            data = await a.memories.changes_of(held)
+            assert (data is None) is (held.view.values["content"] == "one more")
+            texts.append(held.view.values["content"])
+        assert texts == ["one more", *(f"one {n} and two!" for n in (2, 1, 0))]
+        assert shelf.opened_here == 0
+
+
+async def test_counting_bytes_opens_nothing_on_the_loop() -> None:
+    async with mesh("a") as (a,):
+        names = await colds(a, 3)
+        quotas = Quotas(limits=lambda: Limits(max_storage_bytes=1 << 20))
+        quotas.reads(lambda: a.reader)
+        await quotas.count_bytes()
+        assert a.engine.shelf.opened_here == 0
+        held = [a.held(name) for name in names]
+        assert quotas.use(ANN).storage == sum(size_of(one.view.values) for one in held)
 
 
 async def test_what_one_request_waited_for_stays_with_it_however_small_the_shelf() -> None:
