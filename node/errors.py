@@ -23,6 +23,7 @@ Certainty is part of the type: an indefinite error means the write may still sur
     |- IntegrityError (5)        bytes are not what was written
     |- Unreachable (6)           nobody answers
     |- DowngradeRefused (7)      the data is newer than this program
+    |- OutOfMemory (1)           a change was left half made; the process ends
     '- DiskError (10)            the disk said EIO; nothing may be acknowledged any more
 """
 
@@ -153,6 +154,13 @@ class DowngradeRefused(NodeError):
 
     exit_code = Exit.DOWNGRADE
     code = "downgrade_refused"
+
+
+class OutOfMemory(NodeError):
+    """Memory ran out in the middle of a change; the process ends, and its disk is believed."""
+
+    code = "out_of_memory"
+    indefinite = True
 
 
 class DiskError(NodeError):

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import lmdb
 import uvloop
 
+from crdt.whole import HalfMadeError
 from node import __version__, failpoints
 from node.arenas import few_arenas
 from node.clock import Clock
-from node.errors import DiskError, IntegrityError, NodeError
+from node.errors import DiskError, IntegrityError, NodeError, OutOfMemory
 from node.facts import LastExit
 from node.founding import founding_of
 from node.ground import Ground
@@ -52,6 +53,7 @@ _IDLE_TICK_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 _MEASURE_SECONDS = 2.0
+_NO_MEMORY = (MemoryError, HalfMadeError)
 # A request makes some hundred objects, nearly all of which die with it.
 _GARBAGE_YOUNG, _GARBAGE_MIDDLE, _GARBAGE_OLD = 20_000, 20, 50
 
@@ -83,7 +85,10 @@ class Ending:
 
         Who finds that writing has ended says so too, and knows only that: a disk error.
         """
-        return _cause_of(group) if self.error is None else _as_node_error(self.error)
+        if self.error is None:
+            cause = _cause_of(group)
+            return _as_node_error(cause) if isinstance(cause, _NO_MEMORY) else cause
+        return _as_node_error(self.error)
 
 
 def run(settings: Settings) -> int:
@@ -215,6 +220,12 @@ def _as_node_error(error: BaseException) -> BaseException:
         return error
     if isinstance(error, (OSError, lmdb.Error)):
         return DiskError("the disk reported an error", why=str(error), fix="Replace the disk")
+    if isinstance(error, _NO_MEMORY):
+        return OutOfMemory(
+            "this node ran out of memory",
+            why="a change was left half made there; what was acknowledged is on the disk",
+            fix="Start it again, with more memory or with less beside it",
+        )
     return error
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import errno
 
-from node.errors import DiskError
+import pytest
+
+from crdt.whole import HalfMadeError
+from node.errors import DiskError, Exit, OutOfMemory
 from node.node import Ending
 
 BROKEN = OSError(errno.EIO, "Input/output error")
@@ -45,3 +48,16 @@ def test_a_defect_of_the_writer_is_not_told_as_the_disk_error_of_who_came_next()
     assert ending.why(next_one) is defect
     broken = Ending(asyncio.Event(), error=BROKEN)
     assert isinstance(broken.why(BaseExceptionGroup("tasks", [defect])), DiskError)
+
+
+@pytest.mark.parametrize("told", [MemoryError(), HalfMadeError()])
+def test_want_of_memory_is_told_as_that_and_not_as_a_defect(told: Exception) -> None:
+    """Seen under a memory limit: a trace of forty lines, and nothing that says what to do."""
+    asked = Ending(asyncio.Event(), error=told)
+    why = asked.why(BaseExceptionGroup("tasks", [RuntimeError("because of it")]))
+    assert isinstance(why, OutOfMemory)
+    assert why.exit_code == Exit.ERROR
+    assert "acknowledged" in str(why)
+    assert why.fix
+    found = Ending(asyncio.Event()).why(BaseExceptionGroup("tasks", [told]))
+    assert isinstance(found, OutOfMemory)
