@@ -154,12 +154,12 @@ async def _large_bodies(cycle: Cycle, node: int, told: list[Probe]) -> None:
 async def _expect_recovery(cycle: Cycle, node: int, told: list[Probe]) -> None:
     """It goes on, or it had to be started again; either way it serves and lost nothing."""
     code = None
-    if not cycle.mesh.nodes[node].runs:
+    cycle.mesh.client.forget(node)
+    ready = await serves(cycle, node, seconds=_RECOVERS_S)
+    if not cycle.mesh.nodes[node].runs:  # gone before, or while it was waited for: it drains first
         code = await death(cycle, node)
         await back(cycle, node)
-    else:
-        cycle.mesh.client.forget(node)
-    ready = await serves(cycle, node, seconds=_RECOVERS_S)
+        ready = await serves(cycle, node, seconds=_RECOVERS_S)
     cycle.expect("it serves again", ready, died_with=code)
     sure = [one for one in told if one.status == CREATED]
     await expect_once(cycle, node, [*sure, await write(cycle, node, title_of(cycle, "again"))])

@@ -82,9 +82,10 @@ async def death(cycle: Cycle, node: int, seconds: float = _DEATH_S) -> int | Non
 
 
 async def serves(cycle: Cycle, node: int, seconds: float = _SERVES_S) -> bool:
-    """Wait until a node says that it is ready; whether it did in time."""
+    """Wait until a node says that it is ready; whether it did in time, and did not end."""
+    process = cycle.mesh.nodes[node]
     with trio.move_on_after(seconds):
-        while True:
+        while process.runs:
             answer = await cycle.mesh.client.ask(node, "GET", "/readyz", timeout_s=2)
             if answer.outcome == "ok":
                 return True
