@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from crdt.document.chunk import frame, open_chunk, split_chunks
-from crdt.document.columns import NUMBER_MAX
+from crdt.document.columns import NUMBER_MAX, read_uints
 from crdt.document.leb import read_sleb, read_uleb, sleb, uleb
 from crdt.document.model import (
     ACTOR_BYTES_MAX,
@@ -28,7 +28,7 @@ from crdt.document.model import (
     DocumentLimits,
     DocumentTooLargeError,
 )
-from crdt.document.operations import COLUMNS, actors_of, check_ops, read_ops, write_ops
+from crdt.document.operations import ACTION, COLUMNS, actors_of, check_ops, read_ops, write_ops
 
 COUNTER_MAX: Final = 2**32 - 1
 """Largest counter of an operation: what the official library counts in."""
@@ -129,6 +129,20 @@ def read_change(chunk: bytes, limits: DocumentLimits) -> Change:
     extra = chunk[end:]
     _check_extra(extra, seq)
     return Change(digest, chunk, actor, seq, start_op, time, message, deps, ops, extra)
+
+
+def claimed_ops(chunk: bytes, limits: DocumentLimits) -> int:
+    """How many operations a chunk of type 1 says it holds; none of them is read.
+
+    Raises:
+        ChangeError: it does not come to saying so.
+    """
+    try:
+        at = read_head(chunk, open_chunk(chunk, limits)[1])[-1]
+        columns, _ = read_columns(chunk, at)
+    except IndexError:
+        raise ChangeError("a change is cut off") from None
+    return len(read_uints(columns.get(ACTION, b""), limits.change_ops_max))
 
 
 def read_changes(data: bytes, limits: DocumentLimits) -> list[Change]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from crdt.document.change import read_change
+from crdt.document.change import claimed_ops, read_change
 from crdt.document.chunk import UNFOLDED_TIMES
 from crdt.document.model import ChangeError, DocumentLimits, DocumentTooLargeError, Stored
 from crdt.document.pack import Kept, claimed, is_pack, unpack
@@ -42,7 +42,7 @@ class Item(NamedTuple):
 class _Spent:
     """What was read of what one member wrote: bytes stored, changes, ops, bytes unpacked.
 
-    Once a bound is `passed` nothing more is read of this member.
+    What was read in vain counts. Once a bound is `passed` nothing more is read of this member.
     """
 
     stored: int = 0
@@ -118,8 +118,10 @@ class Reading:
             return Item(one, (), BEYOND_BOUNDS)
         if known is None or known.stored != one or known.fault:
             known = self._read(one, spent)
-        if known.fault in (UNREADABLE, TOO_LARGE):
-            spent.bytes += _claim(one.data)
+        if known.fault is not None:
+            ops, size = _claim(one.data, self.limits)
+            spent.ops += ops
+            spent.bytes += size
         if known.fault == BEYOND_BOUNDS or not spent.add(known.entries, self.limits):
             spent.passed = True
             return Item(one, (), BEYOND_BOUNDS)
@@ -148,9 +150,15 @@ def _turn(one: Stored) -> tuple[Dot, str]:
     return one.dot, one.name
 
 
-def _claim(data: bytes) -> int:
-    """How many bytes may have been inflated in vain."""
+def _claim(data: bytes, limits: DocumentLimits) -> tuple[int, int]:
+    """How many operations may have been read in vain, and how many bytes inflated.
+
+    They cost what others cost: a chunk of seventy bytes may hold as many as a change may have, and
+    be wrong in its last one.
+    """
     try:
-        return claimed(data)[1] if is_pack(data) else 0
+        if is_pack(data):
+            return limits.change_ops_max, claimed(data)[1]
+        return claimed_ops(data, limits), 0
     except ChangeError:
-        return 0
+        return 0, 0

@@ -1,15 +1,19 @@
 """How much is read of what members wrote, and that nobody takes the room of another."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from crdt.document.change import encode_change
+from crdt.document.change import assemble, assemble_columns, encode_change
+from crdt.document.chunk import frame
 from crdt.document.gathering import gather
+from crdt.document.leb import sleb, uleb
 from crdt.document.model import Action, Change, ChangeOp, Stored
+from crdt.document.operations import ACTION, EXPAND, INSERT, KEY_STRING, PRED_COUNT, VALUE_META
 from crdt.document.pack import Kept, pack
 from crdt.dot import Dot, new_actor
-from tests.unit.crdt.document.changes_rig import ANN, BOB, LIMITS, stored
+from tests.unit.crdt.document.changes_rig import ANN, BOB, LIMITS, name_of, stored
 
 OPS = [ChangeOp(None, "k", False, Action.MAKE_MAP)]
 
@@ -71,3 +75,44 @@ def test_what_one_wrote_before_is_not_displaced_by_what_it_writes_later() -> Non
     found = gather([packed, *late, *versions], limits)
     assert set(found.kept) == {one.hash for one in chain}
     assert [one.reason for one in found.aside] == ["beyond_bounds"] * 6
+
+
+def wrong_at_its_end(count: int, n: int) -> Stored:
+    """A chunk that says it has so many operations, of which the last one is none."""
+    run = sleb(count)
+    columns = [(KEY_STRING, run + b"\x01k"), (INSERT, uleb(count)), (ACTION, run + b"\x01")]
+    columns += [(VALUE_META, run + b"\x00"), (PRED_COUNT, run + b"\x00")]
+    columns += [(EXPAND, uleb(count - 1) + b"\x01")]
+    head = assemble((), BOB, 1, 1, 0, b"%d" % n, ())
+    digest, data = frame(head + assemble_columns(columns))
+    return Stored(name_of(b"", digest), data, "eve", n, Dot(b"", n))
+
+
+def under_a_wrong_name(count: int, n: int) -> Stored:
+    change = encode_change(
+        actor=BOB, seq=1, start_op=1, time=n, message=None, deps=(), ops=OPS * count
+    )
+    return stored(change, n)._replace(name=name_of(b"%d" % n))
+
+
+def pack_cut_off(_: int, n: int) -> Stored:
+    return stored(pack([Kept(chain_of(1)[0], f"eve{n}", 0)])[:-1], n)
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (wrong_at_its_end, "unreadable"),
+        (under_a_wrong_name, "misnamed"),
+        (pack_cut_off, "unreadable"),
+    ],
+)
+def test_what_is_read_in_vain_counts(made: Callable[[int, int], Stored], reason: str) -> None:
+    limits, honest = LIMITS._replace(change_ops_max=1_000, ops_max=2_500), chain_of(3)
+    versions = [by(1, one, n) for n, one in enumerate(honest, 1)]
+    flood = [made(1_000, n)._replace(dot=by(2, honest[0], n).dot) for n in range(1, 6)]
+    found = gather([*flood, *versions], limits)
+    assert list(found.kept) == [one.hash for one in honest]
+    assert sorted(one.reason for one in found.aside) == ["beyond_bounds"] * 3 + [reason] * 2
+    grown = gather(flood[:2], limits).grown([*flood, *versions])
+    assert (grown.kept, grown.aside) == (found.kept, found.aside)
