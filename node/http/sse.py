@@ -73,9 +73,7 @@ async def _pump(
     await _write(call, response, f"retry: {RETRY_MS}\n\n".encode())
     while not (streams.closed or over()) and call.still_admitted:
         wake.clear()
-        async with streams.turn:
-            events = await _taken(source, shelf)
-            await asyncio.sleep(0)
+        events = await _taken(source, streams, shelf)
         if events:
             await _write(call, response, b"".join([event.encoded() for event in events]))
         elif not await _woken(wake, source.seconds(), streams.heartbeat_seconds):
@@ -84,13 +82,16 @@ async def _pump(
     return response
 
 
-async def _taken(source: Source, shelf: Opens | None) -> list[Event]:
-    """What is next; a long document is opened beside the loop first."""
+async def _taken(source: Source, streams: OpenStreams, shelf: Opens | None) -> list[Event]:
+    """What is next, when it is this stream's turn; while a long document is opened it is not."""
 
     async def take() -> list[Event]:
-        return source.take()
+        async with streams.turn:
+            events = source.take()
+            await asyncio.sleep(0)
+        return events
 
-    return source.take() if shelf is None else await warmed(take, shelf)
+    return await take() if shelf is None else await warmed(take, shelf)
 
 
 async def _woken(wake: asyncio.Event, due: float | None, heartbeat: float) -> bool:

@@ -1,5 +1,6 @@
 """The changes of a document as server-sent events, over a real connection."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +14,12 @@ from crdt.document.gathering import gather
 from crdt.document.model import Change, DocumentLimits, Stored
 from crdt.document.opened import Document
 from crdt.dot import Dot
+from node.documents.sheet import Sheet
+from node.documents.warming import Cold
+from node.event_stream import Event
 from node.events.feed import Bell
 from node.events.streaming import Events
-from node.http import document_stream
+from node.http import document_stream, sse
 from node.http.streams import OpenStreams
 from tests.integration.rig_documents import change_of, change_upon, in_base64
 from tests.unit.http.conftest import API, Started, World
@@ -289,3 +293,30 @@ async def test_head_tells_the_kind_of_answer(world: World) -> None:
     assert (reply.status, reply.body) == (200, b"")
     assert reply.headers["Content-Type"].startswith(EVENTS)
     assert (await world.ask("HEAD", f"{API}/memories")).status == 200
+
+
+async def test_a_stream_whose_document_is_opened_holds_up_no_other() -> None:
+    sheet, open_now, asked = Sheet(b"k", "d", (), None), asyncio.Event(), asyncio.Event()
+
+    class Opens:
+        async def brought(self, _sheet: Sheet) -> None:
+            asked.set()
+            await open_now.wait()
+
+    class Quick:
+        def take(self) -> list[Event]:
+            return [Event(name="one")]
+
+    class Long(Quick):
+        def take(self) -> list[Event]:
+            if not open_now.is_set():
+                raise Cold(sheet)
+            return super().take()
+
+    streams = OpenStreams()
+    waits = asyncio.create_task(sse._taken(Long(), streams, Opens()))  # type: ignore[arg-type]  # all it asks
+    async with asyncio.timeout(5):
+        await asked.wait()
+        events = await sse._taken(Quick(), streams, None)  # type: ignore[arg-type]  # as above
+        open_now.set()
+        assert await waits == events == [Event(name="one")]
