@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 SEQUENCES: Final = ("text", "list")
-_TOKEN: Final = re.compile(r"\[([^\[\]]*)\]")
-_HEAD_CHARACTERS: Final = 16
+TOKEN: Final = re.compile(r"\[([^\[\]]*)\]")
+HEAD_CHARACTERS: Final = 16
 
 
 class Place(NamedTuple):
@@ -68,13 +68,13 @@ def seen_in(shown: Mapping[str, Any]) -> Seen:
     if not isinstance(text, str):
         text = None
     table = shown.get("map") or ()
-    torn = [piece for piece in _TOKEN.split(text or "")[::2] if piece]
+    torn = [piece for piece in TOKEN.split(text or "")[::2] if piece]
     if isinstance(table, Mapping):
         torn += [f"{key}: {held}" for key, held in sorted(table.items()) if key != held]
     return Seen(
-        heads=tuple(sorted(str(head)[:_HEAD_CHARACTERS] for head in shown.get("heads") or ())),
+        heads=tuple(sorted(str(head)[:HEAD_CHARACTERS] for head in shown.get("heads") or ())),
         text=text,
-        tokens=tuple(_TOKEN.findall(text or "")),
+        tokens=tuple(TOKEN.findall(text or "")),
         torn=tuple(torn),
         items=tuple(map(str, shown.get("list") or ())),
         keys=tuple(sorted(map(str, table))),

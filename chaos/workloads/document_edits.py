@@ -5,15 +5,13 @@ with the edits of others, each token is whole or gone. Positions are code points
 was seen, and are sent with its heads.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chaos.check.document_view import HEAD_CHARACTERS, TOKEN
 from chaos.workloads.play import Player
 
-TOKEN: Final = re.compile(r"\[([^\[\]]*)\]")
-_HEAD_CHARACTERS: Final = 16
 _BARE_SHARE: Final = 0.2
 _BY_MAX: Final = 3
 _FOLDED_FIRST: Final = 2  # changes: its seed and one more, so a new text is an edit of it
@@ -42,7 +40,7 @@ def shown(body: Any) -> dict[str, object]:
     """What of a document goes into the history."""
     value = body["value"]
     seen: dict[str, object] = {
-        "heads": sorted(head[:_HEAD_CHARACTERS] for head in heads_of(body)),
+        "heads": sorted(head[:HEAD_CHARACTERS] for head in heads_of(body)),
         "changes": body["changes"],
     }
     for name in ("text", "list", "count", "latest"):
