@@ -7,10 +7,12 @@ has all that a checker may know. The three outcomes are those of Jepsen's histor
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 Outcome: TypeAlias = Literal["ok", "fail", "info"]
 Judgement: TypeAlias = Literal["pass", "fail", "void", "not_run"]
+WHOLE: Final = "whole"
+"""Note of what is amiss in the campaign so far, beside the verdicts of its cycles."""
 
 
 class Anomaly(NamedTuple):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from chaos.events import (
+    WHOLE,
     Anomaly,
     Begin,
     Completion,
@@ -33,6 +34,7 @@ from chaos.recorder import OWN_OF_COMPLETION, OWN_OF_INVOKE, Recorder
 from chaos.stage import Asks, Reply, Stage, Workload
 
 __all__ = [
+    "WHOLE",
     "Anomaly",
     "Asks",
     "Begin",

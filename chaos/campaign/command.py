@@ -32,7 +32,7 @@ from chaos.campaign.tally import Tally
 from chaos.catalogue import CATALOGUE
 from chaos.check.campaign import check_campaign
 from chaos.faults.registry import injectors
-from chaos.history import read_file
+from chaos.history import WHOLE, Anomaly, read_file
 from chaos.mesh import NotSteadyError, Shape, opened
 from chaos.network.places import in_namespaces, on_loopback
 from chaos.process import NodeEndedError
@@ -223,11 +223,18 @@ async def _play(
                 )
                 await runner.play(turns, seconds=(args.stop_after or 1e9) * 60)
                 await runner.read_all()
-    return _said(folder, counts, args, err)
+        # Judged anew from the file, with every cycle of earlier runs and the reads of whole stores.
+        whole = check_campaign(read_file(folder.history)).anomalies
+        recorder.event("note", what=WHOLE, anomalies=[one._asdict() for one in whole])
+    return _said(folder, counts, whole, args, err)
 
 
 def _said(
-    folder: CampaignFolder, counts: Counter[str], args: argparse.Namespace, err: Console
+    folder: CampaignFolder,
+    counts: Counter[str],
+    whole: list[Anomaly],
+    args: argparse.Namespace,
+    err: Console,
 ) -> int:
     if args.json:
         document = {"folder": str(folder.path), "verdicts": dict(counts)}
@@ -235,8 +242,6 @@ def _said(
     err.print(
         " · ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "nothing left"
     )
-    # Judged anew from the file, with every cycle of earlier runs and the reads of whole stores.
-    whole = check_campaign(read_file(folder.history)).anomalies
     for one in whole[:_SHOWN_MAX]:
         err.print(f"{one.checker} {one.rule}: {one.detail}", markup=False)
     err.print(f"mnemesh chaos report {folder.path}")

@@ -149,6 +149,8 @@ def _tell(report: Report, html: Path) -> None:
     more = len(report["failures"]) - _FAILURES_SHOWN_MAX
     if more > 0:
         console.print(f"and {counted(more, 'more failed cycle')}, listed in the page")
+    for found in report["whole"][:_FAILURES_SHOWN_MAX]:
+        console.print(visible(f"at the end: {found['rule']}: {found['detail']}"), style="red")
     totals = report["totals"]
     good, said = verdict_of(report)
     console.print(

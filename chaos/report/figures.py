@@ -2,15 +2,16 @@
 
 Law: pure. The unit of statistics is the cycle. Only judged cycles (passed or failed) count for
 what is claimed: writes, convergence, the bound; void, aborted and unplayed ones are listed one by
-one. A bound of 3/n is given only where none of n cycles failed, for then alone is it one (the
-rule of three: Hanley and Lippman-Hand 1983, "If nothing goes wrong, is everything all right?").
+one. A bound of 3/n is given only where none of n cycles failed and whole stores showed nothing
+amiss at the end, for then alone is it one (the rule of three: Hanley and Lippman-Hand 1983, "If
+nothing goes wrong, is everything all right?").
 """
 
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 from chaos.check.cycle import COUNTED
 from chaos.report.reading import ABORTED, Anomaly, Campaign, Cycle
@@ -49,10 +50,11 @@ def report_of(campaign: Campaign, names: Mapping[str, str] | None = None) -> Rep
         "resumes": campaign.resumes,
         "unreadable_lines": campaign.unreadable,
         "classes": rows,
-        "totals": _totals(rows, campaign.cycles),
+        "totals": _totals(rows, campaign),
         "anomalies": [
-            _found(cycle, anomaly) for cycle in campaign.cycles for anomaly in cycle.anomalies
+            _found(anomaly, cycle) for cycle in campaign.cycles for anomaly in cycle.anomalies
         ],
+        "whole": [_found(anomaly, Cycle(number=None, name="")) for anomaly in campaign.whole],
         "failures": [_failure(cycle, campaign) for cycle in failed(campaign)],
         "not_tested": _not_tested(campaign, names),
     }
@@ -134,7 +136,7 @@ def _row(name: str, names: Mapping[str, str], campaign: Campaign) -> ClassRow:
         "diverged": kinds["diverged"],
         "other": kinds[OTHER],
         "proven": sum(cycle.proven for cycle in cycles),
-        "bound95": bound(len(judged), verdicts["fail"]),
+        "bound95": bound(len(judged), verdicts["fail"] + len(campaign.whole)),
         "converged_s": spread(times(judged)),
         "expectations": kept,
     }
@@ -145,10 +147,11 @@ def times(cycles: Iterable[Cycle]) -> list[float]:
     return [cycle.converged_s for cycle in cycles if cycle.judged and cycle.converged_s is not None]
 
 
-def _totals(rows: Sequence[ClassRow], cycles: Sequence[Cycle]) -> Totals:
+def _totals(rows: Sequence[ClassRow], campaign: Campaign) -> Totals:
     failures = sum(row["fail"] for row in rows)
     passed = sum(row["pass"] for row in rows)
     pairs = [pair for row in rows for pair in row["expectations"].values()]
+    whole = Counter(kind_of(one.rule) for one in campaign.whole)
     return {
         "classes_judged": sum(row["pass"] + row["fail"] > 0 for row in rows),
         "cycles": sum(row["cycles"] for row in rows),
@@ -159,20 +162,19 @@ def _totals(rows: Sequence[ClassRow], cycles: Sequence[Cycle]) -> Totals:
         "not_run": sum(row["not_run"] for row in rows),
         "acknowledged": sum(row["acknowledged"] for row in rows),
         "attempted": sum(row["attempted"] for row in rows),
-        "lost": sum(row["lost"] for row in rows),
-        "invented": sum(row["invented"] for row in rows),
-        "duplicated": sum(row["duplicated"] for row in rows),
-        "diverged": sum(row["diverged"] for row in rows),
-        "other": sum(row["other"] for row in rows),
+        "lost": sum(row["lost"] for row in rows) + whole["lost"],
+        "invented": sum(row["invented"] for row in rows) + whole["invented"],
+        "duplicated": sum(row["duplicated"] for row in rows) + whole["duplicated"],
+        "diverged": sum(row["diverged"] for row in rows) + whole["diverged"],
+        "other": sum(row["other"] for row in rows) + whole[OTHER],
         "proven": sum(row["proven"] for row in rows),
-        "bound95": bound(passed + failures, failures),
-        "converged_s": spread(times(cycles)),
+        "bound95": bound(passed + failures, failures + len(campaign.whole)),
+        "converged_s": spread(times(campaign.cycles)),
         "expectations": [sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)],
     }
 
 
-def _found(cycle: Cycle, anomaly: Anomaly) -> Found:
-    detail: Any = anomaly.detail
+def _found(anomaly: Anomaly, cycle: Cycle) -> Found:
     return {
         "class": cycle.name,
         "cycle": cycle.number,
@@ -180,7 +182,7 @@ def _found(cycle: Cycle, anomaly: Anomaly) -> Found:
         "checker": anomaly.checker,
         "rule": anomaly.rule,
         "kind": kind_of(anomaly.rule),
-        "detail": detail,
+        "detail": anomaly.detail,
     }
 
 

@@ -56,6 +56,9 @@ def markdown(report: Report) -> str:
     ]
     if report["failures"]:
         lines += ["", *_table(("failed", "seed", "why", "again"), _failures(report))]
+    if report["whole"]:
+        found = [[cell(one["rule"]), cell(one["detail"])] for one in report["whole"]]
+        lines += ["", *_table(("whole stores at the end", "what"), found)]
     unplayed = _not_tested(report)
     if unplayed:
         lines += ["", *_table(("class", "verdict", "cycles", "why"), unplayed)]

@@ -97,6 +97,8 @@ def verdict_of(report: Report) -> tuple[bool, str]:
     judged = totals["pass"] + totals["fail"]
     if totals["fail"]:
         return False, f"{counted(totals['fail'], 'cycle')} of {judged:,} failed"
+    if report["whole"]:
+        return False, "no judged cycle failed, but whole stores showed anomalies at the end"
     if any(_found(report, kind) for kind in (*KINDS, "other")):
         return False, "no judged cycle failed, but anomalies were found in others"
     if not judged:
@@ -181,9 +183,13 @@ def _sums(campaign: Campaign, report: Report) -> str:
 
 
 def _failures(report: Report) -> str:
-    if not report["failures"]:
-        return _section("failures", "<p>No judged cycle failed.</p>")
-    return _section("failures", tables.failures(report["failures"]))
+    parts = ["<p>No judged cycle failed.</p>"]
+    if report["failures"]:
+        parts = [tables.failures(report["failures"])]
+    if report["whole"]:
+        parts += ["<p>Whole stores, read at the end of a run:</p>"]
+        parts += [tables.anomalies(report["whole"])]
+    return _section("failures", *parts)
 
 
 def _cycles(campaign: Campaign, report: Report) -> str:

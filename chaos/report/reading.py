@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos.check.gathering import READS
+from chaos.events import WHOLE
 
 Line = Mapping[str, Any]
 
@@ -91,10 +92,15 @@ class Cycle:
 
 @dataclass(slots=True, kw_only=True)
 class Campaign:
-    """All that was observed."""
+    """All that was observed.
+
+    Attributes:
+        whole: what was amiss when whole stores were last read; of all cycles until then.
+    """
 
     begin: dict[str, Any] = field(default_factory=dict)
     cycles: list[Cycle] = field(default_factory=list)
+    whole: list[Anomaly] = field(default_factory=list)
     resumes: int = 0
     unreadable: int = 0
 
@@ -160,6 +166,7 @@ class _Folding:
             "expect": self._expect,
             "sample": self._sample,
             "verdict": self._verdict,
+            "note": self._note,
         }
 
     def take(self, line: Line) -> None:
@@ -272,13 +279,16 @@ class _Folding:
         cycle.why = str(line.get("why") or "")
         if verdict not in VERDICTS:
             cycle.why = f"unknown verdict {verdict!r}: {cycle.why}"
-        found = line.get("anomalies")
-        cycle.anomalies = [_anomaly(one) for one in found] if isinstance(found, list) else []
+        cycle.anomalies = _anomalies(line)
         cycle.converged_s = number(line.get("converged_s"))
         for name in ("acknowledged", "attempted"):
             said = number(line.get(name))
             if said is not None:
                 setattr(cycle, name, int(said))
+
+    def _note(self, line: Line, _: float | None) -> None:
+        if line.get("what") == WHOLE:
+            self.campaign.whole = _anomalies(line)
 
 
 def _most(up: Mapping[str, Line], strips: Mapping[str, list[str]]) -> str | None:
@@ -301,6 +311,11 @@ def _state(said: Mapping[str, Any] | None, most: str | None) -> str:
     if not digest or most is None:
         return UNKNOWN
     return AGREES if str(digest) == most else DIFFERS
+
+
+def _anomalies(line: Line) -> list[Anomaly]:
+    found = line.get("anomalies")
+    return [_anomaly(one) for one in found] if isinstance(found, list) else []
 
 
 def _anomaly(one: object) -> Anomaly:

@@ -112,5 +112,6 @@ class Report(TypedDict):
     classes: list[ClassRow]
     totals: Totals
     anomalies: list[Found]
+    whole: list[Found]
     failures: list[Failure]
     not_tested: list[Untested]

@@ -64,6 +64,9 @@ def check_resumed(folder: Path, *words: str) -> None:
         assert len(again.rows("begin")) == 1
         assert len(again.rows("resume")) == 1
         assert again.rows("final")[-1]["scope"] == "all"
+        assert [row["anomalies"] for row in again.rows("note") if row.get("what") == "whole"] == [
+            []
+        ]
     plan = done.resume()
     done.leave()
     assert done.left(plan) == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chaos.report.figures import report_of
+from chaos.report.markdown import markdown
 from chaos.report.page import BOUND_MEANS, page, verdict_of
 from chaos.report.reading import Campaign, read
 from tests.unit.chaos.report.made import NAMES, Maker, begin, campaign, lines, verdict
@@ -208,3 +209,25 @@ def test_the_verdict_of_the_page() -> None:
     assert said() == (False, "nothing was judged")
     lost = [{"checker": "set", "rule": "lost", "detail": "x"}]
     assert not said(*Maker(1).play("F01"), *Maker(1).play("F02", "void", anomalies=lost))[0]
+
+
+def test_what_whole_stores_show_at_the_end_breaks_the_claim_of_all_cycles() -> None:
+    def noted(*found: dict[str, str]) -> dict[str, Any]:
+        return {"kind": "note", "what": "whole", "cycle": 1, "at": 9.0, "anomalies": found}
+
+    lost = {"checker": "campaign", "rule": "lost", "detail": "cycle 1: <b> is gone from n2"}
+    played = [begin(), *Maker(1).play("F01"), {"kind": "note", "text": "free"}]
+    for rows, holds in (
+        ([*played, noted()], True),
+        ([*played, noted(), noted(lost)], False),
+        ([*played, noted(lost), {"kind": "resume", "at": 9.0}], False),
+    ):
+        campaign = read(lines(rows))
+        report = report_of(campaign)
+        assert verdict_of(report)[0] == holds
+        totals = report["totals"]
+        assert (totals["lost"], totals["bound95"]) == ((0, 1.0) if holds else (1, None))
+        assert report["classes"][0]["bound95"] == totals["bound95"]
+        for text in (page(campaign, report), markdown(report)):
+            assert ("is gone from n2" in text) != holds
+            assert "<b> is" not in text
