@@ -16,6 +16,7 @@ from crdt.mint import MissingRecordError
 from crdt.op import record_key
 from crdt.view import view
 from node.contracts import Held
+from node.documents.shelf import Shelf
 from node.errors import NodeError
 from node.lifecycle.archive import REASON_DEFAULT
 from node.lifecycle.housekeeping import Housekeeping, Membership
@@ -80,16 +81,17 @@ class Living(Governed):
 
     def _all(self, collection: str) -> Iterator[Held]:
         for key in self._keys(collection):
-            found = classes(key, self.node.replica.read(key), self.node.replica)
-            yield from found[:1]
+            yield from self._classes(key)[:1]
 
     def knows(self, collection: str, record_id: str) -> bool:
         return any(held.id == record_id for held in self._all(collection))
 
     def rivals(self, collection: str, record_id: str, *, whole: bool = False) -> list[Held]:
         assert whole
-        key = record_key(DATA, collection, record_id)
-        return classes(key, self.node.replica.read(key), self.node.replica)
+        return self._classes(record_key(DATA, collection, record_id))
+
+    def _classes(self, key: bytes) -> list[Held]:
+        return classes(key, self.node.replica.read(key), self.node.replica, Shelf())
 
     def whole(self, collection: str, record_id: str, *, private: bool) -> Held | None:
         lane = PRIVATE if private else DATA
