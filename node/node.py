@@ -53,7 +53,6 @@ _IDLE_TICK_SECONDS = 0.2
 _BEAT_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 _MEASURE_SECONDS = 2.0
-_NO_MEMORY = (MemoryError, HalfMadeError)
 # A request makes some hundred objects, nearly all of which die with it.
 _GARBAGE_YOUNG, _GARBAGE_MIDDLE, _GARBAGE_OLD = 20_000, 20, 50
 
@@ -87,7 +86,7 @@ class Ending:
         """
         if self.error is None:
             cause = _cause_of(group)
-            return _as_node_error(cause) if isinstance(cause, _NO_MEMORY) else cause
+            return _as_node_error(cause) if _lacks_memory(cause) else cause
         return _as_node_error(self.error)
 
 
@@ -220,13 +219,19 @@ def _as_node_error(error: BaseException) -> BaseException:
         return error
     if isinstance(error, (OSError, lmdb.Error)):
         return DiskError("the disk reported an error", why=str(error), fix="Replace the disk")
-    if isinstance(error, _NO_MEMORY):
+    if _lacks_memory(error):
         return OutOfMemory(
             "this node ran out of memory",
             why="a change was left half made there; what was acknowledged is on the disk",
             fix="Start it again, with more memory or with less beside it",
         )
     return error
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory ran out; a thread for which it lacks is refused by a text alone."""
+    thread = type(error) is RuntimeError and str(error) == "can't start new thread"
+    return thread or isinstance(error, (MemoryError, HalfMadeError))
 
 
 def _cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

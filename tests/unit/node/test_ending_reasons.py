@@ -50,7 +50,9 @@ def test_a_defect_of_the_writer_is_not_told_as_the_disk_error_of_who_came_next()
     assert isinstance(broken.why(BaseExceptionGroup("tasks", [defect])), DiskError)
 
 
-@pytest.mark.parametrize("told", [MemoryError(), HalfMadeError()])
+@pytest.mark.parametrize(
+    "told", [MemoryError(), HalfMadeError(), RuntimeError("can't start new thread")]
+)
 def test_want_of_memory_is_told_as_that_and_not_as_a_defect(told: Exception) -> None:
     """Seen under a memory limit: a trace of forty lines, and nothing that says what to do."""
     asked = Ending(asyncio.Event(), error=told)
