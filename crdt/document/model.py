@@ -121,6 +121,14 @@ class Change(NamedTuple):
     ops: tuple[ChangeOp, ...]
     extra: bytes = b""
 
+    @property
+    def unfolded_bytes(self) -> int:
+        """Of the chunk, and of each key as often as there is an operation with it.
+
+        A chunk holds a key once that many operations in a row have; what is shown repeats it.
+        """
+        return len(self.data) + sum([len(op.key) for op in self.ops if op.key.__class__ is str])
+
 
 class Stored(NamedTuple):
     """One stored version of a chunk, or of a pack of them, as a record holds it.

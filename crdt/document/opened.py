@@ -130,7 +130,7 @@ class Document:
     def _add(self, one: Kept) -> None:
         self._taken[one.change.hash] = one
         self._text = None
-        self._unfolded_bytes += len(one.change.data)
+        self._unfolded_bytes += one.change.unfolded_bytes
         self._weight += _CHANGE_WEIGHT + len(one.change.data) + _OP_WEIGHT * len(one.change.ops)
 
     # --- what it shows ---------------------------------------------------------------------
@@ -370,11 +370,12 @@ class Document:
         limits = self._limits
         stored = limits.stored_bytes_max
         size = sum(len(one.data) for one in changes)
+        unfolded = sum(one.unfolded_bytes for one in changes)
         bounds = (
             ("changes_max", limits.changes_max, self.changes + len(changes)),
             ("ops_max", limits.ops_max, self._ops + sum(len(one.ops) for one in changes)),
             ("stored_bytes_max", stored, self._stored_bytes + size),
-            ("stored_bytes_max", UNFOLDED_TIMES * stored, self._unfolded_bytes + size),
+            ("stored_bytes_max", UNFOLDED_TIMES * stored, self._unfolded_bytes + unfolded),
         )
         for bound, most, got in bounds:
             if got > most:

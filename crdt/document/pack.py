@@ -308,7 +308,7 @@ class _Reader:
 
     def _spend(self, change: Change) -> None:
         self._ops -= len(change.ops)
-        self._bytes -= len(change.data)
+        self._bytes -= change.unfolded_bytes
         if self._ops < 0:
             most = self._limits.ops_max
             raise DocumentTooLargeError("ops_max", most, most - self._ops)

@@ -55,7 +55,7 @@ class _Spent:
         """Count changes; whether they are within the bounds."""
         self.changes += len(entries)
         self.ops += sum(len(one.change.ops) for one in entries)
-        self.bytes += sum(len(one.change.data) for one in entries)
+        self.bytes += sum(one.change.unfolded_bytes for one in entries)
         return (
             self.changes <= limits.changes_max
             and self.ops <= limits.ops_max

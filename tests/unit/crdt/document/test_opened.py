@@ -1,9 +1,13 @@
+import json
+
 import pytest
 
 from crdt.document.gathering import Aside, gather
 from crdt.document.model import (
+    Action,
     Change,
     ChangeError,
+    ChangeOp,
     DocumentLimits,
     DocumentTooLargeError,
     MissingChangesError,
@@ -189,6 +193,22 @@ def test_a_document_takes_no_more_than_is_read_of_it_however_small_its_packs_are
     assert (caught.value.bound, caught.value.most) == ("stored_bytes_max", 16_000)
     kept.append(Kept(one_more, "bob", 1))
     assert gather([stored(pack(kept))], limits).aside
+
+
+def test_keys_count_as_often_as_they_show() -> None:
+    key = "k" * 500
+    ops = [ChangeOp(None, "maps", False, Action.MAKE_LIST)]
+    ops += [ChangeOp(OpId(1, BOB), None, True, Action.MAKE_MAP) for _ in range(40)]
+    ops += [written(OpId(2 + n, BOB), key, 1) for n in range(40)]
+    change = made(BOB, ops)
+    assert len(change.data) < 1_000
+    assert len(json.dumps(document([change]).value())) > 20_000
+    limits = DocumentLimits(stored_bytes_max=2_000)
+    with pytest.raises(DocumentTooLargeError) as caught:
+        document([], limits).accepts([change])
+    assert (caught.value.bound, caught.value.most) == ("stored_bytes_max", 16_000)
+    for one in (change, pack([Kept(change, "bob", 1)])):
+        assert [aside.reason for aside in gather([stored(one)], limits).aside] == ["beyond_bounds"]
 
 
 def test_a_change_has_only_so_many_bytes() -> None:
