@@ -62,6 +62,8 @@ def check_campaign(events: Iterable[Event]) -> Campaign:
         # Whole stores are read at the end of every run: about the cycles until then.
         campaign.anomalies.extend(check_whole(whole, left, campaign.judged))
         whole.clear()
+    # A run may have read them and begun no cycle.
+    campaign.anomalies.extend(check_whole(whole, left, campaign.judged))
     return campaign
 
 

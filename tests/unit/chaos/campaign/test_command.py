@@ -7,14 +7,19 @@ a mesh that gives way ends with 3; nobody sees a trace.
 import argparse
 import errno
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from chaos.campaign import command
 from chaos.campaign.folder import CampaignFolder
-from chaos.campaign.plan import Plan
+from chaos.campaign.plan import Plan, Turn
+from chaos.campaign.runner import Runner
 from chaos.campaign.tally import Tally
+from chaos.history import WHOLE, Note, read_file
 
 
 def run(folder: Path, *words: str) -> int:
@@ -81,6 +86,32 @@ def test_a_full_disk_ends_a_campaign_in_words(
     monkeypatch.setattr(Tally, "event", full)
     assert run(begun.path, "--resume") == 3
     assert "aborted: [Errno 28] No space left on device" in capsys.readouterr().err
+
+
+def test_what_whole_stores_show_at_the_end_of_a_run_is_noted_and_fails_it(
+    begun: CampaignFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(kw_only=True)
+    class Played(Runner):
+        async def play(self, turns: list[Turn], *, seconds: float = 0.0) -> None:
+            assert (len(turns), seconds > 0) == (1, True)
+
+        async def read_all(self) -> None:
+            for node, records in (("n1", {"x": {"hash": "h"}}), ("n2", {})):
+                self.recorder.event(
+                    "final", cycle=0, node=node, scope="all", clock={}, digest="d", records=records
+                )
+
+    @asynccontextmanager
+    async def no_mesh(*_: object, **__: object) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(command, "Runner", Played)
+    monkeypatch.setattr(command, "opened", no_mesh)
+    assert run(begun.path, "--resume") == 1
+    (note,) = (one for one in read_file(begun.history) if isinstance(one, Note))
+    assert note.fields["what"] == WHOLE
+    assert [one["rule"] for one in note.fields["anomalies"]] == ["ids"]
 
 
 def test_a_plan_that_finds_no_room_on_the_disk_is_not_half_there(
