@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from crdt.document.model import Action, ChangeOp, OpId, Scalar, ScalarKind
+from crdt.document.span import is_character
 
 _SET: Final = Action.SET
 _DELETE: Final = Action.DELETE
-_STRING: Final = ScalarKind.STRING
 _COUNTER: Final = ScalarKind.COUNTER
 
 
@@ -54,7 +54,7 @@ def _insertion(ops: Sequence[ChangeOp], first: int, named: OpId) -> Step:
     """The run of insertions that begins at a place: all characters, or none."""
     op = ops[first]
     obj, scalar = op.obj, op.value
-    text = _is_character(scalar)
+    text = is_character(scalar)
     values: list[Scalar] = [scalar]
     counter, actor = named
     for place in range(first + 1, len(ops)):
@@ -65,7 +65,7 @@ def _insertion(ops: Sequence[ChangeOp], first: int, named: OpId) -> Step:
             or action != _SET
             or there != obj
             or pred
-            or _is_character(scalar) is not text
+            or is_character(scalar) is not text
             or scalar.kind == _COUNTER
         ):
             break
@@ -94,7 +94,3 @@ def _deleted(ops: Sequence[ChangeOp], first: int) -> int:
         ):
             return place - first
     return len(ops) - first
-
-
-def _is_character(scalar: Scalar) -> bool:
-    return scalar.kind == _STRING and len(scalar.value) == 1  # type: ignore[arg-type]  # a string, by its kind
