@@ -5,7 +5,7 @@ Law: everything above this line (HTTP, CLI, later MCP) reads through `Reader`, w
 store or a link. There is one funnel, so no lane can bypass gate, log or quorum.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -214,8 +214,8 @@ class Reader(Protocol):
         """Operations by their names, in order; those that are no longer in the log are left out."""
         ...
 
-    def text_after(self, op: Op) -> str:
-        """What the content of a memory would be after an operation that is not minted yet."""
+    def text_after(self, op: Op) -> Callable[[], str]:
+        """What makes, in any thread, the content a memory has after an operation not minted yet."""
         ...
 
     def archive(self, before_ms: int | None = None) -> Iterator[Held]:

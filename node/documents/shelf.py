@@ -252,9 +252,10 @@ class Shelf:
                 self._followed_weight -= self._followed.popitem(last=False)[1].weight
         return mine.shown
 
-    def foretold(self, sheet: Sheet) -> str | None:
-        """As `text`, of what may never be: it is not kept."""
-        return _opened(sheet, self.limits).shown
+    def foretold(self, sheet: Sheet) -> str:
+        """What would show as the content of what may never be; it is not kept."""
+        shown = _opened(sheet, self.limits).shown
+        return (sheet.content or "") if shown is None else shown
 
     def _said(self, sheet: Sheet) -> tuple[bytes, str | None] | None:
         """The text of a document that was open, as it is now."""

@@ -8,6 +8,7 @@ needs no task of its own.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from crdt.dot import Dot, dot_text
@@ -127,7 +128,9 @@ class Asking:
         error: BaseException | None = Draining("this node is shutting down")
         try:
             for runner, places in calls:
-                verdict = await runner.run(_document(runner, places, items, caller, action))
+                made = partial(_document, runner, places, items, caller, action)
+                long = any(items[at].text is not None for at, _ in places)
+                verdict = await runner.run(await asyncio.to_thread(made) if long else made())
                 _obey(runner, verdict, items, caller)
             error = None
         except WriteError as refusal:

@@ -42,7 +42,7 @@ class Item:
         namespace: where; empty for what has no place.
         about: what every hook is told.
         content: what is about to be written.
-        text: what a document will say, made when a hook wants it.
+        text: makes what a document will say, in any thread, when a hook wants it.
     """
 
     events: frozenset[str]
@@ -117,17 +117,13 @@ def _of_op(happening: Happening, action: str, reader: Callable[[], Reader]) -> I
         namespace=op.namespace,
         about=about,
         content=op.set,
-        text=_text(op, reader) if writes_chunks(op) else None,
+        text=reader().text_after(op) if writes_chunks(op) else None,
     )
 
 
 def writes_chunks(op: Op) -> bool:
     """Whether an operation changes what a document says."""
     return any(name.startswith(CHUNK_MARK) for name in op.set)
-
-
-def _text(op: Op, reader: Callable[[], Reader]) -> Callable[[], str]:
-    return lambda: reader().text_after(op)
 
 
 def _bytes(value: Value) -> int:

@@ -6,9 +6,10 @@ archive's, whatever an index still says.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from crdt.applying import key_of
 from crdt.bundle import read_bundle
@@ -183,15 +184,16 @@ class StoreReader:
                     found.update((op.dot, op) for op in ops)
         return [found[dot] for dot in out if dot in found]
 
-    def text_after(self, op: Op) -> str:
-        """What the content of a memory would be after an operation that is not minted yet."""
+    def text_after(self, op: Op) -> Callable[[], str]:
+        """What makes the content of a memory after an operation that is not minted yet."""
         key, engine = key_of(op), self._engine
         seen = view(apply(engine.replica.read(key), op), engine.replica)
         if seen is None:
-            return ""
+            return str
         sheet = sheet_of(key, op.id, seen.values)
-        text = engine.shelf.foretold(sheet) if is_document(seen.values) else None
-        return (sheet.content or "") if text is None else text
+        if is_document(seen.values):
+            return partial(engine.shelf.foretold, sheet)
+        return lambda: sheet.content or ""
 
     def named(self, collection: str, prefix: str, limit: int) -> list[str]:
         """Ids of records that start with a prefix, at most `limit`; some may not show.

@@ -11,7 +11,7 @@ import json
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,8 +171,8 @@ class FakeReader:
         held = self.whole(collection, record_id, private=False)
         return concurrent(part, _NOTHING, beside_text(held, self._node.shelf))
 
-    def text_after(self, op: Op) -> str:
-        return str(op.set.get("content", ""))
+    def text_after(self, op: Op) -> Callable[[], str]:
+        return lambda: str(op.set.get("content", ""))
 
     def history(self, collection: str, record_id: str, limit: int) -> list[Op]:
         found = [o for o in self._node.log if (o.collection, o.id) == (collection, record_id)]

@@ -1,6 +1,7 @@
 """Edits of documents that somebody has to agree to."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -13,9 +14,13 @@ from crdt.dot import dot_text
 from crdt.op import Kind, Op
 from node.contracts import Caller, GovernanceDraft
 from node.documents import folding
+from node.documents.sheet import Sheet
+from node.documents.shelf import Shelf
 from node.errors import ChangedMeanwhile, Denied, HookRefused
+from node.hooks.asking import Asking
 from node.hooks.items import of_ops
 from node.memory.problems import Shortfall
+from tests.unit.hooks.hooked import Running, Told, declared
 from tests.unit.node.documents.rig import ANN, Side, level, mesh
 
 BOB = "ai:bob"
@@ -174,3 +179,25 @@ async def test_a_hook_that_reads_contents_is_shown_what_the_document_would_say()
             orjson.dumps(told)
             said.set_result(None)
             await waiting
+
+
+async def test_what_a_hook_reads_of_a_document_is_made_beside_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+    plain = Shelf.foretold
+
+    def foretold(shelf: Shelf, sheet: Sheet) -> str:
+        seen.append(threading.current_thread().name)
+        return plain(shelf, sheet)
+
+    monkeypatch.setattr(Shelf, "foretold", foretold)
+    async with mesh("a") as (a,), Running() as tasks:
+        ident = await a.create("one")
+        told = Told(declared("a", "before_write", content=True))
+        a.gate.hooks = Asking([told], tasks, lambda: a.reader)  # type: ignore[list-item]  # as one
+        await a.type(ident, " two")
+        ((item,),) = (one["items"] for one in told.got)
+        assert item["content"]["content"] == "one two"
+        assert seen
+        assert threading.main_thread().name not in seen
