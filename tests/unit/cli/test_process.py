@@ -31,11 +31,11 @@ home = pathlib.Path(sys.argv[1])
 if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 DirectoryLock(home / "lock").acquire()
+print("listening", flush=True)  # before the facts: who reads them may read this
 ListenerFacts(
     pid=os.getpid(), node_id="", name="", cluster="", agent_url="", peer_url="", fingerprint="",
     api_key_file="", key_dir="", allowlist="", config="", argv=(), started_at=0,
 ).write(home / "listener.json")
-print("listening", flush=True)
 while True:
     signal.pause()
 """
