@@ -38,11 +38,9 @@ _STORIES: Final = sorted({block.document for block in shell_blocks("here", "on")
 
 def _told() -> list[Any]:
     """The stories; those beyond what a new user reads first are for test-all."""
-    marks = {"README.md": (), "docs/tutorial.md": (pytest.mark.thorough,)}
-    return [
-        pytest.param(document, marks=marks.get(document, (pytest.mark.slow,)))
-        for document in _STORIES
-    ]
+    first = {"README.md", "docs/tutorial.md"}
+    mark = {True: pytest.mark.thorough, False: pytest.mark.slow}
+    return [pytest.param(document, marks=mark[document in first]) for document in _STORIES]
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def configure(node: RealNode, **sections: dict[str, object]) -> None:
     node.process.send_signal(signal.SIGHUP)
 
 
+@pytest.mark.thorough
 def test_a_healthy_mesh_of_three_is_well(found: Found) -> None:
     nodes = found(3)
     until_level(nodes)

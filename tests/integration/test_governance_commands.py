@@ -13,6 +13,7 @@ from tests.integration.rig_governance import known, standard, statuses, until_st
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.thorough
 def test_a_person_governs_a_mesh_from_shells(found: Found) -> None:
     one, two, three = nodes = found(3)
     for agent, kind in (("hana", "human"), ("bob", "ai:model")):

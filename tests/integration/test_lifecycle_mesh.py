@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.rig import RealNode, until, until_level, until_linked
 from tests.integration.rig_mesh import cut, heal
 
@@ -86,6 +88,7 @@ def test_every_change_reaches_one_that_was_away(shared_mesh: list[RealNode]) -> 
     check_story(shared_mesh, ids)
 
 
+@pytest.mark.thorough
 def test_counts_agree_after_edits_archives_and_restores_behind_a_cut(
     shared_mesh: list[RealNode],
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_retry_on_another_node_gives_the_same_answer(shared_mesh: list[RealNod
     check_equal(shared_mesh)
 
 
+@pytest.mark.thorough
 def test_a_retry_on_another_node_waits_for_its_quorum(shared_mesh: list[RealNode]) -> None:
     one, two, _ = shared_mesh
     for number in range(50):

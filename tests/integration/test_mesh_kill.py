@@ -22,6 +22,7 @@ def test_twelve_kills_at_random_moments_lose_nothing(found: Found) -> None:
     kill_at_random(found(3), 12)
 
 
+@pytest.mark.thorough
 def test_all_nodes_killed_at_once_come_back_with_everything(found: Found) -> None:
     kill_all(found(3))
 

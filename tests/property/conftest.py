@@ -14,6 +14,6 @@ _COMMON = {
     "derandomize": False,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("everyday", max_examples=60, **_COMMON)
+settings.register_profile("everyday", max_examples=25, **_COMMON)
 settings.register_profile("thorough", max_examples=2_000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))

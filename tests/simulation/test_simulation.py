@@ -78,12 +78,12 @@ def test_a_world_breaks_and_heals(seed: int) -> None:
 def test_documents_are_edited_from_all_sides_while_the_world_breaks() -> None:
     """After healing each is one on all members: every edit once, and nothing that nobody wrote."""
     met: Counter[str] = Counter()
-    for seed in range(12):
+    for seed in range(6):
         met += run(seed, documents=True).stat
-    assert met["document_tokens"] > 200
-    assert met["document_folds"] > 10
-    assert met["document_retries"] > 10
-    assert met["documents_judged"] > 20
+    assert met["document_tokens"] > 100
+    assert met["document_folds"] > 5
+    assert met["document_retries"] > 5
+    assert met["documents_judged"] > 10
 
 
 @pytest.mark.slow
@@ -116,6 +116,7 @@ def test_many_more_worlds(first: int) -> None:
             pytest.fail(f"python -m tests.simulation --first {seed} --seeds 1: {broken.args}")
 
 
+@pytest.mark.thorough
 def test_together_the_seeds_meet_every_fault() -> None:
     """A simulator that stopped crashing, cutting or restoring would be clean for ever."""
     met: Counter[str] = Counter()

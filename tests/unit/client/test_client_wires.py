@@ -10,7 +10,7 @@ from node.client import AsyncClient, BrokenAnswer, Client, NoAnswer, Retry, Unre
 from node.client.call import make_call, plain
 
 URL = "http://node.inside"
-HASTY = Retry(total=1.0, attempt=0.05, first_pause=0.01, longest_pause=0.01)
+HASTY = Retry(total=0.2, attempt=0.05, first_pause=0.01, longest_pause=0.01)
 
 
 def test_what_is_sent_is_what_was_signed() -> None:

@@ -1,4 +1,4 @@
-"""A node that ran out of memory goes on, or ends and is started again: at once or a moment later."""
+"""A node that ran out of memory goes on, or ends, if a moment later, and is started again."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,13 +46,13 @@ class FakeMesh:
     def forget(self, node: int) -> None:
         """Nothing is kept of connections here."""
 
-    async def start(self, *nodes: int) -> None:
+    async def start(self, *_: int) -> None:
         await trio.lowlevel.checkpoint()
         assert not self.node.runs, "a node is started that runs"
         self.node.started = True
 
     async def ask(
-        self, node: int, method: str, path: str, body: dict[str, str] | None = None, **_: object
+        self, _node: int, method: str, _path: str, body: dict[str, str] | None = None, **_: object
     ) -> Answer:
         await trio.lowlevel.checkpoint()
         if not self.node.runs:
