@@ -170,3 +170,19 @@ class Causality:
                     looked.add(dep)
                     waiting.append(dep)
         return past
+
+
+def in_order(changes: dict[bytes, Change]) -> list[Change]:
+    """Changes, each after those of them that it depends on."""
+    out: dict[bytes, Change] = {}
+    for first in sorted(changes.values(), key=lambda one: (one.start_op, one.hash)):
+        waiting = [first]
+        while waiting:
+            one = waiting[-1]
+            needed = [changes[dep] for dep in one.deps if dep in changes and dep not in out]
+            if needed:
+                waiting += needed
+            else:
+                waiting.pop()
+                out[one.hash] = one
+    return list(out.values())

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from crdt.document import showing
+from crdt.document.causality import in_order
 from crdt.document.change import encode_change
 from crdt.document.chunk import UNFOLDED_TIMES
 from crdt.document.editing import edit_ops, replace_text
+from crdt.document.edits import EditError
 from crdt.document.gathering import Aside, Gathered
 from crdt.document.model import (
     Change,
@@ -44,6 +46,8 @@ class Document:
     Attributes:
         aside: what was set aside, by the name of its field.
         refused: why changes were, that read well: by hash, in words.
+        whole: False while a question takes something back, and for ever where it ended in that,
+            for want of memory as a rule: the document has to be opened anew then.
     """
 
     def __init__(self, limits: DocumentLimits = NO_LIMITS) -> None:
@@ -59,6 +63,7 @@ class Document:
         self._weight = 0
         self._text: str | None = None
         self._order: object = None
+        self.whole = True
 
     # --- what it is made of --------------------------------------------------------------
 
@@ -227,6 +232,17 @@ class Document:
         return past
 
     @contextmanager
+    def _whole_again(self) -> Iterator[None]:
+        """For what takes the state apart and puts it together, also where it refuses in words."""
+        before, self.whole = self.whole, False
+        try:
+            yield
+        except (ChangeError, EditError):
+            self.whole = before
+            raise
+        self.whole = before
+
+    @contextmanager
     def _as_of(self, past: set[bytes] | None) -> Iterator[None]:
         """The state without what lies beyond a past, for a while."""
         if past is None:
@@ -293,7 +309,8 @@ class Document:
         wanted = None if heads is None else list(heads)
         if seq != self.next_seq(actor, wanted):
             raise ValueError(f"{seq} is not the next change of this actor")
-        with self._as_of(None if wanted is None else self._past(wanted)):
+        past = None if wanted is None else self._past(wanted)
+        with self._whole_again(), self._as_of(past):
             deps = self._opset.heads
             start_op = self._opset.max_op + 1
             ops = edit_ops(self._opset, edits, actor=actor, start_op=start_op, limits=self._limits)
@@ -333,9 +350,10 @@ class Document:
         missing = tuple(name for name in lost if name not in fresh and name not in self._taken)
         if missing:
             raise MissingChangesError(missing)
-        ordered = _in_order(fresh)
+        ordered = in_order(fresh)
         self.check_room(ordered)
-        self._try(ordered)
+        with self._whole_again():
+            self._try(ordered)
         return ordered
 
     def _try(self, changes: Sequence[Change]) -> None:
@@ -380,19 +398,3 @@ class Document:
         for bound, most, got in bounds:
             if got > most:
                 raise DocumentTooLargeError(bound, most, got)
-
-
-def _in_order(changes: dict[bytes, Change]) -> list[Change]:
-    """Changes, each after those of them that it depends on."""
-    out: dict[bytes, Change] = {}
-    for first in sorted(changes.values(), key=lambda one: (one.start_op, one.hash)):
-        waiting = [first]
-        while waiting:
-            one = waiting[-1]
-            needed = [changes[dep] for dep in one.deps if dep in changes and dep not in out]
-            if needed:
-                waiting += needed
-            else:
-                waiting.pop()
-                out[one.hash] = one
-    return list(out.values())

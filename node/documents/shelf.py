@@ -155,8 +155,13 @@ class Shelf:
         """Whether a document has changes; what has only content, or chunks set aside, has none."""
         return bool(sheet.stored) and bool(self._entry(sheet).document.changes)
 
-    def _stands(self, sheet: Sheet) -> bool:
+    def _found(self, sheet: Sheet) -> _Entry | None:
+        """The document of a record as it was last; one that is half taken back is none."""
         found = self._entries.get(sheet.key)
+        return found if found is not None and found.document.whole else None
+
+    def _stands(self, sheet: Sheet) -> bool:
+        found = self._found(sheet)
         return found is not None and found.sheet.stored == sheet.stored
 
     def _entry(self, sheet: Sheet) -> _Entry:
@@ -165,7 +170,7 @@ class Shelf:
             raise Cold(sheet)
         self.opened_here += long
         with self._guard:
-            found = self._entries.get(sheet.key)
+            found = self._found(sheet)
             if found is not None and found.sheet.stored == sheet.stored:
                 self._entries.move_to_end(sheet.key)
                 return found
@@ -207,7 +212,7 @@ class Shelf:
 
     def unread(self, sheet: Sheet) -> int:
         """How much there is to read of a document that is not open here, in bytes of changes."""
-        found = self._entries.get(sheet.key)
+        found = self._found(sheet)
         known = set() if found is None else {(one.name, one.dot) for one in found.sheet.stored}
         fresh = [one.data for one in sheet.stored if (one.name, one.dot) not in known]
         return sum(map(_toil, fresh))

@@ -280,3 +280,22 @@ async def test_one_request_that_comes_twice_at_once_names_the_change_that_it_mad
         (last,) = a.document(ident).heads
         assert [one.change_hash for one in made] == [last, last]
         assert a.text(ident).endswith("!?")
+
+
+async def test_a_document_in_which_memory_ran_out_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with mesh("a") as (side,):
+        ident = await side.create("one")
+        await side.type(ident, " and two")
+
+        def failing(_opset: OpSet, _steps: object) -> None:
+            raise MemoryError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(OpSet, "take_back", failing)
+            with pytest.raises(MemoryError):
+                await side.type(ident, " and half")
+        assert side.text(ident) == "one and two"
+        await side.type(ident, " and three")
+        assert side.text(ident) == "one and two and three"
