@@ -74,4 +74,9 @@ DOCUMENTS: Final = (
         meaning="an edit that is sent to both sides of a cut, with key and heads, is made twice",
         watch=Watch(property=("tests/unit/node/documents/test_documents_retries.py",)),
     ),
+    Planted(
+        name="74-half-of-a-document-is-shown",
+        meaning="a document in which memory ran out is shown, and edited on, as it was left",
+        watch=Watch(property=("tests/unit/node/documents/test_documents_warming.py",)),
+    ),
 )
