@@ -45,7 +45,7 @@ from node.documents.problems import (
     UnknownHeads,
 )
 from node.documents.sheet import CONTENT, NOTHING, Sheet, Written
-from node.documents.shelf import NO_DOT, Shelf, name_of, seed_of
+from node.documents.shelf import NO_DOT, Shelf, name_of
 from node.documents.surroundings import Nobody, Surroundings
 from node.documents.taking import accepted, exported
 
@@ -313,8 +313,7 @@ class Pen:
 
     def seed(self, held: Held, sheet: Sheet) -> Stored:
         """What the plain content of a document becomes, in the name of who wrote it."""
-        agent, hlc = self.around.said(held)
-        return seed_of(sheet.id, sheet.content or "", self.shelf.limits, agent=agent, hlc=hlc)
+        return self.shelf.seed(sheet, self.around.said(held))
 
     def _chunks(self, changes: Sequence[Change], agent: str) -> dict[str, Value]:
         """Changes as fields: each its own, or one pack of many.

@@ -5,7 +5,7 @@ whether they can be read at all, is decided in `crdt.document`.
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from crdt.document.model import Change, Stored
 from crdt.fields import CHUNK
@@ -16,6 +16,9 @@ CONTENT: Final = "content"
 DOCUMENT: Final = "document"
 """The field of a request, an export or a row of a peer that brings all changes of a document:
 base64 of the chunks, one after the other."""
+
+Said: TypeAlias = tuple[str, int]
+"""Who wrote something, and the stamp of that."""
 
 
 class Sheet(NamedTuple):

@@ -20,12 +20,17 @@ from functools import partial
 from typing import Final
 
 from crdt.document.gathering import Gathered, gather, seed_change
-from crdt.document.model import ChangeError, DocumentLimits, Stored
+from crdt.document.model import (
+    ChangeError,
+    DocumentLimits,
+    DocumentTooLargeError,
+    Stored,
+)
 from crdt.document.opened import Document
 from crdt.document.pack import Kept, claimed, is_pack, pack
 from crdt.dot import Dot
 from crdt.fields import CHUNK_MARK
-from node.documents.sheet import Sheet
+from node.documents.sheet import Said, Sheet
 from node.documents.troubles import Troubles
 from node.documents.warming import THREAD_BYTES_MIN, Cold, at_hand, may_wait
 
@@ -44,6 +49,11 @@ _THREADS: Final = 2
 
 _CHANGE_BYTES: Final = 100
 """What a change in a pack counts, besides its part of the streams, as one that comes alone."""
+
+SEED_CHARS_MIN: Final = 2_000
+"""More plain content than that, some ten milliseconds of it, is made a change in a thread."""
+
+_SEEDS_MAX: Final = 64
 
 NO_DOT: Final = Dot(b"", 0)
 
@@ -104,14 +114,16 @@ class Shelf:
         self._guard = threading.Lock()
         self._texts: OrderedDict[bytes, tuple[bytes, str | None]] = OrderedDict()
         self._texts_weight = 0
+        self._seeds: OrderedDict[tuple[bytes, Said], tuple[str, Stored | DocumentTooLargeError]]
+        self._seeds = OrderedDict()
         self._threads: ThreadPoolExecutor | None = None
-        self._opening: dict[tuple[bytes, bytes], asyncio.Future[str | None]] = {}
+        self._opening: dict[tuple[object, ...], asyncio.Future[str | None]] = {}
         self.weight = 0
         self.opened_here = 0
 
     # --- on the loop -------------------------------------------------------------
 
-    def document(self, sheet: Sheet, said: tuple[str, int] = ("", 0)) -> Document:
+    def document(self, sheet: Sheet, said: Said = ("", 0)) -> Document:
         """The document that a record holds; it is changed here when the record grows.
 
         Args:
@@ -124,9 +136,25 @@ class Shelf:
         """
         if self.begun(sheet):
             return self._entry(sheet).document
-        agent, hlc = said
-        seed = seed_of(sheet.id, sheet.content or "", self.limits, agent=agent, hlc=hlc)
-        return Document.opened(gather((seed, *sheet.stored)), self.limits)
+        planted = sheet._replace(stored=(self.seed(sheet, said), *sheet.stored))
+        if sheet.stored:  # all of it set aside, so two states of one record: neither is kept
+            return Document.opened(gather(planted.stored), self.limits)
+        return self._entry(planted).document
+
+    def seed(self, sheet: Sheet, said: Said) -> Stored:
+        """What stands for the plain content of a document: `seed_of`, which is made once.
+
+        Raises:
+            DocumentTooLargeError: as `seed_of`.
+        """
+        known = self._seeds.get((sheet.key, said))
+        if known is None or known[0] != (sheet.content or ""):
+            if len(sheet.content or "") > SEED_CHARS_MIN and may_wait():
+                raise Cold(sheet, said)
+            known = self._sown(sheet, said)
+        if isinstance(known[1], DocumentTooLargeError):
+            raise known[1]
+        return known[1]
 
     def text(self, sheet: Sheet) -> str | None:
         """What shows as the content of a document; None while that is its plain content."""
@@ -184,24 +212,28 @@ class Shelf:
         self._put(entry)
         return entry
 
-    async def brought(self, sheet: Sheet) -> str | None:
+    async def brought(self, sheet: Sheet, said: Said | None = None) -> str | None:
         """Open a document in a thread and keep it; however many ask, it is opened once.
+
+        Args:
+            sheet: what its record holds.
+            said: as for `seed`, which is made too then.
 
         Returns:
             What shows as its content.
         """
-        place = (sheet.key, _state_of(sheet))
+        place = (sheet.key, _state_of(sheet), said, None if said is None else sheet.content)
         task = self._opening.get(place)
         if task is None:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="documents")
             loop = asyncio.get_running_loop()
-            task = loop.run_in_executor(self._threads, self.text_beside, sheet)
+            task = loop.run_in_executor(self._threads, self._opened_beside, sheet, said)
             self._opening[place] = task
             task.add_done_callback(partial(self._brought, place))
         return await asyncio.shield(task)
 
-    def _brought(self, place: tuple[bytes, bytes], _task: asyncio.Future[str | None]) -> None:
+    def _brought(self, place: tuple[object, ...], _task: asyncio.Future[str | None]) -> None:
         self._opening.pop(place, None)
 
     # --- from any thread ---------------------------------------------------------
@@ -216,6 +248,25 @@ class Shelf:
         known = set() if found is None else {(one.name, one.dot) for one in found.sheet.stored}
         fresh = [one.data for one in sheet.stored if (one.name, one.dot) not in known]
         return sum(map(_toil, fresh))
+
+    def _opened_beside(self, sheet: Sheet, said: Said | None) -> str | None:
+        seed = None if said is None else self._sown(sheet, said)[1]
+        if isinstance(seed, Stored) and not sheet.stored:
+            self.text_beside(sheet._replace(stored=(seed,)))
+        return self.text_beside(sheet)
+
+    def _sown(self, sheet: Sheet, said: Said) -> tuple[str, Stored | DocumentTooLargeError]:
+        content = sheet.content or ""
+        made: Stored | DocumentTooLargeError
+        try:
+            made = seed_of(sheet.id, content, self.limits, agent=said[0], hlc=said[1])
+        except DocumentTooLargeError as error:
+            made = error
+        with self._guard:
+            self._seeds[sheet.key, said] = content, made
+            while len(self._seeds) > _SEEDS_MAX:
+                self._seeds.popitem(last=False)
+        return content, made
 
     def text_beside(self, sheet: Sheet) -> str | None:
         """As `text`, for a thread: a document that does not stand here is opened, and kept."""

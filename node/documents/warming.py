@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from itertools import count
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from node.documents.sheet import Sheet
+from node.documents.sheet import Said, Sheet
 
 THREAD_BYTES_MIN: Final = 16 * 1024
 """What has more than so many bytes of changes to be read, some 160 changes that take ten
@@ -38,17 +38,19 @@ class Cold(Exception):  # noqa: N818 - no error: it never leaves `warmed`
 
     Attributes:
         sheet: what there is of it.
+        said: of its plain content, when that has to be made a change.
     """
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, said: Said | None = None) -> None:
         super().__init__(sheet.id)
         self.sheet = sheet
+        self.said = said
 
 
 class Opens(Protocol):
     """Opens documents in threads."""
 
-    async def brought(self, sheet: Sheet) -> str | None:
+    async def brought(self, sheet: Sheet, said: Said | None = None) -> str | None:
         """Open a document and keep it; what shows as its content."""
         ...
 
@@ -101,7 +103,8 @@ async def warmed(work: Callable[[], Coroutine[Any, Any, T]], shelf: Opens) -> T:
         try:
             return await _in_steps(work(), turn)
         except Cold as cold:
-            turn.texts[cold.sheet.key] = cold.sheet, await shelf.brought(cold.sheet)
+            text = await shelf.brought(cold.sheet, cold.said)
+            turn.texts[cold.sheet.key] = cold.sheet, text
     turn.free = False
     return await _in_steps(work(), turn)
 

@@ -299,7 +299,7 @@ async def test_a_stream_whose_document_is_opened_holds_up_no_other() -> None:
     sheet, open_now, asked = Sheet(b"k", "d", (), None), asyncio.Event(), asyncio.Event()
 
     class Opens:
-        async def brought(self, _sheet: Sheet) -> None:
+        async def brought(self, _sheet: Sheet, _said: object) -> None:
             asked.set()
             await open_now.wait()
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from crdt.document.model import Change
+from crdt.document.model import Change, DocumentLimits
 from crdt.document.opset import OpSet
 from node.contracts import Caller, RetryKey
 from node.documents import documents as service
 from node.documents import shelf as shelves
 from node.documents import warming
-from node.documents.problems import UnknownHeads
+from node.documents.problems import DocumentTooLarge, UnknownHeads
 from node.documents.shelf import Shelf
 from node.documents.warming import Cold, may_wait, settled, warmed
 from node.limits import Limits
@@ -299,3 +299,38 @@ async def test_a_document_in_which_memory_ran_out_is_opened_anew(
         assert side.text(ident) == "one and two"
         await side.type(ident, " and three")
         assert side.text(ident) == "one and two and three"
+
+
+async def test_plain_content_is_made_a_change_once_and_beside_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some 65,000 characters took half a second of the loop, each time they were asked for."""
+    sown: list[threading.Thread] = []
+    plain = shelves.seed_of
+
+    def counted(*args: Any, **more: Any) -> Any:
+        sown.append(threading.current_thread())
+        return plain(*args, **more)
+
+    monkeypatch.setattr(shelves, "seed_of", counted)
+    monkeypatch.setattr(shelves, "SEED_CHARS_MIN", 3)
+    async with mesh("a") as (a,):
+        ident = await a.create("one and two")
+        for _ in range(3):
+            held, read = await warmed(lambda: a.documents.opened(ident, VIEWER), a.engine.shelf)
+            assert (held.view.values["content"], read.text()) == ("one and two", "one and two")
+        (before,) = read.heads
+        await warmed(lambda: a.type(ident, "!"), a.engine.shelf)
+        assert (a.text(ident), before in a.document(ident)) == ("one and two!", True)
+        assert len(sown) == 1
+        assert sown[0] is not threading.main_thread()
+
+
+async def test_content_that_is_too_long_for_a_document_is_refused_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shelves, "SEED_CHARS_MIN", 3)
+    async with mesh("a", limits=DocumentLimits(change_ops_max=5)) as (a,):
+        ident = await a.create("one and two")
+        with pytest.raises(DocumentTooLarge):
+            await warmed(lambda: a.documents.opened(ident, VIEWER), a.engine.shelf)
