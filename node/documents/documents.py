@@ -31,6 +31,9 @@ from node.memory.record import check_author
 EDITS_MAX: Final = 1000
 MESSAGE_CHARS_MAX: Final = 512
 HEADS_MAX: Final = 256
+FOLDS_MAX: Final = 64
+"""So many folds are kept for the next edit of their documents."""
+
 _TRIES: Final = 3
 
 
@@ -95,6 +98,7 @@ class Documents:
         self._pen = pen
         self.limits = pen.shelf.limits
         self.shelf = pen.shelf
+        self._folds: dict[bytes, asyncio.Future[Fold | None]] = {}
 
     # --- reading -----------------------------------------------------------------
 
@@ -211,14 +215,30 @@ class Documents:
         )
 
     async def _folded(self, wanted: str, caller: Caller) -> Fold | None:
-        """A long fold, made before the step that reads and mints; what is long is open then."""
+        """A long fold, if one is ready; what is long is open then.
+
+        Nobody waits for a fold: an edit has it made in a thread, and a later one writes it.
+        """
         await self.ready(wanted)
-        folding = self._pen.folding(self._memories.find(wanted, caller))
-        if folding is None:
+        held = self._memories.find(wanted, caller)
+        key = b"" if held.sheet is None else held.sheet.key
+        begun = self._folds.get(key)
+        if begun is None:
+            folding = self._pen.folding(held)
+            if folding is not None:
+                self._folds[key] = asyncio.get_running_loop().run_in_executor(None, folding)
+                self._forget_folds()
             return None
-        fold = await asyncio.to_thread(folding)
-        await self.ready(wanted)
-        return fold
+        if not begun.done():
+            return None
+        del self._folds[key]
+        return None if begun.cancelled() or begun.exception() is not None else begun.result()
+
+    def _forget_folds(self) -> None:
+        """Those of documents that nobody has edited since."""
+        done = [key for key, fold in self._folds.items() if fold.done()]
+        for key in done[: max(0, len(self._folds) - FOLDS_MAX)]:
+            del self._folds[key]
 
     async def _then(
         self, wanted: str, caller: Caller, heads: Sequence[bytes] | None

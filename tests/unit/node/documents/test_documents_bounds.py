@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -141,6 +142,7 @@ class Spread:
         for _ in range(count):
             before = set(self.side.names(self.ident))
             await self.side.type(self.ident, "word ")
+            await folds(self.side)
             stored = self.side.held(self.ident).view.values["chunk"]
             self.most = max(self.most, len(stored))
             self.written += sum(
@@ -148,6 +150,11 @@ class Spread:
                 for one in stored
                 if one.name not in before and is_pack(one.data)
             )
+
+
+async def folds(side: Side) -> None:
+    """Wait for what is folded beside the loop."""
+    await asyncio.gather(*side.documents._folds.values())
 
 
 @pytest.mark.thorough
@@ -164,6 +171,32 @@ async def test_a_change_is_rewritten_as_often_as_its_document_doubles(
         assert spread.written < 300 * 9
         assert a.text(ident) == "one " + "word " * 300
         assert len(a.document(ident).history()) == 301
+
+
+async def test_one_of_many_that_edit_at_once_folds_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixteen clients each folded the same changes, and each edit waited a second for it."""
+    monkeypatch.setattr(folding, "SINGLES_MIN", 8)
+    monkeypatch.setattr(pen, "INLINE_PACKED_MAX", 0)
+    made: list[str] = []
+    plain = pen.folded
+
+    def counted(*args: Any) -> Any:
+        made.append(threading.current_thread().name)
+        return plain(*args)
+
+    monkeypatch.setattr(pen, "folded", counted)
+    async with mesh("a") as (a,):
+        ident = await a.create("one ")
+        for _ in range(40):
+            before = len(made)
+            await asyncio.gather(*(a.type(ident, "word ") for _ in range(8)))
+            await folds(a)
+            assert len(made) - before <= 1
+        assert made
+        assert a.text(ident) == "one " + "word " * 320
+        assert len(a.names(ident)) < 40
 
 
 async def test_nothing_is_folded_that_some_member_lacks_until_it_is_too_much(
