@@ -58,6 +58,7 @@ def typing(node: RealNode, ident: str, *words: str) -> str:
     return shlex.join([*line, "--data-dir", str(node.data_dir)])
 
 
+@pytest.mark.thorough
 def test_a_document_from_its_first_word_to_its_history(node: RealNode, tmp_path: Path) -> None:
     ident = stored(node, "Bring bread.")
     assert "Bring bread." in mnemesh("doc", "show", ident, node=node).out

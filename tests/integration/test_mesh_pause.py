@@ -14,7 +14,10 @@ pytestmark = pytest.mark.integration
 QUICK = {"limits": {"ping_interval_ms": 300}}
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rounds",
+    [pytest.param(1, marks=pytest.mark.thorough), pytest.param(8, marks=pytest.mark.slow)],
+)
 def test_a_node_that_stood_still_comes_back_by_itself(found: Found, rounds: int) -> None:
     nodes = found(3, config=QUICK)
     load = Load(nodes, seed=7)

@@ -48,6 +48,7 @@ def test_a_node_cut_off_keeps_its_writes_says_so_and_spreads_them_later(
         assert node.get(before["id"])["version"] == 1
 
 
+@pytest.mark.thorough
 def test_every_mutation_falls_short_the_same_way(shared_mesh: list[RealNode]) -> None:
     one, two, three = nodes = shared_mesh
     ident = one.store("to be changed")["id"]

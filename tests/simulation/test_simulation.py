@@ -22,7 +22,7 @@ from tests.simulation.scenarios import (
 from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
-EVERYDAY = 24
+EVERYDAY = 16
 CONTROL_SEEDS = 300
 
 # Where each control was last caught: tried first, so that the everyday run stays short. Every
