@@ -87,8 +87,8 @@ class Mesh:
     # --- states -----------------------------------------------------------------------
 
     async def status(self, node: int) -> dict[str, Any]:
-        """Its `GET /mesh`; empty when it does not answer."""
-        answer = await self.client.ask(node, "GET", "/mesh", timeout_s=3)
+        """Its `GET /mesh`, without the clocks of others; empty when it does not answer."""
+        answer = await self.client.ask(node, "GET", "/mesh?clocks=own", timeout_s=3)
         return answer.body if answer.status == 200 and isinstance(answer.body, dict) else {}
 
     async def statuses(self, nodes: Iterable[int]) -> dict[int, dict[str, Any]]:

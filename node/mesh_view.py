@@ -5,10 +5,19 @@ Law: everything above this line learns about peers through `MeshView` alone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from crdt.op import Value
 from node.contracts import Caller, Receipt, RetryKey
+
+
+class Clocks(StrEnum):
+    """Whose clocks are asked for; they have an entry for every process that ever wrote."""
+
+    NONE = "none"
+    OWN = "own"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +25,7 @@ class MemberStatus:
     """One member of the mesh as this node sees it.
 
     Attributes:
+        clock: what it is known to hold; None when that was not asked for.
         lag_ops: operations on this node's disk that it has not acknowledged.
         lag_seconds: for how long, at least, it has not acknowledged the oldest of them.
         standing: `member`, or `revoked` when its certificate is not on the allowlist here.
@@ -27,7 +37,7 @@ class MemberStatus:
     name: str
     peer_url: str
     state: str
-    clock: Mapping[str, int]
+    clock: Mapping[str, int] | None
     lag_ops: int
     lag_seconds: float
     digest_agree: bool | None
@@ -65,6 +75,7 @@ class MeshStatus:
     """This node and its mesh: the answer of GET /mesh.
 
     Attributes:
+        clock: what this node holds; None when that was not asked for.
         reach: members that count and are on present links, this node included.
         others: who is allowed or was removed, and is no member.
     """
@@ -72,7 +83,7 @@ class MeshStatus:
     node_id: str
     name: str
     cluster: str
-    clock: Mapping[str, int]
+    clock: Mapping[str, int] | None
     digest: str
     n: int
     w: int
@@ -93,7 +104,7 @@ class Removal:
 class MeshView(Protocol):
     """What this node knows of its mesh, and the two operations on its membership."""
 
-    def status(self) -> MeshStatus:
+    def status(self, clocks: Clocks = Clocks.NONE) -> MeshStatus:
         """This node, its quorum and every member."""
         ...
 

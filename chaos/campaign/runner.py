@@ -263,7 +263,7 @@ class Runner:
             if not node.runs:
                 seen[node.name] = {"up": False, "digest": "", "lag": 0}
                 continue
-            answer = await client.ask(at, "GET", "/mesh", timeout_s=0.5)
+            answer = await client.ask(at, "GET", "/mesh?clocks=none", timeout_s=0.5)
             body = answer.body if isinstance(answer.body, dict) else {}
             lags = [m.get("lag_ops") or 0 for m in body.get("members", [])]
             seen[node.name] = {

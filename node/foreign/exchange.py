@@ -18,7 +18,7 @@ from node.foreign.problems import MemberHere
 from node.foreign.report import Report, dry_run_of, items_of
 from node.foreign.writing import Sender
 from node.memory.problems import Shortfall
-from node.mesh_view import MeshView
+from node.mesh_view import Clocks, MeshView
 from node.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ class Foreign:
             await self.here.memory.remember(peer, {}, asked=asked)
 
     def _receiver(self) -> dict[str, Any]:
-        status = self._mesh.status()
+        status = self._mesh.status(Clocks.OWN)
         return {
             "receiver_agent_id": status.name,
-            "receiver_clock": {"entries": dict(status.clock)},
+            "receiver_clock": {"entries": dict(status.clock or {})},
         }
 
     def _receipt(self, report: Report) -> Receipt:

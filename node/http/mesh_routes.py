@@ -4,7 +4,7 @@ Law: an introduction is taken from anybody and believed only as far as the allow
 join needs the certificate of the connection; a removal needs the operator.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from aiohttp import web
@@ -16,11 +16,18 @@ from node.http.call import Call
 from node.http.problems import Problem, told
 from node.memory.problems import InvalidField
 from node.memory.times import format_ms
-from node.mesh_view import MemberStatus, OutsiderStatus
+from node.mesh_view import Clocks, MemberStatus, OutsiderStatus
+
+
+def _row(status: MemberStatus | OutsiderStatus) -> dict[str, Any]:
+    """Its fields as they are: a clock may name thousands of actors, and is not copied."""
+    return {one.name: getattr(status, one.name) for one in fields(status)}
 
 
 def _member(member: MemberStatus) -> dict[str, Any]:
-    out = asdict(member)
+    out = _row(member)
+    if member.clock is None:
+        del out["clock"]
     last = member.last_success_at
     out["last_success_at"] = None if last is None else format_ms(last)
     out["clock_skew_seconds"] = out.pop("skew_ms") / 1000
@@ -28,15 +35,19 @@ def _member(member: MemberStatus) -> dict[str, Any]:
 
 
 def _other(other: OutsiderStatus) -> dict[str, Any]:
-    out = asdict(other)
+    out = _row(other)
     at_ms = out.pop("at_ms")
     out["at"] = None if at_ms is None else format_ms(at_ms)
     return out
 
 
 async def status(call: Call) -> Answer:
-    """GET /mesh and POST /cluster."""
-    mesh = call.services.mesh.status()
+    """GET /mesh and POST /cluster; `clocks`, which grow with the years, says whose are told."""
+    try:
+        clocks = Clocks(call.query.get("clocks", Clocks.ALL))
+    except ValueError as error:
+        raise InvalidField("clocks", "expected none, own or all") from error
+    mesh = call.services.mesh.status(clocks)
     body = {
         "node_id": mesh.node_id,
         "name": mesh.name,
@@ -48,6 +59,8 @@ async def status(call: Call) -> Answer:
         "members": [_member(member) for member in mesh.members],
         "others": [_other(other) for other in mesh.others],
     }
+    if mesh.clock is None:
+        del body["clock"]
     return json_answer(body)
 
 

@@ -7,14 +7,14 @@ measured in one place, for this view and for the metrics alike.
 
 from collections.abc import Iterator, Mapping
 
-from crdt.clock import shared
+from crdt.clock import Clock, shared
 from crdt.digest import digest_text
 from crdt.dot import NodeId, actor_text
 from crdt.governance_state import Member
 from crdt.op import Value
 from crdt.peer import Peer
 from node.contracts import Caller, RetryKey
-from node.mesh_view import MemberStatus, MeshStatus, OutsiderStatus, Removal
+from node.mesh_view import Clocks, MemberStatus, MeshStatus, OutsiderStatus, Removal
 from node.peers.faces import Faces
 from node.peers.links import PeerLinks
 from node.peers.membership import Membership
@@ -65,8 +65,9 @@ class Mesh:
 
     # --- what is ------------------------------------------------------------------
 
-    def status(self) -> MeshStatus:
+    def status(self, clocks: Clocks = Clocks.NONE) -> MeshStatus:
         """This node, its quorum, every member, and who else is allowed or was removed."""
+        told = clocks is Clocks.ALL
         engine = self._engine
         exchange, me = engine.exchange, engine.me
         state = engine.replica.governance.now
@@ -74,15 +75,15 @@ class Mesh:
         lags, prints = self._lags.look(), self._prints()
         members = sorted(state.members.values(), key=lambda member: (member.name, member.node_id))
         rows = [
-            self._member(m, linked.get(m.node_id), lags.get(m.node_id, _NO_LAG), prints)
+            self._member(m, linked.get(m.node_id), lags.get(m.node_id, _NO_LAG), prints, told=told)
             for m in members
         ]
-        rows += [_unbound(url) for url in sorted(state.unbound) if url != me.claim]
+        rows += [_unbound(url, told=told) for url in sorted(state.unbound) if url != me.claim]
         return MeshStatus(
             node_id=me.node_id.hex(),
             name=me.name,
             cluster=engine.replica.genesis.cluster,
-            clock={actor_text(a): n for a, n in sorted(shared(exchange.durable).items())},
+            clock=None if clocks is Clocks.NONE else _told(exchange.durable),
             digest=digest_text(exchange.durable_digest),
             n=state.n,
             w=state.quorum(exchange.wanted_w),
@@ -101,7 +102,13 @@ class Mesh:
         return {node: linked.get(node) or self._faces.of(node) for node in nodes}
 
     def _member(
-        self, member: Member, peer: Peer | None, lag: Lag, prints: Mapping[NodeId, str]
+        self,
+        member: Member,
+        peer: Peer | None,
+        lag: Lag,
+        prints: Mapping[NodeId, str],
+        *,
+        told: bool,
     ) -> MemberStatus:
         exchange = self._engine.exchange
         own = member.node_id == self._engine.me.node_id
@@ -113,7 +120,7 @@ class Mesh:
             name=member.name,
             peer_url=member.url,
             state=self._state(member, peer),
-            clock={actor_text(a): n for a, n in sorted(shared(row).items())},
+            clock=_told(row) if told else None,
             lag_ops=lag.ops,
             lag_seconds=lag.seconds,
             digest_agree=peer.digest == digest if equal and peer and peer.digest else None,
@@ -216,13 +223,17 @@ class Mesh:
         return await self._membership.remove(node, force=force, caller=caller, retry=retry)
 
 
-def _unbound(url: str) -> MemberStatus:
+def _told(clock: Clock) -> dict[str, int]:
+    return {actor_text(a): n for a, n in sorted(shared(clock).items())}
+
+
+def _unbound(url: str, *, told: bool) -> MemberStatus:
     return MemberStatus(
         node_id="",
         name="",
         peer_url=url,
         state="awaited",
-        clock={},
+        clock={} if told else None,
         lag_ops=0,
         lag_seconds=0.0,
         digest_agree=None,

@@ -21,7 +21,9 @@ from node.http.openapi.shapes import PLAIN, RECORD_ID, Shape, Shapes
 
 _METRICS: Final = "text/plain"
 _COUNT: Final = whole(0)
-_MESH: Final = all_there(
+_CLOCKS: Final = {"clocks": one_of("none", "own", "all")}
+_MESH: Final = thing(
+    ("node_id", "name", "cluster", "digest", "quorum", "members"),
     node_id=text(),
     name=text(),
     cluster=text(),
@@ -30,7 +32,7 @@ _MESH: Final = all_there(
     quorum=all_there(n=_COUNT, w=_COUNT),
     members=many(
         thing(
-            ("node_id", "name", "peer_url", "state", "clock", "lag_ops", "lag_seconds"),
+            ("node_id", "name", "peer_url", "state", "lag_ops", "lag_seconds"),
             node_id=text(),
             name=text(),
             peer_url=text(),
@@ -117,8 +119,8 @@ NODE_SHAPES: Final[Shapes] = {
         answers={200: thing(chain_holds=flag())},
         errors=(404, 409, 503),
     ),
-    "GET /mesh": Shape(answers={200: _MESH}),
-    "POST /cluster": Shape(answers={200: _MESH}),
+    "GET /mesh": Shape(query=_CLOCKS, answers={200: _MESH}),
+    "POST /cluster": Shape(query=_CLOCKS, answers={200: _MESH}),
     "POST /mesh/introduce": Shape(
         body=all_there(certificate=text(about="PEM")), answers={200: all_there(fingerprint=text())}
     ),

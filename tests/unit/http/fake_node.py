@@ -35,7 +35,7 @@ from node.contracts import (
 from node.documents.seam import held_of
 from node.documents.shelf import Shelf
 from node.errors import NodeError, QuorumNotMet, RetryKeyReused
-from node.mesh_view import MemberStatus, MeshStatus, Removal
+from node.mesh_view import Clocks, MemberStatus, MeshStatus, Removal
 from node.replication.conflicting import beside_text, concurrent
 from node.replication.rivals import beside, classes
 
@@ -390,13 +390,13 @@ class FakeMesh:
     removed: list[tuple[str, bool]] = field(default_factory=list)
     admitted: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
-    def status(self) -> MeshStatus:
+    def status(self, clocks: Clocks = Clocks.NONE) -> MeshStatus:
         member = MemberStatus(
             node_id="ab" * 32,
             name="node-b",
             peer_url="https://node-b:9077",
             state="ready",
-            clock={"actor": 7},
+            clock={"actor": 7} if clocks is Clocks.ALL else None,
             lag_ops=0,
             lag_seconds=0.0,
             digest_agree=True,
@@ -406,7 +406,7 @@ class FakeMesh:
             node_id=NODE_ID.hex(),
             name="node-a",
             cluster="lab",
-            clock={"actor": 7},
+            clock=None if clocks is Clocks.NONE else {"actor": 7},
             digest="d1" * 16,
             n=2,
             w=2,

@@ -87,6 +87,17 @@ async def test_mesh_and_cluster_are_the_same(world: World) -> None:
     assert (await world.ask("POST", f"{API}/cluster", {})).json == got
 
 
+async def test_clocks_are_left_out_of_the_mesh_for_who_does_not_want_them(world: World) -> None:
+    whole = (await world.ask("GET", f"{API}/mesh")).json
+    for clocks, own, members in (("all", True, True), ("own", True, False), ("none", False, False)):
+        got = (await world.ask("GET", f"{API}/mesh?clocks={clocks}")).json
+        assert ("clock" in got, "clock" in got["members"][0]) == (own, members)
+        assert got["digest"] == whole["digest"]
+        assert set(whole["members"][0]) - set(got["members"][0]) <= {"clock"}
+    wrong = await world.ask("GET", f"{API}/mesh?clocks=some")
+    assert (wrong.status, wrong.json["field"]) == (400, "clocks")
+
+
 async def test_introduce_join_and_remove(start: Started) -> None:
     world = await start(tls=True, fingerprint="ab" * 32, allowed=frozenset(["ab" * 32]))
     pem = "-----BEGIN CERTIFICATE-----"
