@@ -72,10 +72,12 @@ class Mesh:
         exchange, me = engine.exchange, engine.me
         state = engine.replica.governance.now
         linked = {c.greeting.node_id: exchange.peers.get(c.number) for c in self._links.connections}
-        lags, prints = self._lags.look(), self._prints()
+        lags, prints, held = self._lags.look(), self._prints(), shared(exchange.durable)
         members = sorted(state.members.values(), key=lambda member: (member.name, member.node_id))
         rows = [
-            self._member(m, linked.get(m.node_id), lags.get(m.node_id, _NO_LAG), prints, told=told)
+            self._member(
+                m, linked.get(m.node_id), lags.get(m.node_id, _NO_LAG), prints, held, told=told
+            )
             for m in members
         ]
         rows += [_unbound(url, told=told) for url in sorted(state.unbound) if url != me.claim]
@@ -83,7 +85,7 @@ class Mesh:
             node_id=me.node_id.hex(),
             name=me.name,
             cluster=engine.replica.genesis.cluster,
-            clock=None if clocks is Clocks.NONE else _told(exchange.durable),
+            clock=None if clocks is Clocks.NONE else _told(held),
             digest=digest_text(exchange.durable_digest),
             n=state.n,
             w=state.quorum(exchange.wanted_w),
@@ -107,14 +109,15 @@ class Mesh:
         peer: Peer | None,
         lag: Lag,
         prints: Mapping[NodeId, str],
+        held: Clock,
         *,
         told: bool,
     ) -> MemberStatus:
         exchange = self._engine.exchange
         own = member.node_id == self._engine.me.node_id
-        row = exchange.durable if own else (peer.row or {} if peer else {})
+        row = held if own else (peer.row or {} if peer else {})
         digest = exchange.durable_digest.to_bytes(16, "big")
-        equal = peer is not None and peer.row is not None and shared(exchange.durable) == peer.row
+        equal = peer is not None and peer.row == held
         return MemberStatus(
             node_id=member.node_id.hex(),
             name=member.name,
