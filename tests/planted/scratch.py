@@ -51,7 +51,8 @@ def apply(patch: Path, tree: Path, *, check: bool = False) -> str:
 def environment_of(tree: Path) -> Mapping[str, str]:
     """Variables under which a command, and each node process it starts, imports a copy."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MNEMESH_", "PYTEST_"))}
-    return {**kept, "PYTHONPATH": str(tree), "NO_COLOR": "1", "PYTHONHASHSEED": "0"}
+    ours = {"PYTHONPATH": str(tree), "NO_COLOR": "1", "PYTHONHASHSEED": "0"}
+    return {**kept, **ours, "HYPOTHESIS_PROFILE": "planted"}
 
 
 def _git(*arguments: str) -> str:
