@@ -12,7 +12,12 @@ DOCUMENTS: Final = (
     Planted(
         name="49-run-of-one-is-a-second-spelling",
         meaning="a change is taken that other programs would write with another hash",
-        watch=Watch(property=("tests/property/test_document_codec.py",)),
+        watch=Watch(
+            property=(
+                "tests/unit/crdt/document/test_change.py",
+                "tests/property/test_document_codec.py",
+            )
+        ),
     ),
     Planted(
         name="50-fold-forgets-the-order-within-a-millisecond",
