@@ -23,7 +23,7 @@ from typing import Final
 
 from tests.planted.scratch import environment_of
 
-_FAILED_TEST: Final = re.compile(r"^(?:FAILED|ERROR) (\S+?::\S+?)(?: - |$)", re.MULTILINE)
+_FAILED_TEST: Final = re.compile(r"^(?:FAILED|ERROR) (\S+?::.+?)(?: - |$)", re.MULTILINE)
 _BROKEN: Final = re.compile(r"^seed (\d+): BROKEN: \(['\"](.*?)['\"]", re.MULTILINE)
 _FAILED_CYCLE: Final = re.compile(r"^fail +(F\d+ [^:]*)", re.MULTILINE)
 _PASSED_CYCLE: Final = re.compile(r"^pass +F\d+", re.MULTILINE)
