@@ -120,6 +120,7 @@ def test_private_memories_are_told_to_their_author_alone(shared_mesh: list[RealN
         assert hers.event()["memory_id"] == last
 
 
+@pytest.mark.thorough
 def test_what_is_held_is_told_when_it_is_approved(four: list[RealNode]) -> None:
     node, other, space = four[0], four[1], fresh_space("told")
     policy_everywhere(four, space, write="approve")

@@ -186,6 +186,7 @@ def first_caught(check: Check) -> int | None:
     return None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_law_notices(bug: str) -> None:
     plant, check = BUGS[bug]

@@ -31,7 +31,9 @@ def test_pushing_to_all_costs_the_writer_as_many_as_there_are() -> None:
     assert row["mean_messages"] > 2 * measure(RELAY)["mean_messages"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 4))]
+)
 @pytest.mark.parametrize("loss", [0.05, 0.2])
 @pytest.mark.parametrize("churn_ms", [0, 50])
 def test_all_converge_whatever_is_lost_and_whoever_leaves(

@@ -125,7 +125,13 @@ def test_there_are_routes_to_ask() -> None:
 
 
 @pytest.mark.parametrize("route", READING, ids=names)
-@pytest.mark.parametrize("share_private", [False, True], ids=["own lane", "shared lane"])
+@pytest.mark.parametrize(
+    "share_private",
+    [
+        pytest.param(False, id="own lane"),
+        pytest.param(True, id="shared lane", marks=pytest.mark.thorough),
+    ],
+)
 async def test_a_private_memory_of_another_shows_nowhere(
     recalling: Callable[..., Any], route: Route, *, share_private: bool
 ) -> None:
