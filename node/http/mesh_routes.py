@@ -46,7 +46,7 @@ async def status(call: Call) -> Answer:
     try:
         clocks = Clocks(call.query.get("clocks", Clocks.ALL))
     except ValueError as error:
-        raise InvalidField("clocks", "expected none, own or all") from error
+        raise InvalidField("clocks", f"expected one of {', '.join(Clocks)}") from error
     mesh = call.services.mesh.status(clocks)
     body = {
         "node_id": mesh.node_id,

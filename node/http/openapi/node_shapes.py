@@ -18,10 +18,11 @@ from node.http.openapi.schema import (
     whole,
 )
 from node.http.openapi.shapes import PLAIN, RECORD_ID, Shape, Shapes
+from node.mesh_view import Clocks
 
 _METRICS: Final = "text/plain"
 _COUNT: Final = whole(0)
-_CLOCKS: Final = {"clocks": one_of("none", "own", "all")}
+_CLOCKS: Final = {"clocks": one_of(*Clocks)}
 _MESH: Final = thing(
     ("node_id", "name", "cluster", "digest", "quorum", "members"),
     node_id=text(),
