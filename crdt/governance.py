@@ -18,7 +18,7 @@ from typing import Final
 from crdt.dot import Dot, NodeId, node_of
 from crdt.governance_shape import is_authorised, is_proper
 from crdt.governance_state import GovernanceState
-from crdt.governance_tally import Tally, read, registered
+from crdt.governance_tally import Tally, extended, read
 from crdt.op import Kind, Op
 
 NODE_CLAIM: Final = "node:"
@@ -153,9 +153,7 @@ class Governance:
             return held
         tally, state = held[0].copy(), held[1]
         tally.take(op)
-        if op.kind is Kind.AGENT:
-            return tally, registered(state, op.id, tally)
-        return tally, read(tally, self._founders, state)
+        return tally, extended(state, op, tally, self._founders)
 
     def _counts(self, op: Op) -> bool:
         """Whether an operation is in order, given the history below its heads alone."""
@@ -202,7 +200,7 @@ class Governance:
         """
         tally = self._at(self.heads)[0]
         if kind is Kind.POLICY:
-            return frozenset(d for d, op in tally.policies.items() if op.namespace == namespace)
+            return frozenset(op.dot for op in tally.policies.get(namespace, ()))
         if kind is Kind.AGENT:
             return frozenset(op.dot for op in tally.agents.get(subject, ()))
         if kind is Kind.ROLE:

@@ -6,9 +6,9 @@ very same thing: a policy none of another namespace, a registration none of anot
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from crdt.dot import Dot, NodeId, node_of
 from crdt.governance_state import ENFORCE, MODES, GovernanceState, Member
@@ -18,6 +18,8 @@ from crdt.op import Kind, Op
 from crdt.policy import Policy
 from crdt.roles import SYSTEM_ADMIN, Grant, read_grant, weakest
 
+Held = TypeVar("Held")
+
 
 @dataclass(slots=True)
 class Tally:
@@ -26,7 +28,7 @@ class Tally:
     adds: dict[Dot, Op] = field(default_factory=dict)
     removed: set[Dot] = field(default_factory=set)
     ready: set[Dot] = field(default_factory=set)
-    policies: dict[Dot, Op] = field(default_factory=dict)
+    policies: Layered[str, tuple[Op, ...]] = field(default_factory=Layered)
     agents: Layered[str, tuple[Op, ...]] = field(default_factory=Layered)
     roles: dict[tuple[str, Dot], Grant | None] = field(default_factory=dict)
     modes: dict[Dot, Op] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Tally:
             dict(self.adds),
             set(self.removed),
             set(self.ready),
-            dict(self.policies),
+            self.policies,
             self.agents,
             dict(self.roles),
             dict(self.modes),
@@ -62,13 +64,11 @@ class Tally:
             case Kind.READY:
                 self.ready |= op.births
             case Kind.POLICY:
-                _replace(self.policies, op, lambda other: other.namespace == op.namespace)
+                self.policies = _replaced(self.policies, op.namespace, op)
             case Kind.AGENT:
-                seen, known = op.supersedes, self.agents.get(op.id, ())
-                kept = [other for other in known if other.dot not in seen]
-                self.agents = self.agents.put(op.id, (*kept, op))
+                self.agents = _replaced(self.agents, op.id, op)
             case Kind.MODE:
-                _replace(self.modes, op, lambda other: _author(other) == _author(op))
+                self._tell_mode(op)
             case Kind.ROLE:
                 for dot in op.supersedes:
                     self.roles.pop((op.id, dot), None)
@@ -82,6 +82,12 @@ class Tally:
             for agent in op.set.get("admins", ()):
                 self._grant(agent, op.dot, Grant(role=SYSTEM_ADMIN))
 
+    def _tell_mode(self, op: Op) -> None:
+        for dot in op.supersedes:
+            if dot in self.modes and _author(self.modes[dot]) == _author(op):
+                del self.modes[dot]
+        self.modes[op.dot] = op
+
     def _grant(self, agent: str, dot: Dot, grant: Grant | None) -> None:
         self.roles[agent, dot] = grant
         self.named = self.named or (grant is not None and grant.role == SYSTEM_ADMIN)
@@ -91,13 +97,12 @@ def _author(op: Op) -> NodeId:
     return node_of(op.dot.actor)
 
 
-def _replace(held: dict[Dot, Op], op: Op, same: Callable[[Op], bool]) -> None:
-    """Put an operation in the place of those it saw about the very same thing."""
-    for dot in op.supersedes:
-        other = held.get(dot)
-        if other is not None and same(other):
-            del held[dot]
-    held[op.dot] = op
+def _replaced(
+    held: Layered[str, tuple[Op, ...]], about: str, op: Op
+) -> Layered[str, tuple[Op, ...]]:
+    """With an operation in the place of those it saw about the very same thing."""
+    kept = [other for other in held.get(about, ()) if other.dot not in op.supersedes]
+    return held.put(about, (*kept, op))
 
 
 def read(
@@ -108,7 +113,7 @@ def read(
     Args:
         tally: the sums.
         founders: the founding places.
-        below: a state with the very same registrations, if one is known.
+        below: a state with the very same policies and registrations, if one is known.
     """
     members: dict[NodeId, Member] = {}
     for dot, op in sorted(tally.adds.items()):
@@ -133,7 +138,7 @@ def read(
     return GovernanceState(
         members=members,
         unbound=founders - tally.claimed,
-        policies=_policies(tally.policies),
+        policies=_policies(tally.policies) if below is None else below.policies,
         agents=agents,
         bound=_bound(agents) if below is None else below.bound,
         ready=frozenset(m.node_id for m in members.values() if m.ready),
@@ -144,21 +149,25 @@ def read(
     )
 
 
-def _policies(ops: Mapping[Dot, Op]) -> dict[str, tuple[Policy, ...]]:
-    out: dict[str, tuple[Policy, ...]] = {}
-    for dot, op in sorted(ops.items()):
-        policy = Policy(
+def _policies(ops: Mapping[str, tuple[Op, ...]]) -> Layered[str, tuple[Policy, ...]]:
+    """The live versions of every namespace's policy."""
+    return Layered({namespace: _versions(held) for namespace, held in ops.items()})
+
+
+def _versions(ops: tuple[Op, ...]) -> tuple[Policy, ...]:
+    return tuple(
+        Policy(
             namespace=op.namespace,
             rules=op.set.get("governance") or {},
             author=op.agent,
-            dot=dot,
+            dot=op.dot,
             parent=op.set.get("parent", ""),
             owner=op.set.get("owner", ""),
             standard_id=op.set.get("standard_id", ""),
             hlc=op.hlc,
         )
-        out[op.namespace] = (*out.get(op.namespace, ()), policy)
-    return out
+        for op in sorted(ops, key=lambda op: op.dot)
+    )
 
 
 def _roles(grants: Mapping[tuple[str, Dot], Grant | None]) -> dict[str, Grant]:
@@ -212,12 +221,31 @@ def _bound(agents: Mapping[str, Mapping[str, Any]]) -> Layered[bytes, int]:
     return Layered(Counter([key for held in agents.values() if (key := held.get("public_key"))]))
 
 
-def registered(state: GovernanceState, agent: str, tally: Tally) -> GovernanceState:
-    """The state after one registration of an agent more, of which the sums know."""
-    agents = state.agents if isinstance(state.agents, Layered) else Layered(state.agents)
+def extended(
+    state: GovernanceState, op: Op, tally: Tally, founders: frozenset[str]
+) -> GovernanceState:
+    """The state after one operation more, of which the sums know: only what it is about changes."""
+    if op.kind is Kind.POLICY:
+        return _ruled(state, op.namespace, tally)
+    if op.kind is Kind.AGENT:
+        return _registered(state, op.id, tally)
+    return read(tally, founders, state)
+
+
+def _ruled(state: GovernanceState, namespace: str, tally: Tally) -> GovernanceState:
+    policies = _layered(state.policies).put(namespace, _versions(tally.policies[namespace]))
+    return replace(state, policies=policies)
+
+
+def _registered(state: GovernanceState, agent: str, tally: Tally) -> GovernanceState:
+    agents = _layered(state.agents)
     old, new = agents.get(agent, {}), _agent(tally.agents[agent])
     bound = _bound(agents) if state.bound is None else state.bound
     for key, count in ((old.get("public_key"), -1), (new.get("public_key"), 1)):
         if key:
             bound = bound.put(key, bound.get(key, 0) + count or None)
     return replace(state, agents=agents.put(agent, new), bound=bound)
+
+
+def _layered(held: Mapping[str, Held]) -> Layered[str, Held]:
+    return held if isinstance(held, Layered) else Layered(held)

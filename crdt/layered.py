@@ -8,7 +8,7 @@ steps, and a history of versions hardly more memory than its last one.
 
 from collections.abc import Iterator, Mapping
 from math import isqrt
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -39,6 +39,14 @@ class Layered(Mapping[K, V], Generic[K, V]):
         if held is None:
             raise KeyError(key)
         return held
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """The entry, or the default: asked too often to raise and catch for what is not there."""
+        held = self._over.get(key) if key in self._over else self._base.get(key)
+        return default if held is None else held
+
+    def __bool__(self) -> bool:
+        return bool(self._base or self._over) and len(self) > 0
 
     def __contains__(self, key: object) -> bool:
         if key in self._over:

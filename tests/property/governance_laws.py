@@ -68,7 +68,7 @@ def standing(governance: Governance, heads: tuple[Dot, ...]) -> dict[Any, Any]:
     """{(what it is about, the operation): what it says} of all that stands below heads."""
     tally = governance._at(heads)[0]
     out: dict[Any, Any] = {
-        **{(Kind.POLICY, op.namespace, dot): op for dot, op in tally.policies.items()},
+        **{(Kind.POLICY, n, op.dot): op for n, ops in tally.policies.items() for op in ops},
         **{(Kind.AGENT, agent, op.dot): op for agent, ops in tally.agents.items() for op in ops},
         **{(Kind.MODE, dot.actor[13:], dot): op for dot, op in tally.modes.items()},
         **{(Kind.ROLE, *place): grant for place, grant in tally.roles.items()},

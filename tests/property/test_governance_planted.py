@@ -52,14 +52,8 @@ def newest() -> Patch:
 
 def arrival() -> Patch:
     """Of concurrent versions the one that arrived last counts alone."""
-    plain = governance_tally._policies
-
-    def last(ops: Any) -> Any:
-        order = {dot: place for place, dot in enumerate(ops)}
-        found = plain(ops).items()
-        return {name: (max(held, key=lambda p: order[p.dot]),) for name, held in found}
-
-    return governance_tally, "_policies", last
+    plain = governance_tally._versions
+    return governance_tally, "_versions", lambda ops: plain(ops[-1:])
 
 
 def valid_now() -> Patch:
@@ -81,10 +75,19 @@ def unseen() -> Patch:
     return Governance, "_has_seen", lambda _self, _heads, _dots: True
 
 
+def replaced_anywhere(plain: Any) -> Any:
+    def replaced(held: Any, about: str, op: Any) -> Any:
+        for other, ops in list(held.items()):
+            left = tuple(one for one in ops if one.dot not in op.supersedes)
+            held = held if left == ops else held.put(other, left or None)
+        return plain(held, about, op)
+
+    return replaced
+
+
 def anything() -> Patch:
     """What an operation names goes, whatever it is about."""
-    plain = governance_tally._replace
-    return governance_tally, "_replace", lambda held, op, _same: plain(held, op, lambda _o: True)
+    return governance_tally, "_replaced", replaced_anywhere(governance_tally._replaced)
 
 
 def one_budget() -> Patch:

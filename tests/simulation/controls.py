@@ -219,13 +219,15 @@ def _strongest_role() -> list[planting.Patch]:
 
 
 def _takes_any_place() -> list[planting.Patch]:
-    def replace_any(held: dict[Dot, Op], op: Op, same: Any) -> None:
-        del same
-        for dot in op.supersedes:
-            held.pop(dot, None)
-        held[op.dot] = op
+    plain = governance_tally._replaced
 
-    return [(governance_tally, "_replace", replace_any)]
+    def replaced(held: Any, about: str, op: Op) -> Any:
+        for other, ops in list(held.items()):
+            left = tuple(one for one in ops if one.dot not in op.supersedes)
+            held = held if left == ops else held.put(other, left or None)
+        return plain(held, about, op)
+
+    return [(governance_tally, "_replaced", replaced)]
 
 
 def _early_seal() -> list[planting.Patch]:
