@@ -25,7 +25,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chaos.campaign.folder import CampaignFolder, FolderTakenError
-from chaos.campaign.plan import BadPlanError, Plan, Turn, plan_of, plans, read_plan
+from chaos.campaign.plan import BadPlanError, Plan, Turn, plan_of, plans, read_plan, rest_of
 from chaos.campaign.progress import CycleProgress
 from chaos.campaign.runner import CampaignAbortedError, Runner, innermost
 from chaos.campaign.tally import Tally
@@ -37,6 +37,7 @@ from chaos.mesh import NotSteadyError, Shape, opened
 from chaos.network.places import in_namespaces, on_loopback
 from chaos.process import NodeEndedError
 from chaos.report.machine import machine
+from chaos.report.parts import NoPartsError, read_parts
 from chaos.sandbox import is_inside, means, play_inside
 from chaos.workloads import WORKLOADS
 
@@ -68,6 +69,13 @@ def add_command(subparsers: "Subparsers") -> None:
     run.add_argument("--quorum-writes", type=int, metavar="W")
     run.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR")
     run.add_argument("--resume", action="store_true", help="go on with the campaign of the folder")
+    run.add_argument(
+        "--after",
+        type=Path,
+        nargs="+",
+        metavar="HISTORY",
+        help="play what these parts of a campaign have left, on a new mesh",
+    )
     run.add_argument("--only", metavar="F01,...", help="play these now, leave the rest for later")
     run.add_argument("--stop-after", type=float, metavar="MINUTES", help="leave the rest for later")
     run.add_argument("--no-room", action="store_true", help="no namespaces, even where there are")
@@ -117,6 +125,8 @@ def plan_from(args: argparse.Namespace) -> Plan:
     Raises:
         BadPlanError: it cannot be played.
     """
+    if args.after:
+        return _rest(args)
     plan = read_plan(args.plan) if args.plan or not args.classes else Plan()
     if args.classes:
         plan = replace(plan, classes={c: plan.classes.get(c, 1) for c in _codes(args.classes)})
@@ -134,6 +144,21 @@ def plan_from(args: argparse.Namespace) -> Plan:
         raise BadPlanError(f"{writes} of {nodes} nodes can never confirm a write")
     seed = args.seed if args.seed is not None else (plan.seed or secrets.randbelow(2**31))
     return replace(plan, nodes=nodes, quorum_writes=writes, seed=seed)
+
+
+def _rest(args: argparse.Namespace) -> Plan:
+    """What the parts of a campaign have left.
+
+    Raises:
+        BadPlanError: they are no parts, or something else is asked for beside them.
+    """
+    asked = (args.plan, args.classes, args.cycles, args.seed, args.nodes, args.quorum_writes)
+    if any(one is not None for one in asked):
+        raise BadPlanError("plan, seed and mesh are those of the parts: leave them out")
+    try:
+        return rest_of(read_parts(args.after))
+    except (OSError, NoPartsError) as error:
+        raise BadPlanError(f"cannot go on after these: {error}") from error
 
 
 def _codes(given: str) -> list[str]:

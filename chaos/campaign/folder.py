@@ -93,15 +93,16 @@ class CampaignFolder:
             self._lock = -1
 
     def left(self, plan: Plan) -> list[Turn]:
-        """Turns without a verdict, in order.
+        """Turns without a verdict, here or in another part, in order.
 
         Raises:
             FolderTakenError: the history cannot be read.
         """
-        done: set[int] = set()
+        done: set[int] = set(plan.played)
         if self.history.exists():
             try:
-                done = {one.cycle for one in read_file(self.history) if isinstance(one, Verdict)}
+                events = read_file(self.history)
+                done |= {one.cycle for one in events if isinstance(one, Verdict)}
             except (OSError, MalformedHistoryError) as error:
                 raise FolderTakenError(f"{self.history}: {error}") from error
         return [turn for turn in plan.cycles() if turn.number not in done]

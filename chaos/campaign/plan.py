@@ -10,11 +10,12 @@ import hashlib
 import random
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from chaos.catalogue import CATALOGUE
+from chaos.report.reading import ABORTED, Campaign
 from chaos.workloads import WORKLOADS
 
 _FOLDER: Final = Path(__file__).parents[1] / "plans"
@@ -39,6 +40,7 @@ class Plan:
         quorum_timeout_ms: how long a write waits for them.
         hold_s: shortest and longest time a fault lasts, seconds, where its class does not say.
         workloads: are played in turn.
+        played: numbers of the cycles that another part of the same campaign has judged.
     """
 
     name: str = "by hand"
@@ -49,6 +51,7 @@ class Plan:
     quorum_timeout_ms: int = 1000
     hold_s: tuple[float, float] = (0.2, 0.6)
     workloads: Sequence[str] = tuple(WORKLOADS)
+    played: frozenset[int] = frozenset()
 
     def as_dict(self) -> dict[str, Any]:
         """For the history and for the file beside the stores."""
@@ -61,6 +64,7 @@ class Plan:
             "hold_s": list(self.hold_s),
             "workloads": list(self.workloads),
             "classes": dict(self.classes),
+            **({"played": sorted(self.played)} if self.played else {}),
         }
 
     def cycles(self) -> Iterator["Turn"]:
@@ -131,6 +135,17 @@ def read_plan(named: str | None) -> Plan:
     return plan_of(rows, path.stem)
 
 
+def rest_of(campaign: Campaign) -> Plan:
+    """The plan of a campaign without the cycles that were judged.
+
+    Raises:
+        BadPlanError: it does not say what it was to play.
+    """
+    plan = plan_of(campaign.begin.get("plan"), "of the parts")
+    judged = {cycle.number for cycle in campaign.cycles if cycle.verdict != ABORTED}
+    return replace(plan, played=plan.played | {one for one in judged if one is not None})
+
+
 def plan_of(rows: Any, name: str) -> Plan:
     """Make a plan of decoded TOML or JSON.
 
@@ -173,4 +188,5 @@ def _plan_of(rows: Mapping[str, Any], name: str) -> Plan:
         quorum_timeout_ms=int(rows.get("quorum_timeout_ms", plain.quorum_timeout_ms)),
         hold_s=(float(low), float(high)),
         workloads=tuple(rows.get("workloads", plain.workloads)),
+        played=frozenset(int(number) for number in rows.get("played", ())),
     )

@@ -1,15 +1,15 @@
-"""`chaos report`: from a history to report.json, report.html and a summary on the terminal.
+"""`chaos report` and `chaos condense`: figures, a page, a summary; and what of a history is kept.
 
-Law: reads the history, writes two files beside it, and touches nothing else. A file appears whole
-or not at all. Ends with 0 when the claim holds, with 1 when it does not, with 2 when there is no
-history to read or no room for the page.
+Law: reads histories, writes two files beside the last of them, and touches nothing else. A file
+appears whole or not at all. Ends with 0 when the claim holds, with 1 when it does not, with 2 when
+there is no history to read or no room for the page.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,8 @@ from chaos.catalogue import CATALOGUE
 from chaos.report.figures import KINDS, report_of
 from chaos.report.markdown import into, markdown
 from chaos.report.page import page, verdict_of
-from chaos.report.reading import Campaign, read
+from chaos.report.parts import NoPartsError, condensed, lines_of, read_parts
+from chaos.report.reading import Campaign
 from chaos.report.shape import Report
 from chaos.report.words import counted, duration, figure, percent, visible
 
@@ -35,9 +36,18 @@ _FAILURES_SHOWN_MAX: Final = 20
 
 
 def add_command(subparsers: "Subparsers") -> argparse.ArgumentParser:
-    """Adds `report` to the commands of the harness."""
+    """Adds `report` and `condense` to the commands of the harness."""
+    kept = subparsers.add_parser("condense", help="keep of a history what a report needs")
+    kept.add_argument("history", type=Path, help="a history, or the folder of a campaign")
+    kept.add_argument("into", type=Path, metavar="FILE.jsonl.gz", help="where it goes, packed")
+    kept.set_defaults(run=condense)
     parser = subparsers.add_parser("report", help="figures and one HTML page from a history")
-    parser.add_argument("history", type=Path, help="a history, or the folder of a campaign")
+    parser.add_argument(
+        "history",
+        type=Path,
+        nargs="+",
+        help="a history, or the folder of a campaign; or all parts of one campaign",
+    )
     parser.add_argument("--html", type=Path, help="where the page goes; beside the history if not")
     parser.add_argument("--json", action="store_true", help="print report.json, no tables")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
@@ -56,13 +66,15 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
     """
     names = {code: one.name for code, one in CATALOGUE.items()}
-    history: Path = CampaignFolder(args.history).history if args.history.is_dir() else args.history
+    histories = [_history(path) for path in args.history]
     try:
-        with history.open("rb") as lines:
-            campaign = read(lines)
+        campaign = read_parts(histories)
     except OSError as error:
-        sys.stderr.write(f"cannot read {visible(history)}: {error.strerror}\n")
+        return _unread(histories, error)
+    except NoPartsError as error:
+        sys.stderr.write(f"{visible(error)}\n")
         return _EXIT_USAGE
+    history = histories[-1]
     if not campaign.begin and not campaign.cycles:
         sys.stderr.write(f"{visible(history)} is not a history: no line of a campaign is in it\n")
         return _EXIT_USAGE
@@ -83,6 +95,39 @@ def run(args: argparse.Namespace) -> int:
     else:
         _tell(report, page_path)
     return 0 if verdict_of(report)[0] else _EXIT_FAILED
+
+
+def condense(args: argparse.Namespace) -> int:
+    """Writes what is kept of a history.
+
+    Args:
+        args: history, into, as `add_command` declares them.
+
+    Returns:
+        The exit code.
+    """
+    history = _history(args.history)
+    try:
+        with lines_of(history) as lines:
+            kept = condensed(lines)
+    except OSError as error:
+        return _unread([history], error)
+    try:
+        _put(args.into, kept)
+    except OSError as error:
+        return _unwritten(args.into, error)
+    sys.stderr.write(f"{visible(args.into)}: {len(kept):,} bytes\n")
+    return 0
+
+
+def _history(given: Path) -> Path:
+    return CampaignFolder(given).history if given.is_dir() else given
+
+
+def _unread(histories: Sequence[Path], error: OSError) -> int:
+    named = error.filename or ", ".join(map(str, histories))
+    sys.stderr.write(f"cannot read {visible(named)}: {error.strerror or error}\n")
+    return _EXIT_USAGE
 
 
 def _unwritten(path: Path, error: Exception) -> int:
@@ -111,10 +156,10 @@ def write(
     return report
 
 
-def _put(path: Path, text: str) -> None:
+def _put(path: Path, text: str | bytes) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(text if isinstance(text, bytes) else text.encode())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

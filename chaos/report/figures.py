@@ -11,11 +11,20 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from chaos.check.cycle import COUNTED
 from chaos.report.reading import ABORTED, Anomaly, Campaign, Cycle
-from chaos.report.shape import ClassRow, Failure, Found, Report, Spread, Totals, Untested
+from chaos.report.shape import (
+    ClassRow,
+    Failure,
+    Found,
+    Part,
+    Report,
+    Spread,
+    Totals,
+    Untested,
+)
 
 BOUND_EVENTS: Final = 3
 KINDS: Final = ("lost", "invented", "duplicated", "diverged")
@@ -35,7 +44,6 @@ def report_of(campaign: Campaign, names: Mapping[str, str] | None = None) -> Rep
     classes = sorted({cycle.name for cycle in campaign.cycles}, key=_order)
     rows = [_row(name, names, campaign) for name in classes]
     begin = campaign.begin
-    machine = begin.get("machine")
     writes = begin.get("quorum_writes")
     return {
         "campaign": str(begin.get("campaign", "")),
@@ -44,10 +52,11 @@ def report_of(campaign: Campaign, names: Mapping[str, str] | None = None) -> Rep
         "quorum_writes": writes if isinstance(writes, int) else None,
         "version": str(begin.get("version", "")),
         "plan": begin.get("plan", {}),
-        "machine": machine if isinstance(machine, dict) else {},
+        "machine": _machine(campaign),
         "started": str(begin.get("started", "")),
-        "seconds": round(sum(cycle.seconds for cycle in campaign.cycles), 6),
+        "seconds": _seconds(campaign),
         "resumes": campaign.resumes,
+        "parts": [_part(part) for part in campaign.parts or [campaign]],
         "unreadable_lines": campaign.unreadable,
         "classes": rows,
         "totals": _totals(rows, campaign),
@@ -57,6 +66,27 @@ def report_of(campaign: Campaign, names: Mapping[str, str] | None = None) -> Rep
         "whole": [_found(anomaly, Cycle(number=None, name="")) for anomaly in campaign.whole],
         "failures": [_failure(cycle, campaign) for cycle in failed(campaign)],
         "not_tested": _not_tested(campaign, names),
+    }
+
+
+def _machine(campaign: Campaign) -> dict[str, Any]:
+    said = campaign.begin.get("machine")
+    return said if isinstance(said, dict) else {}
+
+
+def _seconds(campaign: Campaign) -> float:
+    return round(sum(cycle.seconds for cycle in campaign.cycles), 6)
+
+
+def _part(part: Campaign) -> Part:
+    return {
+        "campaign": str(part.begin.get("campaign", "")),
+        "started": str(part.begin.get("started", "")),
+        "version": str(part.begin.get("version", "")),
+        "machine": _machine(part),
+        "cycles": sum(cycle.verdict != "not_run" for cycle in part.cycles),
+        "seconds": _seconds(part),
+        "resumes": part.resumes,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from chaos.catalogue import HEADLINE
 from chaos.report.shape import ClassRow, Report, Totals
-from chaos.report.words import cell, counted, duration, figure, percent
+from chaos.report.words import cell, counted, duration, facts_of, figure, percent
 
 _HEADS: Final = (
     *("class", "cycles", "passed", "failed", "void", "acknowledged", "of", "lost", "invented"),
@@ -66,17 +66,14 @@ def markdown(report: Report) -> str:
 
 
 def _setting(report: Report) -> list[str]:
-    """What was run, and on what."""
-    facts = {
-        "mesh": f"{counted(len(report['nodes']), 'node')}, W = {report['quorum_writes']}",
-        "seed": report["seed"],
-        "started": report["started"] or "not written down",
-        "version": report["version"],
-        "taken up again": counted(report["resumes"], "time"),
-        **report["machine"],
-    }
-    rows = [[cell(name), cell(value)] for name, value in facts.items()]
-    return [*_table(("campaign", cell(report["campaign"])), rows), ""]
+    """What was run, and on what; a column for each part."""
+    mesh = f"{counted(len(report['nodes']), 'node')}, W = {report['quorum_writes']}"
+    shared = {"mesh": mesh, "seed": report["seed"]}
+    parts = report["parts"]
+    columns = [{**shared, **facts_of(part)} for part in parts]
+    names = list(dict.fromkeys(name for facts in columns for name in facts))
+    rows = [[cell(name), *(cell(facts.get(name, "-")) for facts in columns)] for name in names]
+    return [*_table(("campaign", *(cell(part["campaign"]) for part in parts)), rows), ""]
 
 
 def _title(row: ClassRow) -> str:

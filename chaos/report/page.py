@@ -20,7 +20,7 @@ from chaos.report.reading import Campaign, Cycle
 from chaos.report.shape import Found, Report
 from chaos.report.style import STYLE
 from chaos.report.timeline import campaign_picture, cycle_picture
-from chaos.report.words import counted, duration, figure, markup, percent
+from chaos.report.words import counted, duration, facts_of, figure, markup, percent
 
 FAILING_DRAWN_MAX: Final = 60
 _PLAN_CHARS_MAX: Final = 6000
@@ -248,20 +248,22 @@ def _untested(report: Report) -> str:
 
 
 def _setting(report: Report) -> str:
-    facts: dict[str, Any] = {
-        "started": report["started"] or "not written down",
-        "version": report["version"],
+    shared: dict[str, Any] = {
         "nodes": ", ".join(report["nodes"]),
         "quorum of writes": report["quorum_writes"],
         "seed": report["seed"],
-        "taken up again": counted(report["resumes"], "time"),
-        **report["machine"],
     }
-    rows = [[tables.Cell(str(k)), tables.Cell(str(v))] for k, v in facts.items()]
+    columns = [{**shared, **facts_of(part)} for part in report["parts"]]
+    names = dict.fromkeys(name for facts in columns for name in facts)
+    rows = [
+        [tables.Cell(name), *(tables.Cell(str(facts.get(name, "-"))) for facts in columns)]
+        for name in names
+    ]
+    heads = ("what", *(part["campaign"] or "campaign" for part in report["parts"]))
     plan = json.dumps(report["plan"], indent=2)
     return _section(
         "setting",
-        tables.table("What was run, and on what", ("what", "value"), rows, "facts"),
+        tables.table("What was run, and on what", heads, rows, "facts"),
         "<h3>Plan</h3>",
         *(f"<code>{markup(line)}</code><br>" for line in plan[:_PLAN_CHARS_MAX].splitlines()),
     )

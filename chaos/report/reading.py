@@ -96,6 +96,7 @@ class Campaign:
 
     Attributes:
         whole: what was amiss when whole stores were last read; of all cycles until then.
+        parts: that it was put together of, if it was.
     """
 
     begin: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Campaign:
     whole: list[Anomaly] = field(default_factory=list)
     resumes: int = 0
     unreadable: int = 0
+    parts: "list[Campaign]" = field(default_factory=list)
 
     @property
     def nodes(self) -> list[str]:

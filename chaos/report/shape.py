@@ -95,6 +95,18 @@ Totals = TypedDict(
 )
 
 
+class Part(TypedDict):
+    """What was played on one mesh: the whole campaign, or a part of it."""
+
+    campaign: str
+    started: str
+    version: str
+    machine: dict[str, Any]
+    cycles: int
+    seconds: float
+    resumes: int
+
+
 class Report(TypedDict):
     """The whole of report.json."""
 
@@ -108,6 +120,7 @@ class Report(TypedDict):
     started: str
     seconds: float
     resumes: int
+    parts: list[Part]
     unreadable_lines: int
     classes: list[ClassRow]
     totals: Totals

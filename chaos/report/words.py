@@ -9,6 +9,8 @@ import unicodedata
 from html import escape
 from typing import Final
 
+from chaos.report.shape import Part
+
 TEXT_CHARS_MAX: Final = 300
 _SPELLED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MINUTE_S: Final = 60
@@ -75,3 +77,14 @@ def duration(seconds: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 cycle`, `3,000 cycles`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def facts_of(part: Part) -> dict[str, object]:
+    """What there is to say of one mesh of a campaign: when, what, where, how much."""
+    return {
+        "started": part["started"] or "not written down",
+        "version": part["version"],
+        "cycles": f"{part['cycles']:,} in {duration(part['seconds'])}",
+        "taken up again": counted(part["resumes"], "time"),
+        **part["machine"],
+    }

@@ -73,13 +73,13 @@ def test_a_page_that_cannot_be_written_is_said_and_leaves_nothing(
 ) -> None:
     assert run(told(folder, "--html", folder / "none" / "p.html")) == 2
     assert "cannot write" in capsys.readouterr().err
-    whole = Path.write_text
+    whole = Path.write_bytes
 
-    def half(path: Path, text: str, encoding: str) -> int:
-        whole(path, text[: len(text) // 2], encoding=encoding)
+    def half(path: Path, data: bytes) -> int:
+        whole(path, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     assert run(told(folder)) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["history.jsonl"]
