@@ -165,9 +165,9 @@ def _alone(ident: str, seen: Seen, held: Mapping[str, Any]) -> Iterator[Found]:
     if held["document"].get("set_aside"):
         told = held["document"]["set_aside"]
         yield Found("set_aside", ident, f"{ident}: changes are set aside: {told!r}")
-    text, content = seen.text or "", str(held.get("content") or "")
-    if content.partition("\n")[0] != text:
-        detail = f"{ident} shows {content[:80]!r} as its content, and is {text[:80]!r}"
+    content, due = str(held.get("content") or ""), seen.content()
+    if content != due:
+        detail = f"{ident} shows {content[:80]!r} as its content, and is {due[:80]!r}"
         yield Found("content", ident, detail)
 
 

@@ -48,6 +48,14 @@ class Seen(NamedTuple):
     counted: int | float | None
     latest: str | None
 
+    def content(self) -> str:
+        """As it is shown to who knows of no documents: the text, then other strings, a line each.
+
+        What is empty has no line. Entries of a map are what their keys are, or they are torn.
+        """
+        lines = (self.text, self.latest, *self.items, *self.keys)
+        return "\n".join(line for line in lines if line)
+
     def sequence(self, where: str) -> tuple[str, ...]:
         """The tokens of a sequence."""
         return self.tokens if where == "text" else self.items

@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.unit.chaos.check.rig_doctor import corruption, done, everywhere, held, some
+from tests.unit.chaos.check.rig_document import content_of
 from tests.unit.chaos.check.rig_model import Row, final_record
 
 
 def _documents(rows: list[Row]) -> dict[str, Row]:
     return {i: copy.deepcopy(v) for i, v in held(rows).items() if "document" in v}
+
+
+def _text(record: Row) -> str:
+    return str(record["document"]["value"]["text"])
 
 
 def _tokens(text: str) -> list[str]:
@@ -24,7 +29,7 @@ def _tokens(text: str) -> list[str]:
 def _shows(rows: list[Row], id_: str, record: Row, **value: Any) -> None:
     """Let all nodes show this of a document."""
     record["document"]["value"] |= value
-    record["content"] = record["document"]["value"]["text"]
+    record["content"] = content_of(record["document"]["value"])
     everywhere(rows, id_, record)
 
 
@@ -158,12 +163,12 @@ def a_token_that_was_taken_away_is_back(rows: list[Row], rng: random.Random) -> 
 @corruption("document", "document/torn")
 def two_tokens_are_interleaved(rows: list[Row], rng: random.Random) -> bool:
     """Character by character, as two runs of typing at one place must never be."""
-    places = [(i, v) for i, v in _documents(rows).items() if "][" in v["content"]]
+    places = [(i, v) for i, v in _documents(rows).items() if "][" in _text(v)]
     found = some(rng, places)
     if found is None:
         return False
     id_, record = found
-    _shows(rows, id_, record, text=record["content"].replace("][", "[]", 1))
+    _shows(rows, id_, record, text=_text(record).replace("][", "[]", 1))
     return True
 
 
@@ -195,7 +200,7 @@ def tokens_changed_places(rows: list[Row], rng: random.Random) -> bool:
     for row, answer in done(rows, "read", "ok"):
         record = documents.get(row["document"])
         seen = _tokens(answer.get("text") or "")
-        left = _tokens(record["content"]) if record else []
+        left = _tokens(_text(record)) if record else []
         both = [token for token in left if token in seen]
         if len(both) > 1:
             places.append((row["document"], record, both[0], both[-1]))
@@ -203,7 +208,7 @@ def tokens_changed_places(rows: list[Row], rng: random.Random) -> bool:
     if found is None:
         return False
     id_, record, one, other = found
-    text = record["content"].replace(f"[{one}]", "[?]").replace(f"[{other}]", f"[{one}]")
+    text = _text(record).replace(f"[{one}]", "[?]").replace(f"[{other}]", f"[{one}]")
     _shows(rows, id_, record, text=text.replace("[?]", f"[{other}]"))
     return True
 

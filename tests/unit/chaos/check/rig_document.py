@@ -113,7 +113,17 @@ def document(model: "Model", node: str, id_: str) -> "Row | None":
         "latest": latest[-1] if latest else None,
     }
     told = {"heads": sorted(edits) or ["seed"], "value": value, "set_aside": 0}
-    return {**birth["fields"], "id": id_, "content": text, "document": told}
+    return {**birth["fields"], "id": id_, "content": content_of(value), "document": told}
+
+
+def content_of(value: "Row") -> str:
+    """A document as it is shown to who knows of none: its text, then its other strings by key."""
+    rest = [
+        value["latest"] or "",
+        *value["list"],
+        *(value["map"][key] for key in sorted(value["map"])),
+    ]
+    return "\n".join(line for line in (value["text"], *rest) if line)
 
 
 def _walked(after: dict[str | None, list[str]], at: str | None) -> list[str]:
