@@ -117,7 +117,9 @@ def open_agents_side(core: Core) -> AgentsSide:
         events=events,
         hooks=hooks,
         recall=recall,
-        housekeeping=open_housekeeping(live, tasks, engine, services),
+        housekeeping=open_housekeeping(
+            ground.settings.paths.data_dir, live, tasks, engine, services
+        ),
     )
 
 

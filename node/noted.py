@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crdt.record import Record
 from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.documents.troubles import Troubles
 from node.facts import read_note
 from node.live import Tasks
-from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
+from node.memory.conflicts_open import OpenConflicts
 from node.metrics import Metrics
 from node.replication.engine import Engine
+from node.store.bookmark import Bookmark
 from node.store.feed import Changed
 
 
@@ -86,10 +88,17 @@ def open_noted(data_dir: Path, metrics: Metrics, tasks: Tasks, engine: Engine) -
     def changed(after: int, limit: int) -> Sequence[Changed]:
         return engine.store.feed.changed(after, limit)  # of the store that there is by then
 
+    def read(key: bytes) -> Record | None:
+        return engine.replica.read(key)
+
     conflicts = OpenConflicts(
         store_id=lambda: engine.store.store_id,
         pages=changed,
-        now=lambda key: fields_in_conflict(engine.replica.read(key), engine.replica),
+        read=read,
+        approvals=lambda: engine.replica,
+        bookmark=Bookmark(
+            data_dir, "conflicts", store_id=engine.store.store_id, newest=engine.store.feed.newest()
+        ),
     )
     troubles = engine.shelf.troubles
     engine.on_commit += [conflicts.saw, troubles.saw]

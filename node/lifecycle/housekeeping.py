@@ -21,13 +21,12 @@ from crdt.op import Draft, record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.contracts import Caller, Held
-from node.documents.warming import walked
 from node.errors import Denied, WriteError
 from node.lifecycle.archive import Place
-from node.lifecycle.composing import CONSOLIDATION
 from node.lifecycle.derived import anywhere
 from node.lifecycle.ledger import Intent
 from node.lifecycle.lifecycle import Lifecycle
+from node.lifecycle.origins import Pages
 from node.lifecycle.parts import Work, write_all
 from node.lifecycle.sweeping import Sweeping
 from node.links.index import COLLECTION as LINK
@@ -35,6 +34,7 @@ from node.links.link import DERIVATIONS, Link, link_of
 from node.memory.drafts import COLLECTION, delete
 from node.memory.memories import Ask
 from node.memory.problems import Shortfall
+from node.store.bookmark import Bookmark
 
 ROUND_ITEMS_MAX: Final = 500
 OWED_MAX: Final = 100_000
@@ -55,6 +55,8 @@ class Membership:
         erasures: how many erasures the store has marked and not seen through.
         erased: whether the record under a key is among them.
         store_id: names the store; when it changes, everything is looked at again.
+        pages: reads its feed.
+        bookmark: up to where an earlier start has read it.
     """
 
     me: bytes
@@ -64,6 +66,8 @@ class Membership:
     erasures: Callable[[], int]
     erased: Callable[[bytes], bool]
     store_id: Callable[[], str]
+    pages: Pages
+    bookmark: Bookmark | None = None
 
     def acts_on(self, held: Held) -> bool:
         """Whether it falls to this node to end or change a record by itself."""
@@ -177,7 +181,9 @@ class Housekeeping:
         store, names = membership.store_id(), list(self._fresh)
         if membership.erasures():
             if lifecycle.origins.store != store:
-                await self._read_origins(store)
+                await lifecycle.origins.follow(
+                    membership.store_id, membership.pages, membership.read, membership.bookmark
+                )
             if again or self._looked != store:
                 names = list(lifecycle.index.every())
                 for source in lifecycle.origins.sources():
@@ -191,18 +197,6 @@ class Housekeeping:
             if step % _STRIDE == 0:
                 await asyncio.sleep(0)
         self._looked = store
-
-    async def _read_origins(self, store: str) -> None:
-        """Read from the whole store what every consolidation came from; once, giving way."""
-        origins, reader = self._lifecycle.origins, self._lifecycle.memories.funnel.reader()
-        origins.begin()
-        for walk in (reader.recent(), reader.archive(), reader.ended()):
-            async for held in walked(walk):
-                if CONSOLIDATION in held.view.values:
-                    lane = PRIVATE if held.private else DATA
-                    record = self._membership.read(record_key(lane, COLLECTION, held.id))
-                    origins.note(held.id, record, private=held.private)
-        origins.store = store
 
     def _link(self, name: str) -> Link | None:
         held = self._lifecycle.memories.funnel.reader().get(LINK, name)

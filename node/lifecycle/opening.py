@@ -4,6 +4,7 @@ Law: composition only; everything is asked anew at each use.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from crdt.record import Record
@@ -12,6 +13,8 @@ from node.lifecycle.housekeeping import Housekeeping, Membership
 from node.lifecycle.ledger import FOLDER, Ledger
 from node.live import Live, Tasks
 from node.replication.engine import Engine
+from node.store.bookmark import Bookmark
+from node.store.feed import Changed
 from node.store.schema import name_of
 
 
@@ -20,15 +23,21 @@ def open_forgetting(data_dir: Path, engine: Engine) -> Ledger:
     return Ledger(data_dir / FOLDER, engine.now_ms)
 
 
-def open_housekeeping(live: Live, tasks: Tasks, engine: Engine, services: Services) -> Housekeeping:
+def open_housekeeping(
+    data_dir: Path, live: Live, tasks: Tasks, engine: Engine, services: Services
+) -> Housekeeping:
     """The rounds over an engine's memories."""
-    readiness = engine.readiness
+    readiness, opened = engine.readiness, engine.store
 
     def serves() -> bool:
         return readiness.reason() is None and engine.replica.joined
 
+    # Another replica and another store after the store was replaced.
     def read(key: bytes) -> Record | None:
-        return engine.replica.read(key)  # another one after the store was replaced
+        return engine.replica.read(key)
+
+    def pages(after: int, limit: int) -> Sequence[Changed]:
+        return engine.store.feed.changed(after, limit)
 
     keeping = Housekeeping(
         lifecycle=services.lifecycle,
@@ -40,6 +49,10 @@ def open_housekeeping(live: Live, tasks: Tasks, engine: Engine, services: Servic
             erasures=lambda: len(engine.store.erasures),
             erased=lambda key: name_of(key) in engine.store.erasures,
             store_id=lambda: engine.store.store_id,
+            pages=pages,
+            bookmark=Bookmark(
+                data_dir, "origins", store_id=opened.store_id, newest=opened.feed.newest()
+            ),
         ),
         spawn=tasks.spawn,
         interval_secs=live.settings.storage.maintenance_interval_secs,

@@ -1,21 +1,33 @@
 """Which consolidations have words of which memories: this node's own index.
 
-Law: derived and local. It follows the commits, and is read once from the store when it is
-first needed, so it can be thrown away. It may name a consolidation that has a memory's words
-no more, never miss one that has: of concurrent versions all count, and links, which anybody
-may end, count for nothing here.
+Law: derived and local. It follows the commits, and is read from the feed of the store when it is
+first needed, from where an earlier start ended, so it can be thrown away. It may name a
+consolidation that has a memory's words no more, never miss one that has: of concurrent versions
+all count, and links, which anybody may end, count for nothing here.
 """
 
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from crdt.dot import PRIVATE
+from crdt.dot import DATA, PRIVATE
+from crdt.op import record_key
 from crdt.record import Record
 from crdt.state import Batch
 from node.lifecycle.composing import CONSOLIDATION, ids_in
+from node.memory.drafts import COLLECTION
+from node.store.bookmark import Bookmark, Place
+from node.store.feed import Changed
 
 _MEMORY: Final = b"memory/"
 _NAME_AT: Final = slice(1, 1 + len(_MEMORY))
 _ID_AT: Final = 1 + len(_MEMORY)
+_SAYS: Final = CONSOLIDATION.encode()
+_PAGE_ROWS: Final = 256
+
+Pages = Callable[[int, int], Sequence[Changed]]
+"""Records changed after a position of the feed, at most so many; called from a thread."""
 
 
 class Origins:
@@ -58,6 +70,45 @@ class Origins:
             if not above:
                 del self._above[one]
 
+    def keys(self) -> list[str]:
+        """Of the records of all consolidations, in hex."""
+        lanes = {False: DATA, True: PRIVATE}
+        return [record_key(lanes[lane], COLLECTION, ident).hex() for lane, ident in self._below]
+
+    async def follow(
+        self,
+        store_id: Callable[[], str],
+        pages: Pages,
+        read: Callable[[bytes], Record | None],
+        bookmark: Bookmark | None,
+    ) -> None:
+        """Read what the store holds, giving way; nothing is known when another took its place.
+
+        Args:
+            store_id: names the store that there is.
+            pages: reads its feed.
+            read: the newest state of a record, by its key; asked on the loop.
+            bookmark: where an earlier start ended; None to read all of it.
+        """
+        self.begin()
+        store = store_id()
+        at, found = (0, None) if bookmark is None else bookmark.of(store)
+        keys = [bytes.fromhex(key) for key in found or ()]
+        began, more = at, True
+        while keys or more:
+            for key in keys:
+                self.note(key[_ID_AT:].decode(), read(key), private=key[:1] == PRIVATE)
+            if more:
+                at, keys, more = await asyncio.to_thread(_page, pages, at)
+            else:
+                keys = []
+            if store_id() != store:
+                return
+        self.store = store
+        if bookmark is not None and at > began:
+            with suppress(OSError):  # the next start reads a little more
+                await asyncio.to_thread(bookmark.put, store, Place(at, self.keys()))
+
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
         for key, change in batch.records.items():
@@ -72,3 +123,15 @@ class Origins:
         self.store = ""
         self._below.clear()
         self._above.clear()
+
+
+def _page(pages: Pages, after: int) -> tuple[int, list[bytes], bool]:
+    """(position, keys of what may be consolidations, whether there is more)."""
+    rows = pages(after, _PAGE_ROWS)
+    # Looked for in the bytes: of a million memories a few are consolidations.
+    keys = [
+        row.key
+        for row in rows
+        if row.key[_NAME_AT] == _MEMORY and row.data is not None and _SAYS in row.data
+    ]
+    return (rows[-1].position if rows else after), keys, len(rows) == _PAGE_ROWS

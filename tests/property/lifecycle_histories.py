@@ -14,6 +14,7 @@ from crdt.dot import DATA, PRIVATE
 from crdt.fields import tier_rank
 from crdt.mint import MissingRecordError
 from crdt.op import record_key
+from crdt.record_codec import encode
 from crdt.view import view
 from node.contracts import Held
 from node.documents.shelf import Shelf
@@ -29,6 +30,7 @@ from node.links.index import LinkIndex
 from node.memory.problems import RequestError
 from node.replication.rivals import classes
 from node.store.erasures import erasing
+from node.store.feed import Changed
 from tests.unit.crdt.rig import shared_state, spread
 from tests.unit.governing.rig import Governed, asked
 
@@ -56,6 +58,7 @@ class Living(Governed):
             erasures=lambda: len(self.erased()),
             erased=lambda key: key in self.erased(),
             store_id=lambda: "one",
+            pages=self._changed,
         )
         self.keeping = Housekeeping(
             lifecycle=self.life, membership=membership, spawn=lambda _: None,
@@ -78,6 +81,11 @@ class Living(Governed):
         starts = tuple(record_key(lane, collection, "") for lane in (DATA, PRIVATE))
         keys = {*self.node.disk.records, *self.node.replica.overlay.keys()}
         return sorted(key for key in keys if key.startswith(starts))
+
+    def _changed(self, after: int, limit: int) -> list[Changed]:
+        rows = enumerate(self._keys("memory"), start=1)
+        records = [(at, key, self.node.replica.read(key)) for at, key in rows if at > after]
+        return [Changed(at, key, record and encode(record)) for at, key, record in records][:limit]
 
     def _all(self, collection: str) -> Iterator[Held]:
         for key in self._keys(collection):

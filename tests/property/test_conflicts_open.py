@@ -10,8 +10,9 @@ from crdt.dot import DATA, PRIVATE
 from crdt.op import Kind
 from crdt.record_codec import decode
 from crdt.view import NOTHING_APPROVED, in_conflict
-from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
+from node.memory.conflicts_open import OpenConflicts, Pages, fields_in_conflict
 from node.store import Store
+from node.store.bookmark import Bookmark
 from node.store.errors import CorruptRecord
 from node.store.feed import Changed
 from tests.unit.store.rig import Maker, open_store
@@ -56,11 +57,19 @@ def recounted(author: Author) -> int:
     )
 
 
-def counting(store: Store, author: Author) -> OpenConflicts:
+def counting(
+    store: Store, author: Author, data_dir: Path | None = None, pages: Pages | None = None
+) -> OpenConflicts:
+    bookmark = None
+    if data_dir is not None:
+        newest = store.feed.newest()
+        bookmark = Bookmark(data_dir, "conflicts", store_id=store.store_id, newest=newest)
     return OpenConflicts(
         store_id=lambda: store.store_id,
-        pages=store.feed.changed,
-        now=lambda key: fields_in_conflict(author.records.get(key), NOTHING_APPROVED),
+        pages=pages or store.feed.changed,
+        read=author.records.get,
+        approvals=lambda: NOTHING_APPROVED,
+        bookmark=bookmark,
     )
 
 
@@ -124,6 +133,56 @@ async def test_what_changes_while_the_store_is_walked_is_counted_once(
     store.close()
 
 
+async def test_the_next_start_reads_what_changed_since_the_last_one(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    store, author = open_store(tmp_path / "s"), Author()
+    read = 0
+
+    def pages(after: int, limit: int) -> list[Changed]:
+        nonlocal read
+        rows = store.feed.changed(after, limit)
+        read += len(rows)
+        return rows
+
+    seen = 0
+    for _ in range(25):  # every round is a start that follows nothing of what comes after it
+        for _ in range(rng.randrange(1, 30)):
+            author.step(rng)
+        batch = author.take()
+        store.commit(batch)
+        read = 0
+        conflicts = counting(store, author, tmp_path, pages)
+        await conflicts.walk()
+        assert conflicts.total == recounted(author)
+        assert read <= len(batch.records)
+        seen = max(seen, conflicts.total)
+    assert seen > 3, "nothing was ever in conflict"
+    conflicts = counting(store, author, tmp_path, pages)
+    await conflicts.walk()
+    assert conflicts.total == recounted(author)
+    store.close()
+
+
+async def test_a_walk_past_damage_leaves_no_bookmark(tmp_path: Path) -> None:
+    store, author = open_store(tmp_path / "s"), Author()
+    author.blind(author.create("a"), title="other")
+    store.commit(author.take())
+
+    def damaged(after: int, limit: int) -> list[Changed]:
+        if after:
+            return store.feed.changed(after, limit)
+        raise CorruptRecord("feed", b"")
+
+    past = counting(store, author, tmp_path, damaged)
+    await past.walk()
+    assert past.total == 0
+    repaired = counting(store, author, tmp_path)
+    await repaired.walk()
+    assert repaired.total == 1
+    store.close()
+
+
 async def test_damage_stops_no_walk(tmp_path: Path) -> None:
     store, author = open_store(tmp_path / "s"), Author()
     for n in range(300):
@@ -137,11 +196,7 @@ async def test_damage_stops_no_walk(tmp_path: Path) -> None:
             raise CorruptRecord("feed", b"")
         return rows
 
-    conflicts = OpenConflicts(
-        store_id=lambda: store.store_id,
-        pages=pages,
-        now=lambda key: fields_in_conflict(author.records.get(key), NOTHING_APPROVED),
-    )
+    conflicts = counting(store, author, pages=pages)
     await conflicts.walk()
     assert conflicts.total == 300 - 256
     conflicts.saw(batch)  # what was repaired is told of like any change

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from crdt.document.model import DocumentLimits
+from crdt.view import NOTHING_APPROVED
 from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.documents.troubles import Troubles
 from node.live import Tasks
@@ -32,7 +33,12 @@ def test_the_last_backup_is_read_when_its_note_changes(tmp_path: Path) -> None:
 
 def test_the_gauges_follow_the_notes(tmp_path: Path) -> None:
     metrics = Metrics()
-    conflicts = OpenConflicts(store_id=lambda: "s", pages=lambda _a, _n: (), now=lambda _key: 0)
+    conflicts = OpenConflicts(
+        store_id=lambda: "s",
+        pages=lambda _a, _n: (),
+        read=lambda _key: None,
+        approvals=lambda: NOTHING_APPROVED,
+    )
     noted = Noted(
         metrics=metrics,
         data_dir=tmp_path,
