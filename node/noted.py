@@ -97,7 +97,7 @@ def open_noted(data_dir: Path, metrics: Metrics, tasks: Tasks, engine: Engine) -
         read=read,
         approvals=lambda: engine.replica,
         bookmark=Bookmark(
-            data_dir, "conflicts", store_id=engine.store.store_id, newest=engine.store.feed.newest()
+            data_dir, "conflicts", store_id=engine.store.store_id, newest=engine.store.head.feed
         ),
     )
     troubles = engine.shelf.troubles

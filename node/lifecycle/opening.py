@@ -51,7 +51,7 @@ def open_housekeeping(
             store_id=lambda: engine.store.store_id,
             pages=pages,
             bookmark=Bookmark(
-                data_dir, "origins", store_id=opened.store_id, newest=opened.feed.newest()
+                data_dir, "origins", store_id=opened.store_id, newest=opened.head.feed
             ),
         ),
         spawn=tasks.spawn,

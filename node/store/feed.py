@@ -109,15 +109,6 @@ class Feed:
         if cursor.set_range(number(position + 1)):
             yield from islice(cursor.iternext(), limit)
 
-    def newest(self) -> int:
-        """The position of the last change; 0 before the first."""
-
-        def look(txn: Transaction) -> int:
-            cursor = txn.cursor(db=self._env.tables.feed)
-            return int.from_bytes(cursor.key(), "big") if cursor.last() else 0
-
-        return self._env.read(look)
-
     def position_at(self, ms: int) -> int:
         """The position after which everything arrived at or after a millisecond.
 

@@ -62,7 +62,7 @@ def counting(
 ) -> OpenConflicts:
     bookmark = None
     if data_dir is not None:
-        newest = store.feed.newest()
+        newest = store.head.feed
         bookmark = Bookmark(data_dir, "conflicts", store_id=store.store_id, newest=newest)
     return OpenConflicts(
         store_id=lambda: store.store_id,

@@ -20,7 +20,7 @@ class Reading:
     def __init__(self, store: Store, maker: Maker, data_dir: Path) -> None:
         self.store, self.maker = store, maker
         self.bookmark = Bookmark(
-            data_dir, "origins", store_id=store.store_id, newest=store.feed.newest()
+            data_dir, "origins", store_id=store.store_id, newest=store.head.feed
         )
         self.rows = 0
         self.origins = Origins()
