@@ -52,7 +52,7 @@ def check_campaign(events: Iterable[Event]) -> Campaign:
         events: of one file, in order; read once.
 
     Raises:
-        ValueError: a cycle has a workload that no checker knows.
+        ValueError: a cycle has a workload that no checker knows, or lines that it never writes.
     """
     campaign = Campaign()
     left: dict[int, Mapping[str, str]] = {}
@@ -119,7 +119,11 @@ def _judge(block: list[Event], campaign: Campaign, left: dict[int, Mapping[str, 
     if cycle.verdict is None and (unread or not cycle.finals):
         campaign.unfinished.append(number)
         return
-    judged = check_cycle(block)
+    try:
+        judged = check_cycle(block)
+    except (AttributeError, KeyError, TypeError) as error:
+        what = f"{type(error).__name__} {error}"
+        raise ValueError(f"cycle {number}: not what its workload writes: {what}") from error
     campaign.judged.append(judged)
     if judged.verdict == "pass":
         campaign.anomalies.extend(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from chaos.check import command
 from chaos.check.campaign import check_campaign
 from chaos.history import parse
-from tests.unit.chaos.check.rig_model import Row, clean, final_record
+from tests.unit.chaos.check.rig_model import WORKLOADS, Row, clean, final_record
 
 BEGIN: Row = {
     "kind": "begin",
@@ -121,6 +122,26 @@ def test_what_is_no_history_is_two(
     assert command.run(argparse.Namespace(history=path, json=False)) == 2
     assert command.run(argparse.Namespace(history=tmp_path / "none", json=False)) == 2
     assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_history_that_somebody_edited_is_judged_or_refused(workload: str, tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    rows = [BEGIN, *settled(workload)]
+    codes = set()
+    for _ in range(60):
+        edited = json.loads(json.dumps(rows))
+        row = rng.choice(edited)
+        name = rng.choice(sorted(row))
+        if rng.random() < 0.5:
+            del row[name]
+        else:
+            row[name] = rng.choice([None, 0, "", [], {}, [[]], {"a": None}])
+        codes.add(run(tmp_path, edited, "--json"))
+    assert codes <= {0, 1, 2}
+    assert 2 in codes
 
 
 def test_a_cycle_that_was_cut_off_is_told_and_not_judged() -> None:
