@@ -7,6 +7,8 @@ import pytest
 
 from chaos.catalogue import CATALOGUE
 from chaos.report import markdown
+from chaos.report.figures import report_of
+from chaos.report.parts import read_parts
 from tests.architecture.track_record import (
     BEGIN,
     COMMAND,
@@ -66,3 +68,13 @@ def test_a_document_without_a_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no place"):
         renewed(text)
     assert table() in renewed(f"a{BEGIN}old{END}b")
+
+
+def test_the_tables_are_what_the_kept_parts_of_the_campaign_say() -> None:
+    parts = sorted((ROOT / "docs" / "campaign").glob("part-*.jsonl.gz"))
+    assert parts
+    names = {code: one.name for code, one in CATALOGUE.items()}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == markdown.into(text, report_of(read_parts(parts), names)), (
+        "run mnemesh chaos report docs/campaign/part-*.jsonl.gz --into docs/CHAOS-REPORT.md"
+    )
