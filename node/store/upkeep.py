@@ -1,7 +1,8 @@
 """What a store does about its own growth, each in short transactions of its own.
 
 Law: governance is never truncated. Bundles leave the log oldest arrival first, and the floor
-of their actor rises in the same transaction. Every job is bounded and says whether there is
+of their actor rises in the same transaction. What this node alone holds stays, whatever the budget:
+its signed bundle is all that others will believe. Every job is bounded and says whether there is
 more to do, so that writes never wait long behind one.
 """
 
@@ -30,6 +31,7 @@ from node.store.writing import put_head
 _MS_PER_DAY: Final = 86_400_000
 BUNDLES_PER_JOB: Final = 500
 ROWS_PER_JOB: Final = 2_000
+_VALVE: Final = 16
 _NO_MARKS: Final[Mapping[bytes, int]] = {}
 
 
@@ -40,16 +42,19 @@ class LogRule:
     Attributes:
         rows: the clock that each other member last acknowledged; a member without a present
             link has an empty one. Empty means that nobody else needs the log.
-        log_bytes_max: above this the oldest go although somebody lacks them. The private
-            lane has the same budget of its own.
+        log_bytes_max: above this the oldest go although somebody lacks them, if `copies` hold
+            them; above sixteen times as much in any case. The private lane has the same budget of
+            its own.
         log_bytes_min: below this nothing goes although everybody has it, but for erasures.
         log_ms_max: what arrived longer ago goes in any case.
+        copies: so many members, this one among them, must be known to hold what the budget takes.
     """
 
     rows: Sequence[Clock]
     log_bytes_max: int
     log_bytes_min: int
     log_ms_max: int
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +103,18 @@ def truncate(
     removed = total = 0
 
     def may_go(at: bytes, entry: LogEntry, held: int) -> bool:
-        if entry.ms < oldest_ms or held > rule.log_bytes_max:
-            return True
         lane = entry.actor[:1]
+        holders = [row for row in rule.rows if row.get(entry.actor, 0) >= entry.last]
+        if entry.ms < oldest_ms or held > _VALVE * rule.log_bytes_max:
+            return True
+        if held > rule.log_bytes_max and (lane == PRIVATE or len(holders) + 1 >= rule.copies):
+            return True
         marked = int.from_bytes(at, "big") <= marks.get(lane, 0)
         if lane == PRIVATE:
             return marked  # nobody else has it, so nobody else can need it
         if held <= rule.log_bytes_min and not marked:
             return False
-        return all(row.get(entry.actor, 0) >= entry.last for row in rule.rows)
+        return len(holders) == len(rule.rows)
 
     for field in ("log_bytes", "private_bytes"):
         name = "log_data" if field == "log_bytes" else "log_private"

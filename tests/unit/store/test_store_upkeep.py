@@ -34,9 +34,15 @@ MONTH = days(30)
 
 
 def rule(
-    rows: Sequence[Clock] = (), most: int = 10**9, least: int = 0, age: int = MONTH
+    rows: Sequence[Clock] = (),
+    most: int = 10**9,
+    least: int = 0,
+    age: int = MONTH,
+    copies: int = 1,
 ) -> LogRule:
-    return LogRule(rows=rows, log_bytes_max=most, log_bytes_min=least, log_ms_max=age)
+    return LogRule(
+        rows=rows, log_bytes_max=most, log_bytes_min=least, log_ms_max=age, copies=copies
+    )
 
 
 def log_sizes(store: Store) -> tuple[int, int, int]:
@@ -78,6 +84,25 @@ def test_size_and_age_beat_a_peer_that_lacks_it(store: Store) -> None:
     assert log_sizes(store)[1] == 7
     store.truncate(rule([{}], age=days(1)), T0_MS + days(1) + 5)
     assert log_sizes(store) == (10, 5, 5)
+
+
+def test_a_budget_takes_nothing_that_too_few_members_hold(store: Store) -> None:
+    filled(store)
+    per_bundle = store.head.log_bytes // 10
+    rows = [{actor(): 6}, {actor(): 3}, {}, {}]
+    done = store.truncate(rule(rows, most=per_bundle, copies=4), T0_MS)
+    assert done.floors.keys() == {actor(PRIVATE)}
+    assert log_sizes(store)[1] == 10
+    store.truncate(rule(rows, most=per_bundle, copies=3), T0_MS)
+    assert log_sizes(store)[1] == 7
+    store.truncate(rule(rows, most=per_bundle, copies=2), T0_MS)
+    assert log_sizes(store)[1] == 4
+    assert store.truncate(rule(rows, most=per_bundle, copies=2), T0_MS).bundles == 0
+    # Far above it, or too old, everything goes: a log is no place for what nobody ever takes.
+    store.truncate(rule(rows, most=per_bundle // 6, copies=2), T0_MS)
+    assert log_sizes(store)[1] == 2
+    store.truncate(rule(rows, age=days(1), copies=2), T0_MS + days(2))
+    assert log_sizes(store)[1] == 0
 
 
 def test_governance_is_never_truncated(store: Store) -> None:
