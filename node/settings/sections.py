@@ -91,7 +91,10 @@ class Storage:
         help="Size of the sparse address range of the store; grows by itself when too small.",
     )
     log_bytes_max: int = setting(
-        4 << 30, minimum=1 << 20, unit="bytes", help="Size above which the oldest log goes."
+        4 << 30,
+        minimum=1 << 20,
+        unit="bytes",
+        help="Size above which the oldest log goes, as far as W members hold it.",
     )
     log_bytes_min: int = setting(
         64 << 20, minimum=0, unit="bytes", help="Size of log that stays although all hold it."

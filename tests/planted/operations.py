@@ -93,6 +93,11 @@ OPERATIONS: Final = (
         watch=Watch(property=("tests/property/test_conflicts_open.py",)),
     ),
     Planted(
+        name="82-budget-takes-what-nobody-else-holds",
+        meaning="the size of the log alone decides what leaves it, be it the only copy",
+        watch=Watch(property=("tests/unit/store/test_store_upkeep.py",)),
+    ),
+    Planted(
         name="86-doctor-ends-at-the-first-bad-section",
         meaning="the doctor looks no further when one section is critical",
         watch=Watch(property=("tests/unit/doctor/test_doctor_sections.py",)),
