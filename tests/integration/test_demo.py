@@ -28,6 +28,8 @@ def start(folder: Path, *flags: str) -> "subprocess.Popen[str]":
             text=True,
             env=clean_environment() | {"TMPDIR": str(folder), "NO_COLOR": "1"},
             start_new_session=True,
+            # A test run that a shell put into the background ignores it, and its children would.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one thread
         )
 
 
