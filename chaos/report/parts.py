@@ -117,4 +117,6 @@ def _named(part: Campaign) -> str:
 
 def _played_by(part: Campaign) -> dict[str, object]:
     plan = part.begin.get("plan")
-    return {key: said for key, said in plan.items() if key != "played"} if plan else {}
+    if not isinstance(plan, dict):
+        return {}
+    return {key: said for key, said in plan.items() if key != "played"}

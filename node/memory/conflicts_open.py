@@ -120,10 +120,9 @@ class OpenConflicts:
                 self._note(key, change.after, change.approved_after)
 
     def _note(self, key: bytes, record: Record | None, approvals: Approvals) -> None:
-        count = fields_in_conflict(record, approvals)
-        before = self._open.pop(key, 0)
+        count, before = 0, self._open.pop(key, 0)
         if has_rivals(record):
-            self._open[key] = count
+            count = self._open[key] = fields_in_conflict(record, approvals)
         self._total += count - before
 
     async def walk(self) -> None:

@@ -19,6 +19,7 @@ from tests.planting import Patch, planted
 from tests.property import governance_laws as laws
 from tests.property.ballots import decided, drawn_by
 from tests.property.governance_histories import KINDS
+from tests.simulation.controls import replaced_anywhere
 
 SEEDS = 400
 Check = Callable[[Any, Random], None]
@@ -73,16 +74,6 @@ def laxest() -> Patch:
 def unseen() -> Patch:
     """The place of what it never saw is taken all the same."""
     return Governance, "_has_seen", lambda _self, _heads, _dots: True
-
-
-def replaced_anywhere(plain: Any) -> Any:
-    def replaced(held: Any, about: str, op: Any) -> Any:
-        for other, ops in list(held.items()):
-            left = tuple(one for one in ops if one.dot not in op.supersedes)
-            held = held if left == ops else held.put(other, left or None)
-        return plain(held, about, op)
-
-    return replaced
 
 
 def anything() -> Patch:

@@ -218,8 +218,8 @@ def _strongest_role() -> list[planting.Patch]:
     return [(governance_tally, "weakest", strongest)]
 
 
-def _takes_any_place() -> list[planting.Patch]:
-    plain = governance_tally._replaced
+def replaced_anywhere(plain: Any) -> Any:
+    """What an operation names goes, whatever it is about."""
 
     def replaced(held: Any, about: str, op: Op) -> Any:
         for other, ops in list(held.items()):
@@ -227,7 +227,11 @@ def _takes_any_place() -> list[planting.Patch]:
             held = held if left == ops else held.put(other, left or None)
         return plain(held, about, op)
 
-    return [(governance_tally, "_replaced", replaced)]
+    return replaced
+
+
+def _takes_any_place() -> list[planting.Patch]:
+    return [(governance_tally, "_replaced", replaced_anywhere(governance_tally._replaced))]
 
 
 def _early_seal() -> list[planting.Patch]:
