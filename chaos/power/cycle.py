@@ -201,7 +201,7 @@ def judge(
             lay_out(image.tree, place, recorded.log, image.number)
             deep = image.number % _DEEP_EVERY == 0
             told = opener.open(Order(image.number, place / data_dir, deep))
-            shutil.rmtree(place)
+            take_away(place)
             tally.take(image, told)
             progress("images", image.number + 1, count)
     log = recorded.log
@@ -244,6 +244,18 @@ def lay_out(tree: Tree, place: Path, log: WriteLog, number: int) -> None:
             data = last.get(len(data), data) if number % 3 == 1 else b""  # noqa: PLW2901 - see above
         path.write_bytes(data)
         path.chmod(0o600)
+
+
+def take_away(place: Path) -> None:
+    """Remove an image that was looked at.
+
+    What opened it may have a thread that still makes a lock file in it by its path: tantivy
+    reads an index once more beside whoever opened it. So the path goes first, at once, and no
+    folder is found filled again by whoever has just emptied it.
+    """
+    gone = place.with_name(f"{place.name}-gone")
+    place.rename(gone)
+    shutil.rmtree(gone)
 
 
 class _Tally:
