@@ -4,7 +4,6 @@ Law: a note is read again only when it changed; one that is missing or torn give
 alert can tell from any moment. The notes are written by others: the backup, the restore.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from node.backup.notes import LAST_BACKUP, RECOVERING
 from node.documents.troubles import Troubles
 from node.facts import read_note
 from node.live import Tasks
-from node.memory.conflicts_open import OpenConflicts
+from node.memory.conflicts_open import REST_SECONDS, OpenConflicts
 from node.metrics import Metrics
 from node.replication.engine import Engine
-from node.store.bookmark import Bookmark
-from node.store.feed import Changed
+from node.store.walk import FeedWalk
 
 
 @dataclass(slots=True)
@@ -85,20 +83,15 @@ class Noted:
 def open_noted(data_dir: Path, metrics: Metrics, tasks: Tasks, engine: Engine) -> Noted:
     """Over the store of an engine; follows its commits."""
 
-    def changed(after: int, limit: int) -> Sequence[Changed]:
-        return engine.store.feed.changed(after, limit)  # of the store that there is by then
-
     def read(key: bytes) -> Record | None:
         return engine.replica.read(key)
 
     conflicts = OpenConflicts(
-        store_id=lambda: engine.store.store_id,
-        pages=changed,
+        walk=FeedWalk.beside(
+            data_dir, "conflicts", lambda: engine.store, rest_seconds=REST_SECONDS
+        ),
         read=read,
         approvals=lambda: engine.replica,
-        bookmark=Bookmark(
-            data_dir, "conflicts", store_id=engine.store.store_id, newest=engine.store.head.feed
-        ),
     )
     troubles = engine.shelf.troubles
     engine.on_commit += [conflicts.saw, troubles.saw]

@@ -26,7 +26,6 @@ from node.lifecycle.archive import Place
 from node.lifecycle.derived import anywhere
 from node.lifecycle.ledger import Intent
 from node.lifecycle.lifecycle import Lifecycle
-from node.lifecycle.origins import Pages
 from node.lifecycle.parts import Work, write_all
 from node.lifecycle.sweeping import Sweeping
 from node.links.index import COLLECTION as LINK
@@ -34,7 +33,7 @@ from node.links.link import DERIVATIONS, Link, link_of
 from node.memory.drafts import COLLECTION, delete
 from node.memory.memories import Ask
 from node.memory.problems import Shortfall
-from node.store.bookmark import Bookmark
+from node.store.walk import FeedWalk
 
 ROUND_ITEMS_MAX: Final = 500
 OWED_MAX: Final = 100_000
@@ -54,9 +53,7 @@ class Membership:
         read: the record under a key.
         erasures: how many erasures the store has marked and not seen through.
         erased: whether the record under a key is among them.
-        store_id: names the store; when it changes, everything is looked at again.
-        pages: reads its feed.
-        bookmark: up to where an earlier start has read it.
+        walk: over the feed of the store; when that is another, everything is looked at again.
     """
 
     me: bytes
@@ -65,9 +62,7 @@ class Membership:
     read: Callable[[bytes], Record | None]
     erasures: Callable[[], int]
     erased: Callable[[bytes], bool]
-    store_id: Callable[[], str]
-    pages: Pages
-    bookmark: Bookmark | None = None
+    walk: FeedWalk
 
     def acts_on(self, held: Held) -> bool:
         """Whether it falls to this node to end or change a record by itself."""
@@ -138,7 +133,7 @@ class Housekeeping:
         if self._busy or not self._membership.serves():
             return
         due = self._monotonic() >= self._due
-        owed = self._owed or self._fresh or self._looked != self._membership.store_id()
+        owed = self._owed or self._fresh or self._looked != self._membership.walk.store_id()
         if due or owed or self._begun():
             self._spawn(self._round(sweep=due))
 
@@ -178,12 +173,10 @@ class Housekeeping:
     async def look(self, *, again: bool = False) -> None:
         """Find what is said to come of what was erased: in all there is, or in what came."""
         membership, lifecycle = self._membership, self._lifecycle
-        store, names = membership.store_id(), list(self._fresh)
+        store, names = membership.walk.store_id(), list(self._fresh)
         if membership.erasures():
             if lifecycle.origins.store != store:
-                await lifecycle.origins.follow(
-                    membership.store_id, membership.pages, membership.read, membership.bookmark
-                )
+                await lifecycle.origins.follow(membership.walk, membership.read)
             if again or self._looked != store:
                 names = list(lifecycle.index.every())
                 for source in lifecycle.origins.sources():

@@ -4,7 +4,6 @@ Law: composition only; everything is asked anew at each use.
 """
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from crdt.record import Record
@@ -13,9 +12,8 @@ from node.lifecycle.housekeeping import Housekeeping, Membership
 from node.lifecycle.ledger import FOLDER, Ledger
 from node.live import Live, Tasks
 from node.replication.engine import Engine
-from node.store.bookmark import Bookmark
-from node.store.feed import Changed
 from node.store.schema import name_of
+from node.store.walk import FeedWalk
 
 
 def open_forgetting(data_dir: Path, engine: Engine) -> Ledger:
@@ -27,7 +25,7 @@ def open_housekeeping(
     data_dir: Path, live: Live, tasks: Tasks, engine: Engine, services: Services
 ) -> Housekeeping:
     """The rounds over an engine's memories."""
-    readiness, opened = engine.readiness, engine.store
+    readiness = engine.readiness
 
     def serves() -> bool:
         return readiness.reason() is None and engine.replica.joined
@@ -35,9 +33,6 @@ def open_housekeeping(
     # Another replica and another store after the store was replaced.
     def read(key: bytes) -> Record | None:
         return engine.replica.read(key)
-
-    def pages(after: int, limit: int) -> Sequence[Changed]:
-        return engine.store.feed.changed(after, limit)
 
     keeping = Housekeeping(
         lifecycle=services.lifecycle,
@@ -48,11 +43,7 @@ def open_housekeeping(
             read=read,
             erasures=lambda: len(engine.store.erasures),
             erased=lambda key: name_of(key) in engine.store.erasures,
-            store_id=lambda: engine.store.store_id,
-            pages=pages,
-            bookmark=Bookmark(
-                data_dir, "origins", store_id=opened.store_id, newest=opened.head.feed
-            ),
+            walk=FeedWalk.beside(data_dir, "origins", lambda: engine.store),
         ),
         spawn=tasks.spawn,
         interval_secs=live.settings.storage.maintenance_interval_secs,

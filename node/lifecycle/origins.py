@@ -6,9 +6,7 @@ consolidation that has a memory's words no more, never miss one that has: of con
 all count, and links, which anybody may end, count for nothing here.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Final
 
 from crdt.dot import DATA, PRIVATE
@@ -17,17 +15,13 @@ from crdt.record import Record
 from crdt.state import Batch
 from node.lifecycle.composing import CONSOLIDATION, ids_in
 from node.memory.drafts import COLLECTION
-from node.store.bookmark import Bookmark, Place
 from node.store.feed import Changed
+from node.store.walk import FeedWalk
 
 _MEMORY: Final = b"memory/"
 _NAME_AT: Final = slice(1, 1 + len(_MEMORY))
 _ID_AT: Final = 1 + len(_MEMORY)
 _SAYS: Final = CONSOLIDATION.encode()
-_PAGE_ROWS: Final = 256
-
-Pages = Callable[[int, int], Sequence[Changed]]
-"""Records changed after a position of the feed, at most so many; called from a thread."""
 
 
 class Origins:
@@ -70,44 +64,24 @@ class Origins:
             if not above:
                 del self._above[one]
 
-    def keys(self) -> list[str]:
-        """Of the records of all consolidations, in hex."""
+    def keys(self) -> list[bytes]:
+        """Of the records of all consolidations."""
         lanes = {False: DATA, True: PRIVATE}
-        return [record_key(lanes[lane], COLLECTION, ident).hex() for lane, ident in self._below]
+        return [record_key(lanes[lane], COLLECTION, ident) for lane, ident in self._below]
 
-    async def follow(
-        self,
-        store_id: Callable[[], str],
-        pages: Pages,
-        read: Callable[[bytes], Record | None],
-        bookmark: Bookmark | None,
-    ) -> None:
+    async def follow(self, walk: FeedWalk, read: Callable[[bytes], Record | None]) -> None:
         """Read what the store holds, giving way; nothing is known when another took its place.
 
         Args:
-            store_id: names the store that there is.
-            pages: reads its feed.
+            walk: over its feed.
             read: the newest state of a record, by its key; asked on the loop.
-            bookmark: where an earlier start ended; None to read all of it.
         """
         self.begin()
-        store = store_id()
-        at, found = (0, None) if bookmark is None else bookmark.of(store)
-        keys = [bytes.fromhex(key) for key in found or ()]
-        began, more = at, True
-        while keys or more:
-            for key in keys:
-                self.note(key[_ID_AT:].decode(), read(key), private=key[:1] == PRIVATE)
-            if more:
-                at, keys, more = await asyncio.to_thread(_page, pages, at)
-            else:
-                keys = []
-            if store_id() != store:
-                return
-        self.store = store
-        if bookmark is not None and at > began:
-            with suppress(OSError):  # the next start reads a little more
-                await asyncio.to_thread(bookmark.put, store, Place(at, self.keys()))
+
+        def note(key: bytes) -> None:
+            self.note(key[_ID_AT:].decode(), read(key), private=key[:1] == PRIVATE)
+
+        self.store = await walk.go(wanted=_may_be_one, note=note, found=self.keys) or ""
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
@@ -125,13 +99,6 @@ class Origins:
         self._above.clear()
 
 
-def _page(pages: Pages, after: int) -> tuple[int, list[bytes], bool]:
-    """(position, keys of what may be consolidations, whether there is more)."""
-    rows = pages(after, _PAGE_ROWS)
+def _may_be_one(row: Changed) -> bool:
     # Looked for in the bytes: of a million memories a few are consolidations.
-    keys = [
-        row.key
-        for row in rows
-        if row.key[_NAME_AT] == _MEMORY and row.data is not None and _SAYS in row.data
-    ]
-    return (rows[-1].position if rows else after), keys, len(rows) == _PAGE_ROWS
+    return row.data is not None and row.key[_NAME_AT] == _MEMORY and _SAYS in row.data

@@ -4,13 +4,10 @@ Law: derived and local, and exact once the store was walked. It follows the comm
 there before is found by one walk over the feed, off the loop and giving way, from where the walk of
 the start before it ended. Only records of which a field has several values are kept in mind, so a
 million calm memories cost nothing. Until the walk is over the count is too low, never too high; it
-begins anew over another store. A damaged row hides its neighbours from the walk, until somebody
-changes or repairs them.
+begins anew over another store. A damaged record is counted when it is repaired.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Final, TypeGuard
 
 from crdt.dot import DATA, PRIVATE
@@ -22,17 +19,12 @@ from crdt.state import Batch
 from crdt.view import Approvals, in_conflict, shown, winner
 from node.documents.sheet import CONTENT, KIND
 from node.memory.drafts import COLLECTION
-from node.store.bookmark import Bookmark, Place
-from node.store.errors import CorruptRecord
 from node.store.feed import Changed
+from node.store.walk import FeedWalk
 
 _STARTS: Final = (record_key(DATA, COLLECTION, ""), record_key(PRIVATE, COLLECTION, ""))
-_PAGE_ROWS: Final = 256
-_REST_SECONDS: Final = 0.01
-
-
-Pages = Callable[[int, int], Sequence[Changed]]
-"""Records changed after a position of the feed, at most so many; called from a thread."""
+REST_SECONDS: Final = 0.01
+"""Between two pages of the walk: nobody waits for it."""
 
 
 def has_rivals(record: Record | None) -> TypeGuard[Record]:
@@ -75,33 +67,25 @@ class OpenConflicts:
     """Counts them.
 
     Args:
-        store_id: names the store that is followed now.
-        pages: reads its feed.
+        walk: over the feed of the store that is followed.
         read: the newest state of a record, by its key; asked on the loop.
         approvals: what is approved now.
-        bookmark: where the last walk ended; None to walk all of the store every time.
     """
 
     def __init__(
         self,
         *,
-        store_id: Callable[[], str],
-        pages: Pages,
+        walk: FeedWalk,
         read: Callable[[bytes], Record | None],
         approvals: Callable[[], Approvals],
-        bookmark: Bookmark | None = None,
     ) -> None:
-        self._store_id = store_id
-        self._pages = pages
+        self._walk = walk
         self._read = read
         self._approvals = approvals
-        self._bookmark = bookmark
         self._store: str | None = None
         self._open: dict[bytes, int] = {}
         """By the key of every record that has rivals: its fields in conflict."""
         self._total = 0
-        self._hidden = False
-        """Whether the walk came by a damaged row: the next start looks again."""
 
     @property
     def total(self) -> int:
@@ -111,7 +95,7 @@ class OpenConflicts:
     @property
     def stale(self) -> bool:
         """Whether the store is another one than the one that was walked."""
-        return self._store != self._store_id()
+        return self._store != self._walk.store_id()
 
     def saw(self, batch: Batch) -> None:
         """Follow a commit."""
@@ -126,48 +110,15 @@ class OpenConflicts:
         self._total += count - before
 
     async def walk(self) -> None:
-        """Read what the store held; returns when all of it is counted.
-
-        What changes meanwhile is told by the commits, and what shows now is asked for here, so
-        it does not matter in which order the two are heard.
-        """
-        store = self._store = self._store_id()
+        """Read what the store held; returns when all of it is counted."""
+        self._store = self._walk.store_id()
         self._open.clear()
-        self._total, at = 0, 0
-        self._hidden = False
-        if self._bookmark is not None:
-            at, found = self._bookmark.of(store)
-            await self._note_all([bytes.fromhex(key) for key in found or ()])
-        began, more = at, True
-        while more:
-            if self.stale:
-                return
-            at, keys, more = await asyncio.to_thread(self._page, at)
-            await self._note_all(keys)
-            if more:
-                await asyncio.sleep(_REST_SECONDS)
-        if self._bookmark is not None and at > began and not self._hidden and not self.stale:
-            place = Place(at, [key.hex() for key in self._open])
-            with suppress(OSError):  # the next start reads a little more
-                await asyncio.to_thread(self._bookmark.put, store, place)
+        self._total = 0
 
-    async def _note_all(self, keys: Sequence[bytes]) -> None:
-        for step, key in enumerate(keys, start=1):
+        def note(key: bytes) -> None:
             self._note(key, self._read(key), self._approvals())
-            if step % _PAGE_ROWS == 0:
-                await asyncio.sleep(0)
 
-    def _page(self, after: int) -> tuple[int, list[bytes], bool]:
-        """(position, keys of memories that may be in conflict, whether there is more)."""
-        try:
-            rows = self._pages(after, _PAGE_ROWS)
-        except (
-            CorruptRecord
-        ):  # the scrub tells of it; what stands beside it is counted when repaired
-            self._hidden = True
-            return after + _PAGE_ROWS, [], True
-        keys = [row.key for row in rows if _worth_a_look(row)]
-        return (rows[-1].position if rows else after), keys, len(rows) == _PAGE_ROWS
+        await self._walk.go(wanted=_worth_a_look, note=note, found=lambda: self._open)
 
 
 def _worth_a_look(row: Changed) -> bool:

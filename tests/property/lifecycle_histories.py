@@ -31,6 +31,7 @@ from node.memory.problems import RequestError
 from node.replication.rivals import classes
 from node.store.erasures import erasing
 from node.store.feed import Changed
+from node.store.walk import FeedWalk
 from tests.unit.crdt.rig import shared_state, spread
 from tests.unit.governing.rig import Governed, asked
 
@@ -57,8 +58,7 @@ class Living(Governed):
             read=self.node.replica.read,
             erasures=lambda: len(self.erased()),
             erased=lambda key: key in self.erased(),
-            store_id=lambda: "one",
-            pages=self._changed,
+            walk=FeedWalk(store_id=lambda: "one", pages=self._changed),
         )
         self.keeping = Housekeeping(
             lifecycle=self.life, membership=membership, spawn=lambda _: None,

@@ -10,11 +10,11 @@ from crdt.dot import DATA, PRIVATE
 from crdt.op import Kind
 from crdt.record_codec import decode
 from crdt.view import NOTHING_APPROVED, in_conflict
-from node.memory.conflicts_open import OpenConflicts, Pages, fields_in_conflict
+from node.memory.conflicts_open import OpenConflicts, fields_in_conflict
 from node.store import Store
 from node.store.bookmark import Bookmark
-from node.store.errors import CorruptRecord
 from node.store.feed import Changed
+from node.store.walk import FeedWalk, Pages
 from tests.unit.store.rig import Maker, open_store
 
 _FIELDS = ("title", "content", "priority")
@@ -65,11 +65,13 @@ def counting(
         newest = store.head.feed
         bookmark = Bookmark(data_dir, "conflicts", store_id=store.store_id, newest=newest)
     return OpenConflicts(
-        store_id=lambda: store.store_id,
-        pages=pages or store.feed.changed,
+        walk=FeedWalk(
+            store_id=lambda: store.store_id,
+            pages=pages or store.feed.changed,
+            bookmark=bookmark,
+        ),
         read=author.records.get,
         approvals=lambda: NOTHING_APPROVED,
-        bookmark=bookmark,
     )
 
 
@@ -106,8 +108,7 @@ async def test_it_follows_commits_and_starts_from_what_the_store_holds(
 async def test_what_changes_while_the_store_is_walked_is_counted_once(
     tmp_path: Path, rng: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.memory.conflicts_open._PAGE_ROWS", 4)
-    monkeypatch.setattr("node.memory.conflicts_open._REST_SECONDS", 0)
+    monkeypatch.setattr("node.store.walk.PAGE_ROWS", 4)
     store, author = open_store(tmp_path / "s"), Author()
     for _ in range(400):
         author.step(rng)
@@ -161,46 +162,6 @@ async def test_the_next_start_reads_what_changed_since_the_last_one(
     conflicts = counting(store, author, tmp_path, pages)
     await conflicts.walk()
     assert conflicts.total == recounted(author)
-    store.close()
-
-
-async def test_a_walk_past_damage_leaves_no_bookmark(tmp_path: Path) -> None:
-    store, author = open_store(tmp_path / "s"), Author()
-    author.blind(author.create("a"), title="other")
-    store.commit(author.take())
-
-    def damaged(after: int, limit: int) -> list[Changed]:
-        if after:
-            return store.feed.changed(after, limit)
-        raise CorruptRecord("feed", b"")
-
-    past = counting(store, author, tmp_path, damaged)
-    await past.walk()
-    assert past.total == 0
-    repaired = counting(store, author, tmp_path)
-    await repaired.walk()
-    assert repaired.total == 1
-    store.close()
-
-
-async def test_damage_stops_no_walk(tmp_path: Path) -> None:
-    store, author = open_store(tmp_path / "s"), Author()
-    for n in range(300):
-        author.blind(author.create(f"{n}"), title="other")
-    batch = author.take()
-    store.commit(batch)
-
-    def pages(after: int, limit: int) -> list[Changed]:
-        rows = store.feed.changed(after, limit)
-        if any(row.position == 10 for row in rows):
-            raise CorruptRecord("feed", b"")
-        return rows
-
-    conflicts = counting(store, author, pages=pages)
-    await conflicts.walk()
-    assert conflicts.total == 300 - 256
-    conflicts.saw(batch)  # what was repaired is told of like any change
-    assert conflicts.total == 300
     store.close()
 
 

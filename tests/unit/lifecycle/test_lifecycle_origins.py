@@ -1,6 +1,7 @@
 """What a node knows of where consolidations come from is what the store says, start after start."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from node.lifecycle.origins import Origins
 from node.store import Store
 from node.store.bookmark import Bookmark
 from node.store.feed import Changed
+from node.store.walk import FeedWalk
 from tests.unit.store.rig import Maker, open_store
 
 
@@ -31,10 +33,11 @@ class Reading:
         return rows
 
     async def follow(self) -> Origins:
-        await self.origins.follow(
-            lambda: self.store.store_id, self.pages, self.maker.records.get, self.bookmark
-        )
+        await self.origins.follow(self.walk(lambda: self.store.store_id), self.maker.records.get)
         return self.origins
+
+    def walk(self, store_id: Callable[[], str]) -> FeedWalk:
+        return FeedWalk(store_id=store_id, pages=self.pages, bookmark=self.bookmark)
 
 
 def composed_of(*names: str) -> dict[str, list[str]]:
@@ -90,7 +93,7 @@ async def test_a_store_that_was_replaced_meanwhile_is_not_known(tmp_path: Path, 
         asked += 1
         return "another" if asked > at else store.store_id
 
-    await start.origins.follow(store_id, start.pages, maker.records.get, start.bookmark)
+    await start.origins.follow(start.walk(store_id), maker.records.get)
     assert start.origins.store == ""
     assert not (tmp_path / "derived").exists()
     store.close()

@@ -11,6 +11,7 @@ from node.live import Tasks
 from node.memory.conflicts_open import OpenConflicts
 from node.metrics import Metrics
 from node.noted import LastBackup, Noted
+from node.store.walk import FeedWalk
 
 
 def test_the_last_backup_is_read_when_its_note_changes(tmp_path: Path) -> None:
@@ -34,8 +35,7 @@ def test_the_last_backup_is_read_when_its_note_changes(tmp_path: Path) -> None:
 def test_the_gauges_follow_the_notes(tmp_path: Path) -> None:
     metrics = Metrics()
     conflicts = OpenConflicts(
-        store_id=lambda: "s",
-        pages=lambda _a, _n: (),
+        walk=FeedWalk(store_id=lambda: "s", pages=lambda _a, _n: ()),
         read=lambda _key: None,
         approvals=lambda: NOTHING_APPROVED,
     )
