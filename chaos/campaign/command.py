@@ -68,8 +68,11 @@ def add_command(subparsers: "Subparsers") -> None:
     run.add_argument("--nodes", type=int, metavar="N")
     run.add_argument("--quorum-writes", type=int, metavar="W")
     run.add_argument("--folder", type=Path, default=_FOLDER, metavar="DIR")
-    run.add_argument("--resume", action="store_true", help="go on with the campaign of the folder")
-    run.add_argument(
+    goes_on = run.add_mutually_exclusive_group()
+    goes_on.add_argument(
+        "--resume", action="store_true", help="go on with the campaign of the folder"
+    )
+    goes_on.add_argument(
         "--after",
         type=Path,
         nargs="+",

@@ -68,6 +68,15 @@ def test_a_class_that_is_not_played_is_named_when_a_campaign_goes_on(
     assert not begun.history.exists()
 
 
+def test_a_campaign_goes_on_in_its_folder_or_behind_parts(
+    begun: CampaignFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(begun.path, "--resume", "--after", "part-1.jsonl.gz")
+    assert ended.value.code == 2
+    assert "--after: not allowed with argument --resume" in capsys.readouterr().err
+
+
 def test_a_history_that_cannot_be_read_is_named_when_a_campaign_goes_on(
     begun: CampaignFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
