@@ -15,6 +15,7 @@ from crdt.bundle import read_bundle
 from crdt.clock import Clock
 from crdt.digest import move, weight
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Actor, Dot
+from crdt.log_rule import LogRule
 from crdt.overlay import pending_key
 from crdt.pending import decode_pending, encode_pending
 from crdt.record import join
@@ -155,13 +156,12 @@ class MemoryState:
         out.digest, out.arrivals, out.genesis = self.digest, self.arrivals, self.genesis
         return out
 
-    def truncate(self, rows: Iterable[Mapping[Actor, int]], keep: int) -> dict[Actor, int]:
-        """Cut the data log, oldest arrival first, of what all rows cover or is past `keep`.
+    def truncate(self, rule: LogRule) -> dict[Actor, int]:
+        """Cut the data log, oldest arrival first.
 
         Returns:
             The new floors.
         """
-        clocks = list(rows)
         entries = sorted(
             (arrival, bundle)
             for actor, held in self.log.items()
@@ -169,16 +169,15 @@ class MemoryState:
             for arrival, bundle in held
         )
         floors: dict[Actor, int] = {}
-        left = len(entries)
+        left = sum(len(bundle.data) for _, bundle in entries)
         for _, bundle in entries:
-            settled = all(row.get(bundle.actor, 0) >= bundle.last for row in clocks)
-            if left <= keep and not settled:
+            if not rule.lets_go(bundle.actor, bundle.last, held=left):
                 break
             self.log[bundle.actor].pop(0)
             row = self.actors[bundle.actor]
             self.actors[bundle.actor] = replace(row, floor=bundle.last)
             floors[bundle.actor] = bundle.last
-            left -= 1
+            left -= len(bundle.data)
         return floors
 
     # --- snapshots ---------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from crdt.clock import Clock
 from crdt.dot import NodeId
+from crdt.log_rule import rows_of
 from node.erasing.compacting import Compactor
 from node.erasing.telling import TOPIC, Question, State, decode, encode
 from node.errors import NodeError
@@ -131,7 +132,7 @@ class Erasing:
 
     def _settle(self, left: Left) -> None:
         """Find out what nothing can move any more, in two steps, each of which may take long."""
-        rows = self._cutter.rows()
+        rows = rows_of(self._engine.exchange)
         if self._wanted is None:
             self._wanted = dict(left.dots)
         if self._horizon is None:

@@ -1,24 +1,18 @@
 """The log is cut as far as all members' rows cover it, or as limits and erasures demand.
 
-Law: a member without a present link covers nothing; the core is told the new floors before
-anybody can ask below them. A limit takes nothing that fewer than W members are known to hold: the
-others take such an operation by its bundle alone, a snapshot of it they do not believe. One job at
-a time, on the committer's thread.
+Law: what may go is decided by `crdt.log_rule`; the core is told the new floors before anybody can
+ask below them. One job at a time, on the committer's thread.
 """
 
 from collections.abc import Callable
-from typing import Final
 
-from crdt.clock import Clock
+from crdt.log_rule import LogRule, copies_of, rows_of
 from node.errors import DiskError
 from node.logs import EventLog
 from node.replication.engine import Engine
 from node.settings import Storage
-from node.store import LogRule, Truncated
+from node.store import Truncated
 from node.store.upkeep import days
-
-_WITNESSED: Final = 3
-"""In a mesh of so many members a snapshot is believed only when another one holds the same."""
 
 
 class LogCutter:
@@ -40,32 +34,17 @@ class LogCutter:
         self._now_ms = now_ms
         self._busy = False
 
-    def rows(self) -> list[Clock]:
-        """What each other member last acknowledged; nothing for one without a link."""
-        exchange = self._engine.exchange
-        state = self._engine.replica.governance.now
-        known = {p.node_id: p.row for p in exchange.peers.values() if p.known and p.row}
-        others = [node for node in state.members if node != self._engine.me.node_id]
-        return [dict(known.get(node) or {}) for node in others] + [{} for _ in state.unbound]
-
-    def copies(self) -> int:
-        """How many members must hold what a limit takes."""
-        state = self._engine.replica.governance.now
-        if len(state.members) + len(state.unbound) < _WITNESSED:
-            return 1
-        return max(2, state.quorum(self._engine.exchange.wanted_w))
-
     def cut(self) -> None:
         """Begin a round, unless one is under way."""
         if self._busy or self._engine.exchange.catchup.joining:
             return
         store, settings, now = self._engine.store, self._settings, self._now_ms()
         rule = LogRule(
-            rows=self.rows(),
+            rows=rows_of(self._engine.exchange),
             log_bytes_max=settings.log_bytes_max,
             log_bytes_min=settings.log_bytes_min,
             log_ms_max=days(settings.log_days_max),
-            copies=self.copies(),
+            copies=copies_of(self._engine.exchange),
         )
         try:
             self._engine.committer.run(lambda: store.truncate(rule, now), self._finished)

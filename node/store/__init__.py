@@ -13,14 +13,13 @@ from node.store.errors import (
     StoreDamaged,
 )
 from node.store.store import Store
-from node.store.upkeep import LogRule, Truncated
+from node.store.upkeep import Truncated
 
 __all__ = [
     "BelowFloor",
     "Committer",
     "CorruptRecord",
     "JoinRefused",
-    "LogRule",
     "NoRoom",
     "QueueFull",
     "Store",

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from crdt.clock import Clock
 from crdt.dot import ACTOR_BYTES, Actor, Dot
+from crdt.log_rule import LogRule
 from crdt.state import ActorRow, Batch, IdempotencyRow, Loaded, Page
 from node import failpoints
 from node.store.environment import (
@@ -47,7 +48,6 @@ from node.store.rows import (
 from node.store.schema import TABLE_NAMES, Tables, Transaction, sealed, unseal
 from node.store.scrub import Position, Scrubbed, scrub
 from node.store.upkeep import (
-    LogRule,
     Truncated,
     expire_idempotency,
     flush_access,

@@ -1,18 +1,17 @@
 """What a store does about its own growth, each in short transactions of its own.
 
 Law: governance is never truncated. Bundles leave the log oldest arrival first, and the floor
-of their actor rises in the same transaction. What this node alone holds stays, whatever the budget:
-its signed bundle is all that others will believe. Every job is bounded and says whether there is
-more to do, so that writes never wait long behind one.
+of their actor rises in the same transaction; which may go, `crdt.log_rule` says. Every job is
+bounded and says whether there is more to do, so that writes never wait long behind one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from crdt.clock import Clock
-from crdt.dot import PRIVATE, Actor
+from crdt.dot import Actor
+from crdt.log_rule import LogRule
 from node.store.errors import CorruptRecord
 from node.store.lists import decode_access, encode_access
 from node.store.rows import (
@@ -31,30 +30,7 @@ from node.store.writing import put_head
 _MS_PER_DAY: Final = 86_400_000
 BUNDLES_PER_JOB: Final = 500
 ROWS_PER_JOB: Final = 2_000
-_VALVE: Final = 16
 _NO_MARKS: Final[Mapping[bytes, int]] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRule:
-    """When bundles may leave the log.
-
-    Attributes:
-        rows: the clock that each other member last acknowledged; a member without a present
-            link has an empty one. Empty means that nobody else needs the log.
-        log_bytes_max: above this the oldest go although somebody lacks them, if `copies` hold
-            them; above sixteen times as much in any case. The private lane has the same budget of
-            its own.
-        log_bytes_min: below this nothing goes although everybody has it, but for erasures.
-        log_ms_max: what arrived longer ago goes in any case.
-        copies: so many members, this one among them, must be known to hold what the budget takes.
-    """
-
-    rows: Sequence[Clock]
-    log_bytes_max: int
-    log_bytes_min: int
-    log_ms_max: int
-    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,23 +74,13 @@ def truncate(
         marks: {lane: arrival through which erasures want its log gone}; `log_bytes_min`
             keeps nothing up to there.
     """
-    oldest_ms = now_ms - rule.log_ms_max
     floors: dict[Actor, int] = {}
     removed = total = 0
 
     def may_go(at: bytes, entry: LogEntry, held: int) -> bool:
-        lane = entry.actor[:1]
-        holders = [row for row in rule.rows if row.get(entry.actor, 0) >= entry.last]
-        if entry.ms < oldest_ms or held > _VALVE * rule.log_bytes_max:
-            return True
-        if held > rule.log_bytes_max and (lane == PRIVATE or len(holders) + 1 >= rule.copies):
-            return True
-        marked = int.from_bytes(at, "big") <= marks.get(lane, 0)
-        if lane == PRIVATE:
-            return marked  # nobody else has it, so nobody else can need it
-        if held <= rule.log_bytes_min and not marked:
-            return False
-        return len(holders) == len(rule.rows)
+        marked = int.from_bytes(at, "big") <= marks.get(entry.actor[:1], 0)
+        age_ms = now_ms - entry.ms
+        return rule.lets_go(entry.actor, entry.last, held=held, age_ms=age_ms, marked=marked)
 
     for field in ("log_bytes", "private_bytes"):
         name = "log_data" if field == "log_bytes" else "log_private"

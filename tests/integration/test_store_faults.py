@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from crdt.log_rule import LogRule
 from crdt.record_codec import decode
 from crdt.state import Batch
-from node.store import Committer, LogRule, NoRoom, Store
+from node.store import Committer, NoRoom, Store
 from node.store.scrub import START
 from node.store.upkeep import days
 from tests.unit.store.rig import DEADLINE_S, T0_MS, Maker, actor, memory, open_store, until

@@ -95,7 +95,10 @@ OPERATIONS: Final = (
     Planted(
         name="82-budget-takes-what-nobody-else-holds",
         meaning="the size of the log alone decides what leaves it, be it the only copy",
-        watch=Watch(property=("tests/unit/store/test_store_upkeep.py",)),
+        watch=Watch(
+            property=("tests/unit/crdt/test_log_rule.py", "tests/unit/store/test_store_upkeep.py"),
+            simulation=("tests/simulation/test_only_copy.py",),
+        ),
     ),
     Planted(
         name="86-doctor-ends-at-the-first-bad-section",

@@ -17,6 +17,7 @@ from crdt.dot import new_actor
 from crdt.exchange import ExchangeLimits
 from crdt.governance import Genesis
 from crdt.identity import Self
+from crdt.log_rule import LogRule
 from crdt.op import ERASE, Draft, Kind, Op
 from crdt.replica import Fit
 from crdt.standing import found
@@ -40,7 +41,6 @@ from node.replication.engine import Engine, EngineSettings
 from node.replication.funnel import LocalFunnel
 from node.replication.governing import StoreGoverning
 from node.replication.reader import StoreReader
-from node.store import LogRule
 from tests.unit.crdt.rig import genuine, key_of, node_of, signed
 from tests.unit.store.rig import open_store
 

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crdt.dot import DATA, PRIVATE, Dot
+from crdt.log_rule import LogRule
 from crdt.state import IdempotencyRow
-from node.store import LogRule
 from node.store.migrations import climb
 from node.store.migrations.climbing import OWED_KEY
 from node.store.schema import SCHEMA_VERSION

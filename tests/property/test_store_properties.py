@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from crdt.dot import DATA, PRIVATE, Dot
 from crdt.hlc import millis
+from crdt.log_rule import LogRule
 from crdt.record import Birth, Origin, Record, Version
 from crdt.record_codec import decode, encode
 from crdt.state import ActorRow, IdempotencyRow, LoggedBundle
 from crdt.view import NothingPending, shown, view
 from node.errors import NodeError
-from node.store import CorruptRecord, JoinRefused, LogRule, Store
+from node.store import CorruptRecord, JoinRefused, Store
 from node.store.projection import Facts, facts, stored_facts
 from node.store.rows import (
     Head,

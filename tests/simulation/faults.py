@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from crdt.log_rule import LogRule, copies_of, rows_of
 from crdt.memory_state import MemoryState
 from crdt.op import Kind, Op
 from tests.simulation.process import Process, key_of, node_of
@@ -98,20 +99,17 @@ def seal(world: "World", process: Process) -> None:
     world.stat["seals"] += world.workload.seal(process)
 
 
-def member_rows(world: "World", process: Process) -> list[dict[bytes, int] | None]:
-    del world
-    state = process.replica.governance.now
-    known = {p.node_id: p.row for p in process.exchange.peers.values() if p.known}
-    rows = [known.get(node) for node in state.members if node != process.me_id]
-    return [*rows, *(None for _ in state.unbound)]
-
-
 def truncate(world: "World", process: Process) -> None:
     if process.exchange.catchup.joining or process.queue or world.lies(process):
         return  # of a rogue that cuts its log nobody would ever hear what it alone has
-    rows = [row or {} for row in member_rows(world, process)]
-    keep = world.keep
-    floors = process.disk.truncate([*rows, process.disk.clock()], keep)
+    rule = LogRule(
+        rows=rows_of(process.exchange),
+        log_bytes_max=world.keep_bytes,
+        log_bytes_min=0,
+        log_ms_max=0,
+        copies=copies_of(process.exchange),
+    )
+    floors = process.disk.truncate(rule)
     if world.bug == "floor":
         for actor, floor in floors.items():
             row = process.disk.actors[actor]

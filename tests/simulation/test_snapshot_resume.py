@@ -9,7 +9,7 @@ from tests.simulation.world import World
 
 def test_a_snapshot_is_resumed_after_a_crash() -> None:
     world = World(4, calm=True)
-    world.chunk_rows, world.keep = 2, 0
+    world.chunk_rows, world.keep_bytes = 2, 0
     _connect_all(world)
     _until_level(world)
     source = world.procs["a"]

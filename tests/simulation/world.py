@@ -84,6 +84,8 @@ def _limits(r: random.Random, seed: int, *, rogue: bool, documents: bool) -> Exc
     return ExchangeLimits(**bounds)
 
 
+_BUNDLE_BYTES = 450
+"""About the middle of what one takes."""
 SLEEPS = range(60, 330)
 """The steps through which a sleeper is down: long enough for logs to be cut above its clock."""
 
@@ -117,7 +119,7 @@ class World:
         self.founders = tuple("abcd"[: r.choice([3, 4])])
         self.limits = _limits(r, seed, rogue=bool(rogue), documents=documents)
         self.chunk_rows = r.choice([2, 5, 20])
-        self.keep = r.choice([2, 4, 8, 16, 999])
+        self.keep_bytes = _BUNDLE_BYTES * r.choice([2, 4, 8, 16, 999])
         self.twin = Twin({name: node_of(name) for name in self.founders})
         private, pending, roles = r.random() < 0.4, r.random() < 0.7, r.random() < 0.35
         council = r.random() < 0.3
@@ -153,7 +155,7 @@ class World:
         self.checked: dict[str, tuple[Any, ...]] = {}
         self.weights = faults.weights(r, calm=calm)
         if sleeper:
-            self.keep = min(self.keep, 4)
+            self.keep_bytes = min(self.keep_bytes, 4 * _BUNDLE_BYTES)
             self.weights["truncate"] *= 3
         if rogue:
             # Nothing may be held by the rogue alone: what it says of that is its word.

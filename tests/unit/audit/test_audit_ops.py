@@ -10,6 +10,7 @@ from crdt.bundle import cluster_hash, read_bundle, seal_bundle
 from crdt.dot import DATA, Actor, actor_text, new_actor
 from crdt.governance import Genesis
 from crdt.identity import Self
+from crdt.log_rule import LogRule
 from crdt.op import Draft, Kind
 from crdt.replica import Replica
 from crdt.standing import found
@@ -19,7 +20,7 @@ from node.audit.memory_ops import verify_memory
 from node.audit.offline import stopped
 from node.audit.ops_walk import OPS_MAX, BadOp, OpsVerdict, OpsWalk, governance_bundles, member_keys
 from node.audit.verifier import OpenStore
-from node.store import LogRule, Store
+from node.store import Store
 from node.store.environment import DATA_FILE
 from node.store.rows import decode_actor, decode_entry, encode_actor
 from node.store.schema import Transaction, number, sealed, unseal

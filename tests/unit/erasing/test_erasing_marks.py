@@ -7,9 +7,10 @@ import pytest
 
 from crdt.clock import Clock
 from crdt.dot import PRIVATE, Dot
+from crdt.log_rule import LogRule
 from crdt.op import Kind, Op
 from crdt.record import Record
-from node.store import LogRule, Store
+from node.store import Store
 from node.store.erasures import Erasure, Erasures, decode_erasure, encode_erasure
 from node.store.rewriting import Rewrite
 from node.store.schema import name_of

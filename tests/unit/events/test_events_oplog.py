@@ -7,7 +7,8 @@ import pytest
 
 from crdt.bundle import Bundle
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
-from node.store import LogRule, Store
+from crdt.log_rule import LogRule
+from node.store import Store
 from node.store.oplog import Decoded, OpLog
 from tests.unit.store.rig import T0_MS, Maker, open_store
 

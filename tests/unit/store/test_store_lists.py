@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from crdt.dot import DATA, PRIVATE
+from crdt.log_rule import LogRule
 from crdt.record import Birth, Record
-from node.store import LogRule, Store
+from node.store import Store
 from node.store.projection import facts
 from node.store.upkeep import days
 from tests.unit.store.rig import T0_MS, Maker, actor, memory, open_store

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from crdt.dot import DATA, GOVERNANCE, PRIVATE, Dot
+from crdt.log_rule import LogRule
 from crdt.record_codec import encode
 from crdt.state import Batch, IdempotencyRow
-from node.store import BelowFloor, CorruptRecord, LogRule, Store
+from node.store import BelowFloor, CorruptRecord, Store
 from node.store.rows import Head, read_standing
 from node.store.schema import number
 from node.store.scrub import START

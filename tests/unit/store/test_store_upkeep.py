@@ -7,8 +7,9 @@ import pytest
 
 from crdt.clock import Clock
 from crdt.dot import GOVERNANCE, PRIVATE, Dot
+from crdt.log_rule import LogRule
 from crdt.state import IdempotencyRow
-from node.store import LogRule, Store
+from node.store import Store
 from node.store.upkeep import BUNDLES_PER_JOB, days
 from tests.unit.store.rig import T0_MS, Maker, actor, open_store
 
