@@ -107,7 +107,7 @@ def truncate(world: "World", process: Process) -> None:
         log_bytes_max=world.keep_bytes,
         log_bytes_min=0,
         log_ms_max=0,
-        copies=copies_of(process.exchange),
+        copies=1 if world.aged else copies_of(process.exchange),
     )
     floors = process.disk.truncate(rule)
     if world.bug == "floor":

@@ -18,7 +18,7 @@ def left_with_one_member() -> World:
     world.limits = replace(world.limits, second_ms=10**12)
     for process in world.procs.values():
         process.exchange.limits = world.limits
-    world.keep_bytes = 200
+    world.keep_bytes, world.aged = 200, False
     writer, only = world.procs["a"], world.procs["b"]
     for number, link in list(world.links.items()):
         if {end.pid for end in link.ends} != {"a", "b"}:

@@ -99,6 +99,8 @@ class World:
         calm: without faults.
         sleeper: a founder that is down for most of the time, while the others cut their logs.
         rogue: a founder whose snapshots are forged; it offers them to all that ask it.
+            In the worlds of both, and in half of the others, logs lose what is old, as they do
+            after `log_ms_max`, whoever lacks it; in the rest only a limit of size takes from them.
         documents: agents edit documents, and write nothing else.
     """
 
@@ -120,6 +122,7 @@ class World:
         self.limits = _limits(r, seed, rogue=bool(rogue), documents=documents)
         self.chunk_rows = r.choice([2, 5, 20])
         self.keep_bytes = _BUNDLE_BYTES * r.choice([2, 4, 8, 16, 999])
+        self.aged = bool(sleeper or rogue) or random.Random(f"aged {seed}").random() < 0.5
         self.twin = Twin({name: node_of(name) for name in self.founders})
         private, pending, roles = r.random() < 0.4, r.random() < 0.7, r.random() < 0.35
         council = r.random() < 0.3

@@ -9,6 +9,7 @@ from crdt.clock import Clock
 from crdt.dot import DATA, PRIVATE, Actor, Dot, new_actor
 from crdt.exchange import Exchange, ExchangeLimits
 from crdt.governance import Genesis
+from crdt.log_rule import LogRule
 from crdt.memory_state import MemoryState
 from crdt.op import Draft, Kind, Op
 from crdt.peer import Outbox
@@ -224,6 +225,11 @@ def spread(nodes: Iterable[Node]) -> None:
             for right in held:
                 if left is not right:
                     left.pull(right)
+
+
+def cut_log(disk: MemoryState, rows: Sequence[Clock] = (), most: int = 10**9) -> dict[Actor, int]:
+    """Take from the log what all `rows` cover, all without any; returns the floors."""
+    return disk.truncate(LogRule(rows=rows, log_bytes_max=most, log_bytes_min=0, log_ms_max=10**9))
 
 
 def snapshot(source: MemoryState, rows_max: int = 3) -> MemoryState:

@@ -3,7 +3,7 @@ from crdt.dot import DATA
 from crdt.effects import Alarm, BuildJoin, Examine, Freeze, Serve, Stage
 from crdt.memory_state import MemoryState
 from crdt.messages import decode, encode
-from tests.unit.crdt.rig import Side, linked, mesh, node_of, shared_state, talk
+from tests.unit.crdt.rig import Side, cut_log, linked, mesh, node_of, shared_state, talk
 
 
 def behind(count: int = 6, **limits: int) -> tuple[Side, Side]:
@@ -157,7 +157,7 @@ def test_a_push_during_a_session_is_answered_behind() -> None:
 
 
 def cut(source: Side) -> None:
-    floors = source.node.disk.truncate([source.node.disk.clock()], keep=0)
+    floors = cut_log(source.node.disk)
     source.node.replica.truncated(floors)
 
 

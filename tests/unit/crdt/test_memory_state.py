@@ -4,7 +4,7 @@ from crdt.dot import DATA, PRIVATE
 from crdt.memory_state import MemoryState
 from crdt.op import Kind
 from crdt.state import BelowFloorError
-from tests.unit.crdt.rig import Node, draft, mesh, shared_state, snapshot
+from tests.unit.crdt.rig import Node, cut_log, draft, mesh, shared_state, snapshot
 
 
 def wrote(count: int) -> Node:
@@ -49,16 +49,17 @@ def test_a_tail_is_one_actors_in_order() -> None:
 def test_cutting_takes_the_oldest_that_all_rows_cover() -> None:
     node = wrote(4)
     actor = node.replica.own[DATA]
-    assert node.disk.truncate([{actor: 2}], keep=99) == {actor: 2}
+    last = len(node.disk.tail(actor, 3, 10**6)[0])
+    assert cut_log(node.disk, [{actor: 2}]) == {actor: 2}
     assert len(node.disk.tail(actor, 2, 10**6)) == 2
-    assert node.disk.truncate([{}], keep=1) == {actor: 3}
+    assert cut_log(node.disk, [{}], most=last) == {actor: 3}
     assert node.disk.load().actors[actor].floor == 3
     assert len(node.disk.load().governance) == 1
 
 
 def test_nothing_below_the_floor_is_served() -> None:
     node = wrote(3)
-    node.disk.truncate([node.disk.clock()], keep=0)
+    cut_log(node.disk)
     with pytest.raises(BelowFloorError):
         node.disk.page({}, 10**6)
     with pytest.raises(BelowFloorError):
