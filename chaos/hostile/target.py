@@ -8,7 +8,8 @@ tells whether content got there.
 import json
 import random
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -262,13 +263,9 @@ class Target:
         return Expectation("no log holds what the attacker sent", not found, {"in": found})
 
     def links_broken(self) -> int:
-        """How many times links between victims ended, by their logs."""
+        """How many times a victim lost its last connection with another one, by their logs."""
         names = {victim.name for victim in self._all}
-        return sum(
-            line.get("event") == "peer_disconnected" and line.get("peer") in names
-            for victim in self._all
-            for line in victim.log_lines()
-        )
+        return sum(losses(victim.log_lines(), names) for victim in self._all)
 
     @property
     def _all(self) -> Sequence[Victim]:
@@ -278,3 +275,23 @@ class Target:
         """Links between the victims stayed as they were."""
         broken = self.links_broken() - before
         return Expectation("links between honest nodes stay up", broken == 0, {"broken": broken})
+
+
+def losses(lines: Iterable[dict[str, Any]], names: Container[str]) -> int:
+    """How many times one of `names` was without any connection after a `peer_disconnected`.
+
+    Two that dial each other at the same moment have two for a while, and give one of them up.
+    """
+    connections: Counter[str] = Counter()
+    lost = 0
+    for line in lines:
+        peer = line.get("peer", "")
+        match line.get("event"):
+            case "node_starting":
+                connections.clear()
+            case "peer_connected":
+                connections[peer] += 1
+            case "peer_disconnected" if peer in names:
+                connections[peer] = max(0, connections[peer] - 1)
+                lost += not connections[peer] and line.get("reason") != "duplicate"
+    return lost
