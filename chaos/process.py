@@ -198,6 +198,13 @@ class NodeProcess:
         """Whether an order was carried out."""
         return (self.orders / f"{point}.fired").exists()
 
+    def said(self, point: str) -> str:
+        """What a node wrote when it carried an order out; empty until it has."""
+        try:
+            return (self.orders / f"{point}.fired").read_text().strip()
+        except FileNotFoundError:
+            return ""
+
     def clear_orders(self) -> None:
         """Take back all orders."""
         for path in self.orders.glob("*"):

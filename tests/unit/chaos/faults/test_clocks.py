@@ -19,18 +19,21 @@ from tests.unit.chaos.faults.rig_cycle import played_on
 class Clocked:
     """A node that takes orders about its clock, and says which one is in force."""
 
-    orders: Path
     obeys: bool = True
+    looks_until_whole: int = 0
     ordered: str = ""
 
     def order(self, point: str, what: str) -> None:
         assert point == "clock"
         self.ordered = what
-        self.orders.mkdir(exist_ok=True)
-        (self.orders / "clock.fired").write_text(f"{what.partition(' ')[0] if self.obeys else 0}\n")
 
-    def fired(self, point: str) -> bool:
-        return point == "clock" and bool(self.ordered)
+    def said(self, point: str) -> str:
+        if point != "clock" or not self.ordered:
+            return ""
+        self.looks_until_whole -= 1
+        if self.looks_until_whole >= 0:
+            return ""
+        return self.ordered.partition(" ")[0] if self.obeys else "0"
 
 
 @dataclass
@@ -60,9 +63,10 @@ def played(
     *,
     lead_s: Callable[[int], float] = lambda _: 0.0,
     obeys: bool = True,
+    looks: int = 0,
 ) -> tuple[Cycle, FakeMesh]:
     print(f"seed {seed}")
-    mesh = FakeMesh([Clocked(tmp_path / f"{seed} {n}", obeys) for n in range(5)], lead_s)
+    mesh = FakeMesh([Clocked(obeys, looks) for _ in range(5)], lead_s)
 
     cycle = played_on(mesh, play, code="F30", seed=seed, history=tmp_path / f"history {seed}")
     return cycle, mesh
@@ -88,6 +92,12 @@ def test_a_minority_is_told_another_time_and_says_so(
 def test_a_node_that_goes_on_by_its_own_clock_is_no_proof(tmp_path: Path) -> None:
     cycle, _ = played(tmp_path, clocks.skewed, 1, obeys=False)
     assert not any(cycle.proofs)
+
+
+def test_an_offset_that_is_just_being_written_is_waited_for(tmp_path: Path) -> None:
+    cycle, _ = played(tmp_path, clocks.skewed, 1, looks=3)
+    assert cycle.proofs
+    assert all(cycle.proofs)
 
 
 def test_who_follows_a_wrong_clock_breaks_the_promise(tmp_path: Path) -> None:
